@@ -1,0 +1,90 @@
+"""A chat completion: a light view for answers that pass untouched, and structs for adapters that build one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+
+# How providers spell OpenAI's finish reasons, seen in recorded answers; compared in lower case.
+_SPELLINGS = {
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "complete": "stop",
+    "completed": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "max_output_tokens": "length",
+    "tool_use": "tool_calls",
+    "tool_call": "tool_calls",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "sensitive": "content_filter",
+    "refusal": "content_filter",
+    "content_filtered": "content_filter",
+}
+
+
+def finish_reason(reason: str) -> str | None:
+    """`reason` in OpenAI's spelling (SR-048); None for one that means a failure, not an end (`error`, `abort`)."""
+    lower = reason.lower()
+    if lower in FINISH_REASONS:
+        return lower
+    if lower in ("error", "abort", "network_error", "insufficient_system_resource"):
+        return None
+    return _SPELLINGS.get(lower, "stop")
+
+
+class Usage(msgspec.Struct, omit_defaults=True):
+    """Token counts. Details are the provider's own, as written."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    prompt_tokens_details: dict[str, Any] | None = None
+    completion_tokens_details: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.total_tokens:
+            self.total_tokens = self.prompt_tokens + self.completion_tokens
+
+
+class Completion(msgspec.Struct):
+    """What an adapter makes of a provider's answer: a `chat.completion` as JSON, and its usage where it has one."""
+
+    data: bytes
+    usage: Usage | None = None
+
+
+class MessageView(msgspec.Struct):
+    """The message of a choice, as far as it is looked at."""
+
+    role: str | None = None
+    content: Raw = Raw()
+
+
+class ChoiceView(msgspec.Struct):
+    """A choice, as far as it is looked at."""
+
+    index: int = 0
+    message: MessageView | None = None
+    finish_reason: str | None = None
+
+
+class CompletionView(msgspec.Struct):
+    """A `chat.completion`, as far as it is looked at."""
+
+    id: Raw = Raw()
+    object: Raw = Raw()
+    created: Raw = Raw()
+    choices: list[ChoiceView] | None = None
+    usage: Usage | None = None
+    error: Raw = Raw()
