@@ -1,0 +1,189 @@
+"""The base of every provider that speaks OpenAI's JSON.
+
+Subclass it and register a ProviderSpec, or register a spec with `adapter=OpenAICompatible` and no code at all.
+What passes through keeps every member as the provider wrote it; only what OpenAI's contract fixes is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView
+from llms_core.contracts.completion import Completion, CompletionView
+from llms_core.contracts.request import ChatCall, Members
+from llms_core.errors import ErrorKind, ProviderError
+from llms_core.failure import classify
+from llms_core.mending import is_odd, is_odd_chunk, mended, mended_chunk
+from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+
+_members = msgspec.json.Decoder(Members)
+_completion = msgspec.json.Decoder(CompletionView)
+_chunk = msgspec.json.Decoder(ChunkView)
+_encode = msgspec.json.encode
+_NULL, _EMPTY = b"null", Raw()
+_WITH_USAGE = Raw(b'{"include_usage":true}')
+
+
+class OpenAICompatible:
+    """Speaks OpenAI's chat completions with one provider. Every method may be overridden."""
+
+    def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
+        self.spec, self.settings = spec, settings
+        self.base_url = (settings.base_url or spec.base_url).rstrip("/")
+        self.api_key = settings.api_key
+
+    def headers(self) -> dict[str, str]:
+        """Headers of every request; the key goes here and nowhere else."""
+        headers = {"content-type": "application/json", **self.settings.headers}
+        if self.api_key is not None:
+            headers["authorization"] = f"Bearer {self.api_key.reveal()}"
+        return headers
+
+    def request(self, call: ChatCall) -> UpstreamRequest:
+        """The client's members as they are, but for the model and the spec's renames and drops."""
+        members = call.members
+        dropped = tuple(sorted(self.spec.drop.intersection(members)))
+        for name in dropped:
+            del members[name]
+        for name, theirs in self.spec.rename.items():
+            if name in members:
+                members[theirs] = members.pop(name)
+        members["model"] = Raw(_encode(call.model))
+        if call.stream and self.spec.capabilities.stream_usage:
+            members["stream_options"] = _with_usage(members.get("stream_options", _EMPTY))
+        return UpstreamRequest(
+            url=f"{self.base_url}/chat/completions", headers=self.headers(), content=_encode(members), dropped=dropped
+        )
+
+    def completion(self, call: ChatCall, body: bytes) -> Completion:
+        """The provider's completion with the model's local name, mended where it departs from OpenAI's contract."""
+        try:
+            view = _completion.decode(body)
+            members = _members.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._not_a_completion(body, str(error)) from None
+        if view.error and bytes(view.error) != _NULL:
+            raise self.error(200, {}, body)
+        if not view.choices:
+            raise self._not_a_completion(body, "it has no choices")
+        members["model"] = Raw(_encode(call.name))
+        members["object"] = Raw(b'"chat.completion"')
+        if not bytes(view.id).strip(b'"') or bytes(view.id) == _NULL:
+            members["id"] = Raw(_encode(call.id))
+        if not bytes(view.created).isdigit():
+            members["created"] = Raw(_encode(_timestamp(view.created, call.created)))
+        if any(map(is_odd, view.choices)):
+            members["choices"] = Raw(_encode(mended(members["choices"])))
+        return Completion(data=_encode(members), usage=view.usage)
+
+    def chunks(self, call: ChatCall) -> OpenAIChunks:
+        """A translator for one stream."""
+        return OpenAIChunks(self, call)
+
+    def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
+        """What the provider's error answer means."""
+        return classify(status, headers, body)
+
+    def models_request(self) -> UpstreamRequest:
+        """Ask for the provider's models."""
+        return UpstreamRequest(method="GET", url=f"{self.base_url}/models", headers=self.headers())
+
+    def models(self, body: bytes) -> dict[str, str]:
+        """The ids of `GET /models`, each under its own name."""
+        try:
+            listed = msgspec.json.decode(body)
+            entries = listed if isinstance(listed, list) else listed["data"]
+            return {str(entry["id"]): str(entry["id"]) for entry in entries}
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"The list of models makes no sense: {error}") from None
+
+    def _not_a_completion(self, body: bytes, why: str) -> ProviderError:
+        found = self.error(200, {}, body)
+        if found.kind is not ErrorKind.BAD_RESPONSE:
+            return found
+        return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {why}", status=200)
+
+
+class OpenAIChunks:
+    """Chunks of one stream, passed on as they are but for id, created and model, which stay the same throughout."""
+
+    framing: Literal["sse"] = "sse"
+
+    def __init__(self, adapter: OpenAICompatible, call: ChatCall):
+        self._adapter, self._name, self._call = adapter, Raw(_encode(call.name)), call
+        self._id = self._created = _EMPTY
+        self._begun: set[int] = set()
+        self._calls: dict[int, int] = {}
+
+    def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
+        """One event's chunk; usage that came along with choices becomes a chunk of its own."""
+        try:
+            view = _chunk.decode(data)
+            members = _members.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"A chunk of the stream makes no sense: {error}") from None
+        if event == "error" or (view.error and bytes(view.error) != _NULL):
+            raise self._adapter.error(200, {}, data)
+        if view.choices is None:
+            if "choices" not in members and len(view.usage) == 0:
+                raise ProviderError(ErrorKind.BAD_RESPONSE, "A chunk of the stream has no choices")
+            view.choices = []
+            members["choices"] = Raw(b"[]")
+        return self._translated(view, members, view.choices)
+
+    def _translated(self, view: ChunkView, members: Members, choices: list[ChunkChoice]) -> Iterator[Chunk]:
+        self._identify(members)
+        usage = members.get("usage", _EMPTY) if len(view.usage) > 2 and bytes(view.usage) != _NULL else None
+        if usage is not None and choices:
+            del members["usage"]
+        if choices:
+            odd = [is_odd_chunk(choice, self._is_first(choice.index)) for choice in choices]
+            if any(odd):
+                members["choices"] = Raw(_encode(mended_chunk(members["choices"], self._calls)))
+            yield Chunk(
+                data=_encode(members),
+                content=any(choice.delta is not None and choice.delta.bears_content() for choice in choices),
+                begun=tuple(choice.index for choice in choices),
+                ended=tuple(choice.index for choice in choices if choice.finish_reason),
+            )
+        if usage is not None:
+            members["choices"], members["usage"] = Raw(b"[]"), usage
+            yield Chunk(data=_encode(members), usage=True)
+        elif not choices:
+            yield Chunk(data=_encode(members))
+
+    def _identify(self, members: Members) -> None:
+        """Give a chunk the id and created of the stream's first, and the client's name of the model."""
+        if not self._id:
+            own, created = members.get("id", _EMPTY), members.get("created", _EMPTY)
+            self._id = own if len(own) > 2 and bytes(own) != _NULL else Raw(_encode(self._call.id))
+            digits = bytes(created).isdigit() and bytes(created) != b"0"
+            self._created = created if digits else Raw(_encode(_timestamp(created, self._call.created)))
+        members["id"], members["created"], members["model"] = self._id, self._created, self._name
+        members["object"] = Raw(b'"chat.completion.chunk"')
+
+    def _is_first(self, index: int) -> bool:
+        if index in self._begun:
+            return False
+        self._begun.add(index)
+        return True
+
+
+def _timestamp(created: Raw, fallback: int) -> int:
+    """`created` as whole Unix seconds, where the provider wrote it as a float or in milliseconds."""
+    try:
+        value = float(bytes(created).strip(b'"'))
+    except ValueError:
+        return fallback
+    return int(value / 1000 if value > 1e11 else value) if value >= 1 else fallback
+
+
+def _with_usage(options: Raw) -> Raw:
+    """The client's stream_options, with include_usage on."""
+    if len(options) == 0 or bytes(options) == _NULL:
+        return _WITH_USAGE
+    return Raw(_encode({**_members.decode(options), "include_usage": Raw(b"true")}))

@@ -1,0 +1,1 @@
+"""Plugins: hookspecs, discovery with quarantine, and the registry of what they provide."""

@@ -1,0 +1,82 @@
+"""Server-sent events and newline-delimited JSON, read incrementally from whatever pieces the network gives.
+
+SSE as in the HTML standard, section 9.2.6: CR, LF or CRLF end a line, a blank line ends an event, lines of data are
+joined with LF, comments are left out. Unlike there, an event that the end of the stream cut off is still given, because
+providers leave out the last blank line.
+"""
+
+from __future__ import annotations
+
+from llms_core.errors import ErrorKind, ProviderError
+
+Event = tuple[str, bytes]
+"""The event's name (empty where it has none) and its data."""
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes that one event may have: a generated image fits in."""
+
+
+class ServerSentEvents:
+    """One stream's state."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._started = False
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """The events that `piece` completes. Raises ProviderError where one is larger than LARGEST."""
+        data = self._rest + piece if self._rest else piece
+        if not self._started:
+            if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
+                self._rest = data
+                return []
+            data, self._started = data.removeprefix(b"\xef\xbb\xbf"), True
+        if b"\r" in data:
+            # A CR at the very end may be half of a CRLF: it waits for the next piece.
+            held = data.endswith(b"\r")
+            data = data[: -1 if held else None].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + (b"\r" if held else b"")
+        blocks = data.split(b"\n\n")
+        self._rest = blocks.pop()
+        if len(self._rest) > LARGEST:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream has over {LARGEST} bytes")
+        return [event for block in blocks if (event := _event(block)) is not None]
+
+    def end(self) -> list[Event]:
+        """The event that the stream's end cut off, if there is one."""
+        event = _event(self._rest.replace(b"\r", b"\n"))
+        self._rest = b""
+        return [] if event is None else [event]
+
+
+class Lines:
+    """Newline-delimited JSON: each line that is not blank is an event without a name."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """The lines that `piece` completes. Raises ProviderError where one is larger than LARGEST."""
+        lines = (self._rest + piece).split(b"\n")
+        self._rest = lines.pop()
+        if len(self._rest) > LARGEST:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"A line of the stream has over {LARGEST} bytes")
+        return [("", line) for line in map(bytes.strip, lines) if line]
+
+    def end(self) -> list[Event]:
+        """The line that has no end, if there is one."""
+        line, self._rest = self._rest.strip(), b""
+        return [("", line)] if line else []
+
+
+def _event(block: bytes) -> Event | None:
+    if block.startswith(b"data: ") and b"\n" not in block:
+        return "", block[6:]
+    name, data = "", []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    return (name, b"\n".join(data)) if data else None

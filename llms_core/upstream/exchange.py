@@ -1,0 +1,264 @@
+"""One request to one provider: a whole answer or a stream, under its deadlines.
+
+The core, not the adapter, decides whether an answer is complete: a stream is, once every choice that it began has its
+finish_reason; a missing `[DONE]` alone is no fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Completion
+from llms_core.contracts.request import ChatCall
+from llms_core.contracts.streamed import as_chunks
+from llms_core.errors import ErrorKind, ProviderError
+from llms_core.provider import ChunkTranslator, HttpAdapter, Prepares, UpstreamRequest
+from llms_core.upstream.engine import Answer, Engine
+from llms_core.upstream.events import Lines, ServerSentEvents
+
+_LARGEST_ERROR = 256 * 1024
+_GRACE = 5.0  # seconds that a whole answer waits for the usage and the end that should follow it
+_DRAIN = 0.5
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of one attempt, in seconds, and the largest answer in bytes."""
+
+    connect: float
+    first_token: float
+    idle: float
+    total: float
+    largest: int
+
+
+async def whole(
+    engine: Engine, adapter: HttpAdapter, call: ChatCall, request: UpstreamRequest, limits: Limits
+) -> Completion:
+    """The provider's whole answer. Raises ProviderError.
+
+    A model may think for minutes before it sends a byte: until the head is there only `total` counts.
+    """
+    try:
+        async with asyncio.timeout(limits.total):
+            answer = await _open(engine, adapter, request, limits)
+            try:
+                body = await _read(answer, limits.largest, limits.idle)
+            finally:
+                await answer.aclose()
+    except TimeoutError:
+        raise ProviderError(ErrorKind.TIMEOUT, f"No whole answer within {limits.total:g} s") from None
+    return adapter.completion(call, body)
+
+
+async def stream(
+    engine: Engine, adapter: HttpAdapter, call: ChatCall, request: UpstreamRequest, limits: Limits
+) -> ChunkStream:
+    """Open a stream. Raises ProviderError. The stream has to be closed."""
+    clock = asyncio.get_running_loop().time
+    end, first = clock() + limits.total, clock() + min(limits.first_token, limits.total)
+    try:
+        async with asyncio.timeout_at(first):
+            answer = await _open(engine, adapter, request, limits)
+            chunks = ChunkStream(answer, adapter, call, limits, first, end)
+            try:
+                await chunks.begin()
+            except BaseException:
+                await answer.aclose()
+                raise
+    except TimeoutError:
+        raise ProviderError(ErrorKind.TIMEOUT, f"No answer within {limits.first_token:g} s") from None
+    return chunks
+
+
+class ChunkStream:
+    """The chunks of one stream. Until one bears content `first_token` holds, from then on `idle` between any two
+    reads, comments included. `over`: what was read last is the end of a complete answer.
+    """
+
+    def __init__(self, answer: Answer, adapter: HttpAdapter, call: ChatCall, limits: Limits, first: float, end: float):
+        self.over = False
+        self._answer, self._adapter, self._call, self._limits = answer, adapter, call, limits
+        self._first, self._end = first, end
+        self._progress = Progress(adapter.chunks(call))
+        self._whole: Completion | None = None
+
+    async def begin(self) -> None:
+        """Some servers answer with a whole body where a stream was asked for: it is read here."""
+        if _is_json(self._answer, self._progress.translator):
+            body = await _read(self._answer, self._limits.largest, self._limits.idle)
+            self._whole = self._adapter.completion(self._call, body)
+
+    async def read(self) -> list[Chunk]:
+        """The chunks that arrive next, those of one read together; not to be called once `over`.
+
+        Raises ProviderError: then what was read so far is not the whole answer.
+        """
+        if self._whole is not None:
+            self.over = True
+            return as_chunks(self._whole)
+        progress = self._progress
+        while True:
+            if progress.failure is not None:
+                raise progress.failure
+            batch = progress.feed(await self._piece())
+            if progress.over and progress.failure is None:
+                if not progress.complete:
+                    progress.failure = _incomplete()
+                else:
+                    self.over = True
+                    return [*batch, *progress.rest()]
+            if batch:
+                return batch
+
+    async def aclose(self) -> None:
+        """After a complete answer its last bytes are read, briefly, so that the connection can serve again."""
+        try:
+            if self.over:
+                async with asyncio.timeout(_DRAIN):
+                    while await self._answer.read():
+                        pass
+        except (TimeoutError, ProviderError):
+            pass
+        finally:
+            await self._answer.aclose()
+
+    async def _piece(self) -> bytes:
+        """The next bytes; none where the stream has ended, or need not be waited for any longer."""
+        progress, limits = self._progress, self._limits
+        clock = asyncio.get_running_loop().time
+        limit = self._first
+        if progress.complete:
+            limit = min(self._end, clock() + _GRACE)
+        elif progress.content:
+            limit = min(self._end, clock() + limits.idle)
+        try:
+            async with asyncio.timeout_at(limit):
+                return await self._answer.read()
+        except TimeoutError:
+            if not progress.complete:
+                raise _too_slow(progress.content, limits, clock() >= self._end) from None
+        except ProviderError:
+            if not progress.complete:
+                raise
+        return b""
+
+
+async def _open(engine: Engine, adapter: HttpAdapter, request: UpstreamRequest, limits: Limits) -> Answer:
+    """The answer whose head says success; any other is read as an error."""
+    if isinstance(adapter, Prepares):
+        await adapter.prepare()
+    answer = await engine.send(request, limits.connect)
+    if 200 <= answer.status < 300:
+        return answer
+    try:
+        body = await _read(answer, _LARGEST_ERROR, limits.idle, cut=True)
+    except ProviderError:
+        body = b""
+    finally:
+        await answer.aclose()
+    raise adapter.error(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
+
+
+async def _read(answer: Answer, largest: int, idle: float, *, cut: bool = False) -> bytes:
+    """The body to its end. With `cut`, what is over `largest` is left out instead of being an error."""
+    pieces, size = [], 0
+    try:
+        async with asyncio.timeout(idle) as limit:
+            while piece := await answer.read():
+                limit.reschedule(asyncio.get_running_loop().time() + idle)
+                pieces.append(piece)
+                size += len(piece)
+                if size > largest:
+                    if cut:
+                        break
+                    raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer has over {largest} bytes")
+    except TimeoutError:
+        raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {idle:g} s") from None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+class Progress:
+    """What is known of a stream so far.
+
+    Ends of choices and usage are held until the stream's own end: providers repeat them (OpenRouter), count usage up
+    in every chunk (Perplexity), or send content after the finish_reason (Baseten).
+    """
+
+    def __init__(self, translator: ChunkTranslator):
+        self.translator = translator
+        self._events = ServerSentEvents() if translator.framing == "sse" else Lines()
+        self._open: set[int] = set()
+        self._ended: set[int] = set()
+        self._ends: list[Chunk] = []
+        self._usage: Chunk | None = None
+        self.content = self.over = False
+        self.failure: ProviderError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Every choice that was begun has its finish_reason, and there was one."""
+        return bool(self._ended) and not self._open
+
+    def feed(self, piece: bytes) -> list[Chunk]:
+        """The chunks that a piece completes; an empty piece is the stream's end."""
+        batch: list[Chunk] = []
+        for event, data in self._events.feed(piece) if piece else self._events.end():
+            if data == b"[DONE]":
+                self.over = True
+                break
+            try:
+                for chunk in self.translator.feed(event, data):
+                    self._note(chunk, batch)
+            except ProviderError as error:
+                self.over = True
+                # What follows a whole answer cannot spoil it.
+                self.failure = None if self.complete else error
+                break
+        self.over = self.over or not piece
+        return batch
+
+    def rest(self) -> list[Chunk]:
+        """What was held back, once the answer is complete."""
+        return self._ends if self._usage is None else [*self._ends, self._usage]
+
+    def _note(self, chunk: Chunk, batch: list[Chunk]) -> None:
+        if chunk.usage:
+            self._usage = chunk
+            return
+        self.content = self.content or chunk.content
+        for index in chunk.begun:
+            if index not in self._ended:
+                self._open.add(index)
+        if chunk.ended:
+            if chunk.content or not self._ended.issuperset(chunk.ended):
+                self._ends.append(chunk)
+            self._ended.update(chunk.ended)
+            self._open.difference_update(chunk.ended)
+        elif chunk.content or not self._ended:
+            batch.append(chunk)
+
+
+def _is_json(answer: Answer, translator: ChunkTranslator) -> bool:
+    """Whether a whole JSON body came where a stream of events was asked for, as some servers answer."""
+    kind = answer.headers.get("content-type", "").lower()
+    if "html" in kind:
+        message = f"A page came where a stream was due ({kind})"
+        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=answer.status)
+    return translator.framing == "sse" and "json" in kind
+
+
+def _too_slow(content: bool, limits: Limits, at_end: bool) -> ProviderError:
+    if at_end:
+        message = f"The answer was not complete within {limits.total:g} s"
+    elif content:
+        message = f"The stream stalled for {limits.idle:g} s"
+    else:
+        message = f"No first token within {limits.first_token:g} s"
+    return ProviderError(ErrorKind.TIMEOUT, message)
+
+
+def _incomplete() -> ProviderError:
+    return ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete")
