@@ -1,0 +1,114 @@
+"""The composition root: configuration -> gateway -> ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Response, Router
+from litestar.connection import Request
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.handlers import asgi
+from litestar.types import ControllerRouterHandler, Receive, Scope, Send
+
+from llms_core import startup
+from llms_core.config import places
+from llms_core.errors import LlmsError
+from llms_core.server import chat, models, openapi, problems, status
+from llms_core.server.background import discover_models, watch_files
+from llms_core.server.dialects import CHAT, TEXT, Dialect
+from llms_core.server.gateway import Gateway, check
+from llms_core.startup import Startup
+
+log = logging.getLogger(__name__)
+
+
+def create_app(config: Path | None = None, plugins: Path | None = None) -> Litestar:
+    """The application for the two files; where one is None it is looked for in the usual places.
+
+    Raises ConfigError where a file is wrong.
+    """
+    config, plugins = places.llms_json(config, os.environ), places.plugins_toml(plugins, os.environ)
+    started = startup.load(config, plugins)
+    check(started)
+    for warning in started.warnings:
+        log.warning("%s", warning)
+    gateway = Gateway(started)
+    return Litestar(
+        route_handlers=[
+            _completions("/v1/chat/completions", gateway, CHAT),
+            _completions("/v1/completions", gateway, TEXT),
+            models.router,
+            status.health,
+            status.ready,
+            status.page,
+            *_plugin_routes(started),
+        ],
+        lifespan=[lambda app: _lifespan(gateway, config, plugins)],
+        state=State({"gateway": gateway}),
+        exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
+        openapi_config=openapi.CONFIG,
+        logging_config=None,
+    )
+
+
+def _completions(path: str, gateway: Gateway, dialect: Dialect) -> ControllerRouterHandler:
+    """A POST route below Litestar's request machinery, which costs more than the rest of the gateway."""
+
+    @asgi(path, copy_scope=False, name=path)
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":  # type: ignore[typeddict-item]
+            raise MethodNotAllowedException(headers={"allow": "POST"})
+        await chat.complete(gateway, dialect, scope, receive, send)
+
+    return handler
+
+
+@asynccontextmanager
+async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None) -> AsyncIterator[None]:
+    """Connections, plugins' own lifespans and background tasks; left in reverse order."""
+    changed = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        await gateway.open()
+        stack.push_async_callback(gateway.close)
+        for plugin, context in gateway.startup.host.lifespans():
+            try:
+                await stack.enter_async_context(context)
+            except Exception:
+                log.exception("plugin '%s': its llms_lifespan failed to start", plugin)
+        for work in (watch_files(gateway, config, plugins, changed), discover_models(gateway, changed)):
+            stack.push_async_callback(_cancel, asyncio.create_task(work))
+        yield
+        gateway.draining = True
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _plugin_routes(started: Startup) -> Sequence[ControllerRouterHandler]:
+    """Each plugin's routes under `/x/<plugin>`."""
+    return [Router(f"/x/{name}", route_handlers=handlers) for name, handlers in started.host.routes()]
+
+
+def _on_exception(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+    """OpenAI's error JSON for what Litestar refuses, and for what our handlers raise (SR-008, SR-065)."""
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        path = request.url.path
+        messages = {404: f"Unknown path: {path}", 405: f"{request.method} is not allowed on {path}"}
+        problem = problems.http_problem(error.status_code, messages.get(error.status_code, error.detail))
+        headers = dict(error.headers or {})
+    else:
+        if not isinstance(error, LlmsError):
+            log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        problem, headers = problems.problem(error), {}
+    if problem.retry_after_header is not None:
+        headers["retry-after"] = problem.retry_after_header
+    return Response(problem.body, status_code=problem.status, headers=headers, media_type="application/json")

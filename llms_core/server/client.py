@@ -1,0 +1,112 @@
+"""The client's side of one request: its body in, the answer out, and whether it is still there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from litestar.types import Receive, Scope, Send
+
+from llms_core.errors import RequestError
+from llms_core.server.sse import KEEP_ALIVE
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class ClientGoneError(Exception):
+    """The client went away before its request was read."""
+
+
+async def read_body(scope: Scope, receive: Receive, largest: int, patience: float) -> bytes:
+    """The request's body. Raises RequestError: 413 where it has over `largest` bytes, 408 where it is too slow."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > largest:
+            raise _too_large(largest)
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(patience):
+            while True:
+                message: Any = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size > largest:
+                    raise _too_large(largest)
+                pieces.append(piece)
+                if not message.get("more_body"):
+                    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    except TimeoutError:
+        raise RequestError(
+            f"The request body did not arrive within {patience:g} s", status=408, code="request_timeout"
+        ) from None
+
+
+class Client:
+    """Sends the answer, and cancels the request's task once the client has gone.
+
+    As a context: inside it a client that goes away cancels the task, and leaving swallows that cancellation (`gone` is
+    set). Once a stream has begun, a pause of `keep_alive` seconds is filled with a comment.
+    """
+
+    def __init__(self, receive: Receive, send: Send, keep_alive: float):
+        self._receive, self._send, self._keep_alive = receive, send, keep_alive
+        self._loop = asyncio.get_running_loop()
+        self._sent = 0.0
+        self._watcher: asyncio.Task[None] | None = None
+        self._streaming = False
+        self.begun = self.gone = False
+        self.status = 0
+
+    async def begin(self, status: int, headers: Headers, *, stream: bool = False) -> None:
+        """Send the head."""
+        self.begun, self.status, self._streaming = True, status, stream
+        self._sent = self._loop.time()
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        """Send a piece of the body."""
+        self._sent = self._loop.time()
+        if last and self._watcher is not None:
+            self._watcher.cancel()  # once the answer is whole, a server reports a disconnect in any case
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        self._task = task
+        self._watcher = self._loop.create_task(self._watch())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self.gone and kind is not None and issubclass(kind, asyncio.CancelledError):
+            return self._task.uncancel() == 0
+        return False
+
+    async def _watch(self) -> None:
+        while not await self._disconnected():
+            if self._streaming and self._loop.time() - self._sent >= self._keep_alive * 0.9:
+                await self.write(KEEP_ALIVE)
+        self.gone = True
+        self._task.cancel()
+
+    async def _disconnected(self) -> bool:
+        """Whether the client went away within one pause."""
+        try:
+            async with asyncio.timeout(self._keep_alive):
+                while (await self._receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            return False
+        return True
+
+
+def _too_large(largest: int) -> RequestError:
+    return RequestError(f"The request body has over {largest} bytes", status=413, code="request_too_large")

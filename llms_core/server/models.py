@@ -1,0 +1,64 @@
+"""`GET /v1/models` and `GET /v1/models/{id}` (SR-009)."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.connection import Request
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from llms_core.errors import RequestError
+from llms_core.routing.candidates import Candidate
+from llms_core.server.gateway import Gateway
+
+_STARTED = int(time.time())
+
+
+class ModelObject(msgspec.Struct):
+    """A model as OpenAI lists it. `owned_by` is the first provider that serves it."""
+
+    id: str
+    owned_by: str
+    object: str = "model"
+    created: int = _STARTED
+
+
+class ModelList(msgspec.Struct):
+    """Every model that some enabled provider has, in the order of llms.json."""
+
+    data: list[ModelObject]
+    object: str = "list"
+
+
+@get("/", summary="List the models", sync_to_thread=False)
+def list_models(request: Request[object, object, State]) -> ModelList:
+    """Every model of every enabled provider, each name once."""
+    gateway: Gateway = request.app.state.gateway
+    gateway.admit(request.scope)
+    return ModelList([_object(candidate) for candidate in gateway.router.catalogue.listed()])
+
+
+@get("/{model:path}", summary="One model", sync_to_thread=False)
+def retrieve_model(
+    request: Request[object, object, State],
+    model: Annotated[str, Parameter(description="Its name, which may have slashes")],
+) -> ModelObject:
+    """One model by its name."""
+    gateway: Gateway = request.app.state.gateway
+    gateway.admit(request.scope)
+    name = model.removeprefix("/")
+    found = gateway.router.catalogue.find(name)
+    if not found:
+        raise RequestError.model_not_found(name)
+    return _object(found[0])
+
+
+def _object(candidate: Candidate) -> ModelObject:
+    return ModelObject(id=candidate.name, owned_by=candidate.provider.id)
+
+
+router = Router("/v1/models", route_handlers=[list_models, retrieve_model], tags=["Models"])

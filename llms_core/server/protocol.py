@@ -1,0 +1,78 @@
+"""uvicorn's HTTP/1.1 protocol with bounds on the request's head: its size, and the time that it may take."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from llms_core.server.problems import http_problem
+
+SLOWEST_HEAD = 30.0
+"""Seconds that a connection has for its first request's head, and each further request for its own."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses a head over `largest_head` bytes with 431, and closes a connection whose head does not come."""
+
+    largest_head = 64 * 1024
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._heading, self._head, self._refused = True, 0, False
+        self._late: asyncio.TimerHandle | None = self.loop.call_later(SLOWEST_HEAD, self._close_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        super().data_received(data)
+        if self._heading:  # a head in more than one piece: what the parser holds of it is not seen otherwise
+            self._head += len(data)
+            if self._head > self.largest_head:
+                self._too_large()
+            elif self._late is None:
+                self._late = self.loop.call_later(SLOWEST_HEAD, self._close_late)
+
+    def on_message_begin(self) -> None:
+        self._heading, self._head = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._heading = False
+        self._in_time()
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.largest_head:
+            self._too_large()
+        else:
+            super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP; uvicorn's own answer is plain text."""
+        self._refuse(400, b"Bad Request", "Invalid HTTP request")
+
+    def _too_large(self) -> None:
+        message = f"The request's headers have over {self.largest_head} bytes"
+        self._refuse(431, b"Request Header Fields Too Large", message)
+
+    def _refuse(self, status: int, phrase: bytes, message: str) -> None:
+        if self._refused:
+            return
+        self._refused = True
+        body = http_problem(status, message).body
+        head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(head % (status, phrase, len(body)) + body)
+        self.transport.close()
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _close_late(self) -> None:
+        self._late = None
+        if not self.transport.is_closing():
+            self.transport.close()
