@@ -1,0 +1,83 @@
+"""LlamaIndex against the gateway (SR-069e).
+
+Its `OpenAI` knows OpenAI's model names only, and refuses others before it sends anything: the reference's own example
+cannot pass with any server. What passes is that class with a local name that it knows, and `OpenAILike` with any.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llms_core.testing import ScriptedUpstream, completion
+
+if TYPE_CHECKING:
+    from tests.conftest import ChildGateway, Launch, ProviderBlock
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("llama_index") is None, reason="llama-index-llms-openai is not installed"
+)
+
+
+@pytest.fixture
+def both(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], gateway: Launch
+) -> ChildGateway:
+    """A gateway that has the reference's model, and one whose name LlamaIndex knows."""
+    upstream.default = completion("Hello there, friend")
+    return gateway(config_of(first=provider(upstream, {"kimi-k2": "up-kimi", "gpt-4o-mini": "up-mini"})))
+
+
+@pytest.mark.xfail(raises=ValueError, strict=True, reason="LlamaIndex's OpenAI class takes OpenAI's model names only")
+def test_sr_069e_the_example_of_the_reference_with_its_own_model(both: ChildGateway) -> None:
+    from llama_index.llms.openai import OpenAI
+
+    llm = OpenAI(api_base=both.base_url, api_key="not-needed", model="kimi-k2")
+    assert llm.complete("Hello!").text == "Hello there, friend"
+
+
+def test_sr_069e_the_example_of_the_reference_with_a_known_name(both: ChildGateway, upstream: ScriptedUpstream) -> None:
+    from llama_index.llms.openai import OpenAI
+
+    # As in the reference, but for the address and the model.
+    llm = OpenAI(api_base=both.base_url, api_key="not-needed", model="gpt-4o-mini")
+    response = llm.complete("Hello!")
+    assert response.text == "Hello there, friend"
+    assert (upstream.requests[0].path, upstream.requests[0].json["model"]) == ("/v1/chat/completions", "up-mini")
+
+
+def test_sr_069e_a_known_name_streams_and_chats(both: ChildGateway) -> None:
+    from llama_index.core.llms import ChatMessage
+    from llama_index.llms.openai import OpenAI
+
+    llm = OpenAI(api_base=both.base_url, api_key="not-needed", model="gpt-4o-mini")
+    assert "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
+    assert llm.chat([ChatMessage(role="user", content="Hello!")]).message.content == "Hello there, friend"
+    parts = llm.stream_chat([ChatMessage(role="user", content="Hello!")])
+    assert "".join(part.delta or "" for part in parts) == "Hello there, friend"
+
+
+def test_sr_069e_openai_like_as_a_chat_model(both: ChildGateway, upstream: ScriptedUpstream) -> None:
+    from llama_index.core.llms import ChatMessage
+    from llama_index.llms.openai_like import OpenAILike
+
+    llm = OpenAILike(api_base=both.base_url, api_key="not-needed", model="kimi-k2", is_chat_model=True)
+    assert llm.complete("Hello!").text == "Hello there, friend"
+    assert "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
+    assert llm.chat([ChatMessage(role="user", content="Hello!")]).message.content == "Hello there, friend"
+    assert {seen.json["model"] for seen in upstream.requests} == {"up-kimi"}
+
+
+def test_sr_069e_openai_like_as_it_comes(both: ChildGateway, upstream: ScriptedUpstream) -> None:
+    """By default it uses the legacy `/v1/completions`."""
+    from llama_index.core.llms import ChatMessage
+    from llama_index.llms.openai_like import OpenAILike
+
+    llm = OpenAILike(api_base=both.base_url, api_key="not-needed", model="kimi-k2")
+    assert llm.complete("Hello!").text == "Hello there, friend"
+    assert "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
+    assert llm.chat([ChatMessage(role="user", content="Hello!")]).message.content == "Hello there, friend"
+    assert {seen.path for seen in upstream.requests} == {"/v1/chat/completions"}

@@ -1,0 +1,141 @@
+"""openai-node against the gateway (SR-069c). The client is installed by npm into a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llms_core.testing import ScriptedUpstream, completion, error
+
+if TYPE_CHECKING:
+    from tests.conftest import ChildGateway, Launch, ProviderBlock
+
+# As in the reference, but for the address, which is an argument.
+EXAMPLE = """
+import OpenAI from 'openai';
+
+const client = new OpenAI({
+  baseURL: process.argv[2],
+  apiKey: 'not-needed',
+});
+
+const response = await client.chat.completions.create({
+  model: 'kimi-k2',
+  messages: [
+    { role: 'user', content: 'Hello!' }
+  ],
+});
+
+console.log(response.choices[0].message.content);
+"""
+
+STREAM = """
+import OpenAI from 'openai';
+
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: 'not-needed' });
+const stream = await client.chat.completions.create({
+  model: 'kimi-k2',
+  messages: [{ role: 'user', content: 'Hello!' }],
+  stream: true,
+  stream_options: { include_usage: true },
+});
+const seen = { text: '', finish: [], usage: null, models: [] };
+for await (const chunk of stream) {
+  for (const choice of chunk.choices) {
+    seen.text += choice.delta.content ?? '';
+    if (choice.finish_reason) seen.finish.push(choice.finish_reason);
+  }
+  if (chunk.usage) seen.usage = chunk.usage;
+  if (!seen.models.includes(chunk.model)) seen.models.push(chunk.model);
+}
+console.log(JSON.stringify(seen));
+"""
+
+ERRORS = """
+import OpenAI from 'openai';
+
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: 'not-needed', maxRetries: 0 });
+const messages = [{ role: 'user', content: 'Hello!' }];
+for (const model of ['unknown-model', 'kimi-k2']) {
+  try {
+    await client.chat.completions.create({ model, messages });
+  } catch (error) {
+    console.log(JSON.stringify([error.constructor.name, error.status, error.code, error.type]));
+  }
+}
+"""
+
+MODELS = """
+import OpenAI from 'openai';
+
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: 'not-needed' });
+const models = [];
+for await (const model of client.models.list()) models.push(model.id);
+console.log(JSON.stringify(models));
+"""
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the client installed; CI has to have it, another machine may be without node or network."""
+    npm = shutil.which("npm")
+    if shutil.which("node") is None or npm is None:
+        pytest.skip("there is no node with npm on this machine")
+    folder = tmp_path_factory.mktemp("node")
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
+    install = [npm, "install", *options, "openai@>=6"]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=240)
+    if done.returncode and not os.environ.get("CI"):
+        pytest.skip(f"npm could not install openai: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def kimi(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], gateway: Launch
+) -> ChildGateway:
+    return gateway(config_of(first=provider(upstream, {"kimi-k2": "moonshotai/kimi-k2"})))
+
+
+def node(project: Path, program: str, kimi: ChildGateway) -> str:
+    """What the program prints."""
+    command = ["node", "--input-type=module", "-", kimi.base_url]
+    done = subprocess.run(command, cwd=project, input=program, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_sr_069c_the_example_of_the_reference(project: Path, kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+    upstream.default = completion("Hello! How can I help you today?")
+    assert node(project, EXAMPLE, kimi) == "Hello! How can I help you today?"
+    assert upstream.requests[0].headers["authorization"].startswith("Bearer sk-marked-")
+
+
+def test_sr_069c_stream(project: Path, kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+    """SR-053 to SR-055 as this client sees them."""
+    upstream.default = completion("One two three")
+    seen = json.loads(node(project, STREAM, kimi))
+    assert (seen["text"], seen["finish"], seen["models"]) == ("One two three", ["stop"], ["kimi-k2"])
+    assert seen["usage"]["completion_tokens"] == 3
+
+
+def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+    upstream.default = error(500)
+    told = [json.loads(line) for line in node(project, ERRORS, kimi).splitlines()]
+    assert told == [
+        ["NotFoundError", 404, "model_not_found", "invalid_request_error"],
+        ["InternalServerError", 502, "provider_error", "api_error"],
+    ]
+
+
+def test_sr_009_models_list(project: Path, kimi: ChildGateway) -> None:
+    assert json.loads(node(project, MODELS, kimi)) == ["kimi-k2"]

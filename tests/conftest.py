@@ -1,0 +1,316 @@
+"""Servers to test against from outside: scripted providers behind a gateway, in this process or in one of its own.
+
+    def test_it(upstream, provider, served):
+        gateway = served({"providers": {"first": provider(upstream)}})
+        httpx.post(f"{gateway.base_url}/chat/completions", json=…)
+
+`served` runs the application in a thread of this process and is ready in no time; `gateway` runs the real command as
+a child process, for signals, real clients and start-up faults. Whatever either of them logs is searched for the keys
+that `provider` hands out, after every test.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import uvicorn
+
+from llms_core.testing import ScriptedUpstream
+
+MARK = "sk-marked-"
+"""How every provider's key begins in the tests; a log that has it has leaked one."""
+
+START = 15.0
+"""Seconds that a server may take to answer."""
+
+Config = Mapping[str, Any]
+
+
+class Gateway(ABC):
+    """A running gateway and its files."""
+
+    def __init__(self, root: Path, config: Config | None, plugins: str) -> None:
+        self.root = root
+        self.config_path = root / "llms.json"
+        self.plugins_path = root / "plugins.toml"
+        if config is not None:
+            self.config_path.write_text(json.dumps(config, ensure_ascii=False, indent=2), "utf-8")
+        self.plugins_path.write_text(plugins, "utf-8")
+        self.port = 0
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/v1"
+
+    @abstractmethod
+    def log(self) -> str:
+        """What it has logged so far."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it without asking."""
+
+    def healthy(self, timeout: float) -> bool:
+        """Whether `/health` answers in time."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+class ChildGateway(Gateway):
+    """`python -m llms_core serve …` in a process of its own, at home in its own folder."""
+
+    def __init__(
+        self, root: Path, config: Config | None, plugins: str, args: Sequence[str], env: Mapping[str, str]
+    ) -> None:
+        super().__init__(root, config, plugins)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        command = [sys.executable, "-m", "llms_core", "serve", "--port", str(self.port)]
+        command += ["--config", str(self.config_path)] if config is not None else []
+        command += ["--plugins", str(self.plugins_path), *args]
+        self._log = root / "gateway.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=root, env=self._environment(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def _environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        home = str(self.root)
+        python = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+        return {**os.environ, "HOME": home, "LLMS_HOME": home, **python, **env}
+
+    def wait_ready(self) -> None:
+        pause = 0.02
+        for _ in range(int(START / pause)):
+            if self.healthy(timeout=START):
+                return
+            with suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"the gateway ended with {self.process.wait(pause)}:\n{self.log()}")
+        pytest.fail(f"the gateway did not answer within {START} s:\n{self.log()}")
+
+    def log(self) -> str:
+        return self._log.read_text("utf-8", errors="replace")
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+
+class ThreadGateway(Gateway):
+    """The same application, served by uvicorn in a thread."""
+
+    def __init__(self, root: Path, config: Config | None, plugins: str) -> None:
+        from llms_core.server.app import create_app
+
+        super().__init__(root, config, plugins)
+        self._log = io.StringIO()
+        with ExitStack() as undone:
+            undone.enter_context(self._logged())
+            app = create_app(self.config_path if config is not None else None, self.plugins_path)
+            self._ended = undone.pop_all()
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self._socket.getsockname()[1]
+        settings = uvicorn.Config(app, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=3)
+        self._server = uvicorn.Server(settings)
+        self._thread = threading.Thread(target=self._run, name="served", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def _logged(self) -> Iterator[None]:
+        handler = logging.StreamHandler(self._log)
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
+        root, core = logging.getLogger(), logging.getLogger("llms_core")
+        levels = root.level, core.level
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        core.setLevel(logging.DEBUG)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(levels[0])
+            core.setLevel(levels[1])
+
+    def _run(self) -> None:
+        with self._socket, suppress(SystemExit):  # uvicorn's way to say that the start failed; /health tells
+            self._server.run(sockets=[self._socket])
+
+    def wait_ready(self) -> None:
+        if not self.healthy(timeout=START):
+            pytest.fail(f"the gateway did not answer:\n{self.log()}")
+
+    def log(self) -> str:
+        return self._log.getvalue()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+
+    def kill(self) -> None:
+        self._server.force_exit = True
+        self.stop()
+
+    def close(self) -> None:
+        self.stop()
+        self._ended.close()
+
+
+class Serve(Protocol):
+    """The fixture `served`."""
+
+    def __call__(self, config: Config | None, plugins: str = "") -> ThreadGateway: ...
+
+
+class Launch(Protocol):
+    """The fixture `gateway`."""
+
+    def __call__(
+        self, config: Config | None, *, plugins: str = "", args: Sequence[str] = (), env: Mapping[str, str] = ...
+    ) -> ChildGateway: ...
+
+
+class ProviderBlock(Protocol):
+    """The fixture `provider`."""
+
+    def __call__(
+        self, upstream: ScriptedUpstream | str, models: Mapping[str, str] = ..., **more: object
+    ) -> dict[str, Any]: ...
+
+
+@pytest.fixture(autouse=True)
+def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on the keys, the proxies and the gateway's own settings of the machine that it runs on."""
+    for name in list(os.environ):
+        if name.upper().endswith(("_API_KEY", "_PROXY")) or name.startswith("LLMS_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def upstreams() -> Iterator[Callable[[], ScriptedUpstream]]:
+    """Makes scripted providers."""
+    with ExitStack() as running:
+        yield lambda: running.enter_context(ScriptedUpstream())
+
+
+@pytest.fixture
+def upstream(upstreams: Callable[[], ScriptedUpstream]) -> ScriptedUpstream:
+    """A scripted provider."""
+    return upstreams()
+
+
+@pytest.fixture
+def provider() -> ProviderBlock:
+    """Makes the block of an OpenAI-compatible provider in llms.json, each with a key of its own.
+
+    A provider is a scripted one, or the base URL of something else.
+    """
+    numbers = itertools.count(1)
+
+    def block(
+        upstream: ScriptedUpstream | str, models: Mapping[str, str] | None = None, **more: object
+    ) -> dict[str, Any]:
+        return {
+            "enabled": True,
+            "type": "OpenAiProvider",
+            "base_url": upstream if isinstance(upstream, str) else upstream.base_url,
+            "api_key": f"{MARK}{next(numbers)}",
+            "models": dict(models or {"m": "up-m"}),
+            **more,
+        }
+
+    return block
+
+
+@pytest.fixture
+def config_of() -> Callable[..., dict[str, Any]]:
+    """Makes an llms.json of provider blocks, in the order given."""
+    return lambda **providers: {"providers": providers}
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Launch]:
+    """Runs the real command; see `ChildGateway`."""
+    launched: list[ChildGateway] = []
+
+    def launch(
+        config: Config | None,
+        *,
+        plugins: str = "",
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> ChildGateway:
+        root = tmp_path / f"gateway-{len(launched) + 1}"
+        root.mkdir()
+        launched.append(ChildGateway(root, config, plugins, args, env or {}))
+        launched[-1].wait_ready()
+        return launched[-1]
+
+    yield launch
+    for one in launched:
+        one.stop()
+    for one in launched:
+        _assert_no_key(one)
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Serves the application from this process; see `ThreadGateway`."""
+    running: list[ThreadGateway] = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LLMS_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def serve(config: Config | None, plugins: str = "") -> ThreadGateway:
+        root = tmp_path / f"served-{len(running) + 1}"
+        root.mkdir()
+        running.append(ThreadGateway(root, config, plugins))
+        running[-1].wait_ready()
+        return running[-1]
+
+    yield serve
+    for one in reversed(running):
+        one.close()
+    for one in running:
+        _assert_no_key(one)
+
+
+def _assert_no_key(gateway: Gateway) -> None:
+    leaks = [line for line in gateway.log().splitlines() if MARK in line]
+    assert not leaks, f"the log has a provider's key: {leaks}"

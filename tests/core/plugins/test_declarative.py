@@ -1,0 +1,111 @@
+"""`[types.NAME]` of plugins.toml: providers that are pure configuration."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from llms_core.contracts.request import ChatCall, decode
+from llms_core.errors import ConfigError
+from llms_core.openai_compatible import OpenAICompatible
+from llms_core.plugins.declarative import declared
+from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec
+from llms_core.secret import Secret
+
+ACME = ProviderSpec(
+    name="acme",
+    adapter=OpenAICompatible,
+    title="Acme",
+    base_url="https://api.acme.example/v1",
+    key_env=("ACME_KEY",),
+    rename={"seed": "random_seed"},
+    drop=frozenset({"user"}),
+    capabilities=Capabilities(audio=False),
+    aliases=("roadrunner",),
+)
+
+
+def types(text: str) -> dict[str, ProviderSpec]:
+    return declared(tomllib.loads(text)["types"], {"acme": ACME}, path="plugins.toml")
+
+
+def test_the_least_is_a_base_url() -> None:
+    """SR-113: a provider with no code and no package; where it names no key, it needs none."""
+    spec = types('[types.mine]\nbase_url = "http://localhost:1234/v1/"')["mine"]
+    assert (spec.name, spec.title, spec.base_url, spec.needs_key) == ("mine", "mine", "http://localhost:1234/v1", False)
+
+
+def test_every_member() -> None:
+    found = types("""
+        [types.Mine]
+        extends = "acme"
+        title = "My Acme"
+        docs = "https://wiki.example"
+        base_url = "https://acme.example/v2"
+        key_env = ["MINE", "YOURS"]
+        needs_key = false
+        rename = { max_completion_tokens = "max_tokens" }
+        drop = ["store"]
+        headers = { X-Team = "blue" }
+        capabilities = { vision = false }
+        models = ["small"]
+        aliases = ["Ours"]
+    """)
+    spec = found["mine"]
+    assert found["ours"] is spec
+    assert (spec.title, spec.docs, spec.base_url) == ("My Acme", "https://wiki.example", "https://acme.example/v2")
+    assert (spec.key_env, spec.needs_key) == (("MINE", "YOURS"), False)
+    assert spec.rename == {"seed": "random_seed", "max_completion_tokens": "max_tokens"}
+    assert spec.drop == {"user", "store"}
+    assert spec.capabilities == Capabilities(audio=False, vision=False)
+    assert spec.models == {"small": "small"}
+    assert spec.aliases == ("Ours",)
+
+
+def test_what_is_not_said_is_that_of_the_extended_type() -> None:
+    """Its names are not: an alias means one type."""
+    spec = types('[types.mine]\nextends = "Acme"\nmodels = { a = "b" }')["mine"]
+    assert (spec.base_url, spec.key_env, spec.needs_key) == (ACME.base_url, ACME.key_env, True)
+    assert (spec.aliases, spec.models) == ((), {"a": "b"})
+
+
+def test_a_key_variable_means_that_a_key_is_needed() -> None:
+    assert types('[types.mine]\nbase_url = "https://a.example"\nkey_env = "MINE"')["mine"].needs_key
+
+
+def test_one_type_extends_another() -> None:
+    found = types('[types.a]\nbase_url = "https://a.example"\n[types.b]\nextends = "a"\nheaders = { a = "b" }')
+    assert found["b"].base_url == "https://a.example"
+
+
+def test_headers_are_sent_and_a_block_may_override_them() -> None:
+    spec = types('[types.mine]\nbase_url = "https://a.example"\nheaders = { X-Team = "blue", X-Site = "1" }')["mine"]
+    adapter = spec.adapter(spec, ProviderSettings(id="mine", api_key=Secret("key"), headers={"x-team": "red"}))
+    request, members = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}')
+    call = ChatCall(request=request, members=members, model="m", name="m", id="1", created=1)
+    sent = adapter.request(call)
+    assert sent.url == "https://a.example/chat/completions"
+    assert {name: sent.headers[name] for name in ("x-team", "x-site", "authorization")} == {
+        "x-team": "red",
+        "x-site": "1",
+        "authorization": "Bearer key",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('base_ur = "x"', "plugins.toml: types.mine: unknown key 'base_ur' (did you mean 'base_url'?)"),
+        ("zzz = 1", "plugins.toml: types.mine: unknown key 'zzz' (known are aliases, base_url, "),
+        ('extends = "acne"', "types.mine.extends: there is no provider type 'acne' (did you mean 'acme'?)"),
+        ('base_url = "api.example"', "plugins.toml: types.mine.base_url: Expected `str` matching"),
+        ("key_env = 3", "plugins.toml: types.mine.key_env: Expected `str | array | null`, got `int`"),
+        ("capabilities.tool = true", "types.mine.capabilities: unknown key 'tool' (did you mean 'tools'?)"),
+        ('capabilities.tools = "yes"', "types.mine.capabilities[...]: Expected `bool`, got `str`"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        types(f"[types.mine]\n{text}")
+    assert message in str(caught.value)

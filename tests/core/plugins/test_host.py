@@ -1,0 +1,185 @@
+"""The hooks are called one implementation at a time: one that fails loses nobody else's result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import pytest
+
+from llms_core.config.model import Plugins
+from llms_core.contracts.request import ChatRequest, decode
+from llms_core.plugins.discovery import discover
+from llms_core.plugins.host import PluginHost
+from llms_core.records import AttemptRecord, RequestRecord
+
+REQUEST: ChatRequest = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}')[0]
+ATTEMPT = AttemptRecord(
+    request_id="r", provider="p", model="m", upstream_model="u", kind=None, status=200, message="", duration=0.1
+)
+FINISHED = RequestRecord(request_id="r", model="m", status=200, stream=False, duration=0.1, overhead=0.0, attempts=())
+
+
+@pytest.fixture(autouse=True)
+def _forget_modules() -> Iterator[None]:
+    before = set(sys.modules)
+    yield
+    for added in set(sys.modules) - before:
+        del sys.modules[added]
+
+
+def host_of(folder: Path, **plugins: str) -> PluginHost:
+    """A host of one-file plugins, and of nothing that is installed."""
+    for name, source in plugins.items():
+        (folder / f"{name}.py").write_text(f"from llms_core import hookimpl\nheard = []\n{source}")
+    load = tuple(f"{name}.py" for name in plugins)
+    host = discover(Plugins(load=load), folder=folder, entry_points=lambda group: [])
+    assert [each.reason for each in host.reports if each.state != "ok"] == []
+    return host
+
+
+def heard(name: str) -> list[Any]:
+    return cast("list[Any]", sys.modules[f"llms_plugin_{name}"].heard)
+
+
+def chosen(host: PluginHost, offered: Sequence[object]) -> list[object]:
+    return list(host.candidates(REQUEST, cast("Any", offered)))
+
+
+def test_candidates_are_reordered_and_removed_in_turn(tmp_path: Path) -> None:
+    """llms_candidates: each implementation gets what the one before left; None leaves all."""
+    host = host_of(
+        tmp_path,
+        a="@hookimpl\ndef llms_candidates(request, candidates): return reversed(candidates)",
+        b="@hookimpl\ndef llms_candidates(candidates): return candidates[:2]",
+        c="@hookimpl\ndef llms_candidates(): heard.append(1)",
+    )
+    one, two, three = object(), object(), object()
+    assert chosen(host, [one, two, three]) == [three, two]
+    assert heard("c") == [1]
+
+
+def test_candidates_cannot_be_added(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    host = host_of(
+        tmp_path, a="@hookimpl\ndef llms_candidates(candidates): return [object(), *candidates, candidates[0]]"
+    )
+    one, two = object(), object()
+    assert chosen(host, [one, two]) == [one, two]
+    assert "plugin 'a' of a.py: llms_candidates failed: PluginError: it added or repeated" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["1 / 0", "return 3", "return f()", "yield 1 / 0"])
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_candidates_of_a_plugin_at_fault_are_those_of_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    """It is logged once with its distribution, and not at every request."""
+    host = host_of(tmp_path, bad=f"async def f(): ...\n@hookimpl\ndef llms_candidates(candidates):\n    {fault}")
+    offered = [object()]
+    assert chosen(host, offered) == chosen(host, offered) == offered
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "plugin 'bad' of bad.py: llms_candidates failed" in caplog.text
+
+
+def test_without_a_plugin_candidates_pass_as_they_are(tmp_path: Path) -> None:
+    offered: list[Any] = [object()]
+    assert PluginHost().candidates(REQUEST, offered) is offered
+
+
+def test_everybody_who_listens_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """llms_attempt_finished, llms_request_finished; one that raises is logged once, and the next is told."""
+    bad = "@hookimpl\ndef {}():\n    heard.append(1)\n    raise OSError('disk full')\n"
+    good = "@hookimpl\ndef {}({}): heard.append({})\n"
+    host = host_of(
+        tmp_path,
+        a=bad.format("llms_attempt_finished") + bad.format("llms_request_finished"),
+        b=good.format("llms_attempt_finished", *["attempt"] * 2) + good.format("llms_request_finished", *["record"] * 2),
+    )
+    assert (host.observes_attempts, host.observes_requests) == (True, True)
+    for _ in range(2):
+        host.attempt_finished(ATTEMPT)
+        host.request_finished(FINISHED)
+    assert heard("a") == [1] * 4
+    assert heard("b") == [ATTEMPT, FINISHED] * 2
+    assert caplog.text.count("disk full\n") == len(caplog.records) * 2 == 4
+
+
+def test_where_nobody_listens_no_record_is_asked_for() -> None:
+    assert (PluginHost().observes_attempts, PluginHost().observes_requests) == (False, False)
+
+
+def test_order_is_that_of_names_but_for_tryfirst_and_trylast(tmp_path: Path) -> None:
+    hook = "@hookimpl({})\ndef llms_authenticate(headers): return '{}'\n"
+    host = host_of(
+        tmp_path, a=hook.format("trylast=True", "a"), b=hook.format("", "b"), c=hook.format("tryfirst=True", "c")
+    )
+    assert [(name, call({})) for name, call in host.authenticators] == [("c", "c"), ("b", "b"), ("a", "a")]
+
+
+def test_lifespans_of_all_but_those_at_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """llms_lifespan: context managers; what is none is logged and left out."""
+    host = host_of(
+        tmp_path,
+        bad="@hookimpl\ndef llms_lifespan(): 1 / 0",
+        good="from contextlib import asynccontextmanager\n@hookimpl\n@asynccontextmanager\n"
+        "async def llms_lifespan():\n    heard.append('start')\n    yield\n    heard.append('stop')",
+        rubbish="@hookimpl\ndef llms_lifespan(): return 'rubbish'",
+    )
+    (lifespan,) = host.lifespans()
+
+    async def live() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(lifespan[1])
+            assert heard("good") == ["start"]
+
+    asyncio.run(live())
+    assert (lifespan[0], heard("good")) == ("good", ["start", "stop"])
+    assert "ZeroDivisionError" in caplog.text
+    assert "it gave a str where a AbstractAsyncContextManager is wanted" in caplog.text
+
+
+def test_routes_are_listed_by_plugin(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """llms_routes: a generator is read to its end; one that raises half-way gives nothing."""
+    host = host_of(
+        tmp_path,
+        bad="@hookimpl\ndef llms_routes():\n    yield 1\n    raise OSError",
+        good="@hookimpl\ndef llms_routes():\n    yield 1\n    yield 2",
+    )
+    assert host.routes() == (("good", (1, 2)),)
+    assert "plugin 'bad' of bad.py: llms_routes failed: OSError" in caplog.text
+
+
+def test_the_first_default_config_is_used(tmp_path: Path) -> None:
+    """llms_default_config: the first plugin that has one, whatever is wrong with those before it."""
+    hook = "@hookimpl\ndef llms_default_config(): "
+    host = host_of(
+        tmp_path, a=hook + "1 / 0", b=hook + "return None", c=hook + "return b'{}'", d=hook + "return b'other'"
+    )
+    assert host.default_config() == b"{}"
+    assert PluginHost().default_config() is None
+
+
+def test_commands_are_added_and_faults_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """llms_commands: half a plugin's commands are none; no plugin takes a name of ours or of another plugin."""
+    hook = "import click\n@hookimpl\ndef llms_commands(group):\n    group.command('{}')(lambda: None)\n    {}"
+    host = host_of(
+        tmp_path,
+        a=hook.format("one", "pass"),
+        b=hook.format("half", "raise OSError('no')"),
+        c=hook.format("serve", "group.command('one')(lambda: 0)"),
+    )
+    group = click.Group("llms")
+    host.commands(group, reserved=("serve",))
+    assert list(group.commands) == ["one"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "llms: plugin 'b' of b.py: llms_commands raised OSError: no; left out",
+        "llms: plugin 'c' of c.py: its command 'serve' is left out: the name is taken",
+        "llms: plugin 'c' of c.py: its command 'one' is left out: the name is taken",
+    ]

@@ -1,0 +1,122 @@
+"""Provider blocks -> adapters: a fault disables its own provider, and a reload keeps what has not changed."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from msgspec import Raw
+
+from llms_core.config.model import LlmsJson, Provider
+from llms_core.errors import ConfigError
+from llms_core.openai_compatible import OpenAICompatible
+from llms_core.plugins.host import PluginHost
+from llms_core.plugins.registry import build
+from llms_core.provider import ProviderSettings, ProviderSpec
+from llms_core.secret import Secret
+
+ACME = ProviderSpec(name="acme", adapter=OpenAICompatible, title="Acme", base_url="https://api.acme.example")
+
+
+class Closing(OpenAICompatible):
+    """An adapter that holds something, and may lack something."""
+
+    lacks: str | None = None
+
+    async def aclose(self) -> None: ...
+
+    def available(self) -> str | None:
+        return self.lacks
+
+
+CLOSING = ProviderSpec(name="closing", adapter=Closing, title="Closing")
+
+
+def block(spec: ProviderSpec = ACME, key: str = "secret-key", **members: Any) -> Provider:
+    settings = ProviderSettings(id=spec.name, api_key=Secret(key), defaults={"temperature": Raw(b"1")})
+    return Provider(id=spec.name, spec=spec, settings=settings, **members)
+
+
+def document(*providers: Provider) -> LlmsJson:
+    return LlmsJson(path="llms.json", version=2, providers=providers)
+
+
+def host(spec: ProviderSpec) -> PluginHost:
+    return PluginHost(specs={spec.name: spec}, origins={spec.name: "plugin 'acme' of acme-llms 1.0"})
+
+
+def test_an_adapter_is_made_for_each_provider_in_order() -> None:
+    """SR-071: the order is the file's."""
+    built = build(PluginHost(), document(block(CLOSING), block(ACME)))
+    assert [item.id for item in built.configured] == ["closing", "acme"]
+    assert all(isinstance(item.adapter, OpenAICompatible) and item.disabled is None for item in built.configured)
+    assert built.retired == ()
+
+
+def test_a_disabled_provider_has_no_adapter() -> None:
+    """SR-079."""
+    (item,) = build(PluginHost(), document(block(disabled="$ACME_KEY is not set"))).configured
+    assert (item.adapter, item.disabled) == (None, "$ACME_KEY is not set")
+
+
+def test_a_factory_that_raises_disables_its_own_provider() -> None:
+    """The reason names plugin and distribution, and shows no key (SR-066)."""
+
+    def factory(spec: ProviderSpec, settings: ProviderSettings) -> OpenAICompatible:
+        assert settings.api_key is not None
+        raise ValueError(f"bad key {settings.api_key.reveal()}")
+
+    bad = ProviderSpec(name="bad", adapter=factory, title="Bad")
+    host = PluginHost(specs={"bad": bad}, origins={"bad": "plugin 'bad' of bad-llms 1.0"})
+    first, second = build(host, document(block(bad), block())).configured
+    assert (first.adapter, first.disabled) == (None, "plugin 'bad' of bad-llms 1.0: ValueError: bad key ***")
+    assert second.disabled is None
+
+
+def test_a_deliberate_failure_is_told_by_its_message() -> None:
+    def factory(spec: ProviderSpec, settings: ProviderSettings) -> OpenAICompatible:
+        raise ConfigError("a region is needed", field="region")
+
+    bad = ProviderSpec(name="bad", adapter=factory, title="Bad")
+    (item,) = build(PluginHost(), document(block(bad))).configured
+    assert item.disabled == "the provider 'bad': region: a region is needed"
+
+
+def test_what_is_no_adapter_is_refused() -> None:
+    bad = ProviderSpec(name="bad", adapter=cast("Any", lambda spec, settings: object()), title="Bad")
+    (item,) = build(PluginHost(), document(block(bad))).configured
+    assert item.disabled is not None
+    assert "a object is no adapter: it has no request, completion, chunks, error" in item.disabled
+
+
+def test_an_adapter_that_lacks_something_is_disabled_with_its_reason() -> None:
+    """Available: asked at each build, for an adapter that is kept, too."""
+    first = build(PluginHost(), document(block(CLOSING)))
+    adapter = first.configured[0].adapter
+    assert isinstance(adapter, Closing)
+    adapter.lacks = "llama.cpp is not installed: pip install llms-providers[local]"
+    second = build(PluginHost(), document(block(CLOSING)), first.configured)
+    assert second.configured[0].adapter is adapter
+    assert second.configured[0].disabled == adapter.lacks
+
+
+def test_a_reload_keeps_an_adapter_whose_settings_are_the_same() -> None:
+    """SR-092: models may change, the adapter knows nothing of them."""
+    first = build(PluginHost(), document(block()))
+    second = build(PluginHost(), document(block(retries=3)), first.configured)
+    assert second.configured[0].adapter is first.configured[0].adapter
+    assert second.configured[0].provider.retries == 3
+    assert second.retired == ()
+
+
+def test_a_reload_makes_anew_what_changed_and_retires_what_was() -> None:
+    """A key's value counts; only adapters that hold something are to be closed."""
+    first = build(PluginHost(), document(block(CLOSING), block()))
+    second = build(PluginHost(), document(block(CLOSING, key="another-key"), block(key="another-key")), first.configured)
+    assert [a.adapter is b.adapter for a, b in zip(first.configured, second.configured, strict=True)] == [False, False]
+    assert second.retired == (first.configured[0].adapter,)
+
+
+def test_a_provider_that_goes_retires_its_adapter() -> None:
+    first = build(PluginHost(), document(block(CLOSING)))
+    for after in (document(), document(block(CLOSING, disabled="by enabled: false"))):
+        assert build(PluginHost(), after, first.configured).retired == (first.configured[0].adapter,)

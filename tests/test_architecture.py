@@ -1,0 +1,153 @@
+"""The shape of the code: imports point one way, and every module has one job and a name of its own."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import llms_core
+
+ROOT = Path(__file__).parent.parent
+CORE = sorted((ROOT / "llms_core").rglob("*.py"))
+PROVIDERS = sorted((ROOT / "llms_providers").glob("*.py"))
+ALL = [*CORE, *PROVIDERS]
+
+#: A module imports from its own layer and from those above it, never from those below.
+LAYERS = (
+    ("errors", "secret"),
+    ("contracts",),
+    ("records", "failure", "mending"),
+    ("provider",),
+    ("openai_compatible",),
+    ("config",),
+    ("upstream",),
+    ("plugins",),
+    ("routing",),
+    ("startup",),
+    ("server",),
+    ("cli",),
+    ("__main__",),
+)
+LAYER = {name: place for place, names in enumerate(LAYERS) for name in names}
+
+#: Who alone may import a library.
+IMPORTERS = {
+    "httpx": ("upstream",),
+    "aiohttp": ("upstream",),
+    "litestar": ("server",),
+    "uvicorn": ("server",),
+    "pluggy": ("plugins",),
+    "click": ("cli", "plugins"),
+}
+
+#: What a provider may import of the core: what a third party's plugin may.
+PUBLIC = ("llms_core", "llms_core.provider", "llms_core.openai_compatible", "llms_core.errors", "llms_core.secret")
+
+LONG = {"llms_core/testing/upstream.py": 500}
+"""Longer than 400 lines, and why: a test's whole wire in one file, so that a fault can be read from top to bottom."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The full names of all modules that a file imports at run time, inside functions too."""
+    pending: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending.extend(node.orelse)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module is not None
+            yield from (_member(node.module, alias.name) for alias in node.names)
+        else:
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def _member(module: str, name: str) -> str:
+    """`llms_core.startup` for `from llms_core import startup`, `llms_core` for `from llms_core import hookimpl`."""
+    path = ROOT.joinpath(*module.split("."), name)
+    return f"{module}.{name}" if path.is_dir() or path.with_suffix(".py").is_file() else module
+
+
+def _part(path: Path) -> str:
+    """The part of the core that a file belongs to: a folder's name or its own."""
+    return path.relative_to(ROOT / "llms_core").parts[0].removesuffix(".py")
+
+
+def _id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", CORE, ids=_id)
+def test_imports_point_one_way(path: Path) -> None:
+    part = _part(path)
+    if part in ("__init__", "testing"):
+        pytest.skip("the public face, and what plugin authors test with, import what they show")
+    for name in imported(path):
+        names = name.split(".")
+        if names[0] == "llms_core":
+            # The public face imports hookspecs: that is the layer of plugins.
+            other = names[1] if len(names) > 1 else "plugins"
+            assert LAYER[other] <= LAYER[part], f"{_id(path)} imports {name}"
+        assert names[0] != "llms_providers", "providers are plugins: the core knows none of them"
+
+
+@pytest.mark.parametrize("path", CORE, ids=_id)
+def test_libraries_are_imported_in_one_place(path: Path) -> None:
+    """httpx and aiohttp only where requests are made: one library can be replaced by another."""
+    for name in imported(path):
+        library = name.partition(".")[0]
+        assert _part(path) in IMPORTERS.get(library, (_part(path),)), f"{_id(path)} imports {library}"
+
+
+@pytest.mark.parametrize("path", PROVIDERS, ids=_id)
+def test_providers_import_what_any_plugin_may_and_never_each_other(path: Path) -> None:
+    """A module `_local_child` is a part of `local`, and nobody else's."""
+    for name in imported(path):
+        library = name.partition(".")[0]
+        if library == "llms_core":
+            assert name in PUBLIC or name.startswith("llms_core.contracts"), f"{_id(path)} imports {name}"
+        if library == "llms_providers":
+            part = name.rpartition(".")[2]
+            assert part.startswith((f"_{path.stem}_", f"{path.stem}_")), f"{_id(path)} imports {name}"
+        assert library not in IMPORTERS, "the core makes the requests"
+
+
+@pytest.mark.parametrize("path", ALL, ids=_id)
+def test_modules_are_short(path: Path) -> None:
+    lines = len(path.read_text("utf-8").splitlines())
+    assert lines <= LONG.get(_id(path), 400), "split it by what it does"
+
+
+@pytest.mark.parametrize("path", ALL, ids=_id)
+def test_modules_have_a_name_and_a_purpose(path: Path) -> None:
+    """No name of the standard library's: run from inside the folder, it would take its place. No `utils` either."""
+    assert path.stem not in sys.stdlib_module_names
+    assert path.parent.name not in sys.stdlib_module_names
+    assert not re.search(r"util|helper|common|misc", path.stem)
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), "a module says what it is for"
+
+
+def test_every_part_of_the_core_has_its_layer() -> None:
+    assert {_part(path) for path in CORE} - {"__init__", "testing"} == LAYER.keys()
+
+
+def test_every_provider_has_its_entry_point() -> None:
+    pyproject = tomllib.loads((ROOT / "llms_providers/pyproject.toml").read_text("utf-8"))
+    modules = [path.stem for path in PROVIDERS if not path.stem.startswith("_")]
+    assert pyproject["project"]["entry-points"]["llms_core"] == {name: f"llms_providers.{name}" for name in modules}
+
+
+def test_the_version_is_one() -> None:
+    """The package's, its distribution's, and the providers', whose range on the core has it."""
+    core, providers = (tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8"))["project"] for name in (
+        "llms_core", "llms_providers"
+    ))  # fmt: skip
+    assert core["version"] == providers["version"] == llms_core.__version__
