@@ -21,7 +21,7 @@ class Message(msgspec.Struct):
     role: Role
     content: str | list[Part] | None = None
     name: str | None = None
-    tool_calls: Raw = Raw()
+    tool_calls: list[Raw] | None = None
     tool_call_id: str | None = None
 
 

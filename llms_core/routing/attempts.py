@@ -104,7 +104,9 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 wait = self._wait(errors[-1], turn)
                 if turn == retries or wait is None or wait >= deadline - clock():
                     break
+                track.waits()
                 await self.sleep(wait)
+                track.answers()
         raise AllProvidersFailed(request.model, errors)
 
     def _action(self, kind: ErrorKind) -> Action:

@@ -26,7 +26,7 @@ class Track:
         self._waiting: float | None = None
 
     def waits(self) -> None:
-        """From now on the gateway waits for a provider."""
+        """From now on the gateway waits: for a provider, or before it asks one again."""
         self._waiting = time.perf_counter()
 
     def answers(self) -> None:
