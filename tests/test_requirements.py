@@ -22,13 +22,16 @@ WITHOUT = {
     "SR-091": "llms.py's sign-in through GitHub; a file that asks for it is refused (K-21)",
 }
 
-_NUMBER = re.compile(r"\b(SR|K|L)-(\d{2,3})([a-f](?:[-–…][a-f])?)?(?:\s*(?:…|–|\.\.\.|to)\s*(?:(SR|K|L)-)?(\d{2,3})([a-f])?)?")
+_NUMBER = re.compile(
+    r"\b(SR|K|L)-(\d{2,3})([a-f](?:[-–…][a-f])?)?"  # one, or letters of one
+    r"(?:\s*(?:…|–|\.\.\.)\s*(?:SR-|K-|L-)?(\d{2,3})([a-f])?)?"  # up to another
+)
 
 
 def numbers(text: str) -> set[str]:
     """The requirements that a text names, one by one, as ranges (`SR-010 … SR-013`) or by letters (`SR-069a-c`)."""
     found = set()
-    for kind, first, letters, _, last, last_letter in _NUMBER.findall(text):
+    for kind, first, letters, last, last_letter in _NUMBER.findall(text):
         if letters or last_letter:
             low, high = letters[:1] or last_letter, last_letter or letters[-1]
             found |= {f"{kind}-{first}{chr(code)}" for code in range(ord(low), ord(high) + 1)}

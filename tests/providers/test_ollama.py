@@ -13,13 +13,15 @@ from llms_providers.ollama import OLLAMA, Ollama
 
 
 def ollama(base_url: str = "", api_key: str | None = None) -> Ollama:
-    return Ollama(OLLAMA, ProviderSettings(id="ollama", base_url=base_url, api_key=api_key and Secret(api_key) or None))
+    secret = Secret(api_key) if api_key else None
+    return Ollama(OLLAMA, ProviderSettings(id="ollama", base_url=base_url, api_key=secret))
 
 
 def sent(adapter: Ollama, content: object = "Hi", **members: object) -> UpstreamRequest:
     body = {"model": "m", "messages": [{"role": "user", "content": content}], **members}
     request, raw = decode(msgspec.json.encode(body))
-    return adapter.request(ChatCall(request=request, members=raw, model="llama3:latest", name="llama3", id="1", created=1))
+    call = ChatCall(request=request, members=raw, model="llama3:latest", name="llama3", id="1", created=1)
+    return adapter.request(call)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_headers_are_sent_and_a_block_may_override_them() -> None:
         ('base_url = "api.example"', "plugins.toml: types.mine.base_url: Expected `str` matching"),
         ("key_env = 3", "plugins.toml: types.mine.key_env: Expected `str | array | null`, got `int`"),
         ("capabilities.tool = true", "types.mine.capabilities: unknown key 'tool' (did you mean 'tools'?)"),
-        ('capabilities.tools = "yes"', "types.mine.capabilities[...]: Expected `bool`, got `str`"),
+        ('capabilities.tools = "yes"', "types.mine.capabilities.tools: Expected `bool`, got `str`"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, message: str) -> None:

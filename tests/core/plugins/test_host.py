@@ -99,7 +99,8 @@ def test_everybody_who_listens_is_told(tmp_path: Path, caplog: pytest.LogCapture
     host = host_of(
         tmp_path,
         a=bad.format("llms_attempt_finished") + bad.format("llms_request_finished"),
-        b=good.format("llms_attempt_finished", *["attempt"] * 2) + good.format("llms_request_finished", *["record"] * 2),
+        b=good.format("llms_attempt_finished", "attempt", "attempt")
+        + good.format("llms_request_finished", "record", "record"),
     )
     assert (host.observes_attempts, host.observes_requests) == (True, True)
     for _ in range(2):
@@ -119,7 +120,8 @@ def test_order_is_that_of_names_but_for_tryfirst_and_trylast(tmp_path: Path) -> 
     host = host_of(
         tmp_path, a=hook.format("trylast=True", "a"), b=hook.format("", "b"), c=hook.format("tryfirst=True", "c")
     )
-    assert [(name, call({})) for name, call in host.authenticators] == [("c", "c"), ("b", "b"), ("a", "a")]
+    asked: list[tuple[str, object]] = [(name, call({})) for name, call in host.authenticators]
+    assert asked == [("c", "c"), ("b", "b"), ("a", "a")]
 
 
 def test_lifespans_of_all_but_those_at_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,168 @@
+"""The hooks, called one implementation at a time: one that raises loses nobody else's result."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llms_core.errors import PluginError
+from llms_core.plugins.report import PluginReport, summary
+from llms_core.plugins.specs import unwanted
+from llms_core.plugins.verify import Hook
+from llms_core.provider import ProviderSpec
+
+if TYPE_CHECKING:
+    import click
+
+    from llms_core.contracts.request import ChatRequest
+    from llms_core.records import AttemptRecord, Caller, RequestRecord
+    from llms_core.routing.candidates import Candidate
+
+log = logging.getLogger("llms_core.plugins")
+
+
+class LoadedPlugin(msgspec.Struct, frozen=True):
+    """A plugin that passed every check."""
+
+    name: str
+    origin: str
+    hooks: Mapping[str, Hook]
+
+
+class PluginHost:
+    """What the plugins provide, and their hooks.
+
+    `specs` has every name and alias, in lower case. `authenticators` are (plugin, callable taking the headers).
+    `observes_attempts` and `observes_requests` say whether anybody listens: where nobody does, make no record.
+    """
+
+    def __init__(
+        self,
+        plugins: Sequence[LoadedPlugin] = (),
+        reports: Sequence[PluginReport] = (),
+        specs: dict[str, ProviderSpec] | None = None,
+        origins: dict[str, str] | None = None,
+        warnings: Sequence[str] = (),
+    ):
+        self.reports, self.warnings = tuple(reports), tuple(warnings)
+        self.specs, self._origins = specs or {}, origins or {}
+        self._plugins = tuple(plugins)
+        self._candidates = self._callers("llms_candidates")
+        self._attempt_finished = self._callers("llms_attempt_finished")
+        self._request_finished = self._callers("llms_request_finished")
+        self.observes_attempts, self.observes_requests = bool(self._attempt_finished), bool(self._request_finished)
+        self.authenticators: tuple[tuple[str, Callable[[Mapping[str, str]], Caller | None]], ...] = tuple(
+            (plugin.name, call) for plugin, call in self._callers("llms_authenticate")
+        )
+        self._told: set[tuple[str, str]] = set()
+
+    def origin(self, spec: ProviderSpec) -> str:
+        """Who provides a spec, for messages: the plugin and its distribution."""
+        return self._origins.get(spec.name.lower(), f"the provider '{spec.name}'")
+
+    def declare(self, types: Mapping[str, ProviderSpec], origin: str) -> None:
+        """Add the providers that the user's own file declares; they come before a plugin's of the same name."""
+        for name, spec in types.items():
+            self.specs[name.lower()] = spec
+            self._origins[name.lower()] = origin
+
+    def candidates(self, request: ChatRequest, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The candidates as the plugins reorder or thin them; what a plugin adds is ignored."""
+        for plugin, call in self._candidates:
+            try:
+                answer = call(request, tuple(candidates))
+                unwanted(answer)
+                if answer is not None:
+                    candidates = self._offered(plugin, candidates, answer)
+            except Exception as error:
+                self._fault(plugin, "llms_candidates", error)
+        return candidates
+
+    def attempt_finished(self, record: AttemptRecord) -> None:
+        """Tell who listens that one attempt is over."""
+        for plugin, call in self._attempt_finished:
+            try:
+                unwanted(call(record))
+            except Exception as error:
+                self._fault(plugin, "llms_attempt_finished", error)
+
+    def request_finished(self, record: RequestRecord) -> None:
+        """Tell who listens that one request is over."""
+        for plugin, call in self._request_finished:
+            try:
+                unwanted(call(record))
+            except Exception as error:
+                self._fault(plugin, "llms_request_finished", error)
+
+    def lifespans(self) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
+        """(plugin, context manager): to be entered at start, and left in reverse order."""
+        return tuple(self._each("llms_lifespan", AbstractAsyncContextManager))
+
+    def routes(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+        """(plugin, its Litestar route handlers): to be served under `/x/<plugin>/`."""
+        return tuple((name, tuple(handlers)) for name, handlers in self._each("llms_routes", Iterable, tuple))
+
+    def default_config(self) -> bytes | None:
+        """An llms.json for users who have none: that of the first plugin that has one."""
+        return next((text for _, text in self._each("llms_default_config", bytes)), None)
+
+    def commands(self, group: click.Group, reserved: Collection[str] = ()) -> None:
+        """Add the plugins' commands to the command line. A name that is taken or `reserved` keeps its meaning."""
+        import click  # here, because the server has no need of it
+
+        for plugin, call in self._callers("llms_commands"):
+            own = click.Group(group.name)
+            try:
+                unwanted(call(own))
+            except Exception as error:
+                sys.stderr.write(f"llms: {plugin.origin}: llms_commands raised {summary(error)}; left out\n")
+                continue
+            for name, command in own.commands.items():
+                if name in reserved or name in group.commands:
+                    sys.stderr.write(f"llms: {plugin.origin}: its command '{name}' is left out: the name is taken\n")
+                else:
+                    group.add_command(command, name)
+
+    def _callers(self, hook: str) -> tuple[tuple[LoadedPlugin, Callable[..., Any]], ...]:
+        """The implementations in the order of plugins' names, `tryfirst` before and `trylast` after the others."""
+        found = [(plugin, plugin.hooks[hook]) for plugin in self._plugins if hook in plugin.hooks]
+        return tuple((plugin, each.call) for plugin, each in sorted(found, key=lambda pair: pair[1].rank))
+
+    def _each(self, hook: str, wanted: type, convert: Callable[[Any], Any] | None = None) -> Iterable[tuple[str, Any]]:
+        """(plugin, result) of each implementation that gives a `wanted`; None is for "nothing"."""
+        for plugin, call in self._callers(hook):
+            try:
+                given = call()
+                unwanted(given)
+                if given is None:
+                    continue
+                if not isinstance(given, wanted):
+                    raise PluginError(f"it gave a {type(given).__name__} where a {wanted.__name__} is wanted")
+                result = convert(given) if convert else given
+            except Exception as error:
+                self._fault(plugin, hook, error)
+            else:
+                yield plugin.name, result
+
+    def _offered(self, plugin: LoadedPlugin, candidates: Sequence[Candidate], answer: Any) -> Sequence[Candidate]:
+        left = {id(candidate): candidate for candidate in candidates}
+        chosen, added = [], False
+        for candidate in answer:
+            if left.pop(id(candidate), None) is None:
+                added = True
+            else:
+                chosen.append(candidate)
+        if added:
+            self._fault(plugin, "llms_candidates", PluginError("it added or repeated a candidate, which is ignored"))
+        return chosen
+
+    def _fault(self, plugin: LoadedPlugin, hook: str, error: Exception) -> None:
+        """Say it once for each plugin and hook: a hook that fails at every request would drown the log."""
+        if (plugin.name, hook) not in self._told:
+            self._told.add((plugin.name, hook))
+            log.error("%s: %s failed: %s", plugin.origin, hook, summary(error), exc_info=error)

@@ -1,0 +1,25 @@
+"""plugins.toml, and what it lets in. Apart from llms.json, which `llms --help` has no need of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from llms_core.config import places, plugins_toml
+from llms_core.config.model import PluginsToml
+from llms_core.plugins.declarative import declared
+from llms_core.plugins.discovery import discover
+from llms_core.plugins.host import PluginHost
+
+
+def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -> tuple[PluginsToml, PluginHost]:
+    """Find and read plugins.toml, and load the plugins.
+
+    Raises ConfigError where the file is wrong; a plugin's faults are in the host's reports.
+    """
+    path = places.plugins_toml(plugins, env)
+    toml = plugins_toml.load(path) if path is not None else PluginsToml()
+    host = discover(toml.plugins, folder=path.parent if path is not None else Path())
+    host.declare(declared(toml.types, host.specs, path=toml.path), f"[types] of {toml.path}")
+    return toml, host

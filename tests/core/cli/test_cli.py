@@ -1,0 +1,263 @@
+"""The `llms` command, as a user types it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from llms_core import __version__
+from llms_core.cli import COMMANDS, main
+
+Llms = Callable[..., Result]
+
+CONFIG = {
+    "providers": {
+        "first": {
+            "type": "OpenAiProvider",
+            "base_url": "http://localhost:1",
+            "api_key": "secret-first",
+            "models": {"kimi-k2": "moonshotai/kimi-k2", "own": "own"},
+            "pricing": {"moonshotai/kimi-k2": {"input": "0.000001", "output": "0.0000025"}},
+        },
+        "second": {
+            "type": "OpenAiProvider",
+            "base_url": "http://localhost:2",
+            "api_key": "$NO_SUCH_KEY",
+            "models": {"kimi-k2": "kimi"},
+        },
+        "third": {
+            "type": "OpenAiProvider",
+            "base_url": "http://localhost:3",
+            "api_key": "secret-third",
+            "models": {"kimi-k2": "k2", "spare": "spare-1"},
+            "default_pricing": {"input": "0", "output": "0"},
+        },
+        "off": {"type": "OpenAiProvider", "base_url": "http://localhost:4", "enabled": False, "models": {"x": "x"}},
+    }
+}
+
+
+@pytest.fixture
+def llms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Llms:
+    """Run a command in an empty home that has `CONFIG`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "llms.json").write_text(json.dumps(CONFIG))
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        return CliRunner().invoke(main, arguments, input=stdin, prog_name="llms", catch_exceptions=False)
+
+    return run
+
+
+def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def test_help_lists_our_commands_and_those_of_plugins(llms: Llms, tmp_path: Path) -> None:
+    """llms_commands."""
+    (tmp_path / "mine.py").write_text(
+        "from llms_core import hookimpl\n@hookimpl\ndef llms_commands(group):\n"
+        "    @group.command()\n    def mine():\n        'My own.'\n        print('done')\n"
+    )
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["mine.py"]')
+    result = llms("--help")
+    assert result.exit_code == 0
+    assert all(f"\n  {name}" in result.output for name in COMMANDS)
+    assert "  mine     My own.\n" in result.output
+    assert llms().output == result.output
+    assert llms("mine").output == "done\n"
+
+
+def test_a_broken_file_is_said_with_the_help(llms: Llms, tmp_path: Path) -> None:
+    (tmp_path / "plugins.toml").write_text("[plugin")
+    result = llms("--help")
+    assert (result.exit_code, "llms: plugins.toml: not valid TOML" in result.stderr) == (0, True)
+    assert "Usage: llms" in result.stdout
+
+
+def test_a_command_that_there_is_not(llms: Llms) -> None:
+    result = llms("srve")
+    assert result.exit_code == 2
+    assert "No such command 'srve'" in result.stderr
+
+
+def test_no_command_but_serve_imports_the_server(tmp_path: Path) -> None:
+    """`llms --help` is quick because of what it does not import."""
+    program = (
+        "import sys\nfrom llms_core.cli import main\n"
+        "main(['--help'], standalone_mode=False)\nmain(['ls'], standalone_mode=False)\n"
+        "print(sorted({'litestar', 'uvicorn', 'httpx', 'aiohttp', 'asyncio'} & sys.modules.keys()))"
+    )
+    assert python("-c", program, cwd=tmp_path).stdout.endswith("[]\n")
+
+
+def test_the_version(llms: Llms, tmp_path: Path) -> None:
+    """`python -m llms_core` is `llms`."""
+    assert llms("--version").output == f"llms, version {__version__}\n"
+    assert python("-m", "llms_core", "--version", cwd=tmp_path).stdout == f"llms, version {__version__}\n"
+
+
+def test_ls_shows_providers_in_order_with_state_and_models(llms: Llms) -> None:
+    """SR-071, K-02, K-07: prices in USD per million tokens."""
+    result = llms("ls")
+    assert result.exit_code == 0
+    assert result.output == (
+        "first: enabled\n"
+        "  kimi-k2  moonshotai/kimi-k2  $1 in, $2.5 out\n"
+        "  own      own\n"
+        "second: not enabled: no key: set NO_SUCH_KEY\n"
+        "  1 model\n"
+        "third: enabled\n"
+        "  kimi-k2  k2       free\n"
+        "  spare    spare-1  free\n"
+        "off: not enabled: disabled in llms.json\n"
+        "  1 model\n"
+    )
+
+
+def test_ls_of_a_provider(llms: Llms) -> None:
+    assert llms("ls", "second").output == "second: not enabled: no key: set NO_SUCH_KEY\n  kimi-k2  kimi\n"
+    result = llms("ls", "forth")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "llms: there is no provider 'forth' (there are first, second, third, off)\n"
+
+
+def test_ls_says_that_a_model_is_for_trying_things_out(llms: Llms, tmp_path: Path) -> None:
+    """A spec's `demo`."""
+    (tmp_path / "demo.py").write_text(
+        "from llms_core import hookimpl\nfrom llms_core.openai_compatible import OpenAICompatible\n"
+        "from llms_core.provider import ProviderSpec\n@hookimpl\ndef llms_providers():\n    return [ProviderSpec("
+        "name='toy', adapter=OpenAICompatible, title='', base_url='http://localhost:1', needs_key=False, demo=True)]\n"
+    )
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["demo.py"]')
+    (tmp_path / "llms.json").write_text('{"providers": {"toy": {"type": "toy", "all_models": true}}}')
+    output = llms("ls").output
+    assert "toy: enabled  (demo model: for trying things out, not for work)\n" in output
+    assert "and the models that it says it has" in output
+
+
+def test_ls_as_json(llms: Llms) -> None:
+    listed = json.loads(llms("ls", "--json").output)
+    assert [item["id"] for item in listed] == ["first", "second", "third", "off"]
+    assert listed[0]["models"][0] == {
+        "name": "kimi-k2",
+        "aliases": [],
+        "upstream": "moonshotai/kimi-k2",
+        "price": {"input": 1.0, "output": 2.5},
+    }
+    assert (listed[1]["enabled"], listed[1]["reason"]) == (False, "no key: set NO_SUCH_KEY")
+
+
+def test_no_command_shows_a_key(llms: Llms) -> None:
+    """SR-066, K-05."""
+    for arguments in (["ls"], ["ls", "--json"], ["route", "kimi-k2", "--explain"], ["config", "check"], ["plugins"]):
+        assert "secret-" not in llms(*arguments).output
+
+
+def test_plugins_are_listed_with_their_state(llms: Llms, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("1 / 0")
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["bad.py"]\ndisabled = ["ollama", "nobody"]')
+    result = llms("plugins")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT"]
+    assert ["ollama", "llms-providers", __version__, "disabled", "0", "ms"] in [line.split() for line in lines]
+    assert "bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero" in lines
+    assert "ollama: by [plugins] disabled" in lines
+    assert "openai: provides openai-compatible, llms_default_config" in lines
+    assert "'nobody' is installed" in result.stderr
+    rows = {row["name"]: row for row in json.loads(llms("plugins", "--json").stdout)}
+    assert (rows["bad"]["state"], rows["openai"]["provides"][0]) == ("quarantined", "openai-compatible")
+
+
+def test_route_shows_candidates_in_order_and_refusals(llms: Llms) -> None:
+    """SR-070, SR-071, SR-079."""
+    result = llms("route", "kimi-k2")
+    assert result.output == "1. first: moonshotai/kimi-k2\n2. third: k2\n-  second: no key: set NO_SUCH_KEY\n"
+    explained = llms("route", "kimi-k2", "--explain").output
+    assert explained == result.output + "-  off: disabled in llms.json\n"
+    assert json.loads(llms("route", "kimi-k2", "--json").output) == {
+        "model": "kimi-k2",
+        "candidates": [
+            {"provider": "first", "model": "kimi-k2", "upstream": "moonshotai/kimi-k2"},
+            {"provider": "third", "model": "kimi-k2", "upstream": "k2"},
+        ],
+        "refusals": [{"provider": "second", "reason": "no key: set NO_SUCH_KEY"}],
+    }
+
+
+def test_route_goes_on_with_fallbacks(llms: Llms, tmp_path: Path) -> None:
+    (tmp_path / "plugins.toml").write_text('[routing]\nfallbacks = { own = ["spare"] }')
+    assert llms("route", "own").output == "1. first: own\n2. third: spare-1 (as the fallback spare)\n"
+
+
+def test_route_of_a_model_that_nobody_has(llms: Llms) -> None:
+    """SR-061's message, and what may have been meant."""
+    result = llms("route", "kimi-k3")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "Near it: kimi-k2\nllms: Model 'kimi-k3' not found in any enabled provider\n"
+
+
+def test_config_check(llms: Llms, tmp_path: Path) -> None:
+    """K-24, K-02: warnings to stderr; with --strict what is unknown is an error."""
+    result = llms("config", "check")
+    assert result.exit_code == 0
+    assert result.stdout.endswith("llms.json: ok, 2 of 4 providers enabled\n")
+    assert result.stderr == "warning: llms.json:1: providers.second: left out: no key: set NO_SUCH_KEY\n"
+    (tmp_path / "other.json").write_text('{"providers": {}, "provider": {}}')
+    assert llms("config", "check", "--config", "other.json").exit_code == 0
+    strict = llms("--config", "other.json", "config", "check", "--strict")
+    assert (strict.exit_code, strict.stdout) == (2, "")
+    assert "llms: other.json:1: provider: unknown member" in strict.stderr
+
+
+def test_a_file_that_is_not_there(llms: Llms) -> None:
+    """SR-082: --config, before the command or after it."""
+    for arguments in (["ls", "--config", "gone.json"], ["--config", "gone.json", "ls"]):
+        result = llms(*arguments)
+        assert result.exit_code == 2
+        assert result.stderr == "llms: gone.json: the file that --config names does not exist\n"
+
+
+def test_an_unexpected_exception_keeps_its_traceback(llms: Llms, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        "from llms_core import hookimpl\n@hookimpl\ndef llms_commands(group):\n"
+        "    group.command('fail')(lambda: 1 / 0)\n"
+    )
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["bad.py"]')
+    with pytest.raises(ZeroDivisionError):
+        llms("fail")
+
+
+def test_the_schema_is_json(llms: Llms) -> None:
+    schema = json.loads(llms("config", "schema").output)
+    assert "providers" in json.dumps(schema)
+
+
+def test_keys_hash(llms: Llms) -> None:
+    """What `[server] keys` wants; the key itself is shown nowhere."""
+    result = llms("keys", "hash", stdin="sk-client-1\n")
+    assert result.output == f"sha256:{hashlib.sha256(b'sk-client-1').hexdigest()}\n"
+    assert llms("keys", "hash", stdin="\n").exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--help"], ["serve", "-h"]])
+def test_serve_says_its_defaults(llms: Llms, arguments: list[str]) -> None:
+    """SR-002, SR-080."""
+    output = llms(*arguments).output
+    assert "[default: 127.0.0.1]" in output
+    assert "default: 8000" in output
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--host", "0.0.0.0"], ["serve", "--host", "::"]])
+def test_serve_for_everybody_needs_keys(llms: Llms, arguments: list[str]) -> None:
+    result = llms(*arguments)
+    assert result.exit_code == 2
+    assert "--allow-anonymous" in result.stderr
