@@ -1,4 +1,7 @@
-"""curl against the gateway, as the reference writes it (SR-069a, SR-069f)."""
+"""curl against the gateway, as the reference writes it: SR-001, SR-069a, SR-069f.
+
+As curl sees them: SR-003, SR-004, SR-030, SR-042 … SR-049, SR-051, SR-053, SR-060, SR-061.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import pytest
 from llms_core.testing import Chunk, Reply, ScriptedUpstream, Wait, completion, events
 
 if TYPE_CHECKING:
-    from tests.conftest import ChildGateway, Launch, ProviderBlock
+    from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
 
@@ -43,10 +46,22 @@ FIRST_REQUEST = """{
 
 
 @pytest.fixture
-def kimi(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], gateway: Launch
-) -> ChildGateway:
-    return gateway(config_of(first=provider(upstream, {"kimi-k2": "moonshotai/kimi-k2"})))
+def config(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """One provider, which has one model."""
+    return config_of(first=provider(upstream, {"kimi-k2": "moonshotai/kimi-k2"}))
+
+
+@pytest.fixture
+def kimi(config: dict[str, Any], served: Serve) -> Gateway:
+    return served(config)
+
+
+@pytest.fixture
+def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
+    """The same from the command line, for the reference's own example."""
+    return gateway(config)
 
 
 def command(url: str, body: str, *options: str) -> list[str]:
@@ -55,7 +70,7 @@ def command(url: str, body: str, *options: str) -> list[str]:
     return ["curl", "--silent", "--show-error", "--max-time", "20", *options, *sent]
 
 
-def curl(kimi: ChildGateway, body: str, *options: str) -> tuple[int, str, Any]:
+def curl(kimi: Gateway, body: str, *options: str) -> tuple[int, str, Any]:
     """Status, content type and decoded body."""
     told = command(f"{kimi.base_url}/chat/completions", body, "-w", "\n%{http_code} %{content_type}", *options)
     done = subprocess.run(told, capture_output=True, text=True, check=True, timeout=30)
@@ -64,10 +79,10 @@ def curl(kimi: ChildGateway, body: str, *options: str) -> tuple[int, str, Any]:
     return int(status), media.partition(";")[0], json.loads(answer)
 
 
-def test_sr_069a_the_example_of_the_reference(kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069a_the_example_of_the_reference(launched: Gateway, upstream: ScriptedUpstream) -> None:
     """SR-069a with SR-003 (no key), SR-042 to SR-049 and SR-051 (what comes back)."""
     upstream.default = completion("Hello! How can I help you today?")
-    status, media, answer = curl(kimi, EXAMPLE)
+    status, media, answer = curl(launched, EXAMPLE)
     assert (status, media) == (200, "application/json")
     assert isinstance(answer["id"], str)
     assert answer["id"]
@@ -82,7 +97,7 @@ def test_sr_069a_the_example_of_the_reference(kimi: ChildGateway, upstream: Scri
     assert set(answer) <= {"id", "object", "created", "model", "choices", "usage"}
 
 
-def test_sr_069f_the_first_request_of_the_reference(kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069f_the_first_request_of_the_reference(kimi: Gateway, upstream: ScriptedUpstream) -> None:
     status, _, _ = curl(kimi, FIRST_REQUEST)
     assert status == 200
     asked, sent = json.loads(FIRST_REQUEST), upstream.wait_for_request().json
@@ -90,14 +105,14 @@ def test_sr_069f_the_first_request_of_the_reference(kimi: ChildGateway, upstream
 
 
 @pytest.mark.parametrize("value", ["Bearer not-needed", "Bearer x", "Basic zzz", "Bearer ", ""])
-def test_sr_004_any_key_will_do(kimi: ChildGateway, upstream: ScriptedUpstream, value: str) -> None:
+def test_sr_004_any_key_will_do(kimi: Gateway, upstream: ScriptedUpstream, value: str) -> None:
     header = f"Authorization: {value}" if value else "Authorization;"  # curl's way to send an empty one
     status, _, _ = curl(kimi, EXAMPLE, "-H", header)
     assert status == 200
     assert upstream.wait_for_request().headers["authorization"].startswith("Bearer sk-marked-")
 
 
-def test_sr_061_a_model_that_nobody_has(kimi: ChildGateway) -> None:
+def test_sr_061_a_model_that_nobody_has(kimi: Gateway) -> None:
     status, media, answer = curl(kimi, EXAMPLE.replace("kimi-k2", "unknown-model"))
     assert (status, media) == (404, "application/json")
     assert answer == {
@@ -109,13 +124,13 @@ def test_sr_061_a_model_that_nobody_has(kimi: ChildGateway) -> None:
     }
 
 
-def test_sr_030_what_is_not_json(kimi: ChildGateway) -> None:
+def test_sr_030_what_is_not_json(kimi: Gateway) -> None:
     status, media, answer = curl(kimi, "{bad")
     assert (status, media) == (400, "application/json")
     assert answer["error"]["type"] == "invalid_request_error"
 
 
-def test_sr_053_sr_060_a_stream(kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_053_sr_060_a_stream(kimi: Gateway, upstream: ScriptedUpstream) -> None:
     """`curl -N` prints a chunk while the upstream still holds the next one back."""
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""LangChain's `ChatOpenAI` against the gateway (SR-069d)."""
+"""LangChain's `ChatOpenAI` against the gateway: SR-001, SR-069d; as it sees them, SR-032, SR-053 … SR-056, SR-062."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llms_core.testing import ScriptedUpstream, completion, error, events, json_
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-    from tests.conftest import Launch, ProviderBlock
+    from tests.conftest import Launch, ProviderBlock, Serve
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("langchain_openai") is None, reason="langchain-openai is not installed"
@@ -31,25 +31,35 @@ WEATHER = {
 
 
 @pytest.fixture
-def llm(
-    upstream: ScriptedUpstream,
-    provider: ProviderBlock,
-    config_of: Callable[..., dict[str, Any]],
-    gateway: Launch,
-    monkeypatch: pytest.MonkeyPatch,
-) -> ChatOpenAI:
-    """As in the reference, but for the address."""
-    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+def config(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    return config_of(first=provider(upstream, {"kimi-k2": "moonshotai/kimi-k2"}))
+
+
+@pytest.fixture
+def llm(config: dict[str, Any], served: Serve, monkeypatch: pytest.MonkeyPatch) -> ChatOpenAI:
     from langchain_openai import ChatOpenAI
 
-    kimi = gateway(config_of(first=provider(upstream, {"kimi-k2": "moonshotai/kimi-k2"})))
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    kimi = served(config)
     return ChatOpenAI(base_url=kimi.base_url, api_key="not-needed", model="kimi-k2")  # type: ignore[arg-type]
 
 
-def test_sr_069d_the_example_of_the_reference(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
+def test_sr_069d_the_example_of_the_reference(
+    config: dict[str, Any], gateway: Launch, upstream: ScriptedUpstream
+) -> None:
+    from langchain_openai import ChatOpenAI
+
     upstream.default = completion("Hello! How can I help you today?")
+    # As in the reference, but for the address.
+    llm = ChatOpenAI(base_url=gateway(config).base_url, api_key="not-needed", model="kimi-k2")  # type: ignore[arg-type]
     response = llm.invoke("Hello!")
     assert response.content == "Hello! How can I help you today?"
+
+
+def test_sr_069d_what_comes_with_it(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
+    response = llm.invoke("Hello!")
     assert response.response_metadata["model_name"] == "kimi-k2"
     assert response.response_metadata["finish_reason"] == "stop"
     assert response.usage_metadata is not None

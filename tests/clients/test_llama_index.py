@@ -1,4 +1,4 @@
-"""LlamaIndex against the gateway (SR-069e).
+"""LlamaIndex against the gateway: SR-001, SR-069e.
 
 Its `OpenAI` knows OpenAI's model names only, and refuses others before it sends anything: the reference's own example
 cannot pass with any server. What passes is that class with a local name that it knows, and `OpenAILike` with any.
@@ -15,7 +15,7 @@ import pytest
 from llms_core.testing import ScriptedUpstream, completion
 
 if TYPE_CHECKING:
-    from tests.conftest import ChildGateway, Launch, ProviderBlock
+    from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("llama_index") is None, reason="llama-index-llms-openai is not installed"
@@ -23,33 +23,40 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def both(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], gateway: Launch
-) -> ChildGateway:
-    """A gateway that has the reference's model, and one whose name LlamaIndex knows."""
+def config(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """One provider that has the reference's model, and one whose name LlamaIndex knows."""
     upstream.default = completion("Hello there, friend")
-    return gateway(config_of(first=provider(upstream, {"kimi-k2": "up-kimi", "gpt-4o-mini": "up-mini"})))
+    return config_of(first=provider(upstream, {"kimi-k2": "up-kimi", "gpt-4o-mini": "up-mini"}))
+
+
+@pytest.fixture
+def both(config: dict[str, Any], served: Serve) -> Gateway:
+    return served(config)
 
 
 @pytest.mark.xfail(raises=ValueError, strict=True, reason="LlamaIndex's OpenAI class takes OpenAI's model names only")
-def test_sr_069e_the_example_of_the_reference_with_its_own_model(both: ChildGateway) -> None:
+def test_sr_069e_the_example_of_the_reference_with_its_own_model(both: Gateway) -> None:
     from llama_index.llms.openai import OpenAI
 
     llm = OpenAI(api_base=both.base_url, api_key="not-needed", model="kimi-k2")
     assert llm.complete("Hello!").text == "Hello there, friend"
 
 
-def test_sr_069e_the_example_of_the_reference_with_a_known_name(both: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069e_the_example_of_the_reference_with_a_known_name(
+    config: dict[str, Any], gateway: Launch, upstream: ScriptedUpstream
+) -> None:
     from llama_index.llms.openai import OpenAI
 
     # As in the reference, but for the address and the model.
-    llm = OpenAI(api_base=both.base_url, api_key="not-needed", model="gpt-4o-mini")
+    llm = OpenAI(api_base=gateway(config).base_url, api_key="not-needed", model="gpt-4o-mini")
     response = llm.complete("Hello!")
     assert response.text == "Hello there, friend"
     assert (upstream.requests[0].path, upstream.requests[0].json["model"]) == ("/v1/chat/completions", "up-mini")
 
 
-def test_sr_069e_a_known_name_streams_and_chats(both: ChildGateway) -> None:
+def test_sr_069e_a_known_name_streams_and_chats(both: Gateway) -> None:
     from llama_index.core.llms import ChatMessage
     from llama_index.llms.openai import OpenAI
 
@@ -60,7 +67,7 @@ def test_sr_069e_a_known_name_streams_and_chats(both: ChildGateway) -> None:
     assert "".join(part.delta or "" for part in parts) == "Hello there, friend"
 
 
-def test_sr_069e_openai_like_as_a_chat_model(both: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069e_openai_like_as_a_chat_model(both: Gateway, upstream: ScriptedUpstream) -> None:
     from llama_index.core.llms import ChatMessage
     from llama_index.llms.openai_like import OpenAILike
 
@@ -71,7 +78,7 @@ def test_sr_069e_openai_like_as_a_chat_model(both: ChildGateway, upstream: Scrip
     assert {seen.json["model"] for seen in upstream.requests} == {"up-kimi"}
 
 
-def test_sr_069e_openai_like_as_it_comes(both: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069e_openai_like_as_it_comes(both: Gateway, upstream: ScriptedUpstream) -> None:
     """By default it uses the legacy `/v1/completions`."""
     from llama_index.core.llms import ChatMessage
     from llama_index.llms.openai_like import OpenAILike

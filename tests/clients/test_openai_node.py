@@ -1,4 +1,7 @@
-"""openai-node against the gateway (SR-069c). The client is installed by npm into a temporary folder."""
+"""openai-node against the gateway: SR-001, SR-069c; as it sees them, SR-009, SR-053 … SR-055, SR-062 and SR-063.
+
+The client is installed by npm into a temporary folder.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import pytest
 from llms_core.testing import ScriptedUpstream, completion, error
 
 if TYPE_CHECKING:
-    from tests.conftest import ChildGateway, Launch, ProviderBlock
+    from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
 # As in the reference, but for the address, which is an argument.
 EXAMPLE = """
@@ -100,13 +103,25 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def kimi(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], gateway: Launch
-) -> ChildGateway:
-    return gateway(config_of(first=provider(upstream, {"kimi-k2": "moonshotai/kimi-k2"})))
+def config(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """One provider, which has one model."""
+    return config_of(first=provider(upstream, {"kimi-k2": "moonshotai/kimi-k2"}))
 
 
-def node(project: Path, program: str, kimi: ChildGateway) -> str:
+@pytest.fixture
+def kimi(config: dict[str, Any], served: Serve) -> Gateway:
+    return served(config)
+
+
+@pytest.fixture
+def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
+    """The same from the command line, for the reference's own example."""
+    return gateway(config)
+
+
+def node(project: Path, program: str, kimi: Gateway) -> str:
     """What the program prints."""
     command = ["node", "--input-type=module", "-", kimi.base_url]
     done = subprocess.run(command, cwd=project, input=program, capture_output=True, text=True, timeout=60)
@@ -114,13 +129,13 @@ def node(project: Path, program: str, kimi: ChildGateway) -> str:
     return done.stdout.strip()
 
 
-def test_sr_069c_the_example_of_the_reference(project: Path, kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069c_the_example_of_the_reference(project: Path, launched: Gateway, upstream: ScriptedUpstream) -> None:
     upstream.default = completion("Hello! How can I help you today?")
-    assert node(project, EXAMPLE, kimi) == "Hello! How can I help you today?"
+    assert node(project, EXAMPLE, launched) == "Hello! How can I help you today?"
     assert upstream.requests[0].headers["authorization"].startswith("Bearer sk-marked-")
 
 
-def test_sr_069c_stream(project: Path, kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069c_stream(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
     """SR-053 to SR-055 as this client sees them."""
     upstream.default = completion("One two three")
     seen = json.loads(node(project, STREAM, kimi))
@@ -128,7 +143,7 @@ def test_sr_069c_stream(project: Path, kimi: ChildGateway, upstream: ScriptedUps
     assert seen["usage"]["completion_tokens"] == 3
 
 
-def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
     upstream.default = error(500)
     told = [json.loads(line) for line in node(project, ERRORS, kimi).splitlines()]
     assert told == [
@@ -137,5 +152,5 @@ def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: ChildGatew
     ]
 
 
-def test_sr_009_models_list(project: Path, kimi: ChildGateway) -> None:
+def test_sr_009_models_list(project: Path, kimi: Gateway) -> None:
     assert json.loads(node(project, MODELS, kimi)) == ["kimi-k2"]

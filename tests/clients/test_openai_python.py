@@ -1,4 +1,8 @@
-"""openai-python against the gateway: the reference's example, and what else people do with that client (SR-069b)."""
+"""openai-python against the gateway: the reference's example, and what else people do with that client.
+
+SR-001, SR-069b and SR-069e. As this client sees them: SR-005, SR-007, SR-009, SR-012, SR-024, SR-026, SR-027, SR-032,
+SR-040, SR-042 … SR-049, SR-052 … SR-064, SR-068, SR-072.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from pydantic import BaseModel
 from llms_core.testing import Close, Reply, ScriptedUpstream, Stall, Wait, completion, error, events, json_body
 
 if TYPE_CHECKING:
-    from tests.conftest import ChildGateway, Launch, ProviderBlock
+    from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello!"}]
 UPSTREAM_ID = "moonshotai/kimi-k2"
@@ -33,15 +37,26 @@ WEATHER: ChatCompletionToolUnionParam = {
 
 
 @pytest.fixture
-def kimi(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], gateway: Launch
-) -> ChildGateway:
-    """A gateway with one provider, which has one model."""
-    return gateway(config_of(first=provider(upstream, {"kimi-k2": UPSTREAM_ID})))
+def config(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """One provider, which has one model."""
+    return config_of(first=provider(upstream, {"kimi-k2": UPSTREAM_ID}))
 
 
 @pytest.fixture
-def client(kimi: ChildGateway) -> Iterator[OpenAI]:
+def kimi(config: dict[str, Any], served: Serve) -> Gateway:
+    return served(config)
+
+
+@pytest.fixture
+def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
+    """The same from the command line, for the reference's own example."""
+    return gateway(config)
+
+
+@pytest.fixture
+def client(kimi: Gateway) -> Iterator[OpenAI]:
     with OpenAI(base_url=kimi.base_url, api_key="not-needed", max_retries=0, timeout=20) as client:
         yield client
 
@@ -59,11 +74,11 @@ def calls(*fragments: dict[str, Any]) -> dict[str, Any]:
 # Completions
 
 
-def test_sr_069b_the_example_of_the_reference(kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069b_the_example_of_the_reference(launched: Gateway, upstream: ScriptedUpstream) -> None:
     """SR-069b, and SR-042 to SR-049 for what it gets."""
     upstream.default = completion("Hello! How can I help you today?")
     # As in the reference, but for the address.
-    with OpenAI(base_url=kimi.base_url, api_key="not-needed") as client:
+    with OpenAI(base_url=launched.base_url, api_key="not-needed") as client:
         response = client.chat.completions.create(model="kimi-k2", messages=[{"role": "user", "content": "Hello!"}])
 
     assert response.choices[0].message.content == "Hello! How can I help you today?"
@@ -78,7 +93,7 @@ def test_sr_069b_the_example_of_the_reference(kimi: ChildGateway, upstream: Scri
 
 
 def test_sr_005_sr_007_upstream_gets_its_own_key_and_model_id(
-    client: OpenAI, upstream: ScriptedUpstream, kimi: ChildGateway
+    client: OpenAI, upstream: ScriptedUpstream, kimi: Gateway
 ) -> None:
     client.chat.completions.create(model="kimi-k2", messages=HELLO)
     seen = upstream.wait_for_request()
@@ -88,7 +103,7 @@ def test_sr_005_sr_007_upstream_gets_its_own_key_and_model_id(
     assert "not-needed" not in str(seen.headers)
 
 
-def test_sr_069b_async(kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069b_async(kimi: Gateway, upstream: ScriptedUpstream) -> None:
     upstream.default = completion("Hello, async!")
 
     async def ask() -> list[str | None]:
@@ -153,12 +168,12 @@ def test_sr_072_the_next_provider_answers(
     upstreams: Callable[[], ScriptedUpstream],
     provider: ProviderBlock,
     config_of: Callable[..., dict[str, Any]],
-    gateway: Launch,
+    served: Serve,
 ) -> None:
     broken, whole = upstreams(), upstreams()
     broken.default = error(500)
     models = {"kimi-k2": UPSTREAM_ID}
-    both = gateway(config_of(broken=provider(broken, models), whole=provider(whole, models)))
+    both = served(config_of(broken=provider(broken, models), whole=provider(whole, models)))
     with OpenAI(base_url=both.base_url, api_key="not-needed", max_retries=0, timeout=20) as client:
         raw = client.chat.completions.with_raw_response.create(model="kimi-k2", messages=HELLO)
     assert raw.headers["x-llms-provider"] == "whole"
@@ -197,7 +212,7 @@ def test_sr_055_stream_with_usage(client: OpenAI) -> None:
     assert all(chunk.choices and chunk.usage is None for chunk in chunks)
 
 
-def test_sr_053_async_stream(kimi: ChildGateway, upstream: ScriptedUpstream) -> None:
+def test_sr_053_async_stream(kimi: Gateway, upstream: ScriptedUpstream) -> None:
     upstream.default = completion("One two three")
 
     async def ask() -> list[str]:
