@@ -2,7 +2,8 @@
 
 A provider is a `ProviderSpec`, which names an adapter and what the provider can do. Its `adapter` is called with the
 spec and the settings of one block of llms.json, and gives an object with the four methods of `HttpAdapter`. Abilities
-that only some adapters have are protocols of their own: `Discovers`, `Prepares`, `Closes`, `Available`.
+that only some adapters have are protocols of their own: `Discovers`, `Prepares`, `Closes`, `Inlines`,
+`Available`.
 """
 
 from __future__ import annotations
@@ -88,6 +89,15 @@ class Closes(Protocol):
 
     async def aclose(self) -> None:
         """Awaited once, when the adapter is retired: at a reload that drops it, and at shutdown."""
+
+
+@runtime_checkable
+class Inlines(Protocol):
+    """An adapter whose provider takes bytes where a client may give a URL: the core fetches them before `request`."""
+
+    @property
+    def inlines(self) -> frozenset[str]:
+        """Types of content parts (`image_url`, `file`, …) whose http(s) URLs are to become data URIs."""
 
 
 @runtime_checkable

@@ -30,7 +30,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. Times are in seconds, `cost` in USD (None: unknown), `status` the answer's (499: the client left)."""
+    """One request. Times in seconds, `cost` in USD (None: unknown), `status` as answered (499: the client left)."""
 
     request_id: str
     model: str

@@ -147,7 +147,10 @@ class ThreadGateway(Gateway):
             self._ended = undone.pop_all()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self._socket.getsockname()[1]
-        settings = uvicorn.Config(app, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=3)
+        protocol = "llms_core.server.protocol:BoundedProtocol"
+        settings = uvicorn.Config(
+            app, http=protocol, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=3
+        )
         self._server = uvicorn.Server(settings)
         self._thread = threading.Thread(target=self._run, name="served", daemon=True)
         self._thread.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw
@@ -16,13 +16,19 @@ Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
 class Message(msgspec.Struct):
-    """One message. What is not named here stays in the raw members and goes upstream untouched."""
+    """One message. What is not named here stays in the raw members and goes upstream untouched.
+
+    `provider_extra` is what an adapter gave a client with an answer, for the client to send back as it is: signatures
+    of reasoning and the like, by the adapter's name.
+    """
 
     role: Role
     content: str | list[Part] | None = None
     name: str | None = None
     tool_calls: list[Raw] | None = None
     tool_call_id: str | None = None
+    reasoning_content: Any = None
+    provider_extra: dict[str, Any] | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -93,6 +99,11 @@ class ChatCall(msgspec.Struct, kw_only=True):
     def stream(self) -> bool:
         """Whether the client asked for a stream."""
         return bool(self.request.stream)
+
+    def get(self, name: str) -> Any:
+        """A member decoded, for those that `request` does not have; None where it is absent or null."""
+        raw = self.members.get(name)
+        return None if raw is None else msgspec.json.decode(raw)
 
 
 _request = msgspec.json.Decoder(ChatRequest)

@@ -23,6 +23,7 @@ from llms_core.plugins.host import PluginHost
 from llms_core.provider import UpstreamRequest
 from llms_core.routing.candidates import Candidate, Catalogue, needs, split, unable_error
 from llms_core.routing.health import Health, State
+from llms_core.routing.inlining import Fetch, inlined
 from llms_core.routing.strategies import Order
 from llms_core.routing.track import Track
 from llms_core.upstream import exchange
@@ -61,6 +62,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     routing: Routing
     timeouts: Timeouts
     largest: int
+    fetch: Fetch
     redact: Callable[[str], str] = str
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     draw: Callable[[], float] = random.random
@@ -153,8 +155,10 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         limits = self._limits(candidate, remaining)
         try:
             call = _call(track, candidate, request, members)
-            outgoing = candidate.adapter.request(call)
             track.waits()
+            if candidate.prepare is not None or candidate.inlines:
+                await self._ready(candidate, call, limits)
+            outgoing = candidate.adapter.request(call)
             if call.stream:
                 return await self._commit(attempt, call, outgoing, limits)
             completion = await exchange.whole(self.engine, candidate.adapter, call, outgoing, limits)
@@ -162,6 +166,17 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             raise attempt.failed(error) from None
         attempt.succeeded(completion.usage)
         return Served(candidate, outgoing.dropped, completion=completion)
+
+    async def _ready(self, candidate: Candidate, call: ChatCall, limits: exchange.Limits) -> None:
+        """Make the provider ready, and fetch what it wants as bytes."""
+        try:
+            async with asyncio.timeout(min(limits.first_token, limits.total)):
+                if candidate.prepare is not None:
+                    await candidate.prepare()
+                if candidate.inlines:
+                    call.request = await inlined(call.request, candidate.inlines, self.fetch)
+        except TimeoutError:
+            raise ProviderError(ErrorKind.TIMEOUT, "The provider could not be made ready in time") from None
 
     async def _commit(
         self, attempt: _Attempt, call: ChatCall, outgoing: UpstreamRequest, limits: exchange.Limits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -10,7 +10,7 @@ from llms_core.config.model import Model
 from llms_core.contracts.request import ChatRequest
 from llms_core.errors import RequestError
 from llms_core.plugins.registry import Configured
-from llms_core.provider import Capabilities, HttpAdapter
+from llms_core.provider import Capabilities, HttpAdapter, Inlines, Prepares
 
 
 class Candidate(msgspec.Struct, frozen=True, eq=False):
@@ -22,6 +22,8 @@ class Candidate(msgspec.Struct, frozen=True, eq=False):
     name: str
     position: int
     can: frozenset[str]
+    prepare: Callable[[], Awaitable[None]] | None = None
+    inlines: frozenset[str] = frozenset()
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -48,9 +50,13 @@ class Catalogue:
 
     def _add(self, item: Configured, adapter: HttpAdapter, model: Model, position: int) -> None:
         can = _abilities(item.provider.spec.capabilities)
-        self._listed.setdefault(model.names[0], Candidate(item, adapter, model, model.names[0], position, can))
+        prepare = adapter.prepare if isinstance(adapter, Prepares) else None
+        inlines = adapter.inlines if isinstance(adapter, Inlines) else frozenset()
+        self._listed.setdefault(
+            model.names[0], Candidate(item, adapter, model, model.names[0], position, can, prepare, inlines)
+        )
         for name in model.names:
-            candidate = Candidate(item, adapter, model, name, position, can)
+            candidate = Candidate(item, adapter, model, name, position, can, prepare, inlines)
             table, key = (self._folded, name.lower()) if item.provider.fold_case else (self._exact, name)
             row = table.setdefault(key, [])
             if all(other.provider is not item for other in row):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from llms_core.config.model import PluginsToml
-from llms_core.errors import ConfigError, LlmsError, RequestError
+from llms_core.errors import ConfigError, PluginError, RequestError
 from llms_core.plugins.host import PluginHost
 from llms_core.records import Caller
 
+log = logging.getLogger(__name__)
+
 RawHeaders = Iterable[tuple[bytes, bytes]]
 Authenticate = Callable[[RawHeaders], Caller | None]
+
+_KEY = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def create(settings: PluginsToml, host: PluginHost) -> Authenticate | None:
@@ -30,20 +36,30 @@ def create(settings: PluginsToml, host: PluginHost) -> Authenticate | None:
         known = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         if (caller := callers.get(_digest(_presented(known)))) is not None:
             return caller
-        for _, vouch in plugins:
-            try:
-                caller = vouch(known)
-            except LlmsError:
-                raise
-            except Exception:  # a plugin that fails vouches for nobody
-                caller = None
-            if caller is not None:
+        for plugin, vouch in plugins:
+            if (caller := _vouched(plugin, vouch, known)) is not None:
                 return caller
         raise RequestError(
             "Authentication required", status=401, type="authentication_error", code="unauthorized", bare=True
         )
 
     return authenticate
+
+
+def _vouched(
+    plugin: str, vouch: Callable[[Mapping[str, str]], Caller | None], headers: Mapping[str, str]
+) -> Caller | None:
+    """Whom a plugin vouches for. Raises the RequestError by which it refuses; one that fails vouches for nobody."""
+    try:
+        caller = vouch(headers)
+        if caller is not None and not isinstance(caller, Caller):
+            raise PluginError(f"it gave a {type(caller).__name__} where a Caller is wanted")
+    except RequestError:
+        raise
+    except Exception:
+        log.exception("plugin '%s': llms_authenticate failed", plugin)
+        return None
+    return caller
 
 
 def _presented(headers: Mapping[str, str]) -> str:
@@ -69,7 +85,7 @@ def _keys(settings: PluginsToml) -> dict[str, str]:
             f"the file of keys cannot be read: {error}", path=str(path), field="server.keys_file"
         ) from None
     for name, digest in listed.items():
-        if not isinstance(digest, str) or not digest.startswith("sha256:") or len(digest) != 71:
+        if not isinstance(digest, str) or not _KEY.fullmatch(digest):
             raise ConfigError("expected sha256:<64 hex digits>", path=str(path), field=name)
         keys[name] = digest
     return keys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from llms_core.secret import redact
 from llms_core.server import authenticate
 from llms_core.startup import Startup
 from llms_core.upstream import engine
+from llms_core.upstream.fetch import Fetcher
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Gateway:
         self.problem: str | None = None
         self._health = Health()
         self._engine: engine.Engine | None = None
+        self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._use(startup)
@@ -64,6 +67,7 @@ class Gateway:
         for task in self._retired:
             task.cancel()
         await asyncio.gather(*self._retired, return_exceptions=True)
+        await self._fetcher.aclose()
         if self._engine is not None:
             await self._engine.aclose()
 
@@ -96,6 +100,7 @@ class Gateway:
             routing=routing,
             timeouts=_timeouts(toml, document),
             largest=toml.upstream.max_answer,
+            fetch=self._fetcher.fetch,
             redact=redact,
         )
 
@@ -195,6 +200,11 @@ def reread(startup: Startup, toml: PluginsToml) -> Startup:
 def check(startup: Startup) -> None:
     """Raises ConfigError for what only shows when the parts are put together."""
     strategies.create(startup.plugins_toml.routing, Health())
+    for network in startup.plugins_toml.upstream.fetch_from:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigError(str(error), path=startup.plugins_toml.path, field="upstream.fetch_from") from None
     known = {item.id for item in startup.configured}
     for field, names in (
         ("routing.weights", startup.plugins_toml.routing.weights),

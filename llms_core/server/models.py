@@ -14,6 +14,7 @@ from litestar.params import Parameter
 from llms_core.errors import RequestError
 from llms_core.routing.candidates import Candidate
 from llms_core.server.gateway import Gateway
+from llms_core.server.openapi import refusals
 
 _STARTED = int(time.time())
 
@@ -34,7 +35,7 @@ class ModelList(msgspec.Struct):
     object: str = "list"
 
 
-@get("/", summary="List the models", sync_to_thread=False)
+@get("/", summary="List the models", responses=refusals(401, 503), sync_to_thread=False)
 def list_models(request: Request[object, object, State]) -> ModelList:
     """Every model of every enabled provider, each name once."""
     gateway: Gateway = request.app.state.gateway
@@ -42,7 +43,7 @@ def list_models(request: Request[object, object, State]) -> ModelList:
     return ModelList([_object(candidate) for candidate in gateway.router.catalogue.listed()])
 
 
-@get("/{model:path}", summary="One model", sync_to_thread=False)
+@get("/{model:path}", summary="One model", responses=refusals(400, 401, 404, 503), sync_to_thread=False)
 def retrieve_model(
     request: Request[object, object, State],
     model: Annotated[str, Parameter(description="Its name, which may have slashes")],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar.connection import Request
 from litestar.datastructures import State
-from litestar.openapi import OpenAPIConfig
+from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 from litestar.openapi.spec import License
 
@@ -60,7 +60,7 @@ class ChatCompletion(msgspec.Struct):
 class CompletionRequest(msgspec.Struct):
     """A legacy completion: one prompt; the parameters of a chat completion apply."""
 
-    model: str
+    model: Annotated[str, msgspec.Meta(min_length=1)]
     prompt: str
     max_tokens: int | None = None
     temperature: float | None = None
@@ -78,6 +78,14 @@ _ERRORS = {
     "503": "The server is full, or stopping",
     "504": "No provider answered in time",
 }
+
+
+def refusals(*statuses: int) -> dict[int, ResponseSpec]:
+    """The errors that a route of Litestar's may answer with, for the document."""
+    return {
+        status: ResponseSpec(ErrorAnswer, description=_ERRORS[str(status)], generate_examples=False)
+        for status in statuses
+    }
 
 
 class _Document(JsonRenderPlugin):
@@ -129,7 +137,7 @@ def _operation(request: str, answer: str | None, summary: str) -> dict[str, Any]
         "responses": {
             "200": {
                 "description": "The whole answer, or with `stream: true` its chunks as server-sent events",
-                "content": {"application/json": {"schema": whole}, "text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"application/json": {"schema": whole}, "text/event-stream": {}},
             },
             **{status: {"description": text, "content": error} for status, text in _ERRORS.items()},
         },

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from llms_core.errors import AllProvidersFailed, ErrorKind, LlmsError, ProviderError, RequestError
+from llms_core.secret import redact
 
 _REQUEST_FAULTS = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.CONTEXT_LENGTH})
 _STATUS_OF_STOP = {
@@ -88,7 +88,8 @@ def _provider(error: ProviderError) -> Problem:
 
 
 def _body(message: str, type_: str, code: str | None, param: str | None = None, *, bare: bool = False) -> bytes:
-    fields: dict[str, Any] = {"message": message, "type": type_, "code": code}
+    """The error object as JSON. A provider may repeat its key in any member (SR-066)."""
+    fields = {"message": message, "type": type_, "code": code}
     if not bare:
         fields["param"] = param
-    return msgspec.json.encode({"error": fields})
+    return msgspec.json.encode({"error": {name: text and redact(text) for name, text in fields.items()}})

@@ -8,6 +8,7 @@ from typing import Any
 from litestar import MediaType, Response, get
 from litestar.connection import Request
 from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
 
 from llms_core import __version__
 from llms_core.secret import redact
@@ -20,7 +21,18 @@ def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/ready", summary="Whether requests can be served", sync_to_thread=False, tags=["Status"])
+_NOT_READY = ResponseSpec(
+    dict[str, Any], description="No provider is enabled, or the server is stopping", generate_examples=False
+)
+
+
+@get(
+    "/ready",
+    summary="Whether requests can be served",
+    responses={503: _NOT_READY},
+    sync_to_thread=False,
+    tags=["Status"],
+)
 def ready(request: Request[object, object, State]) -> Response[dict[str, Any]]:
     """200 where at least one provider is enabled and the server is not stopping, else 503; says why in either case."""
     gateway: Gateway = request.app.state.gateway

@@ -15,12 +15,12 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.streamed import as_chunks
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.provider import ChunkTranslator, HttpAdapter, Prepares, UpstreamRequest
+from llms_core.provider import ChunkTranslator, HttpAdapter, UpstreamRequest
 from llms_core.upstream.engine import Answer, Engine
 from llms_core.upstream.events import Lines, ServerSentEvents
 
 _LARGEST_ERROR = 256 * 1024
-_GRACE = 5.0  # seconds that a whole answer waits for the usage and the end that should follow it
+_GRACE = 5.0  # seconds that a whole answer waits for the usage and the end that should follow it, a fault for its body
 _DRAIN = 0.5
 
 
@@ -82,7 +82,8 @@ class ChunkStream:
         self.over = False
         self._answer, self._adapter, self._call, self._limits = answer, adapter, call, limits
         self._first, self._end = first, end
-        self._progress = Progress(adapter.chunks(call))
+        self._grace: float | None = None
+        self._progress = Progress(adapter.chunks(call), call.request.n or 1)
         self._whole: Completion | None = None
 
     async def begin(self) -> None:
@@ -131,7 +132,8 @@ class ChunkStream:
         clock = asyncio.get_running_loop().time
         limit = self._first
         if progress.complete:
-            limit = min(self._end, clock() + _GRACE)
+            self._grace = self._grace or min(self._end, clock() + _GRACE)
+            limit = self._grace
         elif progress.content:
             limit = min(self._end, clock() + limits.idle)
         try:
@@ -148,13 +150,11 @@ class ChunkStream:
 
 async def _open(engine: Engine, adapter: HttpAdapter, request: UpstreamRequest, limits: Limits) -> Answer:
     """The answer whose head says success; any other is read as an error."""
-    if isinstance(adapter, Prepares):
-        await adapter.prepare()
     answer = await engine.send(request, limits.connect)
     if 200 <= answer.status < 300:
         return answer
     try:
-        body = await _read(answer, _LARGEST_ERROR, limits.idle, cut=True)
+        body = await _read(answer, _LARGEST_ERROR, min(limits.idle, _GRACE), cut=True)
     except ProviderError:
         body = b""
     finally:
@@ -187,8 +187,9 @@ class Progress:
     in every chunk (Perplexity), or send content after the finish_reason (Baseten).
     """
 
-    def __init__(self, translator: ChunkTranslator):
+    def __init__(self, translator: ChunkTranslator, choices: int = 1):
         self.translator = translator
+        self._choices = choices
         self._events = ServerSentEvents() if translator.framing == "sse" else Lines()
         self._open: set[int] = set()
         self._ended: set[int] = set()
@@ -199,15 +200,15 @@ class Progress:
 
     @property
     def complete(self) -> bool:
-        """Every choice that was begun has its finish_reason, and there was one."""
-        return bool(self._ended) and not self._open
+        """Every choice that was begun has its finish_reason; all that were asked for have, or `[DONE]` was said."""
+        return not self._open and len(self._ended) >= self._choices
 
     def feed(self, piece: bytes) -> list[Chunk]:
         """The chunks that a piece completes; an empty piece is the stream's end."""
         batch: list[Chunk] = []
         for event, data in self._events.feed(piece) if piece else self._events.end():
             if data == b"[DONE]":
-                self.over = True
+                self.over, self._choices = True, 1
                 break
             try:
                 for chunk in self.translator.feed(event, data):
@@ -237,7 +238,11 @@ class Progress:
                 self._ends.append(chunk)
             self._ended.update(chunk.ended)
             self._open.difference_update(chunk.ended)
-        elif chunk.content or not self._ended:
+        elif not self._ended:
+            batch.append(chunk)
+        elif chunk.content and self._ended.issuperset(chunk.begun) and any(end.content for end in self._ends):
+            self._ends.append(chunk)  # what is held has content too, which comes before this
+        elif chunk.content or not self._open.isdisjoint(chunk.begun):
             batch.append(chunk)
 
 

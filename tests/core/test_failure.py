@@ -1,4 +1,4 @@
-"""What a provider's error means: kinds (SR-064, SR-068, SR-072) and Retry-After, from bodies as providers write them."""
+"""What a provider's error means: its kind (SR-064, SR-068, SR-072) and Retry-After, from bodies as they are written."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def test_the_providers_own_words_are_kept() -> None:
     """SR-068: message, type, param and code are the provider's."""
     body = {"error": {"message": "too long", "type": "invalid_request_error", "param": "messages", "code": "c"}}
     error = classify(400, {}, json.dumps(body).encode())
-    assert (error.message, error.type, error.param, error.code) == ("too long", "invalid_request_error", "messages", "c")
+    said = (error.message, error.type, error.param, error.code)
+    assert said == ("too long", "invalid_request_error", "messages", "c")
 
 
 def test_where_a_schema_was_violated_becomes_the_param() -> None:
@@ -102,7 +103,10 @@ def test_googles_retry_info_is_read() -> None:
     assert classify(429, {}, json.dumps(body).encode()).retry_after == 34.0
 
 
-@given(st.integers(200, 599), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.text()), st.binary())
+waits = st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.text())
+
+
+@given(st.integers(200, 599), waits, st.binary())
 def test_any_answer_gives_some_kind(status: int, headers: dict[str, str], body: bytes) -> None:
     assert classify(status, headers, body).kind in ErrorKind
 

@@ -57,7 +57,7 @@ def test_an_event_without_end_is_refused_before_it_fills_the_memory(
 ) -> None:
     monkeypatch.setattr(events, "LARGEST", 1000)
     reading = reader()
+    pieces = [b"data: " + b"x" * 100] * 100
     with pytest.raises(ProviderError) as caught:
-        for _ in range(100):
-            reading.feed(b"data: " + b"x" * 100)
+        [reading.feed(piece) for piece in pieces]
     assert caught.value.kind is ErrorKind.BAD_RESPONSE

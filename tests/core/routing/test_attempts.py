@@ -1,0 +1,779 @@
+"""Which candidate is asked when, what the client gets of it, and what it never sees: through the running server."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llms_core.testing import (
+    Body,
+    Chunk,
+    Close,
+    Raw,
+    Reply,
+    Reset,
+    Seen,
+    Stall,
+    Status,
+    Wait,
+    completion,
+    error,
+    events,
+    html,
+    json_body,
+    refused_base_url,
+)
+
+if TYPE_CHECKING:
+    import socket
+
+    from tests.core.routing.conftest import Chain, MakeChain
+
+ONCE = "[routing.retry]\nattempts = 0\n"
+QUICK = "[routing.retry]\nbase = 0.01\n"
+SHORT = "[timeouts.provider.first]\nfirst_token = 0.3\ntotal = 0.3\n"
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+
+BOTH = (False, True)
+STREAMED = pytest.mark.parametrize("stream", BOTH, ids=["whole", "stream"])
+
+
+def delta(finish_reason: str | None = None, **members: object) -> dict[str, object]:
+    choice = {"index": 0, "delta": members, "finish_reason": finish_reason}
+    frame = {"id": "chatcmpl-first", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "first-m"}
+    return {**frame, "choices": [choice]}
+
+
+def json_text(text: bytes) -> Reply:
+    return Reply(Status(200, {"content-type": "application/json"}), Body(text))
+
+
+ROLE = delta(role="assistant", content="")
+HALF = b"data: " + json.dumps(delta(content="Hello")).encode()[:-30]
+
+
+# SR-072: a fault moves on to the next
+
+FAULTS: dict[str, tuple[Reply, str]] = {
+    "reset before the head": (Reply(Reset()), "network"),
+    "closed before the head": (Reply(Close()), "network"),
+    "reset in the head": (Reply(Raw(b"HTTP/1.1 200 OK\r\ncontent-ty"), Reset()), "network"),
+    "closed in the body": (Reply(json_text(b'{"id": "x", "choi'), Close()), "network"),
+    "no HTTP": (Reply(Raw(b"SSH-2.0-OpenSSH_9.6\r\n"), Close()), "network"),
+    "401": (error(401), "auth;status=401"),
+    "402": (error(402), "quota;status=402"),
+    "403": (error(403), "permission;status=403"),
+    "404": (error(404), "model_not_found;status=404"),
+    "408": (error(408), "timeout;status=408"),
+    "409": (error(409), "overloaded;status=409"),
+    "429": (error(429), "rate_limit;status=429"),
+    "500": (error(500), "overloaded;status=500"),
+    "502": (error(502), "overloaded;status=502"),
+    "502 with a page": (html(502), "overloaded;status=502"),
+    "503": (error(503), "overloaded;status=503"),
+    "529": (error(529), "overloaded;status=529"),
+    "a redirect": (html(302, headers={"location": "/elsewhere"}), "bad_response;status=302"),
+    "200, no completion": (json_body({"hello": "world"}), "bad_response;status=200"),
+    "200, no choices": (json_body({"id": "x", "choices": []}), "bad_response;status=200"),
+    "200, an error object": (json_body({"error": {"message": "no", "code": 502}}), "overloaded;status=502"),
+    "200, no JSON": (json_text(b"{oops"), "bad_response;status=200"),
+    "200, a page": (html(200), "bad_response;status=200"),
+    "200, nothing": (json_text(b""), "bad_response;status=200"),
+}
+
+
+def test_a_fault_of_the_first_provider_is_answered_by_the_second(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-072, SR-076: 200 from the second, one call at the first."""
+    both = chain(rows={name: [reply] for name, (reply, _) in FAULTS.items()})
+    for fault, stream in product(FAULTS, BOTH):
+        with subtests.test(fault, stream=stream):
+            answer = both.ask(fault, stream=stream)
+            assert (answer.status_code, both.asked(fault, stream=stream)) == (200, [1, 1])
+            assert answer.headers["x-llms-attempts"] == f"first;error={FAULTS[fault][1]}, second;ok"
+
+
+@STREAMED
+def test_a_refused_connection_is_answered_by_the_second(chain: MakeChain, stream: bool) -> None:
+    """SR-072."""
+    both = chain(first={"base_url": refused_base_url()})
+    answer = both.ask(stream=stream)
+    assert answer.status_code == 200
+    assert answer.headers["x-llms-attempts"] == "first;error=network, second;ok"
+
+
+@STREAMED
+def test_a_silent_provider_is_answered_by_the_second(chain: MakeChain, stream: bool) -> None:
+    """SR-072: a time-out."""
+    both = chain(plugins=ONCE + SHORT)
+    both.upstreams[0].default = Reply(Stall())
+    answer = both.ask(stream=stream)
+    assert answer.headers["x-llms-attempts"] == "first;error=timeout, second;ok"
+
+
+def test_a_body_that_stalls_is_answered_by_the_second(chain: MakeChain) -> None:
+    """SR-072: a time-out in the middle of a whole answer."""
+    both = chain(plugins=ONCE + "[timeouts.provider.first]\nidle = 0.2\n")
+    both.upstreams[0].default = Reply(json_text(b'{"id"'), Stall())
+    assert both.ask().headers["x-llms-attempts"] == "first;error=timeout, second;ok"
+
+
+def test_the_next_is_asked_at_once(chain: MakeChain) -> None:
+    """SR-072: without waiting, whatever Retry-After says."""
+    both = chain(plugins="")
+    both.upstreams[0].default = error(503, headers={"retry-after": "5"})
+    began = time.monotonic()
+    assert both.ask().status_code == 200
+    assert time.monotonic() - began < 3
+
+
+# SR-063, SR-064: all fail
+
+BUSY, BROKEN = error(429), error(500)
+
+ALL_FAIL: dict[str, tuple[Reply, Reply, int]] = {
+    "all rate-limited": (BUSY, BUSY, 429),
+    "all timed out": (Reply(Stall()), error(504), 504),
+    "all timed out, by their own word": (error(408), error(504), 504),
+    "all broken": (BROKEN, error(503), 502),
+    "all unreachable": (Reply(Reset()), Reply(Close()), 502),
+    "no answer makes sense": (html(200), json_body({}), 502),
+    "one rate-limited, one broken": (BUSY, BROKEN, 502),
+    "one rate-limited, one timed out": (BUSY, error(504), 502),
+    "no key is right": (error(401), error(403), 502),
+    "nobody has the model": (error(404), error(404), 502),
+    "a bad request, says one": (error(400), BROKEN, 502),
+    "a bad request, says the other": (BROKEN, error(400), 502),
+}
+
+
+def test_when_all_fail_the_status_says_how(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-064, SR-057: 429, 504 or 502, for a stream too."""
+    both = chain(plugins=ONCE + SHORT, rows={name: replies for name, (*replies, _) in ALL_FAIL.items()})
+    for case, stream in product(ALL_FAIL, BOTH):
+        with subtests.test(case, stream=stream):
+            answer = both.ask(case, stream=stream)
+            assert (answer.status_code, both.asked(case, stream=stream)) == (ALL_FAIL[case][-1], [1, 1])
+
+
+@STREAMED
+def test_when_all_fail_the_body_is_the_references(chain: MakeChain, stream: bool) -> None:
+    """SR-063, SR-073: these three keys, and no other."""
+    both = chain()
+    both.upstreams[0].default, both.upstreams[1].default = BUSY, BROKEN
+    assert both.ask(stream=stream).json() == {
+        "error": {
+            "message": "All providers failed for model 'm'",
+            "type": "api_error",
+            "code": "provider_error",
+        }
+    }
+
+
+def test_when_all_fail_the_header_says_what_happened(chain: MakeChain) -> None:
+    """SR-063: `x-llms-attempts` has each attempt."""
+    three = chain(3)
+    for upstream, fault in zip(three.upstreams, (BUSY, Reply(Reset()), html(502)), strict=True):
+        upstream.default = fault
+    expected = "first;error=rate_limit;status=429, second;error=network, third;error=overloaded;status=502"
+    assert three.ask().headers["x-llms-attempts"] == expected
+
+
+def test_the_smallest_delay_is_passed_on(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-064: `Retry-After` in whole seconds."""
+    delays: dict[str, tuple[dict[str, str], dict[str, str], str | None]] = {
+        "both ask": ({"retry-after": "30"}, {"retry-after": "20"}, "20"),
+        "the first asks": ({"retry-after": "20"}, {}, "20"),
+        "the second asks": ({}, {"retry-after": "20"}, "20"),
+        "part of a second": ({}, {"retry-after": "20.2"}, "21"),
+        "in milliseconds": ({"retry-after-ms": "1500"}, {"retry-after": "20"}, "2"),
+        "nobody asks": ({}, {}, None),
+    }
+    rows = {name: [error(429, headers=each[0]), error(503, headers=each[1])] for name, each in delays.items()}
+    both = chain(rows=rows)
+    for name, (*_, said) in delays.items():
+        with subtests.test(name):
+            assert both.ask(name).headers.get("retry-after") == said
+
+
+# SR-068: the request is at fault
+
+TOO_LONG = error(400, "This is too long", type="bad", param="messages", code="context_length_exceeded")
+ODD = error(422, "What is this?", type="odd", param="temperature", code="o")
+UNSAFE = error(400, "Not that", type="moderation", param="prompt", code="content_filter")
+
+
+def test_a_request_that_all_find_invalid_gets_the_first_ones_words(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-068: 400 with the first provider's own message, type, param and code."""
+    both = chain(rows={"400": [TOO_LONG, error(400)], "413": [TOO_LONG, error(413)], "422": [TOO_LONG, ODD]})
+    said = {"message": "This is too long", "type": "bad", "param": "messages", "code": "context_length_exceeded"}
+    for second, stream in product(("400", "413", "422"), BOTH):
+        with subtests.test(second, stream=stream):
+            answer = both.ask(second, stream=stream)
+            assert (answer.status_code, both.asked(second, stream=stream)) == (400, [1, 1])
+            assert answer.json()["error"] == said
+
+
+def test_a_prompt_that_is_too_long_is_said_to_be_whatever_the_provider_calls_it(chain: MakeChain) -> None:
+    """SR-068: `context_length_exceeded`, which clients look for."""
+    both = chain(1)
+    both.upstreams[0].default = error(400, "This model's maximum context length is 8192 tokens")
+    assert both.ask().json()["error"]["code"] == "context_length_exceeded"
+
+
+def test_a_request_that_one_finds_invalid_is_answered_by_the_next(chain: MakeChain) -> None:
+    """SR-068: a larger context, another schema."""
+    both = chain()
+    both.upstreams[0].default = TOO_LONG
+    answer = both.ask()
+    assert (answer.status_code, answer.headers["x-llms-provider"]) == (200, "second")
+
+
+def test_an_invalid_request_is_not_retried(chain: MakeChain) -> None:
+    """SR-068."""
+    one = chain(1, QUICK)
+    one.upstreams[0].default = ODD
+    assert (one.ask().status_code, one.calls) == (400, [1])
+
+
+@STREAMED
+def test_a_refusal_by_content_policy_stops_the_chain(chain: MakeChain, stream: bool) -> None:
+    """SR-068: it is passed on, and nobody else is asked."""
+    both = chain()
+    both.upstreams[0].default = UNSAFE
+    answer = both.ask(stream=stream)
+    assert (answer.status_code, both.calls) == (400, [1, 0])
+    expected = {"message": "Not that", "type": "moderation", "param": "prompt", "code": "content_filter"}
+    assert answer.json()["error"] == expected
+
+
+def test_a_refusal_by_content_policy_after_a_fault_stops_the_chain(chain: MakeChain) -> None:
+    """SR-068: at whichever attempt."""
+    three = chain(3)
+    three.upstreams[0].default, three.upstreams[1].default = BROKEN, UNSAFE
+    assert (three.ask().json()["error"]["code"], three.calls) == ("content_filter", [1, 1, 0])
+
+
+def test_the_policy_can_let_a_refusal_go_on(chain: MakeChain) -> None:
+    """SR-068: `[routing]` allows it."""
+    both = chain(plugins=ONCE + '[routing.policy]\ncontent_policy = "next"\n')
+    both.upstreams[0].default = UNSAFE
+    assert both.ask().headers["x-llms-attempts"] == "first;error=content_policy;status=400, second;ok"
+
+
+def test_the_policy_can_stop_at_a_failure(chain: MakeChain) -> None:
+    """SR-072: the table from kinds to what follows is data."""
+    both = chain(plugins=ONCE + '[routing.policy]\nauth = "stop"\n')
+    both.upstreams[0].default = error(401)
+    assert (both.ask().status_code, both.calls) == (502, [1, 0])
+
+
+# SR-057, SR-058: the commit point
+
+BEFORE: dict[str, Reply] = {
+    "closed after the head": Reply(events(b""), Close()),
+    "reset after the head": Reply(Status(200, {"content-type": "text/event-stream"}), Chunk(b":\n\n"), Reset()),
+    "only comments": events(b": PROCESSING\n\n", b": PROCESSING\n\n"),
+    "closed after the role": Reply(events(ROLE), Close()),
+    "reset after the role": Reply(events(ROLE), Reset()),
+    "ended after the role": events(ROLE),
+    "done after the role": events(ROLE, "[DONE]"),
+    "nothing but done": events("[DONE]"),
+    "cut in the first content": Reply(events(ROLE, HALF), Close()),
+    "ended in the first content": events(ROLE, HALF),
+    "an error after the role": events(ROLE, {"error": {"message": "overloaded"}}, "[DONE]"),
+    "an error event": events(b'event: error\ndata: {"message": "overloaded"}\n\n'),
+    "no JSON after the role": events(ROLE, "{oops"),
+    "silent after the head": Reply(events(b": hold the line\n\n"), Stall()),
+    "silent after the role": Reply(events(ROLE), Stall()),
+}
+
+
+def test_a_stream_that_breaks_before_its_first_content_is_answered_by_the_second(
+    chain: MakeChain, subtests: pytest.Subtests
+) -> None:
+    """SR-057: one clean stream, of which the first provider has no part."""
+    good = completion("Hello from the second", id="chatcmpl-second")
+    both = chain(plugins=ONCE + SHORT, rows={name: [reply, good] for name, reply in BEFORE.items()})
+    for fault in BEFORE:
+        with subtests.test(fault):
+            said = both.stream(fault)
+            assert (said.text, said.finish_reasons, said.done) == ("Hello from the second", ["stop"], 1)
+            assert {chunk["id"] for chunk in said.chunks} == {"chatcmpl-second"}
+            assert [choice["delta"].get("role") for choice in said.choices].count("assistant") == 1
+            assert both.asked(fault, stream=True) == [1, 1]
+
+
+AFTER: dict[str, Reply] = {
+    "closed": Reply(events(ROLE, delta(content="Hello")), Close()),
+    "reset": Reply(events(ROLE, delta(content="Hello")), Reset()),
+    "ended": events(ROLE, delta(content="Hello")),
+    "done, and no finish_reason": events(ROLE, delta(content="Hello"), "[DONE]"),
+    "cut in an event": Reply(events(ROLE, delta(content="Hello"), HALF), Close()),
+    "an error object": events(ROLE, delta(content="Hello"), {"error": {"message": "overloaded"}}, "[DONE]"),
+    "an error event": events(ROLE, delta(content="Hello"), b'event: error\ndata: {"message": "overloaded"}\n\n'),
+    "no JSON": events(ROLE, delta(content="Hello"), "<html>", "[DONE]"),
+    "broken off, says the provider": events(ROLE, delta(content="Hello"), delta("error"), "[DONE]"),
+    "silence": Reply(events(ROLE, delta(content="Hello")), Stall()),
+}
+
+
+def test_a_stream_that_breaks_after_its_first_content_ends_in_an_error(
+    chain: MakeChain, subtests: pytest.Subtests
+) -> None:
+    """SR-058: no finish_reason and no `[DONE]` make it look complete; nobody else is asked."""
+    patience = "[timeouts.provider.first]\nidle = 0.3\n"
+    both = chain(plugins=ONCE + patience, rows={name: [reply] for name, reply in AFTER.items()})
+    for fault in AFTER:
+        with subtests.test(fault):
+            said = both.stream(fault)
+            assert (said.text, said.error is not None) == ("Hello", True)
+            assert (said.finish_reasons, said.done, both.asked(fault, stream=True)) == ([], 0, [1, 0])
+
+
+def test_a_stream_with_tools_that_breaks_is_not_continued_by_another(
+    chain: MakeChain, subtests: pytest.Subtests
+) -> None:
+    """SR-058: half a tool call cannot be completed by prose."""
+    part = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"ci'}}
+    calling = events(ROLE, delta(tool_calls=[part]))
+    breaks = {"closed": Reply(calling, Close()), "reset": Reply(calling, Reset()), "ended": calling}
+    both = chain(rows={name: [reply] for name, reply in breaks.items()})
+    for fault in breaks:
+        with subtests.test(fault):
+            said = both.stream(fault, tools=TOOLS)
+            assert said.error is not None
+            assert (said.finish_reasons, said.done, both.asked(fault, stream=True)) == ([], 0, [1, 0])
+
+
+def test_the_error_in_a_stream_has_openais_shape(chain: MakeChain) -> None:
+    """SR-058, SR-065: with the provider's own words."""
+    one = chain(1)
+    broken = {"error": {"message": "Overloaded", "type": "server_error", "code": "engine_overloaded"}}
+    one.upstreams[0].default = events(ROLE, delta(content="Hello"), broken)
+    expected = {"message": "Overloaded", "type": "server_error", "param": None, "code": "engine_overloaded"}
+    assert one.stream().error == expected
+
+
+def test_a_key_that_a_provider_echoes_reaches_nobody(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-066: in whatever member of its error, as JSON and in a stream."""
+    faults = {
+        member: {"message": "x", "type": "invalid_request_error", member: "bad: sk-marked-and-echoed"}
+        for member in ("message", "type", "param", "code")
+    }
+
+    def answer(seen: Seen) -> Reply:
+        fault = {"error": faults[seen.json["model"]]}
+        return events(ROLE, delta(content="Hello"), fault) if seen.json.get("stream") else json_body(fault, 400)
+
+    one = chain(1, rows={member: [Reply(answer)] for member in faults}, first={"api_key": "sk-marked-and-echoed"})
+    for member, stream in product(faults, BOTH):
+        with subtests.test(member, stream=stream):
+            text = one.ask(member, stream=stream).text
+            assert "error" in text
+            assert "sk-marked" not in text
+
+
+def test_chunks_reach_the_client_while_the_provider_still_speaks(chain: MakeChain) -> None:
+    """SR-060."""
+    one, go = chain(1), threading.Event()
+    one.upstreams[0].default = Reply(
+        events(ROLE, delta(content="Hello")), Wait(go), Chunk(_event(delta("stop"))), Chunk(b"data: [DONE]\n\n")
+    )
+    with one.dial(stream=True) as connection:
+        assert b"Hello" in until(connection, b"Hello")
+        go.set()
+        assert b"[DONE]" in until(connection, b"[DONE]")
+
+
+def test_an_answer_without_content_is_an_answer(chain: MakeChain) -> None:
+    """SR-057: a stream that ends properly needs no content to be committed."""
+    both = chain()
+    both.upstreams[0].default = events(ROLE, delta("stop"), "[DONE]")
+    said = both.stream()
+    assert (said.text, said.finish_reasons, said.whole, both.calls) == ("", ["stop"], True, [1, 0])
+
+
+# SR-072: the last candidate left is retried in place
+
+
+def test_the_last_candidate_is_asked_again(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-072."""
+    one = chain(1, QUICK)
+    for fault, stream in product(("429", "503", "reset before the head", "200, no completion"), BOTH):
+        with subtests.test(fault, stream=stream):
+            one.upstreams[0].script(FAULTS[fault][0])
+            answer = one.ask(stream=stream)
+            assert answer.status_code == 200
+            assert answer.headers["x-llms-attempts"] == f"first;error={FAULTS[fault][1]}, first;ok"
+
+
+def test_what_another_try_cannot_mend_is_not_tried_again(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-072."""
+    lasting = ("401", "402", "403", "404", "408")
+    one = chain(1, QUICK, rows={fault: [FAULTS[fault][0]] for fault in lasting})
+    for fault in lasting:
+        with subtests.test(fault):
+            one.ask(fault)
+            assert one.asked(fault, stream=False) == [1]
+
+
+@STREAMED
+def test_a_time_out_is_not_tried_again(chain: MakeChain, stream: bool) -> None:
+    """SR-072: it has cost its time already."""
+    one = chain(1, QUICK + SHORT)
+    one.upstreams[0].default = Reply(Stall())
+    assert (one.ask(stream=stream).status_code, one.calls) == (504, [1])
+
+
+def test_retries_have_a_bound(chain: MakeChain) -> None:
+    """SR-072: two, unless configured otherwise."""
+    one = chain(1, QUICK)
+    one.upstreams[0].default = BROKEN
+    assert (one.ask().status_code, one.calls) == (502, [3])
+
+
+def test_the_bound_is_configured(chain: MakeChain) -> None:
+    """SR-072."""
+    one = chain(1, QUICK + "attempts = 4\n")
+    one.upstreams[0].default = BROKEN
+    one.ask()
+    assert one.calls == [5]
+
+
+def test_a_short_retry_after_is_waited_for(chain: MakeChain) -> None:
+    """SR-072: the retry honours Retry-After."""
+    one = chain(1, QUICK)
+    one.upstreams[0].script(error(429, headers={"retry-after": "0.4"}))
+    began = time.monotonic()
+    assert one.ask().status_code == 200
+    assert time.monotonic() - began >= 0.4
+
+
+def test_a_long_retry_after_is_the_clients_to_wait_for(chain: MakeChain) -> None:
+    """SR-072, SR-064: the client is told at once."""
+    one = chain(1, QUICK)
+    one.upstreams[0].script(error(429, headers={"retry-after": "30"}))
+    answer = one.ask()
+    assert (answer.status_code, answer.headers["retry-after"], one.calls) == (429, "30", [1])
+
+
+def test_a_wait_that_does_not_fit_into_the_total_is_not_begun(chain: MakeChain) -> None:
+    """SR-072: waits count as part of the total."""
+    one = chain(1, QUICK + "[timeouts]\ntotal = 2\n")
+    one.upstreams[0].script(error(503, headers={"retry-after": "5"}))
+    assert (one.ask().status_code, one.calls) == (502, [1])
+
+
+def test_only_the_last_candidate_is_retried(chain: MakeChain) -> None:
+    """SR-072."""
+    three = chain(3, QUICK)
+    for upstream in three.upstreams:
+        upstream.default = BROKEN
+    three.ask()
+    assert three.calls == [1, 1, 3]
+
+
+def test_retries_of_a_provider_come_before_the_next(chain: MakeChain) -> None:
+    """SR-072: `retries` of a provider asks for them."""
+    both = chain(plugins=QUICK, first={"retries": 2})
+    both.upstreams[0].default = BROKEN
+    assert (both.ask().headers["x-llms-provider"], both.calls) == ("second", [3, 1])
+
+
+def test_a_stream_that_broke_after_its_first_content_is_not_retried(chain: MakeChain) -> None:
+    """SR-058."""
+    one = chain(1, QUICK)
+    one.upstreams[0].default = AFTER["closed"]
+    one.ask(stream=True)
+    assert one.calls == [1]
+
+
+@pytest.mark.parametrize("retries", [1, 3])
+def test_retries_of_llms_json_are_attempts(chain: MakeChain, retries: int) -> None:
+    """L-04: `limits.retries`."""
+    one = chain(1, QUICK, top={"limits": {"retries": retries}})
+    one.upstreams[0].default = BROKEN
+    one.ask()
+    assert one.calls == [retries]
+
+
+# Limits over all attempts
+
+
+def test_the_total_is_over_all_attempts(chain: MakeChain) -> None:
+    """SR-072: what the first has used up is not there for the others."""
+    three = chain(3, ONCE + "[timeouts]\ntotal = 0.8\n[timeouts.provider.first]\ntotal = 0.4\n")
+    for upstream in three.upstreams[:2]:
+        upstream.default = Reply(Stall())
+    answer = three.ask()
+    assert (answer.status_code, three.calls) == (504, [1, 1, 0])
+
+
+def test_a_provider_has_limits_of_its_own(chain: MakeChain) -> None:
+    """SR-072: `[timeouts.provider.NAME]` is that provider's alone; here the other one's time-out is the clock."""
+    go = threading.Event()
+    own = "[timeouts]\nfirst_token = 0.3\n[timeouts.provider.first]\nfirst_token = 30\n"
+    both = chain(plugins=ONCE + own, second={"models": {"other": "other"}})
+    both.upstreams[0].default = Reply(Wait(go), completion("late"))
+    both.upstreams[1].default = Reply(Stall())
+    with both.dial(stream=True) as connection:
+        both.upstreams[0].wait_for_request()
+        assert both.ask("other", stream=True).status_code == 504
+        go.set()
+        assert b"late" in until(connection, b"[DONE]")
+
+
+def test_client_timeout_of_llms_json_is_the_total(chain: MakeChain) -> None:
+    """L-04: `limits.client_timeout`."""
+    both = chain(top={"limits": {"client_timeout": 0.4}})
+    both.upstreams[0].default = Reply(Stall())
+    answer = both.ask()
+    assert (answer.status_code, both.calls) == (504, [1, 0])
+
+
+def test_a_total_in_plugins_toml_comes_before_client_timeout(chain: MakeChain) -> None:
+    """L-04."""
+    one = chain(1, ONCE + "[timeouts]\ntotal = 0.3\n", top={"limits": {"client_timeout": 100}})
+    one.upstreams[0].default = Reply(Stall())
+    assert one.ask().status_code == 504
+
+
+# SR-070 … SR-086: who is asked, and what each gets
+
+
+def test_only_enabled_providers_with_the_model_are_asked(chain: MakeChain) -> None:
+    """SR-070: one is disabled, one has not got the model; exactly the third is called."""
+    three = chain(3, first={"enabled": False}, second={"models": {"other": "other"}})
+    assert (three.ask().status_code, three.calls) == (200, [0, 0, 1])
+
+
+@pytest.mark.parametrize("order", [("first", "second", "third"), ("third", "first", "second")])
+def test_the_order_is_the_files(chain: MakeChain, order: tuple[str, ...]) -> None:
+    """SR-071: the order of the keys of `providers`."""
+    three = chain(3)
+    for upstream in three.upstreams:
+        upstream.default = BROKEN
+    config = json.loads(three.gateway.config_path.read_text("utf-8"))
+    config["providers"] = {name: config["providers"][name] for name in order}
+    reordered = chain(0, top=config)
+    attempts = reordered.ask().headers["x-llms-attempts"]
+    assert tuple(each.partition(";")[0] for each in attempts.split(", ")) == order
+
+
+def test_each_provider_gets_its_own_id_of_the_model(chain: MakeChain) -> None:
+    """SR-074."""
+    three = chain(3)
+    three.upstreams[0].default = three.upstreams[1].default = BROKEN
+    three.ask()
+    assert [upstream.requests[0].json["model"] for upstream in three.upstreams] == ["first-m", "second-m", "third-m"]
+
+
+FIRST_CHANGES = """
+[types.changing]
+drop = ["user"]
+rename = { max_completion_tokens = "max_tokens" }
+"""
+
+
+@STREAMED
+def test_what_was_done_for_the_first_does_not_reach_the_second(chain: MakeChain, stream: bool) -> None:
+    """SR-075: the second provider's body is what it is alone."""
+    asked: dict[str, Any] = {"user": "u", "max_completion_tokens": 5, "temperature": 1.0, "stream": stream}
+    changes = {"type": "changing", "seed": 7, "force": {"temperature": 0.1}, "headers": {"x-own": "1"}}
+    both = chain(plugins=ONCE + FIRST_CHANGES, first=changes)
+    both.upstreams[0].default = BROKEN
+    both.ask(**asked)
+    first, second = (upstream.requests[0] for upstream in both.upstreams)
+    alone = chain(plugins=ONCE + FIRST_CHANGES, first={"enabled": False})
+    alone.ask(**asked)
+    assert first.json["max_tokens"] == 5
+    assert first.json["temperature"] == 0.1
+    assert second.body == alone.upstreams[1].requests[0].body
+    assert "x-own" not in second.headers
+
+
+def test_what_was_dropped_is_said_of_the_provider_that_served(chain: MakeChain) -> None:
+    """SR-075: not of one that failed."""
+    both = chain(plugins=ONCE + FIRST_CHANGES, first={"type": "changing"})
+    both.upstreams[0].script(completion(), BROKEN)
+    assert both.ask(user="u").headers["x-llms-dropped-params"] == "user"
+    assert "x-llms-dropped-params" not in both.ask(user="u").headers
+
+
+def test_the_example_of_the_reference(chain: MakeChain) -> None:
+    """SR-085, SR-077: `kimi-k2` at groq, which is free, then at openrouter, which is paid."""
+    both = chain()
+    first, second = json.loads(both.gateway.config_path.read_text("utf-8"))["providers"].values()
+    providers = {
+        "groq": {**first, "models": {"kimi-k2": "moonshotai/kimi-k2-instruct-0905"}},
+        "openrouter": {**second, "models": {"kimi-k2": "moonshotai/kimi-k2"}},
+    }
+    kimi = chain(0, top={"providers": providers})
+    both.upstreams[0].script(completion(), BUSY)
+    seen = [kimi.ask("kimi-k2") for _ in range(2)]
+    assert [answer.headers["x-llms-attempts"] for answer in seen] == [
+        "groq;ok",
+        "groq;error=rate_limit;status=429, openrouter;ok",
+    ]
+    assert [answer.json()["model"] for answer in seen] == ["kimi-k2", "kimi-k2"]
+    assert both.upstreams[1].requests[0].json["model"] == "moonshotai/kimi-k2"
+
+
+def test_the_first_that_can_is_the_only_one_asked(chain: MakeChain) -> None:
+    """SR-086."""
+    both = chain()
+    answer = both.ask()
+    assert (answer.headers["x-llms-attempts"], both.calls) == ("first;ok", [1, 0])
+
+
+def test_a_model_that_nobody_has_is_asked_of_nobody(chain: MakeChain) -> None:
+    """SR-061, SR-062, SR-086."""
+    both = chain()
+    answer = both.ask("unknown-model")
+    assert (answer.status_code, both.calls) == (404, [0, 0])
+    assert answer.json() == {
+        "error": {
+            "message": "Model 'unknown-model' not found in any enabled provider",
+            "type": "invalid_request_error",
+            "code": "model_not_found",
+        }
+    }
+
+
+FALLBACK = ONCE + '[routing.fallbacks]\nm = ["small"]\n'
+
+
+@STREAMED
+def test_another_model_stands_in_where_all_providers_of_the_first_fail(chain: MakeChain, stream: bool) -> None:
+    """SR-045: then `model` is the name of the model that served."""
+    both = chain(plugins=FALLBACK, second={"models": {"small": "vendor/small"}})
+    both.upstreams[0].default = BROKEN
+    answer = both.ask(stream=stream)
+    assert answer.status_code == 200
+    names = {chunk["model"] for chunk in _chunks(answer.text)} if stream else {answer.json()["model"]}
+    assert names == {"small"}
+    assert answer.headers["x-llms-upstream-model"] == "vendor/small"
+
+
+def test_another_model_is_not_asked_for_without_need(chain: MakeChain) -> None:
+    """SR-045: the requested name, while one of its providers answers."""
+    both = chain(plugins=FALLBACK, second={"models": {"small": "vendor/small"}})
+    assert (both.ask().json()["model"], both.calls) == ("m", [1, 0])
+
+
+def test_when_the_other_model_fails_too_the_requested_one_is_named(chain: MakeChain) -> None:
+    """SR-063."""
+    both = chain(plugins=FALLBACK, second={"models": {"small": "vendor/small"}})
+    both.upstreams[0].default = both.upstreams[1].default = BROKEN
+    assert both.ask().json()["error"]["message"] == "All providers failed for model 'm'"
+
+
+# SR-059: the client goes away
+
+OF_ONE_FAILURE = "[routing.breaker]\nfailures = 1\n"
+
+
+def until(connection: socket.socket, wanted: bytes) -> bytes:
+    """What arrives, up to what is wanted."""
+    received = b""
+    while wanted not in received:
+        piece = connection.recv(65536)
+        assert piece, f"the connection ended after {received!r}"
+        received += piece
+    return received
+
+
+def counts_against_nobody(both: Chain) -> bool:
+    return all((circuit["failures"], circuit["in_flight"]) == (0, 0) for circuit in both.ready()["circuits"])
+
+
+@STREAMED
+def test_a_client_that_leaves_while_the_provider_is_silent_ends_the_call(
+    chain: MakeChain, left: threading.Event, stream: bool
+) -> None:
+    """SR-059: within a second; it counts against nobody, and nobody else is asked."""
+    both = chain(plugins=OF_ONE_FAILURE)
+    both.upstreams[0].default = Reply(Stall())
+    with both.dial(stream=stream):
+        seen = both.upstreams[0].wait_for_request()
+    seen.wait_closed(1)
+    assert left.wait(5)
+    assert both.calls == [1, 0]
+    assert counts_against_nobody(both)
+
+
+class Reached(threading.Event):
+    """In a `Wait` it holds nothing up, but tells the test that what comes before it has been sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        self.told.set()
+        return True
+
+
+@STREAMED
+def test_a_client_that_leaves_before_the_commit_ends_the_call(
+    chain: MakeChain, left: threading.Event, stream: bool
+) -> None:
+    """SR-059: the answer has begun, and is not yet passed on."""
+    begun = events(ROLE) if stream else json_text(b'{"id":')
+    reached = Reached()
+    both = chain(plugins=OF_ONE_FAILURE)
+    both.upstreams[0].default = Reply(begun, Wait(reached), Stall())
+    with both.dial(stream=stream):
+        seen = both.upstreams[0].wait_for_request()
+        assert reached.told.wait(5)
+    seen.wait_closed(1)
+    assert left.wait(5)
+    assert both.calls == [1, 0]
+    assert counts_against_nobody(both)
+
+
+def test_a_client_that_leaves_in_mid_stream_ends_the_call(chain: MakeChain, left: threading.Event) -> None:
+    """SR-059."""
+    both = chain(plugins=OF_ONE_FAILURE)
+    both.upstreams[0].default = Reply(events(ROLE, delta(content="Hello")), Stall())
+    with both.dial(stream=True) as connection:
+        until(connection, b"Hello")
+    both.upstreams[0].wait_for_request().wait_closed(1)
+    assert left.wait(5)
+    assert both.calls == [1, 0]
+    assert counts_against_nobody(both)
+
+
+def test_a_client_that_leaves_between_two_tries_ends_them(chain: MakeChain, left: threading.Event) -> None:
+    """SR-059: while the gateway waits before it asks again."""
+    one = chain(1, "")
+    one.upstreams[0].default = error(503, headers={"retry-after": "7"})
+    with one.dial():
+        one.upstreams[0].wait_for_request()
+    assert left.wait(2)
+    assert one.calls == [1]
+
+
+def test_after_a_client_has_left_the_provider_serves_the_next_one(chain: MakeChain, left: threading.Event) -> None:
+    """SR-059: a cancelled call opens no circuit."""
+    both = chain(plugins=OF_ONE_FAILURE)
+    both.upstreams[0].script(Reply(Stall()))
+    with both.dial():
+        both.upstreams[0].wait_for_request()
+    assert left.wait(5)
+    assert both.ask().headers["x-llms-attempts"] == "first;ok"
+
+
+def _event(payload: dict[str, object]) -> bytes:
+    return b"data: " + json.dumps(payload).encode() + b"\n\n"
+
+
+def _chunks(text: str) -> list[dict[str, Any]]:
+    lines = [line.removeprefix("data: ") for line in text.split("\n\n") if line]
+    return [json.loads(line) for line in lines if line != "[DONE]"]

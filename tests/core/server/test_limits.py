@@ -1,0 +1,302 @@
+"""Bounds on what a client may send, and on how slowly; each refusal has OpenAI's shape (SR-029, SR-065)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llms_core.server import protocol
+from llms_core.testing import Reply, ScriptedUpstream, Wait, completion
+from tests.core.server.conftest import CHAT, HELLO, TEXT, Asking, Pair, Wire, error_of, request_of
+
+if TYPE_CHECKING:
+    from tests.conftest import Gateway, Launch, ProviderBlock, Serve
+
+Ask = Callable[["Gateway"], Asking]
+Connect = Callable[["Gateway"], Wire]
+ConfigOf = Callable[..., dict[str, Any]]
+
+LARGEST = 20_971_520
+HEAD = 64 * 1024
+
+ASKED = {"model": "m", "messages": HELLO}
+
+
+def of_size(size: int) -> bytes:
+    """A request of exactly so many bytes."""
+    start = b'{"model":"m","messages":[{"role":"user","content":"'
+    end = b'"}]}'
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+# The body
+
+
+def test_sr_029_a_body_of_the_limits_size_is_taken(ask: Asking, first: ScriptedUpstream) -> None:
+    """SR-029: 20 971 520 bytes by default."""
+    assert ask.post(of_size(LARGEST)).status_code == 200
+    assert len(first.requests[0].json["messages"][0]["content"]) > LARGEST - 100
+
+
+def test_sr_029_one_byte_more_is_not(ask: Asking, first: ScriptedUpstream) -> None:
+    response = ask.post(of_size(LARGEST + 1))
+    assert response.status_code == 413
+    error = error_of(response)
+    assert (error["type"], error["code"]) == ("invalid_request_error", "request_too_large")
+    assert str(LARGEST) in error["message"]
+    assert first.requests == []
+
+
+def test_sr_029_its_length_is_enough_to_refuse_it(pair: Pair, wire: Connect) -> None:
+    """SR-029: before any of it has been sent."""
+    connection = wire(pair.gateway)
+    connection.send(request_of(b"", headers={"content-length": str(LARGEST + 1)}))
+    assert connection.answer().status_code == 413
+
+
+def test_sr_029_a_body_of_no_stated_length(pair: Pair, wire: Connect) -> None:
+    """SR-029: chunked; it is refused while it comes, and not read to an end that it may not have."""
+    connection = wire(pair.gateway)
+    connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+    piece = of_size(LARGEST + 1)
+    for start in range(0, len(piece), 2**20):
+        part = piece[start : start + 2**20]
+        connection.send(b"%x\r\n%b\r\n" % (len(part), part))
+    assert connection.answer().status_code == 413
+
+
+def test_a_chunked_body_within_the_limit_is_taken(pair: Pair, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+    for part in (b'{"model":"m",', b'"messages":', json.dumps(HELLO).encode(), b"}"):
+        connection.send(b"%x\r\n%b\r\n" % (len(part), part))
+    connection.send(b"0\r\n\r\n")
+    assert connection.answer().status_code == 200
+
+
+@pytest.mark.parametrize("where", [("limits",), ("defaults", "limits")])
+def test_k_19_the_limit_is_llms_jsons(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
+    where: tuple[str, ...],
+) -> None:
+    """K-19: `limits.client_max_size`, at either place."""
+    config = config_of(one=provider(upstream))
+    holder = config
+    for name in where:
+        holder = holder.setdefault(name, {})
+    holder["client_max_size"] = 1000
+    ask = asking(served(config))
+    assert ask.post(of_size(1000)).status_code == 200
+    assert ask.post(of_size(1001)).status_code == 413
+    assert ask.post({"model": "m", "prompt": "x" * 1000}, TEXT).status_code == 413
+
+
+def test_sr_029_after_a_refusal_the_connection_serves_on(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
+) -> None:
+    config = {**config_of(one=provider(upstream)), "limits": {"client_max_size": 1000}}
+    connection = wire(served(config))
+    connection.send(request_of(of_size(5000)))
+    assert connection.answer().status_code == 413
+    connection.send(request_of(ASKED))
+    assert connection.answer().status_code == 200
+
+
+def test_a_slow_body_is_408(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
+) -> None:
+    """`[server] body_timeout`: nobody holds a place by sending nothing."""
+    connection = wire(served(config_of(one=provider(upstream)), "[server]\nbody_timeout = 0.1\n"))
+    connection.send(request_of(b'{"mod', headers={"content-length": "100"}))
+    response = connection.answer()
+    assert response.status_code == 408
+    assert error_of(response)["code"] == "request_timeout"
+    assert upstream.requests == []
+
+
+def test_a_client_that_leaves_amid_its_body_asks_for_nothing(
+    pair: Pair, ask: Asking, first: ScriptedUpstream, wire: Connect
+) -> None:
+    connection = wire(pair.gateway)
+    connection.send(request_of(b'{"model":"m"', headers={"content-length": "100"}))
+    connection.close()
+    assert ask.chat().status_code == 200
+    assert len(first.requests) == 1
+
+
+# The number
+
+
+def test_too_many_requests_at_once_are_503(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask, wire: Connect
+) -> None:
+    """`[server] max_requests`: refused at once with a Retry-After, and let in again when there is room."""
+    go = threading.Event()
+    upstream.script(Reply(Wait(go), completion()))
+    gateway = served(config_of(one=provider(upstream)), "[server]\nmax_requests = 1\n")
+    ask, running = asking(gateway), wire(gateway)
+    running.send(request_of(ASKED))
+    upstream.wait_for_request()
+
+    response = ask.chat()
+    assert response.status_code == 503
+    assert error_of(response)["code"] == "overloaded"
+    assert response.headers["retry-after"] == "1"
+    assert ask.get("/health").status_code == 200
+
+    go.set()
+    assert running.answer().status_code == 200
+    assert ask.chat().status_code == 200
+
+
+# The head
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"GET /health HTTP/1.1\r\nhost: x\r\nx-long: {'x' * HEAD}\r\n\r\n",
+        "GET /health HTTP/1.1\r\nhost: x\r\n" + "".join(f"x-{n}: {n}\r\n" for n in range(10_000)) + "\r\n",
+        f"GET /{'x' * HEAD} HTTP/1.1\r\nhost: x\r\n\r\n",
+        f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {'x' * HEAD}\r\ncontent-length: 2\r\n\r\n{{}}",
+    ],
+    ids=["a long header", "many headers", "a long path", "a long key"],
+)
+def test_a_head_that_is_too_large_is_431(pair: Pair, wire: Connect, head: str) -> None:
+    connection = wire(pair.gateway)
+    connection.send(head.encode())
+    response = connection.answer()
+    assert response.status_code == 431
+    assert str(HEAD) in error_of(response)["message"]
+    assert connection.is_closed()
+
+
+@pytest.mark.parametrize(
+    "start", ["GET /health HTTP/1.1\r\nhost: x\r\nx-endless: ", "GET /", "GET /health HTTP/1.1\r\n"]
+)
+def test_a_head_without_an_end_is_431(pair: Pair, wire: Connect, start: str) -> None:
+    """One header line, one path, or header after header: none has to end to be too much."""
+    connection = wire(pair.gateway)
+    connection.send(start.encode())
+    more = b"x-more: 1\r\n" * 100 if start.endswith("\r\n") else b"x" * 1000
+    for _ in range(HEAD // len(more) + 1):
+        connection.send(more)
+    response = connection.answer()
+    assert response.status_code == 431
+    assert error_of(response)["type"] == "invalid_request_error"
+
+
+def test_a_further_request_on_a_connection_has_the_same_bound(pair: Pair, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    connection.send(request_of(ASKED))
+    assert connection.answer().status_code == 200
+    connection.send(request_of(ASKED, headers={"x-long": "x" * HEAD}))
+    assert connection.answer().status_code == 431
+
+
+def test_heads_are_counted_one_by_one(pair: Pair, wire: Connect) -> None:
+    """A connection may carry any number of heads that are each within the bound, and of bodies beyond it."""
+    connection = wire(pair.gateway)
+    for _ in range(4):
+        connection.send(request_of(of_size(2 * HEAD), headers={"x-long": "x" * (HEAD - 1000)}))
+        assert connection.answer().status_code == 200
+
+
+def test_a_head_may_come_in_pieces(pair: Pair, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    request = request_of(ASKED)
+    for position in range(len(request)):
+        connection.send(request[position : position + 1])
+    assert connection.answer().status_code == 200
+
+
+def test_a_head_that_does_not_come_ends_the_connection(
+    served: Serve, wire: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SLOWEST_HEAD", 0.1)
+    gateway = served({"providers": {}})
+    silent, slow = wire(gateway), wire(gateway)
+    slow.send(b"GET /health HTTP/1.1\r\nx-sl")
+    assert silent.is_closed()
+    assert slow.is_closed()
+
+
+def test_a_connection_that_waits_for_an_answer_is_not_late(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    wire: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The time is the head's alone."""
+    monkeypatch.setattr(protocol, "SLOWEST_HEAD", 0.1)
+    go = threading.Event()
+    upstream.default = Reply(Wait(go), completion())
+    connection = wire(served(config_of(one=provider(upstream))))
+    connection.send(request_of(ASKED))
+    assert connection.is_silent(0.3)
+    go.set()
+    assert connection.answer().status_code == 200
+
+
+def test_the_bound_of_a_head_is_plugins_tomls(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, wire: Connect
+) -> None:
+    """`[server] max_headers`: in the process that `llms serve` starts."""
+    launched = gateway(config_of(one=provider(upstream)), plugins="[server]\nmax_headers = 2048\n")
+    connection = wire(launched)
+    connection.send(request_of(ASKED, headers={"x-long": "x" * 1500}))
+    assert connection.answer().status_code == 200
+    connection.send(request_of(ASKED, headers={"x-long": "x" * 2048}))
+    assert connection.answer().status_code == 431
+
+
+# What is no HTTP
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"hello\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"BREW /v1/models HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /v1/models HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"GET /v1/m\xc3\xb6dels HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: x\r\nna me: x\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: x\r\nname: x\x00y\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1e3\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n"
+        b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, x\r\n\r\n",
+    ],
+    ids=lambda garbage: repr(garbage[:60]),
+)
+def test_sr_065_what_is_no_http_gets_json_all_the_same(pair: Pair, wire: Connect, garbage: bytes) -> None:
+    connection = wire(pair.gateway)
+    connection.send(garbage)
+    response = connection.answer()
+    assert response.status_code == 400
+    assert error_of(response)["type"] == "invalid_request_error"
+    assert connection.is_closed()
+
+
+def test_a_body_whose_chunks_make_no_sense_asks_for_nothing(pair: Pair, first: ScriptedUpstream, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    connection.send(head + b"zz\r\n" + json.dumps(ASKED).encode() + b"\r\n0\r\n\r\n")
+    assert connection.answer().status_code == 400
+    assert connection.is_closed()
+    assert first.requests == []

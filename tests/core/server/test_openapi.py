@@ -1,0 +1,109 @@
+"""The OpenAPI document, and the server held to it by Schemathesis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.core.server.conftest import CHAT, TEXT, Asking, Pair
+
+schemathesis = pytest.importorskip("schemathesis")
+
+ROUTES = (
+    ("POST", CHAT),
+    ("POST", TEXT),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model}"),
+    ("GET", "/health"),
+    ("GET", "/ready"),
+)
+
+
+@pytest.fixture(scope="module")
+def schema(pair: Pair) -> Any:
+    """The document, as Schemathesis reads it from the running server."""
+    return schemathesis.openapi.from_url(f"{pair.gateway.origin}/docs/openapi.json")
+
+
+@pytest.fixture
+def document(ask: Asking) -> dict[str, Any]:
+    response = ask.get("/docs/openapi.json")
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def test_the_document_is_valid_openapi_3_1(schema: Any, document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    schema.validate()
+
+
+def test_the_document_has_every_route(document: dict[str, Any]) -> None:
+    routes = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert routes == set(ROUTES)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert {reference.removeprefix("#/components/schemas/") for reference in _references(document)} <= schemas.keys()
+
+
+def test_sr_010_sr_011_model_and_messages_alone_are_required(document: dict[str, Any]) -> None:
+    """SR-010, SR-011, SR-025."""
+    assert document["components"]["schemas"]["ChatRequest"]["required"] == ["model", "messages"]
+
+
+def test_sr_084_the_document_has_the_references_parameters(document: dict[str, Any]) -> None:
+    """SR-084: with the ranges of the reference, and no default but null."""
+    described = document["components"]["schemas"]["ChatRequest"]["properties"]
+    ranges = {"temperature": (0, 2), "top_p": (0, 1), "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2)}
+    for name, (low, high) in {**ranges, "top_logprobs": (0, 20)}.items():
+        number = described[name]["anyOf"][0]
+        assert (number["minimum"], number["maximum"]) == (low, high)
+    others = {"max_tokens", "max_completion_tokens", "stop", "seed", "stream", "logprobs"}
+    assert others | {"reasoning_effort", "enable_thinking"} <= described.keys()
+    assert {one.get("default") for one in described.values()} == {None}
+
+
+@pytest.mark.parametrize("path", [CHAT, TEXT, "/v1/models", "/v1/models/{model}"])
+def test_sr_065_every_error_is_openais(document: dict[str, Any], path: str) -> None:
+    (operation,) = document["paths"][path].values()
+    errors = {status: each for status, each in operation["responses"].items() if status != "200"}
+    assert {"401", "503"} <= errors.keys()
+    for answer in errors.values():
+        assert answer["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "mode"),
+    [*((*route, "positive") for route in ROUTES), ("POST", CHAT, "negative"), ("POST", TEXT, "negative")],
+)
+def test_every_answer_is_as_described(schema: Any, method: str, path: str, mode: str) -> None:
+    """What comes back has a status, a type and a shape that the document has, for what it allows and for what not.
+
+    Never a 5xx: the provider is in health.
+    """
+    # The document cannot say that a path is no URL (SR-039), nor that 1.0 is no integer.
+    beyond = [schemathesis.checks.positive_data_acceptance] if method == "POST" else []
+
+    @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(case=schema[path][method].as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
+    def answer(case: Any) -> None:
+        if isinstance(case.body, dict) and isinstance(case.body.get("model"), str) and case.body["model"]:
+            case.body["model"] = "m"  # one that is there: what is sent gets further than to a 404
+        case.call_and_validate(excluded_checks=beyond)
+
+    answer()
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _references(each)
