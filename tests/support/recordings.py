@@ -1,0 +1,79 @@
+"""Recorded exchanges with real providers, as test parameters.
+
+The folder is `$LLMS_RECORDINGS`, or `shared/recordings` beside the repository; its README has the format. Where it is
+not there the tests over it are skipped, and the run's summary says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+FOLDER = Path(os.environ.get("LLMS_RECORDINGS") or Path(__file__).resolve().parents[3] / "shared" / "recordings")
+
+
+class Recording(NamedTuple):
+    """One exchange."""
+
+    id: str
+    group: str
+    provider: str
+    protocol: str
+    model: str
+    stream: bool
+    request: dict[str, Any]
+    response: dict[str, Any]
+    tags: frozenset[str]
+
+    @property
+    def status(self) -> int:
+        return int(self.response["status"])
+
+    @property
+    def body(self) -> bytes:
+        """The answer's bytes."""
+        if "base64" in self.response:
+            return base64.b64decode(self.response["base64"])
+        if "text" in self.response:
+            return str(self.response["text"]).encode()
+        return json.dumps(self.response["json"], ensure_ascii=False).encode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers, with lower-case names."""
+        return {str(name).lower(): str(value) for name, value in (self.response.get("headers") or {}).items()}
+
+
+@cache
+def _load(protocol: str) -> tuple[Recording, ...]:
+    path = FOLDER / f"{protocol}.jsonl"
+    if not path.exists():
+        return ()
+    return tuple(map(_recording, path.read_text("utf-8").splitlines()))
+
+
+def _recording(line: str) -> Recording:
+    said = json.loads(line)
+    return Recording(
+        said["id"], said["group"], said["provider"], said["protocol"], said.get("model") or "", bool(said.get("stream")),
+        said["request"], said["response"], frozenset(said["tags"]),
+    )  # fmt: skip
+
+
+def recordings(protocol: str, wanted: Callable[[Recording], bool] = lambda recording: True) -> list[Any]:
+    """The recordings of a protocol as parameters for `pytest.mark.parametrize`."""
+    found = [pytest.param(each, id=each.id) for each in _load(protocol) if wanted(each)]
+    missing = pytest.mark.skip(reason=f"the recordings are not there: {protocol}.jsonl; set LLMS_RECORDINGS")
+    return found or [pytest.param(None, id="no-recordings", marks=missing)]
+
+
+def pieces(body: bytes, size: int) -> Iterator[bytes]:
+    """A body as the network might cut it."""
+    return (body[at : at + size] for at in range(0, len(body), size))
