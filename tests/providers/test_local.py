@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.metadata
 import json
 import os
@@ -79,7 +80,8 @@ def refused(port_of: str) -> bool:
 
 @pytest.fixture
 def models() -> Iterator[Callable[..., LocalModel]]:
-    """Makes adapters, and closes them."""
+    """Makes adapters, and closes them. Those that other tests left count as users until they are collected."""
+    gc.collect()
     made: list[LocalModel] = []
 
     def make(**settings: Any) -> LocalModel:

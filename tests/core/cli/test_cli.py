@@ -79,7 +79,7 @@ def test_help_lists_our_commands_and_those_of_plugins(llms: Llms, tmp_path: Path
 def test_a_broken_file_is_said_with_the_help(llms: Llms, tmp_path: Path) -> None:
     (tmp_path / "plugins.toml").write_text("[plugin")
     result = llms("--help")
-    assert (result.exit_code, "llms: plugins.toml: not valid TOML" in result.stderr) == (0, True)
+    assert (result.exit_code, "plugins.toml:1: not valid TOML" in result.stderr) == (0, True)
     assert "Usage: llms" in result.stdout
 
 

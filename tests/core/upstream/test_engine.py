@@ -38,7 +38,6 @@ from llms_core.testing import (
 from llms_core.upstream.engine import Answer, Engine
 
 if TYPE_CHECKING:
-
     from tests.core.upstream.conftest import Talk
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"

@@ -1,0 +1,347 @@
+"""`llms serve` as a process: what it refuses to start with, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llms_core.server.run import ServeOptions
+from llms_core.testing import Reply, ScriptedUpstream, Stall, Wait, error, events, refused_base_url
+from tests.conftest import ChildGateway
+from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, error_of, request_of, until
+
+if TYPE_CHECKING:
+    from tests.conftest import Gateway, Launch, ProviderBlock
+
+Ask = Callable[["Gateway"], Asking]
+Connect = Callable[["Gateway"], Wire]
+ConfigOf = Callable[..., dict[str, Any]]
+
+KEYS = f'[server.keys]\nada = "sha256:{hashlib.sha256(b"secret").hexdigest()}"\n'
+ASKED = {"model": "m", "messages": HELLO}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+class Started:
+    """The command, with files that the test changes as it needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config, self.plugins = folder / "llms.json", folder / "plugins.toml"
+        self.config.write_text('{"providers": {}}', "utf-8")
+        self.plugins.write_text("", "utf-8")
+        self.environment = {**os.environ, "HOME": str(folder), "LLMS_HOME": str(folder)}
+
+    def command(self, *args: str) -> list[str]:
+        files = ["--config", str(self.config), "--plugins", str(self.plugins)]
+        return [sys.executable, "-m", "llms_core", "serve", *files, *args]
+
+    def run(self, *args: str, port: int | None = None) -> tuple[int, str]:
+        """The exit code, and what was written to stderr."""
+        command = self.command("--port", str(port or free_port()), *args)
+        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=10, check=False)
+        assert ended.stdout == ""
+        return ended.returncode, ended.stderr
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Started:
+    return Started(tmp_path)
+
+
+# Starting
+
+
+def test_sr_002_sr_080_the_port_is_8000_and_the_address_loopback() -> None:
+    """SR-002, SR-080: where nothing else is said."""
+    options = ServeOptions()
+    assert (options.host, options.port) == ("127.0.0.1", 8000)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_an_address_that_others_reach_needs_keys(start: Started, host: str) -> None:
+    """Or `--allow-anonymous`: nobody opens a gateway, and the accounts behind it, to the world by mistake."""
+    code, said = start.run("--host", host)
+    assert code == 2
+    assert "--allow-anonymous" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("plugins", "args"), [(KEYS, ()), ("", ("--allow-anonymous",))], ids=["keys", "by request"])
+def test_with_keys_or_by_request_it_listens_everywhere(gateway: Launch, plugins: str, args: tuple[str, ...]) -> None:
+    launched = gateway({"providers": {}}, plugins=plugins, args=("--host", "0.0.0.0", *args))
+    assert launched.healthy(timeout=5)
+
+
+def test_a_file_of_keys_that_has_none_does_not_open_the_gateway(start: Started, tmp_path: Path) -> None:
+    """SR-067: an empty file of keys is a mistake, not leave for everybody."""
+    (tmp_path / "keys.toml").write_text("", "utf-8")
+    start.plugins.write_text('[server]\nkeys_file = "keys.toml"\n', "utf-8")
+    code, said = start.run("--host", "0.0.0.0")
+    assert code == 2
+    assert "keys.toml" in said
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildGateway]:
+    """A gateway that was told nothing but its port and its files, for the tests that only look at it."""
+    block = {"type": "OpenAiProvider", "base_url": refused_base_url(), "api_key": "sk-marked-plain", "models": ["m"]}
+    with contextlib.ExitStack() as ending:
+        launched = ChildGateway(tmp_path_factory.mktemp("plain"), {"providers": {"one": block}}, "", (), {})
+        ending.callback(launched.stop)
+        launched.wait_ready()
+        yield launched
+
+
+def test_sr_080_nobody_else_reaches_it(plain: ChildGateway) -> None:
+    """SR-080: another address of this machine leads nowhere."""
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", plain.port), timeout=5):
+        pass
+
+
+def test_sr_080_it_says_where_it_listens_and_nothing_else(plain: ChildGateway, asking: Ask) -> None:
+    """SR-080, SR-081: without `--verbose` requests leave no line."""
+    assert asking(plain).get("/v1/models").status_code == 200
+    assert asking(plain).chat(temperature=3).status_code == 400
+    assert plain.log() == f"llms: listening on {plain.base_url}\n"
+
+
+def test_port_0_is_a_free_one_that_is_said(start: Started) -> None:
+    command = start.command("--port", "0")
+    with subprocess.Popen(command, env=start.environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]  # the first is a warning: there are no providers
+        process.terminate()
+        process.communicate(timeout=10)
+    found = re.fullmatch(r"llms: listening on http://127\.0\.0\.1:(\d+)/v1\n", lines[1])
+    assert found
+    assert int(found[1]) > 0
+
+
+def test_a_port_in_use(start: Started) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = start.run(port=port)
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in said
+    assert "Traceback" not in said
+
+
+def test_an_address_that_is_none(start: Started) -> None:
+    code, said = start.run("--host", "no.such.host.invalid", "--allow-anonymous")
+    assert code == 2
+    assert "no.such.host.invalid" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ('{\n  "providers": {,}\n}', 2),
+        ('{\n  "providers": {},\n  "auth": {"enabled": true}\n}', 3),
+    ],
+    ids=["no JSON", "a sign-in that is not supported"],
+)
+def test_a_broken_llms_json_is_said_with_its_line(start: Started, config: str, line: int) -> None:
+    """K-21: exit code 2; the gateway never starts open instead."""
+    start.config.write_text(config, "utf-8")
+    code, said = start.run()
+    assert code == 2
+    assert f"{start.config}:{line}" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("plugins", "line"),
+    [("[server]\nkeep_alive = 1\ndrian = 3\n", 3), ('[server.keys]\n\nada = "secret"\n', 3)],
+    ids=["an unknown member", "a key in clear"],
+)
+def test_a_broken_plugins_toml_is_said_with_its_line(start: Started, plugins: str, line: int) -> None:
+    start.plugins.write_text(plugins, "utf-8")
+    code, said = start.run()
+    assert code == 2
+    assert f"{start.plugins}:{line}" in said
+    assert "Traceback" not in said
+
+
+def test_sr_082_a_file_that_is_not_there(start: Started) -> None:
+    start.config.unlink()
+    code, said = start.run()
+    assert code == 2
+    assert str(start.config) in said
+
+
+def test_sr_082_the_file_that_is_named_is_the_one_that_is_read(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    gateway: Launch,
+    asking: Ask,
+    tmp_path: Path,
+) -> None:
+    """SR-082: and none that lies about."""
+    (tmp_path / "llms.json").write_text(json.dumps(config_of(other=provider(upstream, {"other": "up"}))), "utf-8")
+    launched = gateway(config_of(one=provider(upstream)), env={"LLMS_CONFIG_PATH": str(tmp_path / "llms.json")})
+    assert [model["id"] for model in asking(launched).get("/v1/models").json()["data"]] == ["m"]
+
+
+# Logging
+
+
+def test_sr_081_a_line_for_each_request_if_verbose(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, asking: Ask
+) -> None:
+    launched = gateway(config_of(one=provider(upstream)), args=["--verbose"])
+    number = asking(launched).chat().headers["x-request-id"]
+    launched.stop()
+    assert sum(number in line for line in launched.log().splitlines()) == 1
+
+
+def test_sr_066_what_a_provider_repeats_is_hidden_in_the_log(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, asking: Ask
+) -> None:
+    block = provider(upstream)
+    upstream.default = error(500, f"no good with {block['api_key']}")
+    launched = gateway(config_of(one=block), plugins=NO_RETRIES, args=["--verbose"])
+    assert asking(launched).chat().status_code == 502
+    launched.stop()
+    assert "no good with ***" in launched.log()
+    assert block["api_key"] not in launched.log()
+
+
+# Ending
+
+
+@pytest.fixture
+def launched(upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch) -> ChildGateway:
+    """A gateway that waits a second for what runs when it is to end."""
+    return gateway(config_of(one=provider(upstream)), plugins="[server]\ndrain = 1\n")
+
+
+def is_closed_to(connect: Callable[[], object]) -> bool:
+    with contextlib.suppress(ConnectionRefusedError):
+        connect()
+        return False
+    return True
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_once_where_nothing_runs(launched: ChildGateway, asking: Ask, by: signal.Signals) -> None:
+    """A connection that is kept alive is nothing that runs. It ends as one that the signal ended."""
+    assert asking(launched).chat().status_code == 200
+    launched.process.send_signal(by)
+    assert launched.process.wait(timeout=0.9) in (0, -by)
+
+
+def test_a_running_stream_is_finished(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    gateway: Launch,
+    asking: Ask,
+    wire: Connect,
+) -> None:
+    """Within `[server] drain`; whoever comes meanwhile is refused."""
+    go = threading.Event()
+    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]  # the head is sent already
+    upstream.default = Reply(events(chunk({"role": "assistant", "content": "Half"})), Wait(go), *rest)
+    launched = gateway(config_of(one=provider(upstream)), plugins="[server]\ndrain = 20\n")
+    with asking(launched).stream() as response:
+        lines = response.iter_lines()
+        assert "Half" in next(lines)
+        launched.process.send_signal(signal.SIGTERM)
+        until(lambda: is_closed_to(lambda: wire(launched)))
+        go.set()
+        assert list(lines)[-2:] == ["data: [DONE]", ""]
+    assert launched.process.wait(timeout=5) in (0, -signal.SIGTERM)
+
+
+def test_sr_058_a_stream_that_takes_longer_than_the_drain_does_not_look_whole(
+    launched: ChildGateway, upstream: ScriptedUpstream, asking: Ask
+) -> None:
+    """SR-058: an error event, and no `[DONE]`."""
+    upstream.default = Reply(events(chunk({"role": "assistant", "content": "Half"})), Stall())
+    with asking(launched).stream() as response:
+        lines = response.iter_lines()
+        assert "Half" in next(lines)
+        launched.process.send_signal(signal.SIGTERM)
+        left = [line for line in lines if line]
+    assert len(left) == 1
+    assert json.loads(left[0].removeprefix("data: "))["error"]["code"] == "shutting_down"
+    assert launched.process.wait(timeout=5) in (0, -signal.SIGTERM)
+    assert "Traceback" not in launched.log()
+
+
+def test_a_request_without_an_answer_at_the_end_of_the_drain_is_503(
+    launched: ChildGateway, upstream: ScriptedUpstream, wire: Connect
+) -> None:
+    """And the provider is let go."""
+    upstream.default = Reply(Stall())
+    connection = wire(launched)
+    connection.send(request_of(ASKED))
+    seen = upstream.wait_for_request()
+    launched.process.send_signal(signal.SIGTERM)
+    response = connection.answer()
+    assert response.status_code == 503
+    assert error_of(response)["code"] == "shutting_down"
+    seen.wait_closed()
+
+
+# Workers
+
+WHO = """
+import os, time
+from litestar import get
+@get("/pid", sync_to_thread=False)
+def pid() -> int:
+    time.sleep(0.05)  # long enough for the next connection to be another's
+    return os.getpid()
+@hookimpl
+def llms_routes():
+    return [pid]
+"""
+
+
+def test_two_workers_are_two_processes_and_both_answer(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    gateway: Launch,
+    asking: Ask,
+    wire: Connect,
+    plugin: Callable[[str], str],
+) -> None:
+    launched = gateway(config_of(one=provider(upstream)), plugins=plugin(WHO), args=["--workers", "2"])
+    asked = b"GET /x/of_test/pid HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    pids: set[int] = set()
+
+    def ask_at_once() -> bool:
+        with ThreadPoolExecutor(4) as pool:
+            connections = [wire(launched) for _ in range(4)]
+            pids.update(pool.map(lambda each: each.send(asked) or each.answer().json(), connections))
+        return len(pids) == 2
+
+    until(ask_at_once, timeout=10)
+    assert launched.process.pid not in pids
+    assert asking(launched).chat().status_code == 200
+
+    launched.process.send_signal(signal.SIGTERM)
+    assert launched.process.wait(timeout=10) in (0, -signal.SIGTERM)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
