@@ -122,10 +122,11 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         awake = [candidate for candidate in candidates if self.health.allows(self._state(candidate))]
         if len(awake) == len(candidates):
             return candidates
+        awake = awake or list(candidates[:1])
         for candidate in candidates:
             if candidate not in awake:
                 track.skipped(candidate.provider.id)
-        return awake or candidates[:1]
+        return awake
 
     def _state(self, candidate: Candidate) -> State:
         return self.health.state(candidate.provider.id, candidate.model.upstream)

@@ -45,18 +45,18 @@ class Catalogue:
             if item.adapter is None or item.disabled is not None:
                 continue
             found = discovered.get(item.id, ()) if item.provider.discover else ()
-            for model in _merged(item.provider.models, found):
-                self._add(item, item.adapter, model, position)
+            self._add(item, item.adapter, _merged(item.provider.models, found), position)
 
-    def _add(self, item: Configured, adapter: HttpAdapter, model: Model, position: int) -> None:
+    def _add(self, item: Configured, adapter: HttpAdapter, models: Iterable[Model], position: int) -> None:
+        """One provider's models. A model's first name comes before any other model's second (L-20)."""
         can = _abilities(item.provider.spec.capabilities)
         prepare = adapter.prepare if isinstance(adapter, Prepares) else None
         inlines = adapter.inlines if isinstance(adapter, Inlines) else frozenset()
-        self._listed.setdefault(
-            model.names[0], Candidate(item, adapter, model, model.names[0], position, can, prepare, inlines)
-        )
-        for name in model.names:
+        names = [(rank, name, model) for model in models for rank, name in enumerate(model.names)]
+        for rank, name, model in sorted(names, key=lambda each: each[0]):
             candidate = Candidate(item, adapter, model, name, position, can, prepare, inlines)
+            if rank == 0:
+                self._listed.setdefault(name, candidate)
             table, key = (self._folded, name.lower()) if item.provider.fold_case else (self._exact, name)
             row = table.setdefault(key, [])
             if all(other.provider is not item for other in row):

@@ -41,7 +41,7 @@ def _round_robin() -> Order:
     def order(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         if len(candidates) < 2:
             return candidates
-        name = candidates[0].name
+        name = candidates[0].model.names[0]  # however the client spelt it: there is no end of spellings
         turn = turns[name] = (turns.get(name, -1) + 1) % len(candidates)
         return [*candidates[turn:], *candidates[:turn]]
 

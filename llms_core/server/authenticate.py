@@ -84,6 +84,8 @@ def _keys(settings: PluginsToml) -> dict[str, str]:
         raise ConfigError(
             f"the file of keys cannot be read: {error}", path=str(path), field="server.keys_file"
         ) from None
+    if not listed:  # else the gateway would be open, which is not what a file of keys is for
+        raise ConfigError("there are no keys in it", path=str(path), field="server.keys_file")
     for name, digest in listed.items():
         if not isinstance(digest, str) or not _KEY.fullmatch(digest):
             raise ConfigError("expected sha256:<64 hex digits>", path=str(path), field=name)

@@ -64,12 +64,15 @@ async def discover_models(gateway: Gateway, changed: asyncio.Event) -> None:
     while True:
         changed.clear()
         found = await discover(gateway.router.engine, gateway.startup.configured)
-        for provider, models in found.items():
-            if isinstance(models, str):
-                gateway.discovery[provider] = redact(models)
-            else:
-                gateway.discovered[provider] = models
-                gateway.discovery[provider] = f"{len(models)} models"
+        before = gateway.discovered
+        gateway.discovered = {
+            provider: before.get(provider, ()) if isinstance(models, str) else models
+            for provider, models in found.items()
+        }
+        gateway.discovery = {
+            provider: redact(models) if isinstance(models, str) else f"{len(models)} models"
+            for provider, models in found.items()
+        }
         if found:
             gateway.rebuild()
         failed = any(isinstance(models, str) for models in found.values())

@@ -31,9 +31,8 @@ async def complete(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Re
         await turn.serve(scope, receive)
     except ClientGoneError:
         turn.client.gone = True
-    except asyncio.CancelledError:
+    except asyncio.CancelledError:  # the drain is over; raised again, uvicorn would log it as a fault of ours
         await turn.refuse(RequestError("The server is stopping", status=503, type="api_error", code="shutting_down"))
-        raise
     except LlmsError as error:
         await turn.refuse(error)
     except Exception as error:

@@ -171,10 +171,10 @@ class Gateway:
         }
 
     def _use(self, startup: Startup) -> None:
+        self.authenticate = authenticate.create(startup.plugins_toml, startup.host)  # first: it may raise ConfigError
         self.startup = startup
         self.server = startup.plugins_toml.server
         self.max_body = startup.llms_json.max_body
-        self.authenticate = authenticate.create(startup.plugins_toml, startup.host)
         keys = [item.provider.settings.api_key for item in startup.configured]
         redact.add(key for key in keys if key is not None)
 
@@ -199,12 +199,16 @@ def reread(startup: Startup, toml: PluginsToml) -> Startup:
 
 def check(startup: Startup) -> None:
     """Raises ConfigError for what only shows when the parts are put together."""
-    strategies.create(startup.plugins_toml.routing, Health())
+    path = startup.plugins_toml.path
+    try:
+        strategies.create(startup.plugins_toml.routing, Health())
+    except ConfigError as error:
+        raise ConfigError(error.message, path=path, field=error.field, hint=error.hint) from None
     for network in startup.plugins_toml.upstream.fetch_from:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
-            raise ConfigError(str(error), path=startup.plugins_toml.path, field="upstream.fetch_from") from None
+            raise ConfigError(str(error), path=path, field="upstream.fetch_from") from None
     known = {item.id for item in startup.configured}
     for field, names in (
         ("routing.weights", startup.plugins_toml.routing.weights),
@@ -212,7 +216,6 @@ def check(startup: Startup) -> None:
     ):
         for name in names:
             if name not in known:
-                path = startup.plugins_toml.path
                 raise ConfigError(f"there is no provider '{name}'", path=path, field=f"{field}.{name}")
 
 

@@ -45,11 +45,11 @@ def serve(options: ServeOptions) -> None:
             f"{options.host} can be reached from other machines, and no keys are configured",
             hint="set [server] keys in plugins.toml, or pass --allow-anonymous",
         )
-    _check_free(options.host, options.port)
+    port = _free_port(options.host, options.port)
     app = _application(options, settings)  # in the parent of several workers too: it tells what is wrong, once
     arguments: dict[str, Any] = {
         "host": options.host,
-        "port": options.port,
+        "port": port,
         "http": "llms_core.server.protocol:BoundedProtocol",
         "ws": "none",
         "lifespan": "on",
@@ -61,7 +61,8 @@ def serve(options: ServeOptions) -> None:
         "timeout_graceful_shutdown": max(1, round(settings.server.drain)),
         "backlog": 2048,
     }
-    sys.stderr.write(f"llms: listening on http://{options.host}:{options.port}/v1\n")
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    sys.stderr.write(f"llms: listening on http://{host}:{port}/v1\n")
     if options.workers > 1 or options.reload:
         os.environ[ENVIRONMENT] = msgspec.json.encode(options, enc_hook=str).decode()
         factory = "llms_core.server.run:application_of_environment"
@@ -97,13 +98,17 @@ def _has_keys(settings: PluginsToml) -> bool:
     return bool(settings.server.keys or settings.server.keys_file)
 
 
-def _check_free(host: str, port: int) -> None:
-    """Raises ConfigError where the address cannot be listened on; uvicorn would end with a bare log line."""
+def _free_port(host: str, port: int) -> int:
+    """The port to listen on: a free one for 0.
+
+    Raises ConfigError where the address cannot be listened on; uvicorn would end with a bare log line.
+    """
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, number) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
+            return int(probe.getsockname()[1])
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"cannot listen on {host}:{port}: {reason}", hint="choose another with --port") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.metadata
 import json
 import os
@@ -79,9 +78,9 @@ def refused(port_of: str) -> bool:
 
 
 @pytest.fixture
-def models() -> Iterator[Callable[..., LocalModel]]:
-    """Makes adapters, and closes them. Those that other tests left count as users until they are collected."""
-    gc.collect()
+def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalModel]]:
+    """Makes adapters, and closes them. Children that adapters of other tests still use are not theirs."""
+    monkeypatch.setattr(local, "_children", {})
     made: list[LocalModel] = []
 
     def make(**settings: Any) -> LocalModel:
