@@ -14,11 +14,43 @@ if TYPE_CHECKING:
     from llms_core.plugins.report import PluginReport
 
 
-@click.command(short_help="List plugins and their state.")
+@click.group(short_help="List plugins and their state.", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @files
-def command(as_json: bool, config: Path | None, plugins: Path | None) -> None:
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, config: Path | None, plugins: Path | None) -> None:
     """List every plugin that is installed or named in plugins.toml: what it provides, or why it is not in use."""
+    ctx.obj = plugins
+    if ctx.invoked_subcommand is None:
+        _list(plugins, as_json)
+
+
+@command.command(short_help="Say what is wrong with plugins, or soon will be.")
+@click.option("--pins", is_flag=True, help="Print what [plugins] pins would say of each distribution.")
+@click.pass_obj
+def doctor(plugins: Path | None, pins: bool) -> None:
+    """Examine every plugin: faults, conflicts, deprecated hooks, ranges on llms-core, import times.
+
+    The exit code is 1 where a plugin, or a part of one, does not work.
+    """
+    from llms_core.plugins.doctor import examine, pin_of
+    from llms_core.plugins.loading import load_plugins
+
+    _, host = load_plugins(plugins)
+    findings = examine(host.reports)
+    for warning in host.warnings:
+        click.echo(f"plugins.toml: {warning}")
+    for finding in findings:
+        click.echo(f"{finding.plugin}: {finding.text}")
+    for report in host.reports:
+        click.echo(f"{report.name}: import {report.import_seconds * 1000:.0f} ms, {report.state}")
+        if pins and (pin := pin_of(report)):
+            click.echo(f'  {report.distribution} = "{pin}"')
+    if any(finding.fault for finding in findings):
+        raise SystemExit(1)
+
+
+def _list(plugins: Path | None, as_json: bool) -> None:
     from llms_core.plugins.loading import load_plugins
 
     _, host = load_plugins(plugins)

@@ -15,18 +15,25 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from llms_core.contracts.request import ChatCall, ChatRequest
+    from llms_core.contracts.request import ChatRequest
+    from llms_core.plugins.settings import PluginSettings
     from llms_core.provider import ProviderSpec
     from llms_core.records import AttemptRecord, Caller, RequestRecord
     from llms_core.routing.candidates import Candidate
-
-__all__ = ["ChatCall", "hookimpl", "hookspec"]
 
 PROJECT = "llms_core"
 """pluggy's project name, and the entry-point group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def llms_configure(settings: PluginSettings) -> None:
+    """What the user wrote under `[plugin.NAME]` of plugins.toml; called once, before any other hook of the plugin.
+
+    `settings.decode(MyStruct)` gives it as a struct, strictly. Raise ConfigError where it makes no sense.
+    """
 
 
 @hookspec

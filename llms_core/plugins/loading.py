@@ -20,6 +20,6 @@ def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -
     """
     path = places.plugins_toml(plugins, env)
     toml = plugins_toml.load(path) if path is not None else PluginsToml()
-    host = discover(toml.plugins, folder=path.parent if path is not None else Path())
+    host = discover(toml.plugins, toml.plugin, path=toml.path)
     host.declare(declared(toml.types, host.specs, path=toml.path), f"[types] of {toml.path}")
     return toml, host

@@ -15,6 +15,7 @@ import msgspec
 
 from llms_core.errors import PluginError
 from llms_core.plugins.hookspecs import PROJECT
+from llms_core.plugins.integrity import digest
 from llms_core.plugins.report import origin
 
 EntryPoints = Callable[..., Iterable[importlib.metadata.EntryPoint]]
@@ -29,6 +30,7 @@ class Source(msgspec.Struct, frozen=True):
     version: str
     load: Callable[[], object]
     requires: Sequence[str] = ()
+    digest: Callable[[], str] = str
     #: named by plugins.toml itself, which is leave enough
     named: bool = False
 
@@ -46,7 +48,8 @@ def installed(entry_points: EntryPoints) -> list[Source]:
         if dist is None:
             sources.append(Source(point.name, "an unknown distribution", "", point.load))
         else:
-            sources.append(Source(point.name, dist.name, dist.version, point.load, dist.requires or ()))
+            requires, hashed = dist.requires or (), partial(digest, dist)
+            sources.append(Source(point.name, dist.name, dist.version, point.load, requires, hashed))
     return sorted(sources, key=lambda source: (source.name, source.distribution))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from collections.abc import Iterable
 from operator import eq, ge, gt, le, lt, ne
@@ -24,6 +25,16 @@ def unsatisfied(requires: Iterable[str], version: str) -> str | None:
             if not all(_satisfies(version, clause) for clause in clauses):
                 return ",".join(clauses)
     return None
+
+
+def range_on_core(distribution: str) -> str | None:
+    """The range on llms-core that an installed distribution asks for; None where it names none."""
+    try:
+        requires = importlib.metadata.requires(distribution) or ()
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    found = [match[1].strip() for line in requires if (match := _REQUIREMENT.match(line))]
+    return ",".join(filter(None, found)) or None
 
 
 def _satisfies(version: str, clause: str) -> bool:

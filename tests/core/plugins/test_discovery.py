@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import distribution
 from pathlib import Path
 from time import perf_counter
 
@@ -13,6 +14,7 @@ from llms_core.config.model import Plugins
 from llms_core.errors import ConfigError
 from llms_core.plugins.discovery import discover
 from llms_core.plugins.host import PluginHost
+from llms_core.plugins.integrity import digest
 from llms_core.plugins.report import PluginReport
 from llms_core.plugins.versions import unsatisfied
 
@@ -127,7 +129,7 @@ def test_of_two_plugins_of_one_name_the_second_is_set_aside(install: Install) ->
 def test_of_two_specs_of_one_name_the_second_is_left_out(install: Install) -> None:
     """The plugin stays, its other specs too; the report says whose the name is."""
     install("first", GOOD)
-    install("second", GOOD.replace('aliases=("Acme-AI",))', ')').replace('"acme"', '"ACME"'))
+    install("second", GOOD.replace('aliases=("Acme-AI",))', ")").replace('"acme"', '"ACME"'))
     host = discover(Plugins())
     assert host.specs["acme"].name == "acme"
     second = report(host, "second")
@@ -227,7 +229,7 @@ def test_a_plugin_in_one_file(install: Install, tmp_path: Path) -> None:
     """`load` takes paths relative to plugins.toml, and modules; what is named there needs no `allow`."""
     install("other", GOOD.replace("acme", "other").replace("Acme-AI", "x"), entry_points={})
     (tmp_path / "mine.py").write_text("from llms_core import hookimpl\n" + GOOD)
-    host = discover(Plugins(load=("./mine.py", "other_llms"), allow=()), folder=tmp_path)
+    host = discover(Plugins(load=("./mine.py", "other_llms"), allow=()), path=str(tmp_path / "plugins.toml"))
     assert host.specs["acme"].title == "Acme"
     assert report(host, "mine").distribution == "./mine.py"
     assert report(host, "other_llms").provides == ("other",)
@@ -235,8 +237,24 @@ def test_a_plugin_in_one_file(install: Install, tmp_path: Path) -> None:
 
 def test_a_file_that_is_missing_or_broken_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1 / 0")
-    host = discover(Plugins(load=("gone.py", "broken.py", "no.such.module")), folder=tmp_path)
+    host = discover(Plugins(load=("gone.py", "broken.py", "no.such.module")), path=str(tmp_path / "plugins.toml"))
     assert "there is no Python file" in report(host, "gone").reason
     assert "ZeroDivisionError" in report(host, "broken").reason
     assert "ModuleNotFoundError" in report(host, "no.such.module").reason
     assert "llms_plugin_broken" not in sys.modules
+
+
+def test_a_pin_may_have_the_hash_of_what_is_installed(install: Install, tmp_path: Path) -> None:
+    """`[plugins] pins`: files that differ from those that were looked at are not imported."""
+    install("acme", "raise SystemExit('imported')")
+    (tmp_path / "acme_llms-1.0.dist-info" / "RECORD").write_text("acme_llms.py,,\nacme_llms-1.0.dist-info/METADATA,,\n")
+    good = digest(distribution("acme-llms"))
+    assert "imported" in only(discover(Plugins(pins={"acme-llms": f"==1.0 {good}"}))).reason
+    (tmp_path / "acme_llms.py").write_text("raise SystemExit('changed')")
+    report = only(discover(Plugins(pins={"acme-llms": f"==1.0 {good}"})))
+    assert report.state == "quarantined"
+    assert report.reason.startswith(f"pinned to {good}, and what is installed has sha256:")
+
+
+def only(host: PluginHost) -> PluginReport:
+    return next(report for report in host.reports if report.name == "acme")

@@ -39,7 +39,7 @@ def host_of(folder: Path, **plugins: str) -> PluginHost:
     for name, source in plugins.items():
         (folder / f"{name}.py").write_text(f"from llms_core import hookimpl\nheard = []\n{source}")
     load = tuple(f"{name}.py" for name in plugins)
-    host = discover(Plugins(load=load), folder=folder, entry_points=lambda group: [])
+    host = discover(Plugins(load=load), path=str(folder / "plugins.toml"), entry_points=lambda group: [])
     assert [each.reason for each in host.reports if each.state != "ok"] == []
     return host
 

@@ -1,0 +1,77 @@
+"""`llms plugins doctor`: what is wrong with plugins, or soon will be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from llms_core.cli import main
+from llms_core.plugins import doctor, hookspecs
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plugins.toml").write_text('[plugins]\nallow = ["acme-llms", "a-llms", "b-llms"]')
+    return lambda *options: CliRunner().invoke(main, ["plugins", "doctor", *options])
+
+
+def test_a_sound_plugin_gives_no_finding(install: Install, examined: Callable[..., Result]) -> None:
+    install("acme", "@hookimpl\ndef llms_providers():\n    return []", requires=["llms-core>=0.1,<0.2"])
+    result = examined()
+    assert result.exit_code == 0
+    assert [line for line in result.output.splitlines() if line.startswith("acme: ") and "import " not in line] == []
+
+
+def test_a_broken_plugin_is_a_fault_and_the_exit_code_says_so(
+    install: Install, examined: Callable[..., Result]
+) -> None:
+    install("acme", "raise RuntimeError('no')")
+    result = examined()
+    assert result.exit_code == 1
+    assert "acme: plugin 'acme' of acme-llms 1.0: RuntimeError: no" in result.output
+
+
+def test_a_distribution_without_a_range_on_the_core_is_told_to_have_one(
+    install: Install, examined: Callable[..., Result]
+) -> None:
+    install("acme", "@hookimpl\ndef llms_providers():\n    return []")
+    assert "acme: acme-llms does not say which llms-core it was made for" in examined().output
+
+
+def test_a_slow_import_is_said(
+    install: Install, examined: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "SLOW", 0.0)
+    install("acme", "@hookimpl\ndef llms_providers():\n    return []")
+    assert "acme: its import takes" in examined().output
+
+
+def test_a_deprecated_hook_is_said(
+    install: Install, examined: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hooks go through two minor versions with a warning."""
+    options = hookspecs.llms_routes.llms_core_spec  # type: ignore[attr-defined]
+    monkeypatch.setitem(options, "warn_on_impl", DeprecationWarning("use llms_lifespan"))
+    install("acme", "@hookimpl\ndef llms_routes():\n    return []")
+    with pytest.warns(DeprecationWarning, match="use llms_lifespan"):
+        result = examined()
+    assert "acme: llms_routes is deprecated: use llms_lifespan" in result.output
+
+
+def test_two_plugins_of_one_name_are_a_conflict(install: Install, examined: Callable[..., Result]) -> None:
+    install("acme", "@hookimpl\ndef llms_providers():\n    return []", distribution="a-llms", module="a_llms")
+    install("acme", "@hookimpl\ndef llms_providers():\n    return []", distribution="b-llms", module="b_llms")
+    result = examined()
+    assert result.exit_code == 1
+    assert "acme: two plugins have this name" in result.output
+
+
+def test_pins_are_printed_for_plugins_toml(install: Install, examined: Callable[..., Result]) -> None:
+    install("acme", "@hookimpl\ndef llms_providers():\n    return []")
+    assert '  acme-llms = "==1.0 sha256:' in examined("--pins").output
