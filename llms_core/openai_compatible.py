@@ -12,12 +12,12 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView
-from llms_core.contracts.completion import Completion, CompletionView
+from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView, is_set
+from llms_core.contracts.completion import Completion, CompletionView, usage
 from llms_core.contracts.request import ChatCall, Members
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
-from llms_core.mending import is_odd, is_odd_chunk, mended, mended_chunk
+from llms_core.mending import ChunkMender, is_odd, mended
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 
 _members = msgspec.json.Decoder(Members)
@@ -46,12 +46,10 @@ class OpenAICompatible:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """The client's members as they are, but for the model and the spec's renames and drops."""
         members = call.members
-        dropped = tuple(sorted(self.spec.drop.intersection(members)))
-        for name in dropped:
-            del members[name]
+        dropped = tuple(name for name in sorted(self.spec.drop.intersection(members)) if _says(members.pop(name)))
         for name, theirs in self.spec.rename.items():
-            if name in members:
-                members[theirs] = members.pop(name)
+            if name in members and (_says(value := members.pop(name)) or theirs not in members):
+                members[theirs] = value
         members["model"] = Raw(_encode(call.model))
         if call.stream and self.spec.capabilities.stream_usage:
             members["stream_options"] = _with_usage(members.get("stream_options", _EMPTY))
@@ -64,21 +62,24 @@ class OpenAICompatible:
         try:
             view = _completion.decode(body)
             members = _members.decode(body)
+            body.decode()  # what stays raw is not checked for UTF-8 by msgspec
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._not_a_completion(body, str(error)) from None
-        if view.error and bytes(view.error) != _NULL:
+        if is_set(view.error):
             raise self.error(200, {}, body)
         if not view.choices:
             raise self._not_a_completion(body, "it has no choices")
         members["model"] = Raw(_encode(call.name))
         members["object"] = Raw(b'"chat.completion"')
-        if not bytes(view.id).strip(b'"') or bytes(view.id) == _NULL:
+        if not _is_text(view.id):
             members["id"] = Raw(_encode(call.id))
-        if not bytes(view.created).isdigit():
+        if not _is_timestamp(view.created):
             members["created"] = Raw(_encode(_timestamp(view.created, call.created)))
         if any(map(is_odd, view.choices)):
-            members["choices"] = Raw(_encode(mended(members["choices"])))
-        return Completion(data=_encode(members), usage=view.usage)
+            members["choices"] = Raw(_encode(mended(members["choices"], _stem(call))))
+        if is_set(view.usage):
+            members["usage"] = _with_total(view.usage)
+        return Completion(data=_encode(members), usage=usage(view.usage))
 
     def chunks(self, call: ChatCall) -> OpenAIChunks:
         """A translator for one stream."""
@@ -116,17 +117,17 @@ class OpenAIChunks:
     def __init__(self, adapter: OpenAICompatible, call: ChatCall):
         self._adapter, self._name, self._call = adapter, Raw(_encode(call.name)), call
         self._id = self._created = _EMPTY
-        self._begun: set[int] = set()
-        self._calls: dict[int, int] = {}
+        self._mender = ChunkMender(_stem(call))
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
         """One event's chunk; usage that came along with choices becomes a chunk of its own."""
         try:
             view = _chunk.decode(data)
             members = _members.decode(data)
+            data.decode()
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"A chunk of the stream makes no sense: {error}") from None
-        if event == "error" or (view.error and bytes(view.error) != _NULL):
+        if event == "error" or is_set(view.error):
             raise self._adapter.error(200, {}, data)
         if view.choices is None:
             if "choices" not in members and len(view.usage) == 0:
@@ -137,21 +138,21 @@ class OpenAIChunks:
 
     def _translated(self, view: ChunkView, members: Members, choices: list[ChunkChoice]) -> Iterator[Chunk]:
         self._identify(members)
-        usage = members.get("usage", _EMPTY) if len(view.usage) > 2 and bytes(view.usage) != _NULL else None
-        if usage is not None and choices:
+        counted = _with_total(members["usage"]) if is_set(view.usage) else None
+        if counted is not None and choices:
             del members["usage"]
         if choices:
-            odd = [is_odd_chunk(choice, self._is_first(choice.index)) for choice in choices]
-            if any(odd):
-                members["choices"] = Raw(_encode(mended_chunk(members["choices"], self._calls)))
+            mended = self._mender.mended(choices, members["choices"])
+            if mended is not None:
+                members["choices"] = Raw(_encode(mended))
             yield Chunk(
                 data=_encode(members),
                 content=any(choice.delta is not None and choice.delta.bears_content() for choice in choices),
                 begun=tuple(choice.index for choice in choices),
                 ended=tuple(choice.index for choice in choices if choice.finish_reason),
             )
-        if usage is not None:
-            members["choices"], members["usage"] = Raw(b"[]"), usage
+        if counted is not None:
+            members["choices"], members["usage"] = Raw(b"[]"), counted
             yield Chunk(data=_encode(members), usage=True)
         elif not choices:
             yield Chunk(data=_encode(members))
@@ -160,17 +161,36 @@ class OpenAIChunks:
         """Give a chunk the id and created of the stream's first, and the client's name of the model."""
         if not self._id:
             own, created = members.get("id", _EMPTY), members.get("created", _EMPTY)
-            self._id = own if len(own) > 2 and bytes(own) != _NULL else Raw(_encode(self._call.id))
-            digits = bytes(created).isdigit() and bytes(created) != b"0"
-            self._created = created if digits else Raw(_encode(_timestamp(created, self._call.created)))
+            self._id = own if _is_text(own) else Raw(_encode(self._call.id))
+            stamp = _is_timestamp(created)
+            self._created = created if stamp else Raw(_encode(_timestamp(created, self._call.created)))
         members["id"], members["created"], members["model"] = self._id, self._created, self._name
         members["object"] = Raw(b'"chat.completion.chunk"')
 
-    def _is_first(self, index: int) -> bool:
-        if index in self._begun:
-            return False
-        self._begun.add(index)
-        return True
+
+def _stem(call: ChatCall) -> str:
+    """How ids of tool calls begin where the provider gives none; OpenAI takes ids of up to 40 characters back."""
+    return f"call_{call.id.removeprefix('chatcmpl-')}"
+
+
+def _says(value: Raw) -> bool:
+    """Whether a member is more than `null`, which is absent (SR-027)."""
+    return bytes(value) != _NULL
+
+
+def _is_text(value: Raw) -> bool:
+    return len(value) > 2 and bytes(value).startswith(b'"')
+
+
+def _is_timestamp(created: Raw) -> bool:
+    """Whether it is in whole seconds of this century already."""
+    return len(created) == 10 and bytes(created).isdigit()
+
+
+def _with_total(said: Raw) -> Raw:
+    """Usage as the provider wrote it, with the total where it left that out (SR-049)."""
+    counts = None if b'"total_tokens"' in bytes(said) else usage(said)
+    return said if counts is None else Raw(_encode({**_members.decode(said), "total_tokens": counts.total_tokens}))
 
 
 def _timestamp(created: Raw, fallback: int) -> int:

@@ -38,11 +38,13 @@ class ChunkTranslator(Protocol):
     """Turns one stream's events into chunks; made anew for each stream."""
 
     @property
-    def framing(self) -> Literal["sse", "ndjson"]:
-        """How the provider cuts its stream into events."""
+    def framing(self) -> Literal["sse", "ndjson", "aws"]:
+        """How the provider cuts its stream into events: server-sent events, lines of JSON, or AWS's event stream."""
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
-        """The chunks that one event gives. `event` is the SSE event's name, empty where it has none.
+        """The chunks that one event gives. `event` is its name, empty where it has none.
+
+        One of AWS's that tells of a failure is named `exception:` or `error:` and the failure's own name.
 
         Raises ProviderError where the event is an error, or makes no sense.
         """

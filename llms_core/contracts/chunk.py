@@ -6,11 +6,19 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 
+class FunctionView(msgspec.Struct):
+    """The function of a fragment of a tool call, as far as it is looked at. Unset is for absent."""
+
+    name: str | UnsetType | None = UNSET
+
+
 class ToolCallView(msgspec.Struct):
     """A fragment of a tool call, as far as it is looked at. Unset is for absent."""
 
     index: int | None = None
     id: str | UnsetType | None = UNSET
+    type: str | None = None
+    function: FunctionView | None = None
 
 
 class DeltaView(msgspec.Struct):
@@ -33,10 +41,10 @@ class DeltaView(msgspec.Struct):
             or self.tool_calls
             or self.refusal
             or self.images
-            or _is_set(self.reasoning_content)
-            or _is_set(self.reasoning)
-            or _is_set(self.audio)
-            or _is_set(self.function_call)
+            or is_set(self.reasoning_content)
+            or is_set(self.reasoning)
+            or is_set(self.audio)
+            or is_set(self.function_call)
         )
 
 
@@ -71,5 +79,6 @@ class Chunk(msgspec.Struct):
     usage: bool = False
 
 
-def _is_set(raw: Raw) -> bool:
-    return len(raw) > 0 and bytes(raw) not in (b"null", b'""', b"{}", b"[]")
+def is_set(raw: Raw) -> bool:
+    """Whether a member is there and says something."""
+    return len(raw) > 0 and bytes(raw) not in (b"null", b"false", b'""', b"{}", b"[]")

@@ -44,17 +44,29 @@ def finish_reason(reason: str) -> str | None:
 
 
 class Usage(msgspec.Struct, omit_defaults=True):
-    """Token counts. Details are the provider's own, as written."""
+    """Token counts, always all three; details are the provider's own, as written, and left out where there are none."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
+    # A factory, because omit_defaults would leave out a plain 0, which clients miss.
+    prompt_tokens: int = msgspec.field(default_factory=int)
+    completion_tokens: int = msgspec.field(default_factory=int)
+    total_tokens: int = msgspec.field(default_factory=int)
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.total_tokens:
             self.total_tokens = self.prompt_tokens + self.completion_tokens
+
+
+_usage = msgspec.json.Decoder(Usage | None)
+
+
+def usage(raw: Raw) -> Usage | None:
+    """A provider's usage, read; None where there is none, or it makes no sense: no answer is lost over its count."""
+    try:
+        return _usage.decode(raw) if len(raw) else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 class Completion(msgspec.Struct):
@@ -64,17 +76,25 @@ class Completion(msgspec.Struct):
     usage: Usage | None = None
 
 
+class CallView(msgspec.Struct):
+    """A tool call of a message, as far as it is looked at."""
+
+    id: str | None = None
+    type: str | None = None
+
+
 class MessageView(msgspec.Struct):
     """The message of a choice, as far as it is looked at."""
 
     role: str | None = None
     content: Raw = Raw()
+    tool_calls: list[CallView] | None = None
 
 
 class ChoiceView(msgspec.Struct):
     """A choice, as far as it is looked at."""
 
-    index: int = 0
+    index: int | None = None
     message: MessageView | None = None
     finish_reason: str | None = None
 
@@ -86,5 +106,5 @@ class CompletionView(msgspec.Struct):
     object: Raw = Raw()
     created: Raw = Raw()
     choices: list[ChoiceView] | None = None
-    usage: Usage | None = None
+    usage: Raw = Raw()
     error: Raw = Raw()

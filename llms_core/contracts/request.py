@@ -108,6 +108,7 @@ class ChatCall(msgspec.Struct, kw_only=True):
 
 _request = msgspec.json.Decoder(ChatRequest)
 _members = msgspec.json.Decoder(Members)
+_OTHERWISE = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}  # the same limit (SR-014)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _LOCATION = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 
@@ -137,12 +138,12 @@ def effective(
     """Apply a provider's `defaults` (the client wins) and `force` to `members` in place; the view of the outcome."""
     added = False
     for name, value in defaults.items():
-        current = members.get(name)
-        if current is None or bytes(current) == b"null":
+        if not any(bytes(members.get(said, b"null")) != b"null" for said in (name, _OTHERWISE.get(name, name))):
             members[name] = value
             added = True
-    if force:
-        members.update(force)
+    for name, value in force.items():
+        members.pop(_OTHERWISE.get(name, ""), None)
+        members[name] = value
         added = True
     return _request.decode(msgspec.json.encode(members)) if added else request
 

@@ -146,7 +146,7 @@ class Gateway:
         host.request_finished(record)
         if logged:
             log.info(
-                "%s %s model=%s provider=%s attempts=%d %.0f ms",
+                "%s %s model=%.200r provider=%s attempts=%d %.0f ms",
                 record.request_id, status, record.model, record.provider or "-", len(record.attempts),
                 record.duration * 1000,
             )  # fmt: skip

@@ -1,10 +1,15 @@
-"""uvicorn's HTTP/1.1 protocol with bounds on the request's head: its size, and the time that it may take."""
+"""uvicorn's HTTP/1.1 protocol with bounds on the request's head: its size, and the time that it may take.
+
+Java's client offers HTTP/2 with every request (`Upgrade: h2c`), and httptools takes what comes with an offer for no
+body. An offer is passed over, as a server may: its request is parsed again without it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from llms_core.server.problems import http_problem
@@ -30,7 +35,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self.data_received(self._without_offer() + data[offer.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self._refuse(400, b"Bad Request", "Invalid HTTP request")
         if self._heading:  # a head in more than one piece: what the parser holds of it is not seen otherwise
             self._head += len(data)
             if self._head > self.largest_head:
@@ -47,12 +59,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_time()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.largest_head:
             self._too_large()
-        else:
+        elif self.parser.get_method() == b"CONNECT":
+            self._refuse(400, b"Bad Request", "This is no proxy")
+        elif not self.parser.should_upgrade():
             super().on_headers_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """What is no HTTP; uvicorn's own answer is plain text."""
-        self._refuse(400, b"Bad Request", "Invalid HTTP request")
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _without_offer(self) -> bytes:
+        """The head that was parsed last, without what offers another protocol."""
+        lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] not in (b"connection", b"upgrade")]
+        return b"\r\n".join([*lines, b"", b""])
 
     def _too_large(self) -> None:
         message = f"The request's headers have over {self.largest_head} bytes"

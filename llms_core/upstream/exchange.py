@@ -17,8 +17,14 @@ from llms_core.contracts.streamed import as_chunks
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import ChunkTranslator, HttpAdapter, UpstreamRequest
 from llms_core.upstream.engine import Answer, Engine
+from llms_core.upstream.event_stream import EventStreamMessages
 from llms_core.upstream.events import Lines, ServerSentEvents
 
+_READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages]] = {
+    "sse": ServerSentEvents,
+    "ndjson": Lines,
+    "aws": EventStreamMessages,
+}
 _LARGEST_ERROR = 256 * 1024
 _GRACE = 5.0  # seconds that a whole answer waits for the usage and the end that should follow it, a fault for its body
 _DRAIN = 0.5
@@ -62,8 +68,8 @@ async def stream(
     try:
         async with asyncio.timeout_at(first):
             answer = await _open(engine, adapter, request, limits)
-            chunks = ChunkStream(answer, adapter, call, limits, first, end)
             try:
+                chunks = ChunkStream(answer, adapter, call, limits, first, end)
                 await chunks.begin()
             except BaseException:
                 await answer.aclose()
@@ -190,7 +196,7 @@ class Progress:
     def __init__(self, translator: ChunkTranslator, choices: int = 1):
         self.translator = translator
         self._choices = choices
-        self._events = ServerSentEvents() if translator.framing == "sse" else Lines()
+        self._events = _READERS[translator.framing]()
         self._open: set[int] = set()
         self._ended: set[int] = set()
         self._ends: list[Chunk] = []
@@ -206,18 +212,17 @@ class Progress:
     def feed(self, piece: bytes) -> list[Chunk]:
         """The chunks that a piece completes; an empty piece is the stream's end."""
         batch: list[Chunk] = []
-        for event, data in self._events.feed(piece) if piece else self._events.end():
-            if data == b"[DONE]":
-                self.over, self._choices = True, 1
-                break
-            try:
+        try:
+            for event, data in self._events.feed(piece) if piece else self._events.end():
+                if data == b"[DONE]":
+                    self.over, self._choices = True, 1
+                    break
                 for chunk in self.translator.feed(event, data):
                     self._note(chunk, batch)
-            except ProviderError as error:
-                self.over = True
-                # What follows a whole answer cannot spoil it.
-                self.failure = None if self.complete else error
-                break
+        except ProviderError as error:
+            self.over = True
+            # What follows a whole answer cannot spoil it.
+            self.failure = None if self.complete else error
         self.over = self.over or not piece
         return batch
 

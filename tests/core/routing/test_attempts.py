@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -10,6 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llms_core.config.model import Model, Provider, Retry, Routing, Timeouts, Upstream
+from llms_core.contracts.completion import Completion
+from llms_core.contracts.request import ChatCall, decode
+from llms_core.errors import ErrorKind, ProviderError, Unsupported
+from llms_core.openai_compatible import OpenAIChunks, OpenAICompatible
+from llms_core.plugins.host import PluginHost
+from llms_core.plugins.registry import Configured
+from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.routing import strategies
+from llms_core.routing.attempts import Router, pause
+from llms_core.routing.candidates import Catalogue
+from llms_core.routing.health import Health
+from llms_core.routing.track import Track
 from llms_core.testing import (
     Body,
     Chunk,
@@ -17,6 +31,7 @@ from llms_core.testing import (
     Raw,
     Reply,
     Reset,
+    ScriptedUpstream,
     Seen,
     Stall,
     Status,
@@ -28,6 +43,7 @@ from llms_core.testing import (
     json_body,
     refused_base_url,
 )
+from llms_core.upstream.engine import create
 
 if TYPE_CHECKING:
     import socket
@@ -502,6 +518,24 @@ def test_retries_of_llms_json_are_attempts(chain: MakeChain, retries: int) -> No
     assert one.calls == [retries]
 
 
+WAITS = Retry(base=0.5, longest=8)
+
+
+@pytest.mark.parametrize(("turn", "longest"), [(0, 0.5), (1, 1.0), (2, 2.0), (4, 8.0), (9, 8.0)])
+def test_waits_grow_up_to_a_bound(turn: int, longest: float) -> None:
+    """SR-072: bounded, jittered; each is drawn between nothing and the longest."""
+    fault = ProviderError(ErrorKind.OVERLOADED, "x")
+    assert pause(WAITS, fault, turn, lambda: 0.0) == 0
+    assert pause(WAITS, fault, turn, lambda: 1.0) == longest
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(0.0, 0.25), (3.0, 3.25), (8.0, 8.25), (8.1, None)])
+def test_a_delay_asked_for_is_waited_for_in_full_or_not_at_all(asked: float, waited: float | None) -> None:
+    """SR-072: and not by all clients at the same moment."""
+    fault = ProviderError(ErrorKind.RATE_LIMIT, "x", retry_after=asked)
+    assert pause(WAITS, fault, 0, lambda: 0.5) == waited
+
+
 # Limits over all attempts
 
 
@@ -777,3 +811,110 @@ def _event(payload: dict[str, object]) -> bytes:
 def _chunks(text: str) -> list[dict[str, Any]]:
     lines = [line.removeprefix("data: ") for line in text.split("\n\n") if line]
     return [json.loads(line) for line in lines if line != "[DONE]"]
+
+
+# An adapter at fault is one provider's fault
+
+
+class Refusing(OpenAICompatible):
+    """Cannot do what is asked, and says so before the network."""
+
+    def request(self, call: ChatCall) -> UpstreamRequest:
+        raise Unsupported("no pictures here", param="messages")
+
+
+class Failing(OpenAICompatible):
+    """Has a bug in the method that is named by its provider."""
+
+    def _fail(self, method: str) -> None:
+        if self.settings.id == method:
+            raise KeyError("sk-of-the-first")
+
+    def request(self, call: ChatCall) -> UpstreamRequest:
+        self._fail("request")
+        return super().request(call)
+
+    def completion(self, call: ChatCall, body: bytes) -> Completion:
+        self._fail("completion")
+        return super().completion(call, body)
+
+    def chunks(self, call: ChatCall) -> OpenAIChunks:
+        self._fail("chunks")
+        return super().chunks(call)
+
+    def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
+        self._fail("error")
+        return super().error(status, headers, body)
+
+
+class Unready(OpenAICompatible):
+    """Cannot be made ready."""
+
+    async def prepare(self) -> None:
+        raise ProviderError(ErrorKind.OVERLOADED, "the model did not load")
+
+
+def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: str = "x", *, stream: bool) -> str:
+    """`x-llms-attempts` of a request at a provider with this adapter, and then at a plain one."""
+    configured = []
+    for kind, name in ((adapter, id), (OpenAICompatible, "plain")):
+        spec = ProviderSpec(name=name, adapter=kind, title=name)
+        settings = ProviderSettings(id=name, base_url=upstream.base_url)
+        provider = Provider(id=name, spec=spec, settings=settings, models=(Model(names=("m",), upstream="m"),))
+        configured.append(Configured(name, provider, kind(spec, settings), None))
+
+    async def unwanted(url: str, param: str) -> tuple[str, bytes]:
+        raise AssertionError(url)
+
+    async def ask() -> str:
+        health, engine, track = Health(), create(Upstream()), Track()
+        router = Router(
+            catalogue=Catalogue(configured),
+            order=strategies.create(Routing(), health),
+            health=health,
+            engine=engine,
+            host=PluginHost(),
+            routing=Routing(),
+            timeouts=Timeouts(),
+            largest=2**20,
+            fetch=unwanted,
+            redact=lambda text: text.replace("sk-of-the-first", "***"),
+        )
+        try:
+            asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+            served = await router.answer(track, *decode(json.dumps(asked).encode()))
+            attempts = track.attempts_header(served.candidate.provider.id)
+            if served.chunks is not None:
+                await served.chunks.aclose()
+            return attempts
+        finally:
+            await engine.aclose()
+
+    return asyncio.run(ask())
+
+
+@STREAMED
+def test_what_an_adapter_cannot_do_is_asked_of_the_next(upstream: ScriptedUpstream, stream: bool) -> None:
+    """SR-072: said before the network is touched."""
+    assert answered(upstream, Refusing, stream=stream) == "x;error=invalid_request, plain;ok"
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "stream"),
+    [("request", False), ("request", True), ("completion", False), ("chunks", True), ("error", False), ("error", True)],
+)
+def test_a_bug_in_an_adapter_is_a_failure_of_its_provider(
+    upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture, method: str, stream: bool
+) -> None:
+    """SR-072, SR-066: the next is asked; the log tells, without a key."""
+    if method == "error":
+        upstream.script(error(500))
+    assert answered(upstream, Failing, method, stream=stream) == f"{method};error=bad_response, plain;ok"
+    assert "KeyError" in caplog.text
+    assert "sk-of-the-first" not in caplog.text
+
+
+def test_a_provider_that_cannot_be_made_ready_is_passed_over(upstream: ScriptedUpstream) -> None:
+    """SR-072."""
+    assert answered(upstream, Unready, stream=False) == "x;error=overloaded, plain;ok"

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -79,6 +80,10 @@ class Wire:
         read.begin()
         with read:
             return httpx.Response(read.status, headers=read.getheaders(), content=read.read())
+
+    def answer_begins(self) -> bool:
+        """Wait for the first of an answer, and leave it unread."""
+        return bool(self.socket.recv(1, socket.MSG_PEEK))
 
     def is_silent(self, seconds: float) -> bool:
         """Whether nothing comes for that long."""
@@ -171,17 +176,26 @@ class Pair:
     upstream: ScriptedUpstream
 
 
+def first_alone(upstream: ScriptedUpstream) -> dict[str, Any]:
+    """An llms.json with one provider, `first`, which has the model `m`."""
+    block = {"type": "OpenAiProvider", "base_url": upstream.base_url, "api_key": KEY, "models": {"m": UPSTREAM_ID}}
+    return {"providers": {"first": block}}
+
+
 @contextmanager
-def running(folder: Path, plugins: str, models: Mapping[str, str] | None = None) -> Iterator[Pair]:
+def running(
+    folder: Path,
+    plugins: str,
+    config: Callable[[ScriptedUpstream], dict[str, Any]] = first_alone,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Pair]:
     """A gateway for many tests, since a start takes longer than most of them; `folder` holds its files."""
     with pytest.MonkeyPatch.context() as patch, ScriptedUpstream() as upstream, ExitStack() as started:
-        patch.setenv("HOME", str(folder))
-        patch.setenv("LLMS_HOME", str(folder))
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
             patch.delenv(name, raising=False)
-        block = {"type": "OpenAiProvider", "base_url": upstream.base_url, "api_key": KEY}
-        config = {"providers": {"first": {**block, "models": models or {"m": UPSTREAM_ID}}}}
-        gateway = ThreadGateway(folder, config, plugins)
+        for name, value in {"HOME": str(folder), "LLMS_HOME": str(folder), **env}.items():
+            patch.setenv(name, value)
+        gateway = ThreadGateway(folder, config(upstream), plugins)
         started.callback(gateway.close)
         gateway.wait_ready()
         yield Pair(gateway, upstream)

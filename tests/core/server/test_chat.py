@@ -439,6 +439,17 @@ def test_sr_052_time_and_way_are_in_the_headers(ask: Asking) -> None:
     assert headers["x-request-id"]
 
 
+def test_what_had_to_be_left_out_is_in_a_header(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+) -> None:
+    """A parameter that the provider does not know is not lost in silence."""
+    config = config_of(one={**provider(upstream), "type": "odd"})
+    ask = asking(served(config, "[types.odd]\ndrop = ['logit_bias', 'user', 'store']\n"))
+    response = ask.chat(user="u", logit_bias={"1": 1}, seed=1)
+    assert response.headers["x-llms-dropped-params"] == "logit_bias, user"
+    assert upstream.requests[-1].json.keys() == {"model", "messages", "seed"}
+
+
 # Streams
 
 
@@ -714,4 +725,12 @@ def test_a_request_leaves_one_line_in_the_log(ask: Asking) -> None:
     number = ask.chat().headers["x-request-id"]
     until(lambda: number in ask.gateway.log())  # the client has its answer a little sooner
     (line,) = [line for line in ask.gateway.log().splitlines() if number in line]
-    assert re.search(r"INFO \S+ \w+ 200 model=m provider=first attempts=1 \d+ ms$", line)
+    assert re.search(r"INFO \S+ \w+ 200 model='m' provider=first attempts=1 \d+ ms$", line)
+
+
+def test_a_model_cannot_forge_a_line_of_the_log(ask: Asking) -> None:
+    """Nor fill it: its name is the client's to choose."""
+    number = ask.chat(model="m\nINFO forged" + "x" * 10_000).headers["x-request-id"]
+    until(lambda: number in ask.gateway.log())
+    assert "\nINFO forged" not in ask.gateway.log()
+    assert "x" * 1000 not in ask.gateway.log()

@@ -260,6 +260,47 @@ def test_the_bound_of_a_head_is_plugins_tomls(
     assert connection.answer().status_code == 431
 
 
+# Offers
+
+OFFER = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
+
+
+def test_sr_001_an_offer_of_http_2_is_passed_over(pair: Pair, wire: Connect) -> None:
+    """SR-001: as Java's own client makes it with every request; the request is served all the same, and the next."""
+    connection = wire(pair.gateway)
+    for _ in range(2):
+        connection.send(request_of(ASKED, headers=OFFER))
+        assert connection.answer().status_code == 200
+
+
+def test_sr_001_an_offer_before_a_body_that_comes_later(pair: Pair, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    request = request_of(ASKED, headers=OFFER)
+    for position in range(len(request)):
+        connection.send(request[position : position + 1])
+    assert connection.answer().status_code == 200
+
+
+def test_sr_001_an_offer_before_a_body_in_chunks(pair: Pair, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
+    body = json.dumps(ASKED).encode()
+    connection.send(f"{head}transfer-encoding: chunked\r\n\r\n".encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    assert connection.answer().status_code == 200
+
+
+def test_an_offer_of_a_websocket_is_passed_over(pair: Pair, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    connection.send(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    assert connection.answer().status_code == 200
+
+
+def test_a_head_with_an_offer_has_the_same_bound(pair: Pair, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    connection.send(request_of(ASKED, headers={**OFFER, "x-long": "x" * HEAD}))
+    assert connection.answer().status_code == 431
+
+
 # What is no HTTP
 
 
@@ -270,6 +311,7 @@ def test_the_bound_of_a_head_is_plugins_tomls(
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)),
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"BREW /v1/models HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n",
         b"GET /v1/models HTTP/9.9\r\nhost: x\r\n\r\n",
         b"GET /v1/m\xc3\xb6dels HTTP/1.1\r\nhost: x\r\n\r\n",
         b"GET /health HTTP/1.1\r\nhost: x\r\nna me: x\r\n\r\n",

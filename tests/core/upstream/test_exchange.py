@@ -616,6 +616,23 @@ def test_a_stream_that_is_let_go_closes_its_connection(talk: Talk, upstream: Scr
     talk(work)
 
 
+class NoTranslator(OpenAICompatible):
+    def chunks(self, call: ChatCall) -> Any:
+        raise KeyError
+
+
+def test_an_adapter_that_fails_leaves_no_connection_open(talk: Talk, upstream: ScriptedUpstream) -> None:
+    upstream.default = Reply(events(ROLE), Stall())
+
+    async def work(engine: Engine) -> None:
+        adapter, asked = NoTranslator(SPEC, ProviderSettings(id="x", base_url=upstream.base_url)), call()
+        with pytest.raises(KeyError):
+            await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+        await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
+
+    talk(work)
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_an_exchange_that_is_cancelled_closes_its_connection(
     talk: Talk, upstream: ScriptedUpstream, stream: bool

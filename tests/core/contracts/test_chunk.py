@@ -1,0 +1,72 @@
+"""Chunks: which of them bear a part of the answer, and so commit it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from llms_core.contracts.chunk import ChunkView, DeltaView, is_set
+
+BEARS: list[dict[str, Any]] = [
+    {"content": "Hi"},
+    {"content": " "},
+    {"role": "assistant", "content": "Hi"},
+    {"content": [{"type": "text", "text": "Hi"}]},
+    {"content": None, "reasoning_content": "Hm"},
+    {"reasoning": "Hm"},
+    {"refusal": "No."},
+    {"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "f", "arguments": ""}}]},
+    {"function_call": {"name": "f"}},
+    {"audio": {"data": "UklGRg=="}},
+    {"images": [{"type": "image_url", "image_url": {"url": "data:,"}}]},
+]
+EMPTY: list[dict[str, Any]] = [
+    {},
+    {"role": "assistant"},
+    {"role": "assistant", "content": ""},
+    {"content": None},
+    {"role": "assistant", "content": "", "refusal": None, "tool_calls": None, "reasoning_content": ""},
+    {"tool_calls": []},
+    {"content": []},
+    {"function_call": None, "audio": None, "images": None, "reasoning": None},
+    {"something_new": "x"},
+]
+
+
+def delta(members: dict[str, Any]) -> DeltaView:
+    return msgspec.json.decode(json.dumps(members).encode(), type=DeltaView)
+
+
+@pytest.mark.parametrize("members", BEARS, ids=str)
+def test_a_delta_with_a_part_of_the_answer_bears_content(members: dict[str, Any]) -> None:
+    """SR-057: with it the answer is committed."""
+    assert delta(members).bears_content()
+
+
+@pytest.mark.parametrize("members", EMPTY, ids=str)
+def test_a_delta_without_a_part_of_the_answer_bears_none(members: dict[str, Any]) -> None:
+    """SR-057: another provider may still answer."""
+    assert not delta(members).bears_content()
+
+
+def test_a_chunk_is_looked_at_lightly() -> None:
+    """SR-050: what is not known is no fault."""
+    text = b'{"id": 1, "choices": [{"index": 0, "delta": {"content": "Hi", "x": [1]}, "logprobs": {}}], "x_groq": {}}'
+    view = msgspec.json.decode(text, type=ChunkView)
+    assert view.choices is not None
+    assert (len(view.choices), len(view.usage), len(view.error)) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("text", ["", "null", "false", '""', "{}", "[]"])
+def test_a_member_that_says_nothing_is_not_set(text: str) -> None:
+    """SR-027: some providers send `"error": ""` with every answer."""
+    assert not is_set(Raw(text.encode()))
+
+
+@pytest.mark.parametrize("text", ["0", "true", '"x"', '{"a": 1}', "[0]"])
+def test_a_member_that_says_something_is_set(text: str) -> None:
+    assert is_set(Raw(text.encode()))

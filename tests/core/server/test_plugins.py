@@ -1,0 +1,163 @@
+"""Plugins in a running server: told of every request once, started and stopped with it, with routes of their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llms_core.testing import Close, Reply, ScriptedUpstream, Stall, error, events
+from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, request_of, until
+
+if TYPE_CHECKING:
+    from tests.conftest import Gateway, ProviderBlock, Serve, ThreadGateway
+
+Ask = Callable[["Gateway"], Asking]
+Connect = Callable[["Gateway"], Wire]
+ConfigOf = Callable[..., dict[str, Any]]
+Start = Callable[..., "ThreadGateway"]
+
+LISTENING = """
+heard = []
+@hookimpl
+def llms_request_finished(record): heard.append(record)
+"""
+HALF = chunk({"role": "assistant", "content": "Half"})
+
+
+@pytest.fixture
+def start(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    plugin: Callable[[str], str],
+) -> Start:
+    """Starts a gateway with a plugin."""
+    return lambda source: served(config_of(one=provider(upstream)), plugin(source) + NO_RETRIES)
+
+
+def heard(name: str = "of_test") -> list[Any]:
+    """What a plugin has put down."""
+    found: list[Any] = sys.modules[f"llms_plugin_{name}"].heard
+    return found
+
+
+@pytest.mark.parametrize(
+    ("members", "reply", "status"),
+    [
+        ({}, None, 200),
+        ({"stream": True}, None, 200),
+        ({"model": "unknown"}, None, 404),
+        ({"temperature": 3}, None, 400),
+        ({}, error(500), 502),
+        ({"stream": True}, Reply(events(HALF), Close()), 200),
+    ],
+    ids=["whole", "a stream", "no such model", "a bad request", "all failed", "a stream that breaks"],
+)
+def test_a_plugin_hears_of_a_request_once(
+    start: Start, upstream: ScriptedUpstream, asking: Ask, members: dict[str, object], reply: Reply | None, status: int
+) -> None:
+    upstream.default = reply or upstream.default
+    gateway = start(LISTENING)
+    number = asking(gateway).chat(**members).headers["x-request-id"]
+    gateway.stop()
+    assert [(record.request_id, record.status) for record in heard()] == [(number, status)]
+
+
+@pytest.mark.parametrize("reply", [Reply(Stall()), Reply(events(HALF), Stall())], ids=["before", "amid"])
+def test_a_plugin_hears_of_a_request_whose_client_left(
+    start: Start, upstream: ScriptedUpstream, wire: Connect, reply: Reply
+) -> None:
+    """SR-059: once, as 499; whether before the answer or amid it."""
+    upstream.default = reply
+    gateway = start(LISTENING)
+    connection = wire(gateway)
+    connection.send(request_of({"model": "m", "messages": HELLO, "stream": True}))
+    upstream.wait_for_request()
+    if len(reply.parts) > 1:
+        assert connection.answer_begins()
+    connection.close()
+    until(lambda: bool(heard()))
+    gateway.stop()
+    assert [record.status for record in heard()] == [499]
+
+
+def test_a_plugin_at_fault_takes_nothing_from_the_client(start: Start, asking: Ask) -> None:
+    gateway = start("@hookimpl\ndef llms_request_finished(record): raise KeyError('no good')\n")
+    ask = asking(gateway)
+    assert [ask.chat().status_code for _ in range(2)] == [200, 200]
+
+
+LIFESPAN = """
+import contextlib
+from llms_core import hookimpl
+heard = []
+@hookimpl
+def llms_lifespan():
+    @contextlib.asynccontextmanager
+    async def lifespan():
+        {before}
+        heard.append("in")
+        yield
+        heard.append("out")
+    return lifespan()
+"""
+
+
+def test_a_lifespan_holds_as_long_as_the_server(start: Start) -> None:
+    gateway = start(LIFESPAN.format(before="pass"))
+    assert heard() == ["in"]
+    gateway.stop()
+    assert heard() == ["in", "out"]
+
+
+def test_lifespans_are_left_in_reverse_order(served: Serve, tmp_path: Path) -> None:
+    order = "import sys; sys.modules.setdefault('order_of_test', heard); heard = sys.modules['order_of_test']\n"
+    paths = [tmp_path / "a_first.py", tmp_path / "b_second.py"]
+    for path in paths:
+        source = (
+            LIFESPAN.format(before="pass").replace('"in"', f'"{path.stem} in"').replace('"out"', f'"{path.stem} out"')
+        )
+        path.write_text(source.replace("heard = []\n", f"heard = []\n{order}"), "utf-8")
+    gateway = served({"providers": {}}, f"[plugins]\nload = {[str(path) for path in paths]}\n")
+    gateway.stop()
+    written = heard("a_first")
+    del sys.modules["order_of_test"]
+    assert written == ["a_first in", "b_second in", "b_second out", "a_first out"]
+
+
+def test_a_lifespan_that_fails_is_said_and_stops_nobody(start: Start, asking: Ask) -> None:
+    gateway = start(LIFESPAN.format(before="raise KeyError('no database')"))
+    assert asking(gateway).chat().status_code == 200
+    assert "of_test" in gateway.log()
+    assert "no database" in gateway.log()
+
+
+ROUTES = """
+from litestar import get
+@get("/hello", sync_to_thread=False)
+def hello() -> str: return "Hello!"
+@get("/fail", sync_to_thread=False)
+def fail() -> str: return {}["no such key"]
+@hookimpl
+def llms_routes(): return [hello, fail]
+"""
+
+
+def test_routes_are_under_the_plugins_name(start: Start, asking: Ask) -> None:
+    ask = asking(start(ROUTES))
+    assert ask.get("/x/of_test/hello").text == "Hello!"
+    assert ask.get("/hello").status_code == 404
+
+
+def test_sr_065_a_route_that_fails_says_nothing_of_itself(start: Start, asking: Ask) -> None:
+    gateway = start(ROUTES)
+    response = asking(gateway).get("/x/of_test/fail")
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "internal_error"
+    assert "no such key" not in response.text
+    assert "no such key" in gateway.log()
