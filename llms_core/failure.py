@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.secret import redact
 
 _BY_STATUS = {
     400: ErrorKind.INVALID_REQUEST,
@@ -157,7 +158,7 @@ def _text(value: object) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        return value[:2000]
+        return redact(value)[:2000]  # cut first, a key at the cut would show in part
     if isinstance(value, bool | int | float):
         return str(value)
     return msgspec.json.encode(value).decode()[:2000]

@@ -118,6 +118,7 @@ class OpenAIChunks:
         self._adapter, self._name, self._call = adapter, Raw(_encode(call.name)), call
         self._id = self._created = _EMPTY
         self._mender = ChunkMender(_stem(call))
+        self._ended = False
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
         """One event's chunk; usage that came along with choices becomes a chunk of its own."""
@@ -145,17 +146,20 @@ class OpenAIChunks:
             mended = self._mender.mended(choices, members["choices"])
             if mended is not None:
                 members["choices"] = Raw(_encode(mended))
+            ended = tuple(choice.index for choice in choices if choice.finish_reason)
+            self._ended = self._ended or bool(ended)
             yield Chunk(
                 data=_encode(members),
                 content=any(choice.delta is not None and choice.delta.bears_content() for choice in choices),
                 begun=tuple(choice.index for choice in choices),
-                ended=tuple(choice.index for choice in choices if choice.finish_reason),
+                ended=ended,
             )
         if counted is not None:
             members["choices"], members["usage"] = Raw(b"[]"), counted
             yield Chunk(data=_encode(members), usage=True)
         elif not choices:
-            yield Chunk(data=_encode(members))
+            # What comes on its own after the end, as OpenAI's `moderation` does, is a part of the answer.
+            yield Chunk(data=_encode(members), content=self._ended)
 
     def _identify(self, members: Members) -> None:
         """Give a chunk the id and created of the stream's first, and the client's name of the model."""

@@ -72,31 +72,11 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=Capabilities(n=False, audio=False), drop=QWEN_ONLY,
     ),
     ProviderSpec(
-        name="ollama-cloud", title="Ollama Cloud", adapter=OpenAICompatible, docs="https://docs.ollama.com/cloud",
-        base_url="https://ollama.com/v1", key_env=("OLLAMA_API_KEY",),
-    ),
-    ProviderSpec(
-        name="google", title="Google Gemini", adapter=OpenAICompatible,
-        docs="https://ai.google.dev/gemini-api/docs/openai",
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
-        key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
-        drop=GOOGLE_DROP, aliases=("gemini",),
-    ),
-    ProviderSpec(
         name="google-openai", title="Google Gemini, at llms.py's address", adapter=OpenAICompatible,
         docs="https://ai.google.dev/gemini-api/docs/openai",
         base_url="https://generativelanguage.googleapis.com/v1beta",
         key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
         drop=GOOGLE_DROP, aliases=("GoogleOpenAiProvider",),
-    ),
-    ProviderSpec(
-        # Its compatible endpoint leaves out, without a word, whatever is false here; `n` has to be 1.
-        name="anthropic", title="Anthropic", adapter=OpenAICompatible,
-        docs="https://platform.claude.com/docs/en/api/openai-sdk",
-        base_url="https://api.anthropic.com/v1", key_env=("ANTHROPIC_API_KEY",), drop=QWEN_ONLY,
-        capabilities=Capabilities(
-            json_schema=False, json_object=False, audio=False, files=False, logprobs=False, n=False
-        ),
     ),
     ProviderSpec(
         name="openai", title="OpenAI", adapter=OpenAICompatible,

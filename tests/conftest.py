@@ -36,7 +36,7 @@ from llms_core.testing import ScriptedUpstream
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that has it has leaked one."""
 
-START = 15.0
+START = 30.0
 """Seconds that a server may take to answer."""
 
 Config = Mapping[str, Any]

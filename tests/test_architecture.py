@@ -49,7 +49,14 @@ IMPORTERS = {
 }
 
 #: What a provider may import of the core: what a third party's plugin may.
-PUBLIC = ("llms_core", "llms_core.provider", "llms_core.openai_compatible", "llms_core.errors", "llms_core.secret")
+PUBLIC = (
+    "llms_core",
+    "llms_core.provider",
+    "llms_core.openai_compatible",
+    "llms_core.errors",
+    "llms_core.failure",
+    "llms_core.secret",
+)
 
 LONG = {"llms_core/testing/upstream.py": 500}
 """Longer than 400 lines, and why: a test's whole wire in one file, so that a fault can be read from top to bottom."""

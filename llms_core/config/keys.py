@@ -21,10 +21,10 @@ _KEY = re.compile(r"[\x20-\x7e]+")
 
 
 class Headers(dict[str, str]):
-    """Headers whose secrets do not show in a repr."""
+    """Headers whose values do not show in a repr: any of them may be a secret of some vendor's."""
 
     def __repr__(self) -> str:
-        return repr({name: MASK if name in SECRET_HEADERS else value for name, value in self.items()})
+        return repr(dict.fromkeys(self, MASK))
 
 
 def key(
@@ -67,7 +67,7 @@ def headers(reading: Reading, at: At, given: Mapping[str, str] | None) -> Header
             continue
         if not _VALUE.fullmatch(expanded):
             raise reading.error(here, "the value has characters that no header can hold")
-        if lower in SECRET_HEADERS:
+        if lower in SECRET_HEADERS or expanded != value:  # what is taken from the environment is a secret, mostly
             for secret in {expanded, expanded.rpartition(" ")[2]} - {""}:
                 reading.secret(secret)
         result[lower] = expanded

@@ -98,7 +98,7 @@ class Server(_Strict, frozen=True):
     `keys` are `sha256:<hex>` of the keys that clients may use, by name; `keys_file` holds the same, a TOML table.
     `max_requests` is the bound on requests at once, `drain` how long a stop waits for running ones (seconds),
     `keep_alive` the pause between comment frames of a silent stream (seconds), `body_timeout` the time a client has
-    to send a body (seconds).
+    to send a body, and `write_timeout` how long it may take nothing of its answer (seconds).
     """
 
     keys: Mapping[str, str] = {}
@@ -108,6 +108,7 @@ class Server(_Strict, frozen=True):
     drain: Seconds = 30.0
     keep_alive: Seconds = 15.0
     body_timeout: Seconds = 60.0
+    write_timeout: Seconds = 60.0
 
 
 class Retry(_Strict, frozen=True):
@@ -173,7 +174,7 @@ class Upstream(_Strict, frozen=True):
     """
 
     engine: Literal["aiohttp", "httpx"] = "aiohttp"
-    proxy: str | None = None
+    proxy: Secret | None = None
     max_answer: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
     fetch_from: tuple[str, ...] = ()
 
@@ -189,3 +190,7 @@ class PluginsToml(_Strict, frozen=True):
     upstream: Upstream = Upstream()
     plugin: Mapping[str, Mapping[str, Any]] = {}
     types: Mapping[str, Mapping[str, Any]] = {}
+
+    def __repr__(self) -> str:
+        """Without the tables, in which literal secrets may stand."""
+        return f"PluginsToml(path={self.path!r})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 
 import msgspec
@@ -101,6 +102,7 @@ def _pattern(reading: Reading, at: At, text: str | None) -> re.Pattern[str] | No
     if not text:
         return None
     try:
-        return re.compile(text)
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # `[[` may mean a set of sets one day
+            return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise reading.error(at, f"not a regular expression: {error}") from None

@@ -6,12 +6,14 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
 from llms_core.config.locate import At, dotted, explained, nearest
 from llms_core.config.model import PluginsToml
 from llms_core.errors import ConfigError
+from llms_core.secret import Secret, redact
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
 _HEADER = re.compile(r"\s*\[+([^\[\]]+)\]")
@@ -48,9 +50,9 @@ def read(text: bytes, path: str) -> PluginsToml:
     if "path" in found:  # a member of the struct, for the reader to set
         raise _unknown(path, source, ("path",), PluginsToml)
     try:
-        settings = msgspec.convert(found, PluginsToml)
+        settings = _convert(found)
     except msgspec.ValidationError as error:
-        message, at = explained(error, found, lambda value: msgspec.convert(value, PluginsToml))
+        message, at = explained(error, found, _convert)
         if unknown := _UNKNOWN.fullmatch(message):
             raise _unknown(path, source, (*at, unknown[1]), _table(at)) from None
         raise _error(path, source, at, message) from None
@@ -60,6 +62,19 @@ def read(text: bytes, path: str) -> PluginsToml:
     keys = {name: key.lower() for name, key in settings.server.keys.items()}
     server = msgspec.structs.replace(settings.server, keys=keys)
     return msgspec.structs.replace(settings, path=path, server=server)
+
+
+def _convert(found: Any) -> PluginsToml:
+    return msgspec.convert(found, PluginsToml, dec_hook=_secret)
+
+
+def _secret(kind: type, value: Any) -> Any:
+    """A proxy's URL, which may have a password in it."""
+    if kind is not Secret or not isinstance(value, str):
+        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+    secret = Secret(value)
+    redact.add([secret, *(Secret(password) for password in [urlsplit(value).password] if password)])
+    return secret
 
 
 def _table(at: At) -> type[msgspec.Struct]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -102,8 +103,8 @@ def tool_choice(call: ChatCall) -> ToolChoice | None:
         case {"type": "function", "function": {"name": str(name)}}:
             return ToolChoice("required", (name,))
         case {"type": "allowed_tools", "allowed_tools": {"mode": "auto" | "required" as mode, "tools": list(tools)}}:
-            names = tuple(tool["function"]["name"] for tool in tools if isinstance(tool, dict) and "function" in tool)
-            return ToolChoice(mode, names)
+            with suppress(KeyError, TypeError):
+                return ToolChoice(mode, tuple(tool["function"]["name"] for tool in tools if "function" in tool))
     raise RequestError("Invalid value for 'tool_choice'", param="tool_choice", code="invalid_value")
 
 

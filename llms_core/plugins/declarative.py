@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from llms_core.config.keys import SECRET_HEADERS, Headers
 from llms_core.config.locate import dotted, explained, nearest
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.provider import Capabilities, HttpAdapter, ProviderSettings, ProviderSpec
+from llms_core.secret import Secret, redact
 
 #: What a type extends where it says nothing: it is there without llms-providers, too.
 OPENAI_COMPATIBLE = ProviderSpec(
@@ -91,8 +93,11 @@ def _with_headers(base: ProviderSpec, headers: Mapping[str, str]) -> Any:
     if not headers:
         return base.adapter
 
+    redact.add(Secret(value.rpartition(" ")[2]) for name, value in headers.items() if name.lower() in SECRET_HEADERS)
+    own = Headers({name.lower(): value for name, value in headers.items()})
+
     def adapter(spec: ProviderSpec, settings: ProviderSettings) -> HttpAdapter:
-        merged = {**{name.lower(): value for name, value in headers.items()}, **settings.headers}
+        merged = Headers({**own, **settings.headers})
         return base.adapter(spec, msgspec.structs.replace(settings, headers=merged))
 
     return adapter

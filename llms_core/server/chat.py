@@ -26,7 +26,9 @@ _LEFT = 499
 
 async def complete(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request; whatever fails on the way becomes OpenAI's error JSON."""
-    turn = _Turn(gateway, dialect, Track(), Client(receive, send, gateway.server.keep_alive))
+    turn = _Turn(
+        gateway, dialect, Track(), Client(receive, send, gateway.server.keep_alive, gateway.server.write_timeout)
+    )
     try:
         await turn.serve(scope, receive)
     except ClientGoneError:

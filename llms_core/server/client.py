@@ -48,16 +48,18 @@ async def read_body(scope: Scope, receive: Receive, largest: int, patience: floa
 class Client:
     """Sends the answer, and cancels the request's task once the client has gone.
 
-    As a context: inside it a client that goes away cancels the task, and leaving swallows that cancellation (`gone` is
-    set). Once a stream has begun, a pause of `keep_alive` seconds is filled with a comment.
+    As a context: inside it a client that goes away, or takes nothing for `write_timeout` seconds, cancels the task, and
+    leaving swallows that cancellation (`gone` is set). Once a stream has begun, a pause of `keep_alive` seconds is
+    filled with a comment.
     """
 
-    def __init__(self, receive: Receive, send: Send, keep_alive: float):
-        self._receive, self._send, self._keep_alive = receive, send, keep_alive
+    def __init__(self, receive: Receive, send: Send, keep_alive: float, write_timeout: float):
+        self._receive, self._send = receive, send
+        self._keep_alive, self._write_timeout = keep_alive, write_timeout
         self._loop = asyncio.get_running_loop()
         self._sent = 0.0
         self._watcher: asyncio.Task[None] | None = None
-        self._streaming = False
+        self._streaming = self._writing = self._done = False
         self.begun = self.gone = False
         self.status = 0
 
@@ -69,10 +71,9 @@ class Client:
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Send a piece of the body."""
-        self._sent = self._loop.time()
-        if last and self._watcher is not None:
-            self._watcher.cancel()  # once the answer is whole, a server reports a disconnect in any case
+        self._sent, self._writing = self._loop.time(), True
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        self._writing, self._done = False, last
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -92,10 +93,14 @@ class Client:
 
     async def _watch(self) -> None:
         while not await self._disconnected():
-            if self._streaming and self._loop.time() - self._sent >= self._keep_alive * 0.9:
+            silent = self._loop.time() - self._sent
+            if self._writing and silent >= self._write_timeout:
+                break
+            if self._streaming and not self._writing and silent >= self._keep_alive * 0.9:
                 await self.write(KEEP_ALIVE)
-        self.gone = True
-        self._task.cancel()
+        if not self._done:  # once the answer is whole, a server reports a disconnect in any case
+            self.gone = True
+            self._task.cancel()
 
     async def _disconnected(self) -> bool:
         """Whether the client went away within one pause."""

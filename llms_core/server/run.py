@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from llms_core.secret import redact
 
 ENVIRONMENT = "LLMS_SERVE_OPTIONS"
 """How the options reach worker processes; for our own children only."""
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line feed
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,10 +118,13 @@ def _free_port(host: str, port: int) -> int:
 
 
 class _Redacting(logging.Formatter):
-    """Leaves no known secret in a line, nor in the traceback under it."""
+    """Leaves no known secret in a line, nor in the traceback under it.
+
+    What a provider said may have lines and control characters in it: no line but the first begins like one of ours.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return redact(_CONTROL.sub("?", super().format(record)).replace("\n", "\n    "))
 
 
 def _configure_logging(verbose: bool) -> None:

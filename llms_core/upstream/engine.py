@@ -41,13 +41,14 @@ class Engine(Protocol):
 
 def create(settings: Upstream) -> Engine:
     """The engine that the configuration names; imported only now, because HTTP clients are slow to import."""
+    proxy = settings.proxy.reveal() if settings.proxy is not None else None
     if settings.engine == "httpx":
         from llms_core.upstream.httpx_engine import HttpxEngine
 
-        return HttpxEngine(settings.proxy or _proxy_from_environment())
+        return HttpxEngine(proxy or _proxy_from_environment())
     from llms_core.upstream.aiohttp_engine import AiohttpEngine
 
-    return AiohttpEngine(settings.proxy, trust_env=_proxy_from_environment() is not None)
+    return AiohttpEngine(proxy, trust_env=_proxy_from_environment() is not None)
 
 
 def _proxy_from_environment() -> str | None:

@@ -16,19 +16,56 @@ LARGEST = 16 * 1024 * 1024
 """Bytes that one event may have: a generated image fits in."""
 
 
+class _Rest:
+    """What has come of an event, or of a line, that is not complete.
+
+    Pieces in which no line ends are only put by: joined one by one, an image that comes as one event would be copied
+    once for every piece of it.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def put_by(self, piece: bytes) -> bool:
+        """Keep a piece that completes nothing. Raises ProviderError where the whole grows larger than LARGEST."""
+        if b"\n" in piece or b"\r" in piece:
+            return False
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > LARGEST:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream has over {LARGEST} bytes")
+        return True
+
+    def take(self) -> bytes:
+        """All of it; nothing is kept."""
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces, self._size = [], 0
+        return data
+
+    def keep(self, data: bytes) -> None:
+        """What is left after the events were cut off. Raises ProviderError where it is larger than LARGEST."""
+        if len(data) > LARGEST:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream has over {LARGEST} bytes")
+        if data:
+            self._pieces, self._size = [data], len(data)
+
+
 class ServerSentEvents:
     """One stream's state."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = _Rest()
         self._started = False
 
     def feed(self, piece: bytes) -> list[Event]:
         """The events that `piece` completes. Raises ProviderError where one is larger than LARGEST."""
-        data = self._rest + piece if self._rest else piece
+        if self._started and self._rest.put_by(piece):
+            return []
+        data = self._rest.take() + piece
         if not self._started:
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
-                self._rest = data
+                self._rest.keep(data)
                 return []
             data, self._started = data.removeprefix(b"\xef\xbb\xbf"), True
         if b"\r" in data:
@@ -36,15 +73,12 @@ class ServerSentEvents:
             held = data.endswith(b"\r")
             data = data[: -1 if held else None].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + (b"\r" if held else b"")
         blocks = data.split(b"\n\n")
-        self._rest = blocks.pop()
-        if len(self._rest) > LARGEST:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream has over {LARGEST} bytes")
+        self._rest.keep(blocks.pop())
         return [event for block in blocks if (event := _event(block)) is not None]
 
     def end(self) -> list[Event]:
         """The event that the stream's end cut off, if there is one."""
-        event = _event(self._rest.replace(b"\r", b"\n"))
-        self._rest = b""
+        event = _event(self._rest.take().replace(b"\r", b"\n"))
         return [] if event is None else [event]
 
 
@@ -52,19 +86,19 @@ class Lines:
     """Newline-delimited JSON: each line that is not blank is an event without a name."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = _Rest()
 
     def feed(self, piece: bytes) -> list[Event]:
         """The lines that `piece` completes. Raises ProviderError where one is larger than LARGEST."""
-        lines = (self._rest + piece).split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) > LARGEST:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"A line of the stream has over {LARGEST} bytes")
+        if self._rest.put_by(piece):
+            return []
+        lines = (self._rest.take() + piece).split(b"\n")
+        self._rest.keep(lines.pop())
         return [("", line) for line in map(bytes.strip, lines) if line]
 
     def end(self) -> list[Event]:
         """The line that has no end, if there is one."""
-        line, self._rest = self._rest.strip(), b""
+        line = self._rest.take().strip()
         return [("", line)] if line else []
 
 

@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import aiohttp
 import certifi
@@ -33,13 +34,13 @@ _KINDS = (
     "image/", "audio/", "video/", "text/plain", "text/csv", "text/markdown",
     "application/pdf", "application/msword", "application/vnd.ms-", "application/vnd.openxmlformats-",
 )  # fmt: skip
-_PLAIN = re.compile(r"[a-z0-9.+/-]+")  # it becomes a part of a data URI
-_UNTOLD = ("application/octet-stream", "binary/octet-stream")  # what stores of files say of whatever they hold
+_PLAIN = re.compile(r"[a-z]+/[a-z0-9.+-]+")  # it becomes a part of a data URI
+_UNTOLD = ("", "application/octet-stream", "binary/octet-stream")  # what stores of files say of whatever they hold
 
 # What Python's `is_global`, or an older version of it, takes for public: the relays of 6to4 among IPv4 addresses, and
 # of IPv6 whatever is not unicast, or only wraps an IPv4 address (6to4) or a document's example.
 _UNICAST = ipaddress.IPv6Network("2000::/3")
-_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")))
+_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("192.88.99.0/24", "2002::/16", "3fff::/20")))
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 # A host that ends so is an IPv4 address for many a resolver (0x7f.1, 0177.0.0.1, 2130706433), not a name.
@@ -89,7 +90,7 @@ class Fetcher:
                     raise _Refused(f"its server answered {response.status}")
                 if response.headers.get("content-encoding", "identity").lower() != "identity":
                     raise _Refused("it is compressed, which was not asked for")
-                return _kind(response.content_type, url), await self._bounded(response)
+                return _kind(response.headers.get("content-type", ""), url), await self._bounded(response)
         raise _Refused(f"it is redirected more than {_REDIRECTS} times")
 
     async def _bounded(self, response: aiohttp.ClientResponse) -> bytes:
@@ -137,14 +138,13 @@ class Fetcher:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            tls = ssl.create_default_context()
-            tls.load_verify_locations(certifi.where())  # for machines without a store of their own
             connector = aiohttp.TCPConnector(
                 resolver=_Resolver(self._check_address),
                 use_dns_cache=False,
                 socket_factory=self._socket,
+                force_close=True,  # what a server sends too much can be taken for no other answer
                 limit=32,
-                ssl=tls,
+                ssl=_tls(),
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -183,6 +183,13 @@ class _Resolver(AbstractResolver):
         """Nothing is held."""
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())  # for machines without a store of their own
+    return context
+
+
 def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """The IPv4 address that packets to an IPv6 address reach: by the socket itself, or by a NAT64's translation."""
     if address in _NAT64:
@@ -190,9 +197,11 @@ def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped
 
 
-def _kind(told: str, url: URL) -> str:
-    """The media type: what the server says, or else what the name of the file does."""
-    kind = told if told not in _UNTOLD else mimetypes.guess_type(url.path)[0] or told
+def _kind(header: str, url: URL) -> str:
+    """The media type: what the server says, or where that says nothing, what the name of the file does."""
+    kind = header.partition(";")[0].strip().lower()
+    if kind in _UNTOLD:
+        kind = mimetypes.guess_type(url.path)[0] or kind
     if not kind.startswith(_KINDS) or not _PLAIN.fullmatch(kind):
-        raise _Refused(f"its content type is {kind[:100]}, not that of media")
+        raise _Refused(f"its content type is '{kind[:100]}', not that of media")
     return kind

@@ -350,7 +350,9 @@ def test_sr_043_the_object_is_a_chat_completion(ask: Asking, first: ScriptedUpst
     assert ask.chat().json()["object"] == "chat.completion"
 
 
-@pytest.mark.parametrize("given", [None, 1_700_000_000.25, "1700000000", 1_700_000_000_250.0, "soon", -1])
+@pytest.mark.parametrize(
+    "given", [None, 1_700_000_000.25, "1700000000", 1_700_000_000_250, 1_700_000_000_250.0, "soon", -1, 0, True]
+)
 def test_sr_044_created_is_an_integer(ask: Asking, first: ScriptedUpstream, given: object) -> None:
     """SR-044: in seconds, whatever the provider makes of it; the time now where it makes no sense."""
     first.default = whole(created=given)

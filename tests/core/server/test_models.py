@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
 from llms_core.testing import ScriptedUpstream
-from tests.core.server.conftest import Asking, error_of
+from tests.core.server.conftest import KEY, Asking, Pair, error_of, running
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, ProviderBlock, Serve
@@ -20,15 +20,29 @@ Ask = Callable[["Gateway"], Asking]
 ODD = ("meta/llama-3.1:free", "a b", "ünïcode", "100%", "a?b#c", "x/y/z")
 
 
-@pytest.fixture
-def many(upstreams: Callable[[], ScriptedUpstream], provider: ProviderBlock, served: Serve, asking: Ask) -> Asking:
+def three(upstream: ScriptedUpstream) -> dict[str, Any]:
     """Two providers that are enabled, with a model in common, and one that is not."""
-    config = {
-        "zeta": provider(upstreams(), {"shared": "z-1", "only-zeta": "z-2"}),
-        "off": provider(upstreams(), {"only-off": "o-1"}, enabled=False),
-        "alpha": provider(upstreams(), dict.fromkeys(("only-alpha", "shared", *ODD), "up")),
+    block = {"type": "OpenAiProvider", "base_url": upstream.base_url, "api_key": KEY}
+    return {
+        "providers": {
+            "zeta": {**block, "models": {"shared": "z-1", "only-zeta": "z-2"}},
+            "off": {**block, "models": {"only-off": "o-1"}, "enabled": False},
+            "alpha": {**block, "models": dict.fromkeys(("only-alpha", "shared", *ODD), "up")},
+        }
     }
-    return asking(served({"providers": config}))
+
+
+@pytest.fixture(scope="module")
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A gateway with three providers, for all tests of this module."""
+    with running(tmp_path_factory.mktemp("three"), "", three) as pair:
+        yield pair
+
+
+@pytest.fixture
+def many(trio: Pair, asking: Ask) -> Asking:
+    """A client of `trio`."""
+    return asking(trio.gateway)
 
 
 def test_sr_009_the_list_has_openais_shape(ask: Asking) -> None:

@@ -89,7 +89,7 @@ def test_every_answer_is_as_described(schema: Any, method: str, path: str, mode:
     # The document cannot say that a path is no URL (SR-039), nor that 1.0 is no integer.
     beyond = [schemathesis.checks.positive_data_acceptance] if method == "POST" else []
 
-    @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(case=schema[path][method].as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
     def answer(case: Any) -> None:
         if isinstance(case.body, dict) and isinstance(case.body.get("model"), str) and case.body["model"]:

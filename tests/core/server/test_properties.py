@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llms_core import startup
+from llms_core.secret import redact
 from llms_core.testing import Body, Chunk, Close, Reply, ScriptedUpstream, Seen, Status, error, events, html, json_body
 from llms_core.testing import text_body as text_reply
 from tests.core.server.conftest import (
@@ -391,3 +393,25 @@ def test_sr_066_no_repr_has_a_key(keyed: Asking, monkeypatch: pytest.MonkeyPatch
         shown += [repr(item), repr(item.provider), repr(item.provider.settings), repr(item.adapter)]
         shown += [repr(vars(item.adapter))] if item.adapter is not None else []
     assert [text for text in shown if SECRET_MARK in text] == []
+
+
+@pytest.mark.parametrize(
+    ("block", "plugins"),
+    [
+        ({"headers": {"Helicone-Auth": "Bearer $MARKED_VENDOR"}}, ""),
+        ({"type": "odd"}, "[types.odd]\nheaders = { authorization = 'Bearer sk-marked-vendor' }\n"),
+        ({}, "[upstream]\nproxy = 'http://user:sk-marked-vendor@127.0.0.1:9'\n"),
+    ],
+    ids=["a header of a vendor's", "a header of a declared type", "a proxy's password"],
+)
+def test_sr_066_secrets_that_are_no_api_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: dict[str, object], plugins: str
+) -> None:
+    """SR-066: in no repr, and known to what redacts the log and the errors."""
+    monkeypatch.setenv("MARKED_VENDOR", "sk-marked-vendor")
+    provider = {"type": "OpenAiProvider", "base_url": "http://127.0.0.1:9", "models": ["m"], **block}
+    (tmp_path / "llms.json").write_text(json.dumps({"providers": {"one": provider}}), "utf-8")
+    (tmp_path / "plugins.toml").write_text(plugins, "utf-8")
+    found = startup.load(tmp_path / "llms.json", tmp_path / "plugins.toml")
+    assert "sk-marked-vendor" not in repr(found)
+    assert "sk-marked-vendor" not in redact("no good with sk-marked-vendor")

@@ -14,15 +14,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from llms_core.server.run import ServeOptions
-from llms_core.testing import Reply, ScriptedUpstream, Stall, Wait, error, events, refused_base_url
+from llms_core.testing import Reply, ScriptedUpstream, Stall, Wait, completion, error, events, refused_base_url
 from tests.conftest import ChildGateway
-from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, error_of, request_of, until
+from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, error_of, first_alone, request_of, until
+from tests.core.server.conftest import KEY as FIRSTS
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, Launch, ProviderBlock
@@ -56,7 +58,7 @@ class Started:
     def run(self, *args: str, port: int | None = None) -> tuple[int, str]:
         """The exit code, and what was written to stderr."""
         command = self.command("--port", str(port or free_port()), *args)
-        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=10, check=False)
+        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=20, check=False)
         assert ended.stdout == ""
         return ended.returncode, ended.stderr
 
@@ -102,9 +104,11 @@ def test_a_file_of_keys_that_has_none_does_not_open_the_gateway(start: Started, 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildGateway]:
     """A gateway that was told nothing but its port and its files, for the tests that only look at it."""
-    block = {"type": "OpenAiProvider", "base_url": refused_base_url(), "api_key": "sk-marked-plain", "models": ["m"]}
+    folder, block = tmp_path_factory.mktemp("plain"), {"type": "OpenAiProvider", "base_url": refused_base_url()}
+    (folder / "other.json").write_text(json.dumps({"providers": {"other": {**block, "models": ["other"]}}}), "utf-8")
+    config = {"providers": {"one": {**block, "api_key": "sk-marked-plain", "models": ["m"]}}}
     with contextlib.ExitStack() as ending:
-        launched = ChildGateway(tmp_path_factory.mktemp("plain"), {"providers": {"one": block}}, "", (), {})
+        launched = ChildGateway(folder, config, "", (), {"LLMS_CONFIG_PATH": str(folder / "other.json")})
         ending.callback(launched.stop)
         launched.wait_ready()
         yield launched
@@ -129,7 +133,7 @@ def test_port_0_is_a_free_one_that_is_said(start: Started) -> None:
         assert process.stderr is not None
         lines = [process.stderr.readline() for _ in range(2)]  # the first is a warning: there are no providers
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=20)
     found = re.fullmatch(r"llms: listening on http://127\.0\.0\.1:(\d+)/v1\n", lines[1])
     assert found
     assert int(found[1]) > 0
@@ -188,42 +192,66 @@ def test_sr_082_a_file_that_is_not_there(start: Started) -> None:
     assert str(start.config) in said
 
 
-def test_sr_082_the_file_that_is_named_is_the_one_that_is_read(
-    upstream: ScriptedUpstream,
-    provider: ProviderBlock,
-    config_of: ConfigOf,
-    gateway: Launch,
-    asking: Ask,
-    tmp_path: Path,
-) -> None:
+def test_sr_082_the_file_that_is_named_is_the_one_that_is_read(plain: ChildGateway, asking: Ask) -> None:
     """SR-082: and none that lies about."""
-    (tmp_path / "llms.json").write_text(json.dumps(config_of(other=provider(upstream, {"other": "up"}))), "utf-8")
-    launched = gateway(config_of(one=provider(upstream)), env={"LLMS_CONFIG_PATH": str(tmp_path / "llms.json")})
-    assert [model["id"] for model in asking(launched).get("/v1/models").json()["data"]] == ["m"]
+    assert [model["id"] for model in asking(plain).get("/v1/models").json()["data"]] == ["m"]
 
 
 # Logging
 
 
-def test_sr_081_a_line_for_each_request_if_verbose(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, asking: Ask
-) -> None:
-    launched = gateway(config_of(one=provider(upstream)), args=["--verbose"])
-    number = asking(launched).chat().headers["x-request-id"]
-    launched.stop()
-    assert sum(number in line for line in launched.log().splitlines()) == 1
+@dataclass(frozen=True)
+class Logged:
+    """What a gateway logged with `--verbose`, and the numbers of two requests."""
+
+    lines: list[str]
+    served: str
+    failed: str
 
 
-def test_sr_066_what_a_provider_repeats_is_hidden_in_the_log(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, asking: Ask
-) -> None:
-    block = provider(upstream)
-    upstream.default = error(500, f"no good with {block['api_key']}")
-    launched = gateway(config_of(one=block), plugins=NO_RETRIES, args=["--verbose"])
-    assert asking(launched).chat().status_code == 502
-    launched.stop()
-    assert "no good with ***" in launched.log()
-    assert block["api_key"] not in launched.log()
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
+    """One request is served, and another fails with what a provider should not say."""
+    with ScriptedUpstream() as upstream, contextlib.ExitStack() as ending:
+        upstream.script(completion(), error(500, f"no good with {FIRSTS}\nFORGED line\r\x1b[31m"))
+        launched = ChildGateway(
+            tmp_path_factory.mktemp("verbose"),
+            first_alone(upstream),
+            NO_RETRIES,
+            ["--verbose"],
+            {"NO_PROXY": "127.0.0.1"},
+        )
+        ending.callback(launched.kill)
+        launched.wait_ready()
+        client = Asking(launched)
+        ending.callback(client.http.close)
+        served, failed = client.chat(), client.chat()
+        launched.stop()
+        assert (served.status_code, failed.status_code) == (200, 502)
+        numbers = [response.headers["x-request-id"] for response in (served, failed)]
+        return Logged(launched.log().split("\n"), *numbers)
+
+
+def test_sr_081_a_line_for_each_request_if_verbose(logged: Logged) -> None:
+    assert sum(logged.served in line for line in logged.lines) == 1
+
+
+def test_a_provider_that_failed_is_in_the_log(logged: Logged) -> None:
+    (attempt, request) = [line for line in logged.lines if logged.failed in line]
+    assert "WARNING" in attempt
+    assert "first of 'm' failed: no good with" in attempt
+    assert " 502 " in request
+
+
+def test_sr_066_a_key_that_a_provider_repeats_is_hidden_in_the_log(logged: Logged) -> None:
+    assert any("no good with ***" in line for line in logged.lines)
+    assert [line for line in logged.lines if FIRSTS in line] == []
+
+
+def test_a_provider_cannot_forge_a_line_of_the_log(logged: Logged) -> None:
+    """Nor colour it."""
+    (line,) = [line for line in logged.lines if "FORGED" in line]
+    assert line == "    FORGED line??[31m (overloaded)"
 
 
 # Ending
@@ -243,11 +271,14 @@ def is_closed_to(connect: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_once_where_nothing_runs(launched: ChildGateway, asking: Ask, by: signal.Signals) -> None:
-    """A connection that is kept alive is nothing that runs. It ends as one that the signal ended."""
-    assert asking(launched).chat().status_code == 200
+def test_it_ends_at_once_where_nothing_runs(gateway: Launch, wire: Connect, by: signal.Signals) -> None:
+    """A connection that is kept alive is nothing that runs. The code is 0, or that of who was ended by the signal."""
+    launched = gateway({"providers": {}}, plugins="[server]\ndrain = 60\n")
+    connection = wire(launched)
+    connection.send(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert connection.answer().status_code == 200
     launched.process.send_signal(by)
-    assert launched.process.wait(timeout=0.9) in (0, -by)
+    assert launched.process.wait(timeout=20) in (0, -by)
 
 
 def test_a_running_stream_is_finished(
@@ -270,7 +301,7 @@ def test_a_running_stream_is_finished(
         until(lambda: is_closed_to(lambda: wire(launched)))
         go.set()
         assert list(lines)[-2:] == ["data: [DONE]", ""]
-    assert launched.process.wait(timeout=5) in (0, -signal.SIGTERM)
+    assert launched.process.wait(timeout=10) in (0, -signal.SIGTERM)
 
 
 def test_sr_058_a_stream_that_takes_longer_than_the_drain_does_not_look_whole(
@@ -285,7 +316,7 @@ def test_sr_058_a_stream_that_takes_longer_than_the_drain_does_not_look_whole(
         left = [line for line in lines if line]
     assert len(left) == 1
     assert json.loads(left[0].removeprefix("data: "))["error"]["code"] == "shutting_down"
-    assert launched.process.wait(timeout=5) in (0, -signal.SIGTERM)
+    assert launched.process.wait(timeout=10) in (0, -signal.SIGTERM)
     assert "Traceback" not in launched.log()
 
 
@@ -338,10 +369,10 @@ def test_two_workers_are_two_processes_and_both_answer(
             pids.update(pool.map(lambda each: each.send(asked) or each.answer().json(), connections))
         return len(pids) == 2
 
-    until(ask_at_once, timeout=10)
+    until(ask_at_once, timeout=20)
     assert launched.process.pid not in pids
     assert asking(launched).chat().status_code == 200
 
     launched.process.send_signal(signal.SIGTERM)
-    assert launched.process.wait(timeout=10) in (0, -signal.SIGTERM)
+    assert launched.process.wait(timeout=20) in (0, -signal.SIGTERM)
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))

@@ -1,0 +1,624 @@
+"""The one way by which the gateway asks an address that a client names: what it may ask, and what that may cost."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llms_core.errors import ErrorKind, Unsupported
+from llms_core.testing import Body, Chunk, Close, Drip, Raw, Reply, ScriptedUpstream, Stall, Status, text_body
+from llms_core.upstream import fetch as fetching
+from llms_core.upstream.fetch import Fetcher
+
+T = TypeVar("T")
+
+PARAM = "messages[0].content[1].image_url.url"
+HERE = "127.0.0.1/32"
+"""Where the scripted servers are; nothing else of the loopback network is allowed with it."""
+
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+IMAGE = Reply(Status(200, {"content-type": "image/png"}), Body(PNG))
+
+Names = Mapping[str, Sequence[Sequence[str]]]
+"""What the resolver answers for a name, time after time; the last answer holds."""
+
+
+class Net:
+    """The network as far as a test makes it: a resolver of its own, and a note of every connection that is tried."""
+
+    def __init__(self, names: Names, *, connected: bool) -> None:
+        self._names = {name: list(answers) for name, answers in names.items()}
+        self._connected = connected
+        self.asked: list[str] = []
+        self.tried: list[str] = []
+
+    def use(self) -> None:
+        """Take the place of the running loop's resolver and of its way to connect."""
+        loop: Any = asyncio.get_running_loop()
+        connect = loop.sock_connect
+
+        async def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
+            self.asked.append(host)
+            answers = self._names.get(host)
+            if not answers:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            found = answers.pop(0) if len(answers) > 1 else answers[0]
+            return [
+                (socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port))
+                for each in found
+            ]
+
+        async def sock_connect(made: socket.socket, address: Any) -> None:
+            self.tried.append(address[0])
+            if not self._connected:
+                raise ConnectionRefusedError
+            await connect(made, address)
+
+        loop.getaddrinfo, loop.sock_connect = getaddrinfo, sock_connect
+
+
+def run(
+    work: Callable[[Fetcher], Awaitable[T]],
+    *allowed: str,
+    net: Net | None = None,
+    largest: int = 10_000,
+    patience: float = 5.0,
+) -> T:
+    async def session() -> T:
+        if net is not None:
+            net.use()
+        fetcher = Fetcher(allowed, largest=largest, patience=patience)
+        try:
+            async with asyncio.timeout(20):
+                return await work(fetcher)
+        finally:
+            await fetcher.aclose()
+
+    return asyncio.run(session())
+
+
+def got(url: str, *allowed: str, **options: Any) -> tuple[str, bytes]:
+    return run(lambda fetcher: fetcher.fetch(url, PARAM), *allowed, **options)
+
+
+def refused(url: str, *allowed: str, **options: Any) -> str:
+    """Why it was not fetched."""
+    with pytest.raises(Unsupported) as caught:
+        got(url, *allowed, **options)
+    error = caught.value
+    assert (error.kind, error.param) == (ErrorKind.INVALID_REQUEST, PARAM)
+    return error.message.removeprefix(f"The file named by '{PARAM}' was not fetched: ")
+
+
+# What may be asked
+
+NOT_PUBLIC = "its address is not a public one"
+NO_ADDRESS = "its host is a number, but no address"
+NO_URL = "it is not a plain http(s) URL"
+FAILED = "it cannot be fetched"
+
+ADDRESSES = [
+    "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.0.9", "169.254.169.254",
+    "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1",
+    "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+    "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::ffff:7f00:1",
+    "::ffff:0:127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::10.0.0.1",
+    "100::1", "2001::1", "2001:0:7f00:1::1", "2001:0:4136:e378:8000:63bf:80ff:fffe", "2001:db8::1", "2001:10::1",
+    "2002:7f00:1::", "2002:a00:1::1", "2002:a9fe:a9fe::", "2002:808:808::1", "3fff::1", "5f00::1", "fc00::1",
+    "fd12:3456:789a::1", "fe80::1", "fec0::1", "ff02::1", "ff0e::1",
+]  # fmt: skip
+
+
+def written(address: str) -> str:
+    return f"http://[{address}]/cat.png" if ":" in address else f"http://{address}/cat.png"
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_is_not_public_is_not_asked(address: str) -> None:
+    """SR-036."""
+    net = Net({}, connected=False)
+    assert refused(written(address), net=net) == NOT_PUBLIC
+    assert (net.asked, net.tried) == ([], [])
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_name_of_such_an_address_is_not_asked(address: str) -> None:
+    """SR-036: alone, or among public addresses, before or after them."""
+    for found in ([address], ["93.184.215.14", address], [address, "2606:4700::1111"]):
+        net = Net({"media.example": [found]}, connected=False)
+        assert refused("http://media.example/cat.png", net=net) == NOT_PUBLIC
+        assert (net.asked, net.tried) == (["media.example"], [])
+
+
+PUBLIC = ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1"]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_a_public_address_is_asked(address: str) -> None:
+    """SR-036: written out, or by name; also by way of a NAT64, which is how machines with IPv6 alone see IPv4."""
+    net = Net({"media.example": [[address]]}, connected=False)
+    for url in (written(address), "http://media.example/cat.png", "https://media.example/cat.png"):
+        assert refused(url, net=net) == FAILED
+    same = [str(ipaddress.ip_address(address))] * 3
+    assert [str(ipaddress.ip_address(each)) for each in net.tried] == same
+
+
+private = st.one_of(
+    *(st.ip_addresses(network=net) for net in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")),
+    *(st.ip_addresses(network=net) for net in ("172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "0.0.0.0/8")),
+)
+wrapping = st.sampled_from(["::ffff:0:0", "64:ff9b::", "2002::", "::", "::ffff:0:0:0"])
+
+
+@settings(max_examples=60)
+@given(private, wrapping)
+def test_no_wrapping_makes_an_address_public(inner: ipaddress.IPv4Address, prefix: str) -> None:
+    """SR-036."""
+    shift = 80 if prefix == "2002::" else 0
+    wrapped = ipaddress.IPv6Address(int(ipaddress.IPv6Address(prefix)) | int(inner) << shift)
+    net = Net({}, connected=False)
+    assert refused(written(str(inner)), net=net) == refused(written(str(wrapped)), net=net) == NOT_PUBLIC
+    assert net.tried == []
+
+
+@settings(max_examples=60)
+@given(st.ip_addresses(v=6).filter(lambda address: int(address) >> 125 != 1))
+def test_of_ipv6_only_global_unicast_is_public(address: ipaddress.IPv6Address) -> None:
+    """SR-036: whatever else an address may mean to a router."""
+    net = Net({}, connected=False)
+    refused(written(str(address)), net=net)
+    wrapped = address.ipv4_mapped or address in ipaddress.ip_network("64:ff9b::/96")
+    assert net.tried == [] or wrapped
+
+
+SPELLINGS = [
+    "http://2130706433/", "http://0x7f000001/", "http://0x7f.0.0.1/", "http://0x7F.1/", "http://0177.0.0.1/",
+    "http://017700000001/", "http://127.1/", "http://127.0.1/", "http://127.0.0.1./", "http://127.0.0.01/",
+    "http://0/", "http://0x/", "http://1.1.1.1.1/", "http://256.1.1.1/", "http://example.0x7f/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", SPELLINGS)
+def test_a_number_that_is_no_address_is_nothing(url: str) -> None:
+    """SR-036: some resolvers take it for an address all the same."""
+    net = Net({}, connected=False)
+    assert refused(url, net=net) == NO_ADDRESS
+    assert (net.asked, net.tried) == ([], [])
+
+
+@pytest.mark.parametrize("url", ["http://①②⑦.⓪.⓪.①/", "http://127。0。0。1/", "http://[0:0:0:0:0:ffff:127.0.0.1]/"])
+def test_an_address_in_other_characters_is_that_address(url: str) -> None:
+    """SR-036."""
+    assert refused(url, net=Net({}, connected=False)) == NOT_PUBLIC
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST", "localhost.", "localhost..", "a.localhost", "ip6-localhost"]
+)
+def test_this_machine_is_not_asked_by_name(host: str) -> None:
+    """SR-036."""
+    names = ("localhost", "localhost.", "a.localhost", "ip6-localhost")
+    net = Net({name: [["127.0.0.1", "::1"]] for name in names}, connected=False)
+    assert refused(f"http://{host}/cat.png", net=net) in (NOT_PUBLIC, FAILED)
+    assert net.tried == []
+
+
+def test_this_machine_is_not_asked_by_the_names_that_it_knows_itself(upstream: ScriptedUpstream) -> None:
+    """SR-036: with the system's own resolver."""
+    assert refused(upstream.origin.replace("127.0.0.1", "localhost")) == NOT_PUBLIC
+    assert refused(upstream.origin) == NOT_PUBLIC
+    assert upstream.requests == []
+
+
+URLS = [
+    "ftp://media.example/cat.png", "file:///etc/passwd", "gopher://media.example/", "data:image/png;base64,AAAA",
+    "//media.example/cat.png", "/etc/passwd", "", "http://", "http:///cat.png", "https:cat.png",
+    "http://user:secret@media.example/", "http://user@media.example/", "http://:secret@media.example/",
+    "http://127.0.0.1%2f@media.example/", "http://[fe80::1%25eth0]/", "http://%31%32%37.0.0.1/", "ws://media.example/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_what_is_no_plain_url_is_not_asked(url: str) -> None:
+    """SR-036, SR-039."""
+    net = Net({"media.example": [["93.184.215.14"]]}, connected=False)
+    assert refused(url, net=net) == NO_URL
+    assert (net.asked, net.tried) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://a\\@127.0.0.1/", "http://media.example:99999/", "http://[v1.x]/", "http://ex ample/",
+     "http://\x00.example/", f"http://{'a' * 70}.example/", "http://nowhere.example/", "http://\udcff.example/"],
+)  # fmt: skip
+def test_what_leads_nowhere_is_an_error_like_the_others(url: str) -> None:
+    net = Net({}, connected=False)
+    assert refused(url, net=net) in (FAILED, NO_URL)
+    assert net.tried == []
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=30), st.sampled_from(["", "http://", "https://", "http://[", "//"]))
+def test_any_text_as_a_url_is_refused_or_asked(text: str, scheme: str) -> None:
+    refused(scheme + text, net=Net({}, connected=False))
+
+
+def test_a_network_can_be_allowed(upstream: ScriptedUpstream) -> None:
+    """SR-036: `[upstream] fetch_from`; by address and by name, and what is not in it stays refused."""
+    upstream.default = IMAGE
+    assert got(upstream.origin, HERE) == ("image/png", PNG)
+    assert got(upstream.origin, "10.0.0.0/8", "127.0.0.0/8") == ("image/png", PNG)
+    assert got(upstream.origin.replace("127.0.0.1", "[::ffff:127.0.0.1]"), HERE) == ("image/png", PNG)
+    assert refused(upstream.origin, "10.0.0.0/8", "::1/128", "127.0.0.2/32") == NOT_PUBLIC
+    assert refused("http://127.0.0.2/", HERE) == NOT_PUBLIC
+    net = Net({"media.example": [["127.0.0.1"]]}, connected=True)
+    assert got(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == ("image/png", PNG)
+    mixed = Net({"media.example": [["127.0.0.1", "127.0.0.2"]]}, connected=True)
+    assert refused(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=mixed) == NOT_PUBLIC
+    assert len(upstream.requests) == 4
+
+
+# Names that change their address between check and use
+
+
+def test_a_name_is_resolved_once_and_its_checked_address_is_the_one_that_is_asked(upstream: ScriptedUpstream) -> None:
+    """SR-036: DNS rebinding gains nothing."""
+    upstream.default = IMAGE
+    net = Net({"media.example": [["127.0.0.1"], ["169.254.169.254"]]}, connected=True)
+    assert got(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == ("image/png", PNG)
+    assert (net.asked, net.tried) == (["media.example"], ["127.0.0.1"])
+    assert upstream.requests[0].headers["host"].startswith("media.example:")
+
+
+def test_each_connection_has_its_own_check(upstream: ScriptedUpstream) -> None:
+    """SR-036: what a name was before is not remembered."""
+    upstream.default = IMAGE
+    url = upstream.origin.replace("127.0.0.1", "media.example")
+    net = Net({"media.example": [["127.0.0.1"], ["10.0.0.1"]]}, connected=True)
+
+    async def twice(fetcher: Fetcher) -> None:
+        assert await fetcher.fetch(url, PARAM) == ("image/png", PNG)
+        with pytest.raises(Unsupported, match=NOT_PUBLIC):
+            await fetcher.fetch(url, PARAM)
+
+    run(twice, HERE, net=net)
+    assert net.tried == ["127.0.0.1"]
+
+
+def test_no_socket_is_made_for_an_address_that_was_not_checked(
+    upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SR-036: even if the HTTP client asked another resolver, or none."""
+
+    async def unchecked(self: object, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
+        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
+
+    monkeypatch.setattr(fetching._Resolver, "resolve", unchecked)
+    assert refused(upstream.origin.replace("127.0.0.1", "media.example")) == FAILED
+    assert upstream.requests == []
+
+
+# Redirects
+
+
+def elsewhere(location: str, status: int = 302) -> Reply:
+    return Reply(Status(status, {"location": location}), Body(b"there"))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed(upstream: ScriptedUpstream, status: int) -> None:
+    port = upstream.origin.rpartition(":")[2]
+    for location in ("/cat.png", "cat.png", f"//127.0.0.1:{port}/cat.png", f"{upstream.origin}/cat.png?a=1#b"):
+        upstream.script(elsewhere(location, status), IMAGE)
+        assert got(f"{upstream.origin}/old", HERE) == ("image/png", PNG)
+        assert [seen.method for seen in upstream.requests[-2:]] == ["GET", "GET"]
+        assert upstream.requests[-1].path.startswith("/cat.png")
+
+
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("http://127.0.0.2/", NOT_PUBLIC), ("http://10.0.0.1/", NOT_PUBLIC), ("http://[fd12::1]/", NOT_PUBLIC),
+        ("http://[::ffff:10.0.0.1]/", NOT_PUBLIC), ("http://[64:ff9b::a9fe:a9fe]/", NOT_PUBLIC),
+        ("//169.254.169.254/latest/meta-data", NOT_PUBLIC), ("//[::1]/", NOT_PUBLIC), ("//2130706434/", NO_ADDRESS),
+        ("//0x7f.2/", NO_ADDRESS), ("http://inside.example/", NOT_PUBLIC), ("//inside.example/", NOT_PUBLIC),
+        ("http://mixed.example/", NOT_PUBLIC), ("file:///etc/passwd", NO_URL), ("gopher://127.0.0.1/", NO_URL),
+        ("data:image/png;base64,AAAA", NO_URL), ("http://user:secret@media.example/", NO_URL),
+        ("http://[::1", FAILED), ("ftp://media.example/cat.png", NO_URL),
+    ],
+)  # fmt: skip
+def test_a_redirect_leads_nowhere_that_may_not_be_asked(upstream: ScriptedUpstream, location: str, why: str) -> None:
+    """SR-036."""
+    names = {"inside.example": [["10.0.0.1"]], "mixed.example": [["93.184.215.14", "10.0.0.1"]]}
+    net = Net(names, connected=True)
+    upstream.default = elsewhere(location)
+    assert refused(upstream.origin, HERE, net=net) == why
+    assert net.tried == ["127.0.0.1"]
+
+
+def test_redirects_have_an_end(upstream: ScriptedUpstream) -> None:
+    upstream.default = elsewhere("/again")
+    assert refused(upstream.origin, HERE) == "it is redirected more than 5 times"
+    assert len(upstream.requests) == 6
+
+
+def test_a_redirect_to_nowhere_is_an_answer_like_others(upstream: ScriptedUpstream) -> None:
+    upstream.default = text_body("Moved", 302)
+    assert refused(upstream.origin, HERE) == "its server answered 302"
+
+
+# What comes
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 300, 304, 400, 401, 403, 404, 407, 429, 500, 503])
+def test_anything_but_success_is_nothing(upstream: ScriptedUpstream, status: int) -> None:
+    body = () if status in (204, 304) else (Body(PNG),)
+    upstream.default = Reply(Status(status, {"content-type": "image/png"}), *body)
+    assert refused(upstream.origin, HERE) == f"its server answered {status}"
+
+
+@pytest.mark.parametrize(
+    ("told", "path", "kind"),
+    [
+        ("image/png", "/", "image/png"),
+        ("IMAGE/JPEG; charset=binary", "/", "image/jpeg"),
+        ("audio/mpeg", "/", "audio/mpeg"),
+        ("video/mp4", "/", "video/mp4"),
+        ("application/pdf", "/", "application/pdf"),
+        ("text/plain; charset=utf-8", "/", "text/plain"),
+        ("text/csv", "/", "text/csv"),
+        ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "/",
+         "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("application/octet-stream", "/a/cat.jpg?signed=1", "image/jpeg"),
+        ("binary/octet-stream", "/report.pdf", "application/pdf"),
+        ("", "/song.mp3", "audio/mpeg"),
+    ],
+)  # fmt: skip
+def test_media_have_their_type(upstream: ScriptedUpstream, told: str, path: str, kind: str) -> None:
+    """What a store of files does not know is told by the name."""
+    upstream.default = Reply(Status(200, {"content-type": told}), Body(PNG))
+    assert got(upstream.origin + path, HERE) == (kind, PNG)
+
+
+@pytest.mark.parametrize(
+    ("told", "path"),
+    [
+        ("text/html", "/cat.png"), ("application/json", "/"), ("application/octet-stream", "/"),
+        ("application/octet-stream", "/index.html"), ("application/x-sh", "/"), ("multipart/form-data", "/"),
+        ('image/png,"x"', "/"), ("image/", "/"), ("nonsense", "/"), ("", "/"), (None, "/"), ("image/\u00e9", "/"),
+    ],
+)  # fmt: skip
+def test_what_is_no_media_is_not_read(upstream: ScriptedUpstream, told: str | None, path: str) -> None:
+    """SR-036: a page of somebody's, whose text a model would be given to read."""
+    head = "" if told is None else f"content-type: {told}\r\n"
+    upstream.default = Reply(Raw(f"HTTP/1.1 200 OK\r\n{head}content-length: 6\r\n\r\nsecret".encode()), Close())
+    assert refused(upstream.origin + path, HERE).startswith("its content type is ")
+
+
+@pytest.mark.parametrize("size", [0, 1, 9_999, 10_000])
+def test_a_file_within_the_bound_is_whole(upstream: ScriptedUpstream, size: int) -> None:
+    data = bytes(range(256)) * 40
+    for body in (Body(data[:size]), Drip(data[:size], 999)):
+        upstream.script(Reply(Status(200, {"content-type": "image/png"}), body))
+        assert got(upstream.origin, HERE) == ("image/png", data[:size])
+
+
+def test_one_byte_over_the_bound_is_too_much(upstream: ScriptedUpstream) -> None:
+    """SR-036: announced or not."""
+    head = Status(200, {"content-type": "image/png"})
+    for reply in (Reply(head, Body(bytes(10_001))), Reply(head, Chunk(bytes(5_000)), Chunk(bytes(5_001)))):
+        upstream.script(reply)
+        assert refused(upstream.origin, HERE) == "it has over 10000 bytes"
+
+
+ENDLESS = {
+    "chunked": Reply(Status(200, {"content-type": "image/png"}), *[Chunk(bytes(1000))] * 200, Stall()),
+    "until it closes": Reply(
+        Status(200, {"content-type": "image/png", "connection": "close"}), *[Body(bytes(1000))] * 200, Stall()
+    ),
+    "announced": Reply(Status(200, {"content-type": "image/png", "content-length": "1000000000000"}), Stall()),
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+def test_a_file_over_the_bound_is_not_read_on(upstream: ScriptedUpstream, case: str) -> None:
+    """SR-036: however it is framed; and the connection is closed."""
+    upstream.default = ENDLESS[case]
+
+    async def work(fetcher: Fetcher) -> None:
+        with pytest.raises(Unsupported, match="it has over 10000 bytes"):
+            await fetcher.fetch(upstream.origin, PARAM)
+        await asyncio.to_thread(upstream.wait_for_request().wait_closed, 2)
+
+    run(work, HERE)
+
+
+FORGED = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 6\r\n\r\nforged"
+
+
+@pytest.mark.parametrize("surplus", [b"more", FORGED, FORGED * 2], ids=["bytes", "an answer", "two answers"])
+def test_what_a_server_sends_too_much_is_a_part_of_no_file(upstream: ScriptedUpstream, surplus: bytes) -> None:
+    """The file that was announced too small may be lost over it, but each has a connection of its own."""
+    upstream.script(Reply(Status(200, {"content-type": "image/png"}), Body(PNG), Raw(surplus)), IMAGE)
+
+    async def twice(fetcher: Fetcher) -> None:
+        with suppress(Unsupported):
+            assert await fetcher.fetch(upstream.origin, PARAM) == ("image/png", PNG)
+        assert await fetcher.fetch(upstream.origin, PARAM) == ("image/png", PNG)
+
+    run(twice, HERE)
+    assert [seen.connection for seen in upstream.requests] == [1, 2]
+
+
+BROKEN = {
+    "shorter than announced": Reply(
+        Status(200, {"content-type": "image/png", "content-length": "99"}), Body(PNG), Close()
+    ),
+    "a chunk that breaks off": Reply(Status(200, {"content-type": "image/png"}), Chunk(PNG), Close()),
+    "no length": Reply(Raw(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: x\r\n\r\n"), Close()),
+    "two lengths": Reply(
+        Raw(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 4\r\ncontent-length: 2\r\n\r\nabcd"),
+        Close(),
+    ),
+    "no HTTP": Reply(Raw(b"SSH-2.0-OpenSSH_9.6\r\n"), Close()),
+    "nothing": Reply(Close()),
+    "endless headers": Reply(Raw(b"HTTP/1.1 200 OK\r\n" + b"x-a: " + b"a" * 100_000 + b"\r\n\r\n"), Close()),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_breaks_off_is_nothing(upstream: ScriptedUpstream, case: str) -> None:
+    upstream.default = BROKEN[case]
+    assert refused(upstream.origin, HERE) == FAILED
+
+
+SLOW = {
+    "no answer": Reply(Stall()),
+    "half a head": Reply(Raw(b"HTTP/1.1 200 OK\r\n"), Stall()),
+    "half a body": Reply(Status(200, {"content-type": "image/png"}), Chunk(PNG), Stall()),
+}
+
+
+@pytest.mark.parametrize("case", SLOW)
+def test_a_slow_server_is_not_waited_for(upstream: ScriptedUpstream, case: str) -> None:
+    """SR-036; and the connection is closed."""
+    upstream.default = SLOW[case]
+
+    async def work(fetcher: Fetcher) -> None:
+        with pytest.raises(Unsupported, match=r"it did not arrive within 0\.3 s"):
+            await fetcher.fetch(upstream.origin, PARAM)
+        await asyncio.to_thread(upstream.wait_for_request().wait_closed, 2)
+
+    run(work, HERE, patience=0.3)
+
+
+def test_a_body_that_trickles_has_no_more_time_than_another() -> None:
+    """SR-036: time is not counted anew with each byte, nor with each redirect."""
+
+    async def work(fetcher: Fetcher) -> None:
+        async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\nconnection: close\r\n\r\n")
+            try:
+                while True:
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            finally:
+                writer.transport.abort()
+
+        async with await asyncio.start_server(trickle, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(Unsupported, match=r"it did not arrive within 0\.4 s"):
+                await fetcher.fetch(f"http://127.0.0.1:{port}/", PARAM)
+
+    run(work, HERE, patience=0.4)
+
+
+def test_a_fetch_that_is_cancelled_lets_its_connection_go(upstream: ScriptedUpstream) -> None:
+    """SR-059."""
+    upstream.default = SLOW["half a body"]
+
+    async def work(fetcher: Fetcher) -> None:
+        task = asyncio.create_task(fetcher.fetch(upstream.origin, PARAM))
+        seen = await asyncio.to_thread(upstream.wait_for_request)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(seen.wait_closed, 2)
+
+    run(work, HERE)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "identity, gzip"])
+def test_what_is_compressed_is_not_unpacked(upstream: ScriptedUpstream, coding: str) -> None:
+    """SR-036: a few bytes could become very many; none is asked for compressed."""
+    bomb = gzip.compress(bytes(5_000_000))
+    upstream.default = Reply(Status(200, {"content-type": "image/png", "content-encoding": coding}), Body(bomb))
+    assert refused(upstream.origin, HERE, largest=10**5) == "it is compressed, which was not asked for"
+    assert upstream.requests[0].headers["accept-encoding"] == "identity"
+
+
+# What is said
+
+
+def test_nothing_is_sent_but_the_question(upstream: ScriptedUpstream) -> None:
+    """SR-005, SR-036: no cookie, no credential, nothing of the client's."""
+    upstream.default = Reply(
+        Status(200, {"content-type": "image/png", "set-cookie": "a=b; Path=/", "www-authenticate": "Basic"}), Body(PNG)
+    )
+
+    async def twice(fetcher: Fetcher) -> None:
+        await fetcher.fetch(f"{upstream.origin}/cat.png?a=b%2Fc&d=%20", PARAM)
+        await fetcher.fetch(upstream.origin, PARAM)
+
+    run(twice, HERE)
+    for seen in upstream.requests:
+        assert seen.headers.keys() == {"host", "accept", "accept-encoding", "user-agent", "connection"}
+        assert (seen.method, seen.body) == ("GET", b"")
+    assert upstream.requests[0].path.startswith("/cat.png?a=b")
+
+
+def test_neither_proxies_nor_passwords_of_this_machine_are_used(
+    upstreams: Callable[[], ScriptedUpstream], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """SR-036: a proxy would make the connection, to whatever address it likes."""
+    upstream, proxy = upstreams(), upstreams()
+    upstream.default = proxy.default = IMAGE
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.origin)
+        monkeypatch.setenv(name.lower(), proxy.origin)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\ndefault login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    got(upstream.origin, HERE)
+    assert refused("http://10.0.0.1/cat.png", HERE) == NOT_PUBLIC
+    assert proxy.requests == []
+    assert "authorization" not in upstream.requests[0].headers
+
+
+def test_https_is_https() -> None:
+    async def work(fetcher: Fetcher) -> None:
+        async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 0\r\n\r\n")
+            try:
+                await writer.drain()
+                await reader.read()
+            finally:
+                writer.transport.abort()
+
+        async with await asyncio.start_server(plain, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            assert await fetcher.fetch(f"http://127.0.0.1:{port}/", PARAM) == ("image/png", b"")
+            with pytest.raises(Unsupported, match=FAILED):
+                await fetcher.fetch(f"https://127.0.0.1:{port}/", PARAM)
+
+    run(work, HERE)
+
+
+@pytest.mark.parametrize("reply", [text_body("no", 403), elsewhere("http://10.0.0.1/?sig=secret"), text_body("a")])
+def test_a_refusal_does_not_repeat_the_url(upstream: ScriptedUpstream, reply: Reply) -> None:
+    """SR-066: it may be signed."""
+    upstream.default = reply
+    url = f"{upstream.origin}/cat.png?sig=secret"
+    assert "secret" not in (refused(url) + refused(url, "127.0.0.2/32") + refused("http://10.0.0.1/?secret", HERE))
+
+
+def test_many_files_come_at_once(upstream: ScriptedUpstream) -> None:
+    upstream.default = IMAGE
+
+    async def many(fetcher: Fetcher) -> list[tuple[str, bytes]]:
+        return await asyncio.gather(*(fetcher.fetch(f"{upstream.origin}/{number}", PARAM) for number in range(50)))
+
+    assert run(many, HERE) == [("image/png", PNG)] * 50

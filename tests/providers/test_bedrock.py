@@ -1,0 +1,1602 @@
+"""Bedrock's Converse: recorded exchanges, what Amazon's SDK makes of both sides, and what recordings do not have."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from aws_events import event, exception, message
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as TheirCredentials
+from botocore.eventstream import EventStream, EventStreamBuffer
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.parsers import EventStreamJSONParser, create_parser
+from botocore.serialize import create_serializer
+from botocore.validate import ParamValidator
+from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from recordings import Recording, pieces, recordings
+
+from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
+from llms_core.config.llms_json import read as read_config
+from llms_core.config.model import Upstream
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.request import ChatCall
+from llms_core.provider import Available, Discovers, Inlines, ProviderSettings, UpstreamRequest
+from llms_core.routing.inlining import inlined
+from llms_core.secret import Secret, redact
+from llms_core.testing import Body, Reply, ScriptedUpstream, Status
+from llms_core.upstream import exchange
+from llms_core.upstream.engine import create
+from llms_core.upstream.exchange import Limits, Progress
+from llms_providers._bedrock_sigv4 import Credentials, signed
+from llms_providers.bedrock import BEDROCK, Bedrock, BedrockSettings, bedrock, llms_providers
+
+Json = dict[str, Any]
+
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+HELLO: Json = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+NOW = datetime(2026, 5, 4, 22, 49, 30, tzinfo=UTC)
+#: Of AWS's own test suite for signatures.
+KEY = Credentials(Secret("AKIDEXAMPLE"), Secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"))
+
+
+def adapter(api_key: str | None = "a-bearer-token", environ: Mapping[str, str] = {}, **own: Any) -> Bedrock:
+    own = {"region": "us-east-1", **own}
+    secret = Secret(api_key) if api_key is not None else None
+    return Bedrock(BEDROCK, BedrockSettings(id="bedrock", api_key=secret, **own), environ, lambda: NOW)
+
+
+def sent(body: Mapping[str, Any], model: str = CLAUDE) -> UpstreamRequest:
+    return adapter().request(chat_call(body, model=model))
+
+
+def native(model: str = CLAUDE, /, **members: Any) -> Json:
+    """What reaches Bedrock of a request with these members, valid by Amazon's own types."""
+    found: Json = json.loads(sent({**HELLO, **members}, model).content)
+    assert_valid(found, model)
+    return found
+
+
+def dropped(model: str = CLAUDE, /, **members: Any) -> tuple[str, ...]:
+    return sent({**HELLO, **members}, model).dropped
+
+
+def messages(*said: Json, model: str = CLAUDE, **members: Any) -> list[Json]:
+    found: list[Json] = native(model, messages=list(said), **members)["messages"]
+    return found
+
+
+def user(*content: Json | str) -> Json:
+    return {"role": "user", "content": [{"type": "text", "text": c} if isinstance(c, str) else c for c in content]}
+
+
+def called(name: str, arguments: Json, id: str = "call_1") -> Json:
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+
+
+def tool(name: str = "weather", **function: Any) -> Json:
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}, **function}}
+
+
+TURN: list[Json] = [
+    {"role": "user", "content": "Weather?"},
+    {"role": "assistant", "content": None, "tool_calls": [called("weather", {"city": "Paris"})]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "Sunny"},
+]
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+
+
+def wanted(schema: Json = SCHEMA, **more: Any) -> Json:
+    return {"type": "json_schema", "json_schema": {"name": "place", "schema": schema, **more}}
+
+
+# Amazon's SDK ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def service(name: str = "bedrock-runtime") -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(name, "service-2"))
+
+
+def converse_shape() -> Any:
+    return service().operation_model("Converse").input_shape
+
+
+def as_params(shape: Any, value: Any, where: str) -> Any:
+    """JSON as the SDK's parameters: blobs decoded, and nothing in it that the API does not name or allow."""
+    if getattr(shape, "is_document_type", False):
+        return value
+    limits = shape.metadata
+    match shape.type_name:
+        case "structure":
+            unknown = value.keys() - shape.members.keys()
+            assert not unknown, f"{where}: {unknown}"
+            return {name: as_params(shape.members[name], each, f"{where}.{name}") for name, each in value.items()}
+        case "list":
+            assert len(value) <= limits.get("max", len(value)), where
+            return [as_params(shape.member, each, f"{where}[{at}]") for at, each in enumerate(value)]
+        case "map":
+            return {name: as_params(shape.value, each, f"{where}.{name}") for name, each in value.items()}
+        case "blob":
+            return base64.b64decode(value, validate=True)
+        case "string":
+            assert len(value) <= limits.get("max", len(value)), where
+            assert "enum" not in limits or value in limits["enum"], f"{where}: {value}"
+            assert "pattern" not in limits or re.fullmatch(limits["pattern"], value), f"{where}: {value}"
+        case "float" | "integer":
+            assert limits.get("min", value) <= value <= limits.get("max", value), where
+    return value
+
+
+def assert_valid(body: Json, model: str) -> Json:
+    """By the SDK's model of the service; the parameters, as the SDK takes them."""
+    params: Json = as_params(converse_shape(), {**body, "modelId": model}, "")
+    report = ParamValidator().validate(params, converse_shape())
+    assert not report.has_errors(), report.generate_report()
+    roles = [each["role"] for each in body["messages"]]
+    assert roles == [("user", "assistant")[at % 2] for at in range(len(roles))]
+    blocks = [block for each in body["messages"] for block in each["content"]]
+    assert all(block["text"].strip() for block in blocks if "text" in block)
+    assert "toolConfig" in body or not any("toolUse" in block or "toolResult" in block for block in blocks)
+    names = [block["document"]["name"] for block in blocks if "document" in block]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"(?!.*  )[A-Za-z0-9()\[\] -]+", name) for name in names)
+    return params
+
+
+def their_reading(body: bytes) -> Json:
+    """A whole answer as the SDK gives it."""
+    shape = service().operation_model("Converse").output_shape
+    found: Json = create_parser("rest-json").parse({"status_code": 200, "headers": {}, "body": body}, shape)
+    return found
+
+
+def their_events(body: bytes) -> Iterator[Json]:
+    """A stream as the SDK gives it."""
+
+    class Stream(io.BytesIO):
+        def stream(self) -> Iterator[bytes]:
+            yield from pieces(self.getvalue(), 1000)
+
+    shape = service().operation_model("ConverseStream").output_shape.members["stream"]
+    yield from EventStream(Stream(body), shape, EventStreamJSONParser(), "Converse")
+
+
+# Reading answers ------------------------------------------------------------------------------------------------------
+
+
+def completed(answer: Json | bytes, call: ChatCall | None = None) -> ChatCompletion:
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    completion = adapter().completion(call or chat_call(HELLO, model=CLAUDE), body)
+    return ChatCompletion.model_validate_json(completion.data)
+
+
+def streamed(body: bytes, size: int | None = None, call: ChatCall | None = None) -> list[Chunk]:
+    """The chunks of a stream that comes in pieces of a size, as the core reads it."""
+    progress = Progress(adapter().chunks(call or chat_call({**HELLO, "stream": True}, model=CLAUDE)))
+    found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
+    found += progress.feed(b"")
+    if progress.failure is not None:
+        raise progress.failure
+    assert progress.complete
+    return found + progress.rest()
+
+
+def usage_of(said: Any) -> tuple[Any, ...] | None:
+    if said is None:
+        return None
+    details = said.prompt_tokens_details
+    written = (details.model_dump().get("cache_write_tokens") if details else 0) or 0
+    cached = details.cached_tokens if details else 0
+    return (said.prompt_tokens, said.completion_tokens, said.total_tokens, cached, written)
+
+
+def joined(chunks: Iterable[Chunk]) -> Json:
+    """What an OpenAI client makes of a stream."""
+    said: Json = {"text": "", "reasoning": "", "calls": {}, "finish": None, "usage": None, "extra": {}}
+    roles = []
+    for chunk in chunks:
+        parsed = ChatCompletionChunk.model_validate_json(chunk.data)
+        if parsed.usage is not None:
+            assert parsed.choices == []
+            said["usage"] = usage_of(parsed.usage)
+            continue
+        (choice,) = parsed.choices
+        roles.append(choice.delta.role)
+        more = choice.delta.model_extra or {}
+        said["text"] += choice.delta.content or ""
+        said["reasoning"] += more.get("reasoning_content") or ""
+        said["extra"] |= (more.get("provider_extra") or {}).get("bedrock", {})
+        said["finish"] = choice.finish_reason or said["finish"]
+        for call in choice.delta.tool_calls or ():
+            assert call.function is not None
+            if call.index not in said["calls"]:
+                assert call.type == "function"
+                said["calls"][call.index] = [call.id, call.function.name, ""]
+            said["calls"][call.index][2] += call.function.arguments or ""
+    assert roles[0] == "assistant"
+    assert set(roles[1:]) <= {None}
+    calls = [said["calls"][index] for index in range(len(said["calls"]))]
+    return {**said, "calls": [(call_id, name, json.loads(arguments)) for call_id, name, arguments in calls]}
+
+
+def read(completion: ChatCompletion) -> Json:
+    """What an OpenAI client makes of a whole answer."""
+    (choice,) = completion.choices
+    calls = [each for each in choice.message.tool_calls or () if each.type == "function"]
+    more = choice.message.model_extra or {}
+    return {
+        "text": choice.message.content or "",
+        "reasoning": more.get("reasoning_content") or "",
+        "calls": [(call.id, call.function.name, json.loads(call.function.arguments)) for call in calls],
+        "finish": choice.finish_reason,
+        "usage": usage_of(completion.usage),
+        "extra": (more.get("provider_extra") or {}).get("bedrock", {}),
+    }
+
+
+FINISH = {
+    "end_turn": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "guardrail_intervened": "content_filter",
+}
+
+
+def meant(content: list[Json], reason: str, usage: Json) -> Json:
+    """What blocks say, read without the adapter."""
+    texts, reasoning, calls, signed_blocks, citations = [], [], [], [], []
+    for block in content:
+        match block:
+            case {"text": text}:
+                texts.append(text)
+            case {"citationsContent": cited}:
+                texts += [each["text"] for each in cited["content"]]
+                citations += cited["citations"]
+            case {"reasoningContent": {"reasoningText": said}}:
+                reasoning.append(said["text"])
+                if "signature" in said:
+                    signed_blocks.append(block)
+            case {"toolUse": use} if use.get("type") != "server_tool_use":
+                calls.append((use["toolUseId"], use["name"], use["input"]))
+    read, written = usage.get("cacheReadInputTokens", 0), usage.get("cacheWriteInputTokens", 0)
+    extra: Json = {"vendor": "anthropic", "reasoning": signed_blocks} if signed_blocks else {}
+    return {
+        "text": "".join(texts),
+        "reasoning": "".join(reasoning),
+        "calls": calls,
+        "finish": FINISH[reason],
+        "usage": (usage["inputTokens"] + read + written, usage["outputTokens"], usage["totalTokens"], read, written),
+        "extra": {**extra, **({"citations": citations} if citations else {})},
+    }
+
+
+def blocks_of(events: Iterable[Json]) -> tuple[list[Json], str, Json]:
+    """The blocks, the reason and the usage of a stream, put together without the adapter."""
+    blocks: dict[int, Json] = {}
+    reason = ""
+    usage: Json = {}
+    for each in events:
+        match each:
+            case {"contentBlockStart": {"start": {"toolUse": use}, "contentBlockIndex": at}}:
+                blocks[at] = {"toolUse": {**use, "input": ""}}
+            case {"contentBlockDelta": {"delta": delta, "contentBlockIndex": at}}:
+                block = blocks.setdefault(at, {})
+                match delta:
+                    case {"text": text}:
+                        block["text"] = block.get("text", "") + text
+                    case {"toolUse": {"input": piece}}:
+                        block["toolUse"]["input"] += piece
+                    case {"reasoningContent": {"text": text}}:
+                        said = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})["reasoningText"]
+                        said["text"] += text
+                    case {"reasoningContent": {"signature": signature}}:
+                        block["reasoningContent"]["reasoningText"]["signature"] = signature
+                    case {"citation": citation}:
+                        block.setdefault("citations", []).append(citation)
+            case {"messageStop": {"stopReason": reason}}:
+                pass
+            case {"metadata": {"usage": usage}}:
+                pass
+    for block in blocks.values():
+        if "toolUse" in block:
+            block["toolUse"]["input"] = json.loads(block["toolUse"]["input"] or "{}")
+        if "citations" in block:
+            cited = {"content": [{"text": block.pop("text", "")}], "citations": block.pop("citations")}
+            block["citationsContent"] = cited
+    return list(blocks.values()), reason, usage
+
+
+def native_events(body: bytes) -> list[Json]:
+    buffer = EventStreamBuffer()
+    buffer.add_data(body)
+    return [{each.headers[":event-type"]: json.loads(each.payload)} for each in buffer]
+
+
+def model_of(recording: Recording) -> str:
+    from urllib.parse import unquote
+
+    return recording.model or unquote(recording.request["path"].split("/")[2])
+
+
+def call_of(recording: Recording) -> ChatCall:
+    return chat_call({**HELLO, "stream": recording.stream}, model=model_of(recording))
+
+
+WHOLE = recordings("bedrock", lambda each: each.status == 200 and not each.stream)
+STREAMS = recordings("bedrock", lambda each: each.status == 200 and each.stream)
+FAILED = recordings("bedrock", lambda each: each.status != 200)
+
+
+@pytest.mark.parametrize("recording", WHOLE)
+def test_a_recorded_answer_says_what_its_bytes_say(recording: Recording) -> None:
+    """SR-042 … SR-049."""
+    answer = json.loads(recording.body)
+    completion = completed(recording.body, call_of(recording))
+    assert read(completion) == meant(answer["output"]["message"]["content"], answer["stopReason"], answer["usage"])
+    assert (completion.id, completion.object, completion.created) == ("chatcmpl-1", "chat.completion", 1700000000)
+
+
+@pytest.mark.parametrize("recording", WHOLE)
+def test_a_recorded_answer_says_what_amazons_sdk_reads_in_it(recording: Recording) -> None:
+    theirs = their_reading(recording.body)
+    content = [each for each in theirs["output"]["message"]["content"] if "SDK_UNKNOWN_MEMBER" not in each]
+    said = read(completed(recording.body, call_of(recording)))
+    assert said == meant(content, theirs["stopReason"], theirs["usage"])
+
+
+@pytest.mark.parametrize("recording", STREAMS)
+def test_a_recorded_stream_says_what_its_bytes_say(recording: Recording) -> None:
+    """SR-053 … SR-056, SR-049."""
+    assert joined(streamed(recording.body, call=call_of(recording))) == meant(*blocks_of(native_events(recording.body)))
+
+
+@pytest.mark.parametrize("recording", STREAMS)
+def test_a_recorded_stream_says_what_amazons_sdk_reads_in_it(recording: Recording) -> None:
+    theirs = meant(*blocks_of(their_events(recording.body)))
+    assert joined(streamed(recording.body, call=call_of(recording))) == theirs
+
+
+@pytest.mark.parametrize("recording", STREAMS)
+def test_a_recorded_stream_gives_the_same_chunks_in_pieces_of_any_size(recording: Recording) -> None:
+    call = call_of(recording)
+    whole = streamed(recording.body, call=call)
+    for size in (1, 7, 64):
+        assert streamed(recording.body, size, call) == whole
+
+
+@pytest.mark.parametrize("recording", STREAMS)
+def test_a_recorded_stream_that_is_cut_is_incomplete(recording: Recording) -> None:
+    """SR-058: at the middle of the message that ends it, and anywhere before."""
+    stop = recording.body.index(b"messageStop")
+    for cut in (stop, stop // 2):
+        progress = Progress(adapter().chunks(call_of(recording)))
+        progress.feed(recording.body[:cut])
+        progress.feed(b"")
+        assert not progress.complete
+
+
+MEANT = {
+    "The provided model identifier is invalid.": ErrorKind.MODEL_NOT_FOUND,
+    "The security token included in the request is invalid.": ErrorKind.AUTH,
+}
+
+
+@pytest.mark.parametrize("recording", FAILED)
+def test_a_recorded_error_means_what_it_says(recording: Recording) -> None:
+    error = adapter().error(recording.status, recording.headers, recording.body)
+    said = json.loads(recording.body)["message"]
+    assert (error.kind, error.message) == (MEANT.get(said, ErrorKind.INVALID_REQUEST), said)
+    if told := recording.headers.get("x-amzn-errortype"):
+        assert error.type == told.partition(":")[0]
+
+
+# Requests -------------------------------------------------------------------------------------------------------------
+
+#: What OpenAI's requests have no words for.
+NOT_CARRIED = {
+    "s3Location": "a place in S3: the gateway takes no URLs but http(s) and data",
+    "guardContent": "text that a guardrail is pointed at",
+    "searchResult": "a search result as content",
+    "systemTool": "Bedrock's own tools, and in the conversation what they answered",
+}
+#: What is left out of a comparison: it is not asked for, and its absence changes no more than itself.
+NOT_COMPARED = {
+    "citations": "whether a document is to be cited",
+    "status": "whether a tool succeeded: OpenAI's messages do not say",
+    "type": "what kind of call it is, where it is the usual kind",
+}
+MIMES = {
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+def not_carried(body: Json) -> set[str]:
+    text = json.dumps(body)
+    return {name for name in NOT_CARRIED if f'"{name}"' in text}
+
+
+def as_openai(body: Json) -> Json:
+    """A native request as an OpenAI client would make it."""
+    said: list[Json] = []
+    for block in body.get("system") or ():
+        if "cachePoint" in block:
+            said[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}
+        else:
+            said.append({"role": "system", "content": [{"type": "text", "text": block["text"]}]})
+    for turn in body["messages"]:
+        said += user_said(turn["content"]) if turn["role"] == "user" else [assistant_said(turn["content"])]
+    asked: Json = {"model": "m", "messages": said, **parameters(body)}
+    if tools := body.get("toolConfig"):
+        asked |= tools_said(tools)
+    return asked
+
+
+def user_said(content: list[Json]) -> Iterator[Json]:
+    parts: list[Json] = []
+    for block in content:
+        match block:
+            case {"toolResult": result}:
+                told = [part_said(each) for each in result["content"]]
+                yield {"role": "tool", "tool_call_id": result["toolUseId"], "content": told}
+            case {"cachePoint": _}:
+                parts[-1]["cache_control"] = {"type": "ephemeral"}
+            case _:
+                parts.append(part_said(block))
+    if parts:
+        yield {"role": "user", "content": parts}
+
+
+def part_said(block: Json) -> Json:
+    match block:
+        case {"text": text}:
+            return {"type": "text", "text": text}
+        case {"json": value}:
+            return {"type": "text", "text": json.dumps(value)}
+        case {"image": {"format": format, "source": {"bytes": data}}}:
+            return {"type": "image_url", "image_url": {"url": f"data:image/{format};base64,{data}"}}
+        case {"video": {"format": format, "source": {"bytes": data}}}:
+            mime = "video/" + format.removeprefix("video/")  # a recorded client had it twice
+            return {"type": "video_url", "video_url": {"url": f"data:{mime};base64,{data}"}}
+        case {"document": {"format": format, "name": name, "source": source}}:
+            data = source["bytes"] if "bytes" in source else base64.b64encode(source["text"].encode()).decode()
+            file = {"filename": f"{name}.{format}", "file_data": f"data:{MIMES[format]};base64,{data}"}
+            return {"type": "file", "file": file}
+    raise AssertionError(block)
+
+
+def assistant_said(content: list[Json]) -> Json:
+    texts = [{"type": "text", "text": block["text"]} for block in content if "text" in block]
+    uses = [block["toolUse"] for block in content if "toolUse" in block]
+    reasoning = [block for block in content if "reasoningContent" in block]
+    said: Json = {"role": "assistant", "content": texts or None}
+    if uses:
+        said["tool_calls"] = [called(use["name"], use["input"], use["toolUseId"]) for use in uses]
+    if reasoning:
+        said["provider_extra"] = {"bedrock": {"vendor": "anthropic", "reasoning": reasoning}}
+    return said
+
+
+def parameters(body: Json) -> Json:
+    asked: Json = {}
+    names = {"maxTokens": "max_tokens", "temperature": "temperature", "topP": "top_p", "stopSequences": "stop"}
+    for name, value in (body.get("inferenceConfig") or {}).items():
+        asked[names[name]] = value
+    for name, value in (body.get("additionalModelRequestFields") or {}).items():
+        match name:
+            case "inferenceConfig":
+                asked["top_k"] = value["topK"]
+            case "thinking" | "reasoning_effort":
+                asked[name] = value
+            case _:
+                asked.setdefault("additional_model_request_fields", {})[name] = value
+    if output := body.get("outputConfig"):
+        schema = output["textFormat"]["structure"]["jsonSchema"]
+        asked["response_format"] = wanted(**{**schema, "schema": json.loads(schema["schema"])})
+    return asked | {name: body[name] for name in ("guardrailConfig", "performanceConfig") if name in body}
+
+
+def tools_said(config: Json) -> Json:
+    tools: list[Json] = []
+    for each in config["tools"]:
+        if "cachePoint" in each:
+            tools[-1]["cache_control"] = {"type": "ephemeral"}
+            continue
+        spec = {name: value for name, value in each["toolSpec"].items() if name != "inputSchema"}
+        tools.append(tool(**spec, parameters=each["toolSpec"]["inputSchema"]["json"]))
+    asked: Json = {"tools": tools}
+    match config.get("toolChoice"):
+        case {"auto": _}:
+            asked["tool_choice"] = "auto"
+        case {"any": _}:
+            asked["tool_choice"] = "required"
+        case {"tool": {"name": name}}:
+            asked["tool_choice"] = {"type": "function", "function": {"name": name}}
+    return asked
+
+
+def plain(value: Any) -> Any:
+    """A native request with one spelling for each meaning."""
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"json": result} if "inputSchema" not in value and not isinstance(result.get("type"), str):
+            return {"text": json.dumps(result)}
+        case {"source": {"text": text}}:
+            value = {**value, "source": {"bytes": base64.b64encode(text.encode()).decode()}}
+        case {"schema": str(schema)}:
+            value = {**value, "schema": json.loads(schema)}
+        case {"format": "video/mp4"}:
+            value = {**value, "format": "mp4"}
+    kept = {name: plain(each) for name, each in value.items()}
+    for name in NOT_COMPARED:
+        if name != "type" or "toolUseId" in kept:
+            kept.pop(name, None)
+    return {name: each for name, each in kept.items() if each != {} or name == "input"}
+
+
+def compared(body: Json) -> Any:
+    said: Json = plain(body)
+    turns: list[Json] = []
+    for turn in said["messages"]:
+        if turns and turns[-1]["role"] == turn["role"]:
+            turns[-1]["content"] += turn["content"]
+        else:
+            turns.append(turn)
+    config = said.get("toolConfig", {})
+    if not config.get("toolChoice"):  # what is chosen by itself
+        config.pop("toolChoice", None)
+    if not said.get("system"):
+        said.pop("system", None)
+    return {**said, "messages": turns}
+
+
+@pytest.mark.parametrize("recording", recordings("bedrock", lambda each: not not_carried(each.request["body"])))
+def test_a_recorded_request_said_as_openais_becomes_itself(recording: Recording) -> None:
+    """Its meaning, but for what OpenAI has no words for."""
+    body, model = recording.request["body"], model_of(recording)
+    request = sent(as_openai(body), model)
+    made = json.loads(request.content)
+    assert_valid(made, model)
+    assert compared(made) == compared(body)
+    assert request.dropped == ()
+
+
+@pytest.mark.parametrize("recording", recordings("bedrock"))
+def test_a_request_goes_where_amazons_sdk_sends_it(recording: Recording) -> None:
+    """The path with the model's id escaped, and the body that the SDK writes for the same parameters."""
+    model = model_of(recording)
+    request = sent({**HELLO, "stream": recording.stream}, model)
+    operation = service().operation_model("ConverseStream" if recording.stream else "Converse")
+    params = assert_valid(json.loads(request.content), model)
+    theirs = create_serializer("rest-json").serialize_to_request(params, operation)
+    assert request.url == "https://bedrock-runtime.us-east-1.amazonaws.com" + theirs["url_path"]
+    assert json.loads(request.content) == json.loads(theirs["body"])
+    assert (request.method, request.headers["content-type"]) == (theirs["method"], theirs["headers"]["Content-Type"])
+    assert request.url.split("/")[4] == quote(model, safe="")
+
+
+def test_what_is_not_carried_is_in_the_recordings() -> None:
+    seen = {
+        name for each in recordings("bedrock") if each.values[0] for name in not_carried(each.values[0].request["body"])
+    }
+    assert not seen or seen == NOT_CARRIED.keys()
+
+
+MODELS = [
+    CLAUDE,
+    "anthropic.claude-3-7-sonnet-20250219-v1:0",
+    "us.anthropic.claude-sonnet-4-6",
+    "global.anthropic.claude-opus-4-7",
+    "amazon.nova-pro-v1:0",
+    "us.amazon.nova-2-lite-v1:0",
+    "openai.gpt-oss-120b-1:0",
+    "mistral.mistral-large-2407-v1:0",
+    "meta.llama3-1-70b-instruct-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl",
+]
+ALSO: dict[str, st.SearchStrategy[Any]] = {
+    "top_k": st.integers(1, 500),
+    "thinking": st.just({"type": "enabled", "budget_tokens": 2000}),
+    "guardrailConfig": st.just({"guardrailIdentifier": "abc", "guardrailVersion": "DRAFT", "trace": "enabled"}),
+    "performanceConfig": st.just({"latency": "optimized"}),
+    "requestMetadata": st.just({"team": "search"}),
+    "additional_model_request_fields": st.just({"reasoning_config": {"type": "disabled"}}),
+}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(chat_requests(also=ALSO, never=["n", "logprobs"]), st.sampled_from(MODELS))
+def test_any_request_is_one_that_amazons_sdk_takes_or_is_refused_with_a_reason(body: Json, model: str) -> None:
+    """SR-036 too: what stands there by URL is fetched by the core, whose part this plays."""
+
+    async def fetched(url: str, param: str) -> tuple[str, bytes]:
+        return ("application/pdf", PDF) if url.endswith(".pdf") else ("image/png", PNG)
+
+    call = chat_call({**body, "messages": [*HELLO["messages"], *body["messages"]]}, model=model)
+    call.request = asyncio.run(inlined(call.request, adapter().inlines, fetched))
+    try:
+        request = adapter().request(call)
+    except (Unsupported, RequestError):
+        return
+    assert_valid(json.loads(request.content), model)
+    assert set(request.dropped) - {"messages[].name", "tools[].function.strict"} <= body.keys()
+    assert request.url.endswith("/converse-stream" if body.get("stream") else "/converse")
+
+
+# Signatures -----------------------------------------------------------------------------------------------------------
+
+SUITE = datetime(2015, 8, 30, 12, 36, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "headers", "names", "signature"),
+    [
+        (
+            "GET", "https://example.amazonaws.com/", {},
+            "host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+        ),
+        (
+            "POST", "https://example.amazonaws.com/", {},
+            "host;x-amz-date", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+        ),
+        (
+            "GET", "https://example.amazonaws.com/?Param2=value2&Param1=value1", {},
+            "host;x-amz-date", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        ),
+        (
+            "POST", "https://example.amazonaws.com/", {"My-Header1": "value1"},
+            "host;my-header1;x-amz-date", "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c",
+        ),
+    ],
+    ids=["get-vanilla", "post-vanilla", "get-vanilla-query-order-key-case", "post-header-key-case"],
+)  # fmt: skip
+def test_signatures_are_those_of_amazons_test_suite(
+    method: str, url: str, headers: Json, names: str, signature: str
+) -> None:
+    made = signed(method, url, headers, b"", credentials=KEY, region="us-east-1", service="service", now=SUITE)
+    assert made["x-amz-date"] == "20150830T123600Z"
+    assert made["authorization"] == (
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
+        f"SignedHeaders={names}, Signature={signature}"
+    )
+
+
+def their_signature(method: str, url: str, headers: Mapping[str, str], body: bytes, region: str, name: str) -> str:
+    """What Amazon's SDK signs a request with, headers and time as they were sent."""
+    signed_headers = re.search(r"SignedHeaders=([^,]*)", headers["authorization"])
+    assert signed_headers is not None
+    kept = {each: headers[each] for each in signed_headers[1].split(";") if each != "host"}
+    request = AWSRequest(method=method, url=url, headers=kept, data=body)
+    request.context["timestamp"] = headers["x-amz-date"]
+    key = TheirCredentials(KEY.access_key_id.reveal(), KEY.secret_access_key.reveal())
+    signer = SigV4Auth(key, name, region)
+    canonical = signer.canonical_request(request)
+    made: str = signer.signature(signer.string_to_sign(request, canonical), request)
+    return made
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["GET", "POST"]),
+    st.text(st.characters(codec="ascii", categories=["L", "N"], include_characters=":/-._~ "), min_size=1, max_size=30),
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=5),
+        st.text(st.characters(codec="utf-8"), max_size=5),
+        max_size=3,
+    ),
+    st.binary(max_size=50),
+    st.none() | st.just(Secret("a/session+token==")),
+)
+def test_signatures_are_those_of_amazons_sdk(
+    method: str, model: str, query: dict[str, str], body: bytes, token: Secret | None
+) -> None:
+    asked = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+    url = f"https://bedrock-runtime.eu-west-3.amazonaws.com:443/model/{quote(model, safe='')}/converse?{asked}".rstrip(
+        "?"
+    )
+    credentials = msgspec.structs.replace(KEY, session_token=token)
+    headers = signed(
+        method, url, {"content-type": "application/json"}, body,
+        credentials=credentials, region="eu-west-3", service="bedrock", now=NOW,
+    )  # fmt: skip
+    assert headers.get("x-amz-security-token") == (token.reveal() if token else None)
+    theirs = their_signature(method, url, headers, body, "eu-west-3", "bedrock")
+    assert headers["authorization"].endswith(f"Signature={theirs}")
+
+
+def by_key(**own: Any) -> Bedrock:
+    return adapter(None, access_key_id=KEY.access_key_id, secret_access_key=KEY.secret_access_key, **own)
+
+
+def test_a_request_is_signed_with_an_access_key() -> None:
+    request = by_key(headers={"x-team": "search"}).request(chat_call(HELLO, model=CLAUDE))
+    theirs = their_signature("POST", request.url, request.headers, request.content, "us-east-1", "bedrock")
+    assert request.headers["authorization"] == (
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260504/us-east-1/bedrock/aws4_request, "
+        f"SignedHeaders=content-type;host;x-amz-date, Signature={theirs}"
+    )
+    assert request.headers["x-team"] == "search"
+    assert KEY.secret_access_key.reveal() not in repr(request)
+
+
+def test_a_bearer_token_is_sent_as_it_is() -> None:
+    """SR-116's rule: in a header, never in the URL."""
+    request = sent(HELLO)
+    assert request.headers["authorization"] == "Bearer a-bearer-token"
+    assert "a-bearer-token" not in request.url + repr(adapter().settings)
+
+
+@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("model", [CLAUDE, MODELS[-1]])
+def test_what_arrives_is_what_was_signed_and_a_stream_comes_back(
+    engine: Literal["aiohttp", "httpx"], model: str
+) -> None:
+    """The path escaped once, the host as it was signed, and AWS's framing read by the core."""
+    call = chat_call({**HELLO, "stream": True}, model=model)
+    body = event("contentBlockDelta", {"delta": {"text": "Hi"}, "contentBlockIndex": 0}) + event(
+        "messageStop", {"stopReason": "end_turn"}
+    )
+    limits = Limits(connect=5, first_token=5, idle=5, total=10, largest=2**20)
+
+    async def talk(asked: Bedrock) -> list[Chunk]:
+        http = create(Upstream(engine=engine))
+        try:
+            stream = await exchange.stream(http, asked, call, asked.request(call), limits)
+            chunks = []
+            while not stream.over:
+                chunks += await stream.read()
+            await stream.aclose()
+        finally:
+            await http.aclose()
+        return chunks
+
+    with ScriptedUpstream() as upstream:
+        upstream.script(Reply(Status(200, {"content-type": "application/vnd.amazon.eventstream"}), Body(body)))
+        said = joined(asyncio.run(talk(by_key(base_url=upstream.origin))))
+        seen = upstream.requests[0]
+    assert (said["text"], said["finish"]) == ("Hi", "stop")
+    assert seen.path == f"/model/{quote(model, safe='')}/converse-stream"
+    url = f"http://{seen.headers['host']}{seen.path}"
+    theirs = their_signature("POST", url, seen.headers, seen.body, "us-east-1", "bedrock")
+    assert seen.headers["authorization"].endswith(f"Signature={theirs}")
+
+
+# Settings -------------------------------------------------------------------------------------------------------------
+
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "the-environments-own"}
+
+
+def authorization(asked: Bedrock) -> str:
+    return asked.request(chat_call(HELLO, model=CLAUDE)).headers.get("authorization", "")
+
+
+def test_the_blocks_access_key_comes_first_then_the_bearer_token_then_the_environments() -> None:
+    keys = {"access_key_id": KEY.access_key_id, "secret_access_key": KEY.secret_access_key}
+    assert "AKIDEXAMPLE" in authorization(adapter("token", ENVIRONMENT, **keys))
+    assert authorization(adapter("token", ENVIRONMENT)) == "Bearer token"
+    assert "AKIDENVIRONMENT" in authorization(adapter(None, ENVIRONMENT))
+    assert redact("AKIDENVIRONMENT the-environments-own") == "*** ***"
+
+
+def test_half_an_access_key_is_not_made_whole_by_another() -> None:
+    half = adapter(None, ENVIRONMENT, access_key_id=KEY.access_key_id)
+    assert "AKIDENVIRONMENT" in authorization(half)
+    assert adapter(None, {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT"}).available() is not None
+    assert "x-amz-security-token" not in by_key().request(chat_call(HELLO, model=CLAUDE)).headers
+
+
+def test_temporary_credentials_have_a_token() -> None:
+    asked = adapter(None, {**ENVIRONMENT, "AWS_SESSION_TOKEN": "a-session-token"})
+    headers = asked.request(chat_call(HELLO, model=CLAUDE)).headers
+    assert headers["x-amz-security-token"] == "a-session-token"
+    assert ";x-amz-security-token," in headers["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("own", "environ", "region"),
+    [
+        ({"region": "eu-west-3"}, {"AWS_REGION": "us-west-2"}, "eu-west-3"),
+        ({"region": ""}, {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-east-2"}, "us-west-2"),
+        ({"region": ""}, {"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2"),
+        ({"region": "", "base_url": "https://bedrock-runtime.eu-west-1.amazonaws.com/"}, {}, "eu-west-1"),
+        ({"region": "", "base_url": "https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com"}, {}, "us-gov-west-1"),
+        ({"region": "", "base_url": "https://vpce-1-2.bedrock-runtime.us-east-1.vpce.amazonaws.com"}, {}, "us-east-1"),
+    ],
+)
+def test_the_region(own: Json, environ: Json, region: str) -> None:
+    asked = adapter("token", environ, **own)
+    assert (asked.region, asked.available()) == (region, None)
+    assert f".{region}." in asked.request(chat_call(HELLO, model=CLAUDE)).url
+
+
+def test_what_is_missing_is_said() -> None:
+    assert isinstance(adapter(), Available)
+    assert "no credentials" in (adapter(None).available() or "")
+    assert "no region" in (adapter("token", region="").available() or "")
+    assert "no region" in (adapter(None, ENVIRONMENT, region="", base_url="http://localhost:1").available() or "")
+    assert adapter("token", region="", base_url="http://localhost:1").available() is None
+    assert adapter(None, headers={"authorization": "Basic abc"}, base_url="http://localhost:1").available() is None
+
+
+def test_the_plugin_registers_bedrock(monkeypatch: pytest.MonkeyPatch) -> None:
+    (spec,) = llms_providers()
+    assert (spec.name, spec.key_env, spec.needs_key) == ("bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), False)
+    assert {spec.capabilities.n, spec.capabilities.logprobs, spec.capabilities.json_object} == {False}
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "ap-southeast-2")
+    made = bedrock(spec, ProviderSettings(id="bedrock", api_key=Secret("token")))
+    assert made.available() is None
+    assert "ap-southeast-2" in made.base_url
+
+
+def test_a_block_of_llms_json_becomes_an_adapter() -> None:
+    """K-05: references to the environment are for every secret of the block."""
+    block = {
+        "type": "bedrock", "region": "eu-west-3", "access_key_id": "$KEY_ID", "secret_access_key": "${KEY}",
+        "models": {"claude": CLAUDE},
+    }  # fmt: skip
+    env = {"KEY_ID": "AKIDEXAMPLE", "KEY": "secret-of-the-block"}
+    config = json.dumps({"providers": {"aws": block}}).encode()
+    (provider,) = read_config(config, "llms.json", {"bedrock": BEDROCK}, env=env).providers
+    assert provider.disabled is None
+    made = provider.spec.adapter(provider.spec, provider.settings)
+    assert isinstance(made, Bedrock)
+    url = made.request(chat_call(HELLO, model=CLAUDE)).url
+    assert url.startswith("https://bedrock-runtime.eu-west-3.amazonaws.com/model/us.anthropic")
+    assert f"AKIDEXAMPLE/{datetime.now(UTC):%Y}" in authorization(made)
+    assert "secret-of-the-block" not in repr(provider)
+    (keyless,) = read_config(config, "llms.json", {"bedrock": BEDROCK}, env={"KEY_ID": "AKIDEXAMPLE"}).providers
+    assert keyless.disabled == "no key: set KEY"
+
+
+def test_models_are_the_inference_profiles() -> None:
+    asked = adapter()
+    assert isinstance(asked, Discovers)
+    request = asked.models_request()
+    assert request.method == "GET"
+    assert request.url == "https://bedrock.us-east-1.amazonaws.com/inference-profiles?maxResults=1000"
+    arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl"
+    listed = {
+        "inferenceProfileSummaries": [
+            {"inferenceProfileId": CLAUDE, "inferenceProfileName": "US Claude", "type": "SYSTEM_DEFINED"},
+            {
+                "inferenceProfileId": "abcdefghijkl", "inferenceProfileName": "mine", "inferenceProfileArn": arn,
+                "type": "APPLICATION",
+            },
+        ],
+    }  # fmt: skip
+    assert asked.models(json.dumps(listed).encode()) == {CLAUDE: CLAUDE, "mine": arn}
+    signed_request = by_key().models_request()
+    theirs = their_signature("GET", signed_request.url, signed_request.headers, b"", "us-east-1", "bedrock")
+    assert signed_request.headers["authorization"].endswith(theirs)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inferenceProfileSummaries": [{}]}', b"\xff"])
+def test_a_list_of_models_that_makes_no_sense(body: bytes) -> None:
+    with pytest.raises(ProviderError, match="The list of models makes no sense"):
+        adapter().models(body)
+
+
+# Messages -------------------------------------------------------------------------------------------------------------
+
+
+def test_all_system_messages_are_kept() -> None:
+    """SR-041: wherever they stand."""
+    said = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi"},
+        {"role": "developer", "content": [{"type": "text", "text": "In French."}]},
+    ]
+    body = native(messages=said)
+    assert body["system"] == [{"text": "Be brief."}, {"text": "In French."}]
+    assert body["messages"] == [{"role": "user", "content": [{"text": "Hi"}]}]
+
+
+def test_messages_of_one_role_are_one_and_results_come_first() -> None:
+    """SR-032, SR-040: roles alternate; results of parallel calls are one message, with what the user says next."""
+    calls = [called("weather", {"city": city}, city) for city in ("Paris", "Rome")]
+    said = messages(
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": "Let me see.", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "Paris", "content": "Sunny"},
+        {"role": "tool", "tool_call_id": "Rome", "content": ""},
+        {"role": "user", "content": "And?"},
+        tools=[tool()],
+    )
+    assert said[1:] == [
+        {
+            "role": "assistant",
+            "content": [
+                {"text": "Let me see."},
+                {"toolUse": {"toolUseId": "Paris", "name": "weather", "input": {"city": "Paris"}}},
+                {"toolUse": {"toolUseId": "Rome", "name": "weather", "input": {"city": "Rome"}}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"toolResult": {"toolUseId": "Paris", "content": [{"text": "Sunny"}]}},
+                {"toolResult": {"toolUseId": "Rome", "content": [{"text": "(nothing)"}]}},
+                {"text": "And?"},
+            ],
+        },
+    ]
+
+
+def test_blank_text_is_left_out() -> None:
+    said = messages(user("", "Hi", " "), {"role": "assistant", "content": ""}, user("there"))
+    assert said == [{"role": "user", "content": [{"text": "Hi"}, {"text": "there"}]}]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"role": "system", "content": "Hi"}],
+        [{"role": "user", "content": " "}],
+        [{"role": "assistant", "content": "Hi"}],
+    ],
+)
+def test_a_conversation_that_does_not_begin_with_the_user(said: list[Json]) -> None:
+    with pytest.raises(Unsupported, match="begins with a user's message"):
+        sent({"model": "m", "messages": said})
+
+
+def test_an_answer_that_has_begun_is_to_be_continued() -> None:
+    """Bedrock refuses blanks at its end, and a model that thinks would do so before it."""
+    begun = [*HELLO["messages"], {"role": "assistant", "content": "Once upon a "}]
+    assert messages(*begun)[1] == {"role": "assistant", "content": [{"text": "Once upon a"}]}
+    assert dropped(messages=begun, reasoning_effort="low") == ("reasoning_effort",)
+
+
+def test_messages_of_the_role_function_are_unsupported() -> None:
+    with pytest.raises(Unsupported, match="use 'tool'"):
+        sent({"model": "m", "messages": [*HELLO["messages"], {"role": "function", "name": "f", "content": "1"}]})
+
+
+@pytest.mark.parametrize("more", [{}, {"tools": [tool()], "tool_choice": "none"}])
+def test_without_tools_calls_are_told_as_text(more: Json) -> None:
+    """Bedrock refuses calls without tools, and knows no choice `none`."""
+    body = native(messages=TURN, **more)
+    assert "toolConfig" not in body
+    assert [block["text"] for turn in body["messages"] for block in turn["content"]] == [
+        "Weather?",
+        '[Called weather with {"city":"Paris"}]',
+        "[weather answered:]",
+        "Sunny",
+    ]
+
+
+def test_ids_that_bedrock_does_not_allow_are_replaced_alike() -> None:
+    """A conversation that began with another provider goes on here; Mistral's models want nine letters."""
+    long = "call " + "x" * 100
+    turn = [TURN[0], {**TURN[1], "tool_calls": [called("weather", {}, long)]}, {**TURN[2], "tool_call_id": long}]
+    for model, length in ((CLAUDE, 32), ("mistral.mistral-large-2407-v1:0", 9)):
+        said = messages(*turn, model=model, tools=[tool()])
+        use, result = said[1]["content"][0]["toolUse"], said[2]["content"][0]["toolResult"]
+        assert use["toolUseId"] == result["toolUseId"]
+        assert re.fullmatch(rf"[a-z0-9]{{{length}}}", use["toolUseId"])
+
+
+def test_arguments_that_are_no_object_are_the_clients_fault() -> None:
+    broken = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "["}}
+    with pytest.raises(RequestError, match="not a JSON object"):
+        sent({"model": "m", "messages": [TURN[0], {**TURN[1], "tool_calls": [broken]}], "tools": [tool()]})
+
+
+def image(url: str) -> Json:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def file(name: str | None = None, data: str = "", **more: Any) -> Json:
+    return {"type": "file", "file": {**({"filename": name} if name else {}), "file_data": data, **more}}
+
+
+def audio(data: bytes, format: str) -> Json:
+    return {"type": "input_audio", "input_audio": {"data": base64.b64encode(data).decode(), "format": format}}
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "form", "data"),
+    [
+        (image(data_uri("image/png", PNG)), "image", "png", PNG),
+        (image(data_uri("image/jpg", b"\xff\xd8\xff\xe0")), "image", "jpeg", b"\xff\xd8\xff\xe0"),
+        (image(data_uri("application/octet-stream", PNG)), "image", "png", PNG),
+        (audio(WAV, "wav"), "audio", "wav", WAV),
+        (audio(b"ID3", "mp3"), "audio", "mp3", b"ID3"),
+        ({"type": "video_url", "video_url": {"url": data_uri("video/quicktime", b"moov")}}, "video", "mov", b"moov"),
+        (file("cat.png", data_uri("image/png", PNG)), "image", "png", PNG),
+        (file("a.pdf", data_uri("application/pdf", PDF)), "document", "pdf", PDF),
+        (file("a.pdf", base64.b64encode(PDF).decode()), "document", "pdf", PDF),
+        (file("a.docx", data_uri("application/zip", b"PK")), "document", "docx", b"PK"),
+        (file("a.py", data_uri("text/x-python", b"1")), "document", "txt", b"1"),
+        (file(None, data_uri("text/csv", b"1,2")), "document", "csv", b"1,2"),
+    ],
+)
+def test_media_are_bytes_with_their_format(part: Json, kind: str, form: str, data: bytes) -> None:
+    """SR-035 … SR-038."""
+    (block,) = messages(user("Look", part))[0]["content"][1:]
+    assert (list(block), block[kind]["format"]) == ([kind], form)
+    assert base64.b64decode(block[kind]["source"]["bytes"]) == data
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (image("https://example.com/cat.png"), "fetches nothing by URL"),
+        (image(data_uri("image/bmp", b"BM")), "no image of type 'image/bmp'"),
+        (file("a.zip", data_uri("application/zip", b"PK")), "no document of type 'application/zip'"),
+        ({"type": "file", "file": {"file_id": "file-1"}}, "type 'file' is not supported"),
+        ({"type": "hologram"}, "type 'hologram' is not supported"),
+    ],
+)
+def test_media_that_bedrock_does_not_take(part: Json, reason: str) -> None:
+    with pytest.raises(Unsupported, match=reason) as caught:
+        sent({"model": "m", "messages": [user("Look", part)]})
+    assert caught.value.param == "messages[0].content[1]"
+
+
+def test_urls_are_for_the_core_to_fetch() -> None:
+    """SR-036."""
+    asked = adapter()
+    assert isinstance(asked, Inlines)
+    assert asked.inlines == {"image_url", "video_url", "audio_url", "file"}
+
+
+def test_documents_have_names_of_their_own_and_a_text_beside_them() -> None:
+    """SR-038: Bedrock allows few letters in names, no name twice, and no document without a text."""
+    pdf = data_uri("application/pdf", PDF)
+    names = ["John's  report_v2.pdf", "報告.pdf", "a.pdf", "a.pdf", None, "x" * 300 + ".pdf"]
+    (message,) = messages(user(*(file(name, pdf) for name in names)))
+    told = [block["document"]["name"] for block in message["content"][:-1]]
+    assert told == ["John s report v2", "document", "a", "a 2", "document 2", "x" * 180]
+    assert message["content"][-1] == {"text": ", ".join(told)}
+
+
+def test_results_of_tools_may_show_something() -> None:
+    shown = {"role": "tool", "tool_call_id": "call_1", "content": [image(data_uri("image/png", PNG))]}
+    said = messages(TURN[0], TURN[1], shown, tools=[tool()])
+    assert [*said[2]["content"][0]["toolResult"]["content"][0]] == ["image"]
+
+
+def test_cache_control_becomes_a_cache_point() -> None:
+    control = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    point = {"cachePoint": {"type": "default", "ttl": "1h"}}
+    body = native(
+        messages=[
+            {"role": "system", "content": [{"type": "text", "text": "Long", **control}]},
+            {"role": "user", "content": [{"type": "text", "text": "Long", **control}, {"type": "text", "text": "Hi"}]},
+        ],
+        tools=[{**tool(), **control}, tool("other")],
+    )
+    assert body["system"] == [{"text": "Long"}, point]
+    assert body["messages"][0]["content"] == [{"text": "Long"}, point, {"text": "Hi"}]
+    assert [*body["toolConfig"]["tools"][1]] == ["cachePoint"]
+
+
+@pytest.mark.parametrize("control", [True, {"ttl": 1}])
+def test_cache_control_that_makes_no_sense(control: Any) -> None:
+    with pytest.raises(Unsupported, match="cache_control"):
+        sent({"model": "m", "messages": [user({"type": "text", "text": "Hi", "cache_control": control})]})
+
+
+# Tools and schemas ----------------------------------------------------------------------------------------------------
+
+
+def test_tools_have_a_schema_of_an_object() -> None:
+    body = native(tools=[tool(parameters={}), tool("b", parameters=SCHEMA, description=" ", strict=True)])
+    assert [each["toolSpec"] for each in body["toolConfig"]["tools"]] == [
+        {"name": "weather", "inputSchema": {"json": {"type": "object", "properties": {}}}},
+        {"name": "b", "inputSchema": {"json": SCHEMA}, "strict": True},
+    ]
+
+
+def test_strict_is_for_models_that_can_be_held_to_a_schema() -> None:
+    strict = [tool(parameters=SCHEMA, strict=True)]
+    assert dropped(tools=strict) == ()
+    assert dropped("amazon.nova-pro-v1:0", tools=strict) == ("tools[].function.strict",)
+    assert dropped(tools=[tool(parameters={"type": "object"}, strict=True)]) == ("tools[].function.strict",)
+
+
+@pytest.mark.parametrize(
+    ("choice", "tools", "native_choice"),
+    [
+        ("auto", ["a", "b"], None),
+        ("required", ["a", "b"], {"any": {}}),
+        ({"type": "function", "function": {"name": "a"}}, ["a", "b"], {"tool": {"name": "a"}}),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"function": {"name": "b"}}]}},
+            ["b"],
+            None,
+        ),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {
+                    "mode": "required",
+                    "tools": [{"function": {"name": "a"}}, {"function": {"name": "b"}}],
+                },
+            },
+            ["a", "b"],
+            {"any": {}},
+        ),
+    ],
+)
+def test_the_choice_of_a_tool(choice: Any, tools: list[str], native_choice: Json | None) -> None:
+    config = native(tools=[tool("a"), tool("b")], tool_choice=choice)["toolConfig"]
+    assert [each["toolSpec"]["name"] for each in config["tools"]] == tools
+    assert config.get("toolChoice") == native_choice
+
+
+def test_a_tool_of_another_type_is_unsupported() -> None:
+    with pytest.raises(Unsupported, match="type 'custom'"):
+        sent({**HELLO, "tools": [{"type": "custom", "custom": {"name": "a"}}]})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        CLAUDE,
+        "anthropic.claude-opus-4-6-v1",
+        "openai.gpt-oss-20b-1:0",
+        "qwen.qwen3-32b-v1:0",
+        "mistral.ministral-3-8b-instruct",
+    ],
+)
+def test_a_schema_holds_models_that_can_be_held_to_it(model: str) -> None:
+    body = native(model, response_format=wanted(description="A place"))
+    schema = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
+    assert (schema["name"], schema["description"], json.loads(schema["schema"])) == ("place", "A place", SCHEMA)
+    assert "toolConfig" not in body
+
+
+OPEN = {"type": "object", "properties": {"city": {"type": "string"}}}
+DEFINED = {**SCHEMA, "properties": {"city": {"$ref": "#/$defs/City"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "held"),
+    [
+        (SCHEMA, True),
+        (OPEN, False),
+        ({**SCHEMA, "properties": {"at": {"type": "array", "items": OPEN}}}, False),
+        ({**SCHEMA, "properties": {"at": {"anyOf": [SCHEMA, {"type": "null"}]}}}, True),
+        ({**SCHEMA, "properties": {"minimum": {"type": "integer"}}}, True),
+        ({**SCHEMA, "properties": {"size": {"type": "integer", "minimum": 1}}}, False),
+        ({**DEFINED, "$defs": {"City": SCHEMA}}, True),
+        ({**DEFINED, "$defs": {"City": DEFINED}}, False),
+        (DEFINED, False),
+        ({"type": ["object", "null"], "properties": {}}, False),
+        ({**SCHEMA, "properties": {"at": {"anyOf": 1}}}, False),
+    ],
+)
+def test_a_schema_that_structured_output_does_not_take_is_that_of_a_tool(schema: Json, held: bool) -> None:
+    body = native(response_format=wanted(schema))
+    assert ("outputConfig" in body, "toolConfig" in body) == (held, not held)
+
+
+NOVA = "us.amazon.nova-pro-v1:0"
+ANSWER_TOOL = "structured_response"
+
+
+def test_other_models_answer_by_a_tool_that_they_have_to_call() -> None:
+    body = native(NOVA, response_format=wanted())
+    (only,) = body["toolConfig"]["tools"]
+    assert (only["toolSpec"]["name"], only["toolSpec"]["inputSchema"]["json"]) == (ANSWER_TOOL, SCHEMA)
+    assert body["toolConfig"]["toolChoice"] == {"any": {}}
+    beside = native(NOVA, response_format=wanted(), tools=[tool()])
+    assert len(beside["toolConfig"]["tools"]) == 2
+    forced = native(NOVA, response_format=wanted(), tools=[tool()], tool_choice="required")
+    assert [each["toolSpec"]["name"] for each in forced["toolConfig"]["tools"]] == ["weather"]
+    none = native(NOVA, response_format=wanted(), tools=[tool()], tool_choice="none")
+    assert [each["toolSpec"]["name"] for each in none["toolConfig"]["tools"]] == [ANSWER_TOOL]
+
+
+def answer(*content: Json, reason: str = "end_turn", **more: Any) -> Json:
+    usage = {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5}
+    said = {"message": {"role": "assistant", "content": list(content)}}
+    return {"output": said, "stopReason": reason, "usage": usage, "metrics": {"latencyMs": 1}, **more}
+
+
+def use(name: str, input: Json, id: str = "t1", **more: Any) -> Json:
+    return {"toolUse": {"toolUseId": id, "name": name, "input": input, **more}}
+
+
+def stream(*content: Json, reason: str = "end_turn") -> bytes:
+    """The same answer as a stream."""
+    told = [event("messageStart", {"role": "assistant"})]
+    for at, block in enumerate(content):
+        match block:
+            case {"toolUse": {"input": input, **start}}:
+                told.append(event("contentBlockStart", {"start": {"toolUse": start}, "contentBlockIndex": at}))
+                text = json.dumps(input) if input else ""
+                deltas: list[Json] = [{"toolUse": {"input": piece}} for piece in (text[:5], text[5:]) if piece]
+            case {"reasoningContent": {"reasoningText": said}}:
+                deltas = [{"reasoningContent": {name: value}} for name, value in said.items()]
+            case {"image": {"format": format, "source": source}}:
+                told.append(
+                    event("contentBlockStart", {"start": {"image": {"format": format}}, "contentBlockIndex": at})
+                )
+                deltas = [{"image": {"source": source}}]
+            case _:
+                deltas = [block]
+        told += [event("contentBlockDelta", {"delta": delta, "contentBlockIndex": at}) for delta in deltas]
+        told.append(event("contentBlockStop", {"contentBlockIndex": at}))
+    told.append(event("messageStop", {"stopReason": reason}))
+    told.append(event("metadata", {"usage": answer()["usage"], "metrics": {"latencyMs": 1}}))
+    return b"".join(told)
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "calls", "finish"),
+    [
+        ([{"text": "Let me see."}, use(ANSWER_TOOL, {"city": "Paris"})], '{"city": "Paris"}', [], "stop"),
+        ([{"text": "I cannot."}], "I cannot.", [], "stop"),
+        ([{"text": "First"}, use("weather", {})], "First", [("t1", "weather", {})], "tool_calls"),
+    ],
+)
+def test_the_answer_by_a_tool_is_the_answer(content: list[Json], text: str, calls: list[Any], finish: str) -> None:
+    call = chat_call({**HELLO, "response_format": wanted(), "tools": [tool()]}, model=NOVA)
+    whole = read(completed(answer(*content, reason="tool_use"), call))
+    streamed_answer = joined(streamed(stream(*content, reason="tool_use"), call=call))
+    for said in (whole, streamed_answer):
+        assert (said["text"], said["calls"], said["finish"]) == (text, calls, finish)
+
+
+# Parameters -----------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_of_inference() -> None:
+    """SR-014, SR-018: max_completion_tokens wins; a stop and a list of them."""
+    body = native(NOVA, max_tokens=5, max_completion_tokens=6, temperature=0.5, top_p=0.9, stop="a")
+    assert body["inferenceConfig"] == {"maxTokens": 6, "temperature": 0.5, "topP": 0.9, "stopSequences": ["a"]}
+    assert native(NOVA, stop=["a", "b"])["inferenceConfig"] == {"stopSequences": ["a", "b"]}
+    assert "inferenceConfig" not in native()
+
+
+def test_what_is_left_out_is_named() -> None:
+    said = {"seed": 1, "user": "u", "logit_bias": {}, "frequency_penalty": 0, "parallel_tool_calls": False, "foo": 1}
+    assert dropped(**said) == tuple(sorted(said))
+    assert dropped(parallel_tool_calls=True, seed=None, n=1, logprobs=False, modalities=["text"]) == ()
+    assert dropped(NOVA, temperature=1.5) == ("temperature",)
+    assert native(NOVA, temperature=1.5)["inferenceConfig"] == {"temperature": 1}
+    assert dropped(stop=["a", "", "\n"]) == ("stop",)
+    assert native(stop=["a", "", "\n"])["inferenceConfig"] == {"stopSequences": ["a"]}
+    assert dropped(messages=[{"role": "user", "content": "Hi", "name": "Ann"}]) == ("messages[].name",)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"modalities": ["text", "audio"]},
+        {"response_format": {"type": "json_object"}},
+        {"functions": [{"name": "f"}]},
+        {"web_search_options": {}},
+        {"messages": [{"role": "system", "content": [image(data_uri("image/png", PNG))]}, *HELLO["messages"]]},
+    ],
+)
+def test_what_would_be_another_answer_is_unsupported(more: Json) -> None:
+    with pytest.raises(Unsupported):
+        sent({**HELLO, **more})
+
+
+def test_tiers_of_service() -> None:
+    assert native(service_tier="priority")["serviceTier"] == {"type": "priority"}
+    assert "serviceTier" not in native(service_tier="auto")
+    assert (dropped(service_tier="auto"), dropped(service_tier="scale")) == ((), ("service_tier",))
+
+
+def test_bedrocks_own_parameters_pass() -> None:
+    own = {
+        "guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "1", "trace": "enabled"},
+        "performanceConfig": {"latency": "optimized"},
+        "requestMetadata": {"team": "search"},
+        "additionalModelResponseFieldPaths": ["/stop_sequence"],
+    }
+    body = native(**own, additional_model_request_fields={"anthropic_beta": ["context-1m-2025-08-07"]})
+    assert own.items() <= body.items()
+    assert body["additionalModelRequestFields"] == {"anthropic_beta": ["context-1m-2025-08-07"]}
+
+
+def fields(model: str, /, **members: Any) -> Json | None:
+    found: Json | None = native(model, **members).get("additionalModelRequestFields")
+    return found
+
+
+def test_top_k_goes_where_the_vendors_models_have_it() -> None:
+    assert fields(CLAUDE, top_k=5) == {"top_k": 5}
+    assert fields(NOVA, top_k=5) == {"inferenceConfig": {"topK": 5}}
+    assert dropped("meta.llama3-1-70b-instruct-v1:0", top_k=5, thinking={}) == ("thinking", "top_k")
+
+
+OPUS = "us.anthropic.claude-opus-4-7"
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "expected"),
+    [
+        (CLAUDE, "low", {"thinking": {"type": "enabled", "budget_tokens": 2048}}),
+        (CLAUDE, "none", None),
+        ("anthropic.claude-3-haiku-20240307-v1:0", "low", None),
+        (
+            "us.anthropic.claude-sonnet-4-6",
+            "xhigh",
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}},
+        ),
+        (
+            OPUS,
+            "minimal",
+            {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}},
+        ),
+        ("openai.gpt-oss-120b-1:0", "minimal", {"reasoning_effort": "low"}),
+        (
+            "us.amazon.nova-2-lite-v1:0",
+            "medium",
+            {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "medium"}},
+        ),
+        (NOVA, "medium", None),
+        ("meta.llama3-1-70b-instruct-v1:0", "high", None),
+    ],
+)
+def test_effort_is_what_the_model_knows_of_it(model: str, effort: str, expected: Json | None) -> None:
+    assert fields(model, reasoning_effort=effort) == expected
+    said = () if expected or effort == "none" else ("reasoning_effort",)
+    assert dropped(model, reasoning_effort=effort) == said
+
+
+def test_claudes_budget_is_within_the_limit() -> None:
+    assert fields(CLAUDE, reasoning_effort="high", max_tokens=2000) == {
+        "thinking": {"type": "enabled", "budget_tokens": 1600}
+    }
+    assert dropped(CLAUDE, reasoning_effort="high", max_tokens=1000) == ("reasoning_effort",)
+
+
+def test_claude_does_not_think_where_it_may_not() -> None:
+    """A forced call, and results of calls whose reasoning did not come back: then it answers without."""
+    forced = {"tools": [tool()], "tool_choice": "required", "reasoning_effort": "low"}
+    assert dropped(**forced) == ("reasoning_effort",)
+    assert dropped(messages=TURN, tools=[tool()], reasoning_effort="low") == ("reasoning_effort",)
+    newer = "us.anthropic.claude-sonnet-4-6"
+    assert fields(newer, messages=TURN, tools=[tool()], reasoning_effort="low") is not None
+
+
+def test_claude_has_fewer_parameters_where_it_thinks_and_in_newer_versions() -> None:
+    said = {"temperature": 0.5, "top_p": 0.5, "top_k": 5}
+    assert dropped(reasoning_effort="low", **said) == ("temperature", "top_k", "top_p")
+    assert "inferenceConfig" not in native(reasoning_effort="low", **said)
+    assert dropped(temperature=0.5, top_p=0.5) == ("top_p",)
+    assert dropped("anthropic.claude-3-5-sonnet-20241022-v2:0", **said) == ()
+    assert dropped(OPUS, **said) == ("temperature", "top_k", "top_p")
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    assert native(thinking=thinking, temperature=1, top_p=0.99)["inferenceConfig"] == {"temperature": 1}
+    assert dropped(thinking={"type": "disabled"}, temperature=0.5) == ()
+
+
+def test_novas_highest_effort_takes_no_limit() -> None:
+    nova = "us.amazon.nova-2-lite-v1:0"
+    assert dropped(nova, reasoning_effort="high", temperature=0.5) == ("temperature",)
+    assert dropped(nova, reasoning_effort="high", max_tokens=500) == ("reasoning_effort",)
+    limited = native(nova, reasoning_effort="high", max_tokens=500)
+    assert limited["inferenceConfig"] == {"maxTokens": 500}
+    assert limited["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == "medium"
+
+
+def test_a_profile_that_says_nothing_is_known_by_its_name() -> None:
+    asked = chat_call({**HELLO, "model": "claude-sonnet-4-6", "reasoning_effort": "low"}, model=MODELS[-1])
+    assert json.loads(adapter().request(asked).content)["additionalModelRequestFields"]["thinking"] == {
+        "type": "adaptive"
+    }
+
+
+# Answers --------------------------------------------------------------------------------------------------------------
+
+SIGNED = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "c2ln"}}}
+REDACTED = {"reasoningContent": {"redactedContent": "c2VjcmV0"}}
+
+
+@pytest.mark.parametrize("model", [CLAUDE, "amazon.nova-pro-v1:0"])
+def test_signed_reasoning_comes_back_to_the_vendor_that_signed_it(model: str) -> None:
+    """A second turn with tools and thinking; another vendor's model would refuse it."""
+    content: list[Json] = [SIGNED, REDACTED, {"text": "Let me see."}, use("weather", {"city": "Paris"})]
+    call = chat_call({**HELLO, "tools": [tool()]}, model=CLAUDE)
+    message = completed(answer(*content, reason="tool_use"), call).choices[0].message.model_dump(exclude_none=True)
+    assert message["reasoning_content"] == "Hm."
+    result = {"role": "tool", "tool_call_id": "t1", "content": "Sunny"}
+    said = messages(*HELLO["messages"], message, result, model=model, tools=[tool()])
+    assert said[1]["content"] == (content if model == CLAUDE else content[2:])
+    assert fields(CLAUDE, messages=[*HELLO["messages"], message, result], tools=[tool()], reasoning_effort="low")
+
+
+def test_signed_reasoning_of_a_stream_is_that_of_a_whole_answer() -> None:
+    chunks = streamed(stream(SIGNED, REDACTED, {"text": "Hi"}))
+    assert joined(chunks)["extra"] == {"vendor": "anthropic", "reasoning": [SIGNED, REDACTED]}
+    assert joined(chunks)["extra"] == read(completed(answer(SIGNED, REDACTED, {"text": "Hi"})))["extra"]
+
+
+@pytest.mark.parametrize(
+    "extra", [5, {"vendor": "anthropic", "reasoning": 5}, {"vendor": "anthropic", "reasoning": ["a", {}]}]
+)
+def test_extras_that_make_no_sense_are_left_out(extra: Any) -> None:
+    said = {"role": "assistant", "content": "Hi", "provider_extra": {"bedrock": extra}}
+    assert messages(*HELLO["messages"], said, user("And?"))[1]["content"] == [{"text": "Hi"}]
+
+
+def test_parallel_calls_of_a_stream_have_numbers_of_their_own() -> None:
+    """SR-056: with arguments and without; a call of Bedrock's own tools is none of the client's."""
+    content = [
+        {"text": "Let me see."},
+        use("nova_grounding", {"q": 1}, "s", type="server_tool_use"),
+        use("weather", {"city": "Paris"}, "a"),
+        use("time", {}, "b", type="tool_use"),
+    ]
+    said = joined(streamed(stream(*content, reason="tool_use")))
+    assert said["calls"] == [("a", "weather", {"city": "Paris"}), ("b", "time", {})]
+    assert said == read(completed(answer(*content, reason="tool_use")))
+
+
+def test_images_are_shown_as_data() -> None:
+    block = {"image": {"format": "png", "source": {"bytes": base64.b64encode(PNG).decode()}}}
+    shown = [{"type": "image_url", "image_url": {"url": data_uri("image/png", PNG)}}]
+    assert (completed(answer({"text": "Here"}, block)).choices[0].message.model_extra or {})["images"] == shown
+    deltas = [json.loads(chunk.data)["choices"] for chunk in streamed(stream(block))]
+    assert [each[0]["delta"]["images"] for each in deltas if each and "images" in each[0]["delta"]] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("guardrail_intervened", "content_filter"),
+        ("content_filtered", "content_filter"),
+        ("something_new", "stop"),
+    ],
+)
+def test_reasons_to_stop(reason: str, finish: str) -> None:
+    """SR-048."""
+    assert read(completed(answer({"text": "Hi"}, reason=reason)))["finish"] == finish
+    assert joined(streamed(stream({"text": "Hi"}, reason=reason)))["finish"] == finish
+
+
+def test_a_call_is_a_call_whatever_the_reason_says() -> None:
+    assert read(completed(answer(use("a", {}), reason="end_turn")))["finish"] == "tool_calls"
+    assert joined(streamed(stream(use("a", {}), reason="end_turn")))["finish"] == "tool_calls"
+
+
+@pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
+def test_an_answer_that_broke_is_no_answer(reason: str) -> None:
+    for attempt in (lambda: completed(answer({"text": "Hi"}, reason=reason)), lambda: streamed(stream(reason=reason))):
+        with pytest.raises(ProviderError, match=reason) as caught:
+            attempt()
+        assert caught.value.kind is ErrorKind.BAD_RESPONSE
+
+
+def test_a_blocked_answer_may_be_empty() -> None:
+    said = read(completed(answer(reason="content_filtered")))
+    assert (said["text"], said["finish"]) == ("", "content_filter")
+
+
+def test_what_was_asked_about_the_answer_is_told_beside_it() -> None:
+    told: Json = {"trace": {"guardrail": {"actionReason": "masked"}}, "additionalModelResponseFields": {"stop": "x"}}
+    whole = completed(answer({"text": "Hi"}, **told))
+    assert (whole.model_extra or {})["provider_extra"] == {"bedrock": told}
+    body = event("contentBlockDelta", {"delta": {"text": "Hi"}, "contentBlockIndex": 0})
+    body += event("messageStop", {"stopReason": "end_turn", "additionalModelResponseFields": {"stop": "x"}})
+    body += event("metadata", {"usage": answer()["usage"], "trace": told["trace"]})
+    assert json.loads(streamed(body)[-1].data)["provider_extra"] == {"bedrock": told}
+
+
+def test_events_and_blocks_that_are_not_known_are_passed_over() -> None:
+    new = event("newEvent", {"a": 1}) + event("contentBlockDelta", {"delta": {"hologram": {}}, "contentBlockIndex": 0})
+    new += event("contentBlockStart", {"start": {"hologram": {}}, "contentBlockIndex": 0})
+    assert joined(streamed(new + stream({"text": "Hi"})))["text"] == "Hi"
+    assert read(completed(answer({"hologram": {}}, {"text": "Hi"})))["text"] == "Hi"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"output": {}}', b'{"Output": {"__type": "x"}}'])
+def test_what_is_no_answer(body: bytes) -> None:
+    with pytest.raises(ProviderError) as caught:
+        completed(body)
+    assert caught.value.kind is ErrorKind.BAD_RESPONSE
+
+
+def test_an_error_in_an_answers_place_is_that_error() -> None:
+    with pytest.raises(ProviderError, match="Slow down") as caught:
+        completed(b'{"__type": "ThrottlingException", "message": "Slow down"}')
+    assert caught.value.kind is ErrorKind.RATE_LIMIT
+
+
+def test_an_event_that_makes_no_sense() -> None:
+    with pytest.raises(ProviderError, match="makes no sense") as caught:
+        streamed(message(b"[", {":event-type": "contentBlockDelta", ":message-type": "event"}))
+    assert caught.value.kind is ErrorKind.BAD_RESPONSE
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+ERRORS = [
+    ("ThrottlingException", 429, "Too many requests, please wait before trying again.", ErrorKind.RATE_LIMIT),
+    ("ThrottlingException", 429, "Too many tokens per day, please wait before trying again.", ErrorKind.QUOTA),
+    ("ServiceQuotaExceededException", 400, "Your request exceeds the service quota.", ErrorKind.QUOTA),
+    ("ModelTimeoutException", 408, "Model has timed out in processing the request.", ErrorKind.TIMEOUT),
+    ("ModelNotReadyException", 429, "Model is not ready for inference.", ErrorKind.OVERLOADED),
+    ("ServiceUnavailableException", 503, "Bedrock is unable to process your request.", ErrorKind.OVERLOADED),
+    ("InternalServerException", 500, "The system encountered an unexpected error.", ErrorKind.OVERLOADED),
+    ("ModelErrorException", 424, "The system encountered an error during processing.", ErrorKind.OVERLOADED),
+    ("AccessDeniedException", 403, "You don't have access to the model.", ErrorKind.PERMISSION),
+    ("AccessDeniedException", 403, "Authentication failed: Please make sure your API Key is valid.", ErrorKind.AUTH),
+    ("UnrecognizedClientException", 403, "The security token included in the request is invalid.", ErrorKind.AUTH),
+    ("ExpiredTokenException", 403, "The security token included in the request is expired", ErrorKind.AUTH),
+    ("InvalidSignatureException", 403, "The request signature we calculated does not match.", ErrorKind.AUTH),
+    ("ResourceNotFoundException", 404, "Model use case details have not been submitted.", ErrorKind.MODEL_NOT_FOUND),
+    ("ValidationException", 400, "Input is too long for requested model.", ErrorKind.CONTEXT_LENGTH),
+    ("ValidationException", 400, "prompt is too long: 200001 tokens > 200000 maximum", ErrorKind.CONTEXT_LENGTH),
+    ("ValidationException", 400, "The provided model identifier is invalid.", ErrorKind.MODEL_NOT_FOUND),
+    ("ValidationException", 400, "x with on-demand throughput isn't supported.", ErrorKind.MODEL_NOT_FOUND),
+    ("ValidationException", 400, "Output blocked by content filtering policy", ErrorKind.CONTENT_POLICY),
+    ("ValidationException", 400, "1 validation error detected: Value at 'temperature'", ErrorKind.INVALID_REQUEST),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "status", "said", "kind"), ERRORS)
+def test_errors_mean_what_their_type_and_message_say(name: str, status: int, said: str, kind: ErrorKind) -> None:
+    header = {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
+    by_header = adapter().error(status, header, json.dumps({"message": said}).encode())
+    by_body = adapter().error(status, {}, json.dumps({"__type": f"com.amazon.coral#{name}", "message": said}).encode())
+    for error in (by_header, by_body):
+        assert (error.kind, error.type, error.message, error.status) == (kind, name, said, status)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "kind"),
+    [
+        ("throttlingException", "Too many requests", ErrorKind.RATE_LIMIT),
+        ("modelStreamErrorException", "An error occurred while streaming", ErrorKind.OVERLOADED),
+        ("serviceUnavailableException", "Try again", ErrorKind.OVERLOADED),
+        ("validationException", "Input is too long", ErrorKind.CONTEXT_LENGTH),
+        ("validationException", "Malformed", ErrorKind.INVALID_REQUEST),
+    ],
+)
+def test_a_stream_can_end_in_an_error(name: str, said: str, kind: ErrorKind) -> None:
+    """SR-058."""
+    body = event("contentBlockDelta", {"delta": {"text": "H"}, "contentBlockIndex": 0})
+    with pytest.raises(ProviderError, match=said) as caught:
+        streamed(body + exception(name, {"message": said}))
+    assert (caught.value.kind, caught.value.type) == (kind, name)
+
+
+def test_an_error_of_the_stream_itself() -> None:
+    told = {":message-type": "error", ":error-code": "InternalFailure", ":error-message": "Something broke"}
+    with pytest.raises(ProviderError, match="Something broke") as caught:
+        streamed(message(b"", told))
+    assert caught.value.kind is ErrorKind.OVERLOADED
+
+
+def test_retry_after_is_read() -> None:
+    assert adapter().error(429, {"retry-after": "7"}, b'{"message": "Too many requests"}').retry_after == 7
