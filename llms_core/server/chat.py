@@ -140,4 +140,6 @@ class _Turn:
 
 
 def _header(text: str) -> bytes:
-    return "".join(char if " " <= char <= "~" else "?" for char in text).encode("ascii")
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return "".join(char if " " <= char <= "~" else "?" for char in text).encode()

@@ -62,9 +62,16 @@ def _load(protocol: str) -> tuple[Recording, ...]:
 def _recording(line: str) -> Recording:
     said = json.loads(line)
     return Recording(
-        said["id"], said["group"], said["provider"], said["protocol"], said.get("model") or "", bool(said.get("stream")),
-        said["request"], said["response"], frozenset(said["tags"]),
-    )  # fmt: skip
+        id=said["id"],
+        group=said["group"],
+        provider=said["provider"],
+        protocol=said["protocol"],
+        model=said.get("model") or "",
+        stream=bool(said.get("stream")),
+        request=said["request"],
+        response=said["response"],
+        tags=frozenset(said["tags"]),
+    )
 
 
 def recordings(protocol: str, wanted: Callable[[Recording], bool] = lambda recording: True) -> list[Any]:
