@@ -206,7 +206,8 @@ def _tools(call: ChatCall, own: Mapping[str, Any]) -> Json:
     declared = functions(msgspec.structs.replace(call, request=msgspec.structs.replace(call.request, tools=rest)))
     if call.get("web_search_options") is not None:
         built_in.append({"googleSearch": {}})
-    choice, config = tool_choice(call), {}
+    choice = tool_choice(call)
+    config: Json = {}
     if declared and choice is not None:
         config = {"mode": _MODES[choice.mode]}
         if choice.names and choice.mode == "required":

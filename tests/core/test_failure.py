@@ -113,8 +113,10 @@ def test_any_answer_gives_some_kind(status: int, headers: dict[str, str], body: 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["error", "message", "detail", "code", "type", "metadata", "details"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["error", "message", "detail", "code", "type", "metadata", "details"]), inner)
+    ),
     max_leaves=12,
 )
 
