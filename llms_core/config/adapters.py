@@ -77,7 +77,7 @@ def choose(reading: Reading, at: At, block: ProviderBlock, entry: Entry | None, 
         reading.odd(at, f"{missing}; left out", _meant(name, tuple(reading.specs)))
         choice = Choice(spec=generic(reading), missing=missing)
     else:
-        raise reading.error(at, "`type` is missing, and the provider is not known by its name", _types(reading, name))
+        choice = _unknown(reading, at, block, "`type` is missing, and the provider is not known by its name", name)
     return _addressed(reading, at, block, entry, choice)
 
 
@@ -98,9 +98,19 @@ def _by_type(reading: Reading, at: At, block: ProviderBlock, name: str) -> Choic
         if (spec := reading.specs.get(wanted)) is not None:
             moved = kind == "googleopenaiprovider" and wanted == "google"
             return Choice(spec=spec, base_url=GOOGLE_OPENAI if moved else "")
+    return _unknown(reading, (*at, "type"), block, f"unknown type '{given}' of provider '{at[-1]}'", given)
+
+
+def _unknown(reading: Reading, at: At, block: ProviderBlock, why: str, name: str) -> Choice:
+    """A type that nobody has. Raises ConfigError, unless the block is disabled, or a plugin is not in use whose type it
+    may be: a plugin at fault takes its own provider along, and not the gateway.
+    """
     if not block.enabled:
-        return Choice(spec=generic(reading), missing=f"unknown type '{given}'")
-    raise reading.error((*at, "type"), f"unknown type '{given}' of provider '{at[-1]}'", _types(reading, given))
+        return Choice(spec=generic(reading), missing=why)
+    if not reading.absent:
+        raise reading.error(at, why, _types(reading, name))
+    reading.odd(at, f"{why}; {reading.absent}")
+    return Choice(spec=generic(reading), missing=f"{why}; {reading.absent}")
 
 
 def _by_npm(reading: Reading, at: At, npm: str, api: str | None, name: str) -> Choice:

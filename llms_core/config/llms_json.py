@@ -33,13 +33,16 @@ _NO_AUTH = "llms.py's sign-in is not supported here, and without it the gateway 
 _NO_AUTH_HINT = "remove `auth`, and protect the gateway with `keys` of [server] in plugins.toml"
 
 
-def load(path: Path, specs: Mapping[str, ProviderSpec], *, env: Mapping[str, str], strict: bool = False) -> LlmsJson:
+def load(
+    path: Path, specs: Mapping[str, ProviderSpec], *, env: Mapping[str, str], strict: bool = False, absent: str = ""
+) -> LlmsJson:
     """Read the file at `path`; see `read`. llms.py's catalogue is looked for beside it and in llms.py's folder."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
-    return read(data, str(path), specs, env=env, strict=strict, catalogue=(path.parent, places.home(env)))
+    catalogue = (path.parent, places.home(env))
+    return read(data, str(path), specs, env=env, strict=strict, absent=absent, catalogue=catalogue)
 
 
 def read(
@@ -49,15 +52,17 @@ def read(
     *,
     env: Mapping[str, str],
     strict: bool = False,
+    absent: str = "",
     catalogue: Sequence[Path] = (),
 ) -> LlmsJson:
     """What `text`, the content of the file at `path`, says.
 
-    `specs` are the known providers by name and alias in lower case, `env` holds the keys. `catalogue` are folders that
-    may have llms.py's providers.json. Raises ConfigError with file, line and member; with `strict` for what is unknown
-    too. No message ever has a value of a key in it.
+    `specs` are the known providers by name and alias in lower case, `env` holds the keys. `absent` says which plugins
+    are not in use: where there are some, an unknown type disables its provider and is no error. `catalogue` are folders
+    that may have llms.py's providers.json. Raises ConfigError with file, line and member; with `strict` for what is
+    unknown too. No message ever has a value of a key in it.
     """
-    reading = Reading(text, path, specs, env, strict)
+    reading = Reading(text, path, specs, env, strict, absent)
     members = _known_members(reading)
     file = reading.decode(_without(members, "providers", "defaults"), File, ())
     if file.auth and file.auth.enabled:

@@ -26,13 +26,20 @@ _members = msgspec.json.Decoder(Members)
 class Reading:
     """Raises ConfigErrors that say where; collects warnings and notes; knows every secret that it came across.
 
-    Nothing here ever puts a value of the file into a message: one could be a key.
+    Nothing here ever puts a value of the file into a message: one could be a key. `absent` says which plugins are not
+    in use, whose types the file may name all the same.
     """
 
     def __init__(
-        self, data: bytes, path: str, specs: Mapping[str, ProviderSpec], env: Mapping[str, str], strict: bool = False
+        self,
+        data: bytes,
+        path: str,
+        specs: Mapping[str, ProviderSpec],
+        env: Mapping[str, str],
+        strict: bool = False,
+        absent: str = "",
     ):
-        self.path, self.specs, self.env, self.strict = path, specs, env, strict
+        self.path, self.specs, self.env, self.strict, self.absent = path, specs, env, strict, absent
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.secrets: set[Secret] = set()

@@ -74,7 +74,7 @@ def _all_failed(error: AllProvidersFailed) -> Problem:
 def _status(errors: Sequence[ProviderError]) -> int:
     if errors and all(each.kind is ErrorKind.RATE_LIMIT or each.status == 429 for each in errors):
         return 429
-    return 504 if all(each.kind is ErrorKind.TIMEOUT for each in errors) else 502
+    return 504 if errors and all(each.kind is ErrorKind.TIMEOUT for each in errors) else 502
 
 
 def _provider(error: ProviderError) -> Problem:

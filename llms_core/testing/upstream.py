@@ -321,6 +321,8 @@ class ScriptedUpstream:
     async def _serve(self) -> None:
         server = await self._loop.create_server(self._accept, sock=self._socket)
         await self._stop.wait()
+        self._loop.remove_reader(self._socket)
+        await asyncio.sleep(0)  # a connection that is just being accepted would be left open by close()
         server.close()
         for conversation in self._conversations:
             conversation.cancel()
@@ -331,6 +333,7 @@ class ScriptedUpstream:
             conversation = self._loop.create_task(self._converse(cast(_Reader, reader), writer))
             self._conversations.add(conversation)
             conversation.add_done_callback(self._conversations.discard)
+            conversation.add_done_callback(lambda _: writer.transport.abort())  # one cancelled before it began, too
 
         return asyncio.StreamReaderProtocol(_Reader(limit=2**20), begin)
 

@@ -482,7 +482,9 @@ def test_a_wait_that_does_not_fit_into_the_total_is_not_begun(chain: MakeChain) 
     """SR-072: waits count as part of the total."""
     one = chain(1, QUICK + "[timeouts]\ntotal = 2\n")
     one.upstreams[0].script(error(503, headers={"retry-after": "5"}))
+    began = time.monotonic()
     assert (one.ask().status_code, one.calls) == (502, [1])
+    assert time.monotonic() - began < 3
 
 
 def test_only_the_last_candidate_is_retried(chain: MakeChain) -> None:
@@ -546,6 +548,13 @@ def test_the_total_is_over_all_attempts(chain: MakeChain) -> None:
         upstream.default = Reply(Stall())
     answer = three.ask()
     assert (answer.status_code, three.calls) == (504, [1, 1, 0])
+
+
+def test_a_total_of_a_providers_own_is_no_way_around_that(chain: MakeChain) -> None:
+    """SR-072: it bounds one attempt, and only from above."""
+    one = chain(1, ONCE + "[timeouts]\ntotal = 0.4\n[timeouts.provider.first]\ntotal = 60\n")
+    one.upstreams[0].default = Reply(Stall())
+    assert one.ask().status_code == 504
 
 
 def test_a_provider_has_limits_of_its_own(chain: MakeChain) -> None:

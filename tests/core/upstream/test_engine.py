@@ -17,6 +17,7 @@ import pytest
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
+from llms_core.secret import Secret
 from llms_core.testing import (
     Body,
     Chunk,
@@ -340,10 +341,11 @@ def test_redirects_are_not_followed(talk: Talk, upstream: ScriptedUpstream) -> N
 def test_no_cookies_are_kept(talk: Talk, upstream: ScriptedUpstream) -> None:
     """Requests of several clients share the engine."""
     upstream.default = json_body({}, headers={"set-cookie": "session=1; Path=/"})
+    by_name = upstream.base_url.replace("127.0.0.1", "localhost")  # cookies of mere addresses are often refused
 
     async def work(engine: Engine) -> None:
-        await ask(engine, upstream)
-        await ask(engine, upstream)
+        await passed(engine, UpstreamRequest(url=by_name, headers={}, content=b"{}"))
+        await passed(engine, UpstreamRequest(url=by_name, headers={}, content=b"{}"))
 
     talk(work)
     assert "cookie" not in upstream.requests[1].headers
@@ -461,7 +463,7 @@ def test_many_requests_at_once_do_not_wait_for_one_another(talk: Talk, upstream:
 def test_a_proxy_of_the_configuration_is_used(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.default = text_body("Hi")
     request = UpstreamRequest(url="http://provider.example/v1/chat/completions", headers={})
-    talk(lambda engine: passed(engine, request), proxy=upstream.origin)
+    talk(lambda engine: passed(engine, request), proxy=Secret(upstream.origin))
     assert upstream.requests[0].path == "http://provider.example/v1/chat/completions"
 
 
