@@ -483,22 +483,26 @@ PARALLEL: Mapping[str, list[Fragment]] = {
 
 
 def put_together(fragments: list[Fragment], *, at_once: bool) -> list[Fragment]:
-    """The calls as OpenAI's client has them in the end, the fragments in one chunk or each in its own."""
+    """The calls of a client that joins what it gets by index; the fragments in one chunk, or each in its own."""
     translator = OpenAICompatible(GENERIC, ProviderSettings(id="x")).chunks(
         ChatCall(request=ChatRequest(model=NAME, messages=[]), members={}, model="m", name=NAME, id=ID, created=1)
     )
-    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
+    calls: dict[int, Fragment] = {}
     for each in [fragments] if at_once else [[one] for one in fragments]:
         choice = {"index": 0, "delta": {"role": "assistant", "tool_calls": each}, "finish_reason": None}
         event = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
         for chunk in translator.feed("", json.dumps(event).encode()):
-            state.handle_chunk(ChatCompletionChunk.model_validate_json(chunk.data))
-    calls = state.current_completion_snapshot.choices[0].message.tool_calls or []
-    return [call.model_dump(exclude={"index"}) for call in calls]
+            for got in ChatCompletionChunk.model_validate_json(chunk.data).choices[0].delta.tool_calls or ():
+                call = calls.setdefault(got.index, called("", "", "") | {"type": ""})
+                call["id"] += got.id or ""
+                call["type"] = got.type or call["type"]
+                call["function"]["name"] += (got.function and got.function.name) or ""
+                call["function"]["arguments"] += (got.function and got.function.arguments) or ""
+    return [calls[index] for index in sorted(calls)]
 
 
 def called(id: str, name: str, arguments: str) -> Json:
-    function = {"name": name, "arguments": arguments, "parsed_arguments": None}
+    function = {"name": name, "arguments": arguments}
     return {"id": id, "type": "function", "function": function}
 
 
