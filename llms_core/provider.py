@@ -144,7 +144,9 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `name` is what llms.json says as `type` (or as the provider's id, for a preset); `aliases` mean the same.
     `base_url` is what `/chat/completions` and the like are appended to. `key_env` are the environment variables that
     may hold the key, in order. `rename` and `drop` are parameters of OpenAI's that the provider names otherwise, or
-    refuses. `models` maps names for clients to the provider's ids where the configuration names none.
+    refuses. `models` maps names for clients to the provider's ids where the configuration names none. `wire` names the
+    provider's protocol by example for the conformance suite, `package.module:NAME` of an `llms_core.testing.wire.Wire`;
+    the suite alone imports it, and adapters that speak OpenAI's JSON need none.
     """
 
     name: str
@@ -160,5 +162,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     aliases: tuple[str, ...] = ()
     models: Mapping[str, str] = {}
     settings: type[ProviderSettings] = ProviderSettings
+    wire: str = ""
     #: a model for trying things out, not for work
     demo: bool = False

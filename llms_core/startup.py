@@ -60,15 +60,23 @@ def reload(old: Startup, config: Path | None, *, env: Mapping[str, str] = os.env
 def read_config(config: Path | None, host: PluginHost, *, env: Mapping[str, str], strict: bool) -> LlmsJson:
     """llms.json, or what stands in for it where there is none: every installed provider whose key is in `env`."""
     path = places.llms_json(config, env)
-    document = _shipped(host, env) if path is None else llms_json.load(path, host.specs, env=env, strict=strict)
+    if path is None:
+        document = _shipped(host, env)
+    else:
+        document = llms_json.load(path, host.specs, env=env, strict=strict, absent=_absent(host))
     redact.add(document.secrets)
     return document
+
+
+def _absent(host: PluginHost) -> str:
+    """Which plugins are not in use, in words; empty where all are."""
+    return ", ".join(f"{report.origin} is {report.state}" for report in host.reports if report.state != "ok")
 
 
 def _shipped(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
     """The llms.json that a plugin brings, and after it each further provider whose key is in `env`."""
     text = host.default_config() or b'{"providers": {}}'
-    shipped = llms_json.read(text, SHIPPED, host.specs, env=env, strict=False)
+    shipped = llms_json.read(text, SHIPPED, host.specs, env=env, absent=_absent(host))
     keyed = _keyed(host, shipped, env)
     blocks = {name: {"type": name, "api_key": f"${key}", "all_models": True} for name, key in keyed}
     others = llms_json.read(msgspec.json.encode({"providers": blocks}), SHIPPED, host.specs, env=env, strict=False)

@@ -194,6 +194,9 @@ class MessageChunks:
             yield self._chunks.usage(_counted(usage))
 
 
+_MANY = 512
+
+
 class _Growing:
     """A block of a stream. Its pieces are joined at the end: to append to ever longer text costs its square."""
 
@@ -205,7 +208,10 @@ class _Growing:
     def add(self, delta: Json) -> None:
         for name, value in delta.items():
             if name != "type":
-                self._pieces.setdefault(name, []).append(value)
+                pieces = self._pieces.setdefault(name, [])
+                pieces.append(value)
+                if len(pieces) >= _MANY and isinstance(value, str):  # many small strings take ten times the text's room
+                    pieces[:] = [self.joined(name)]
 
     def joined(self, name: str) -> str:
         return "".join(piece for piece in self._pieces.get(name, ()) if isinstance(piece, str))

@@ -135,6 +135,7 @@ ANTHROPIC = ProviderSpec(
     capabilities=Capabilities(audio=False, logprobs=False, n=False),
     aliases=("claude",),
     settings=AnthropicSettings,
+    wire="llms_providers.wires.anthropic:ANTHROPIC",
 )
 
 

@@ -256,6 +256,7 @@ BEDROCK = ProviderSpec(
     capabilities=Capabilities(json_object=False, logprobs=False, n=False),
     aliases=("amazon-bedrock", "aws-bedrock"),
     settings=BedrockSettings,
+    wire="llms_providers.wires.bedrock:BEDROCK",
 )
 
 

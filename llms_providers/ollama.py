@@ -335,10 +335,11 @@ def _usage(answer: _Answer) -> Usage | None:
 OLLAMA = ProviderSpec(
     name="ollama", title="Ollama", docs="https://docs.ollama.com/api/chat", adapter=Ollama,
     base_url="http://localhost:11434", needs_key=False, capabilities=Capabilities(files=False, n=False),
+    wire="llms_providers.wires.ollama:OLLAMA",
 )  # fmt: skip
 OLLAMA_CLOUD = ProviderSpec(
     name="ollama-cloud", title="Ollama Cloud", docs="https://docs.ollama.com/cloud", adapter=Ollama,
-    base_url="https://ollama.com", key_env=("OLLAMA_API_KEY",), capabilities=OLLAMA.capabilities,
+    base_url="https://ollama.com", key_env=("OLLAMA_API_KEY",), capabilities=OLLAMA.capabilities, wire=OLLAMA.wire,
 )  # fmt: skip
 
 

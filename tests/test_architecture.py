@@ -43,7 +43,7 @@ IMPORTERS = {
     "httpx": ("upstream",),
     "aiohttp": ("upstream",),
     "litestar": ("server",),
-    "uvicorn": ("server",),
+    "uvicorn": ("server", "testing"),
     "pluggy": ("plugins",),
     "click": ("cli", "plugins"),
 }
@@ -55,6 +55,7 @@ PUBLIC = (
     "llms_core.openai_compatible",
     "llms_core.errors",
     "llms_core.failure",
+    "llms_core.records",
     "llms_core.secret",
 )
 

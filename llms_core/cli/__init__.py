@@ -12,7 +12,7 @@ import click
 from llms_core import __version__
 from llms_core.errors import LlmsError
 
-COMMANDS = ("serve", "ls", "route", "plugins", "config", "keys")
+COMMANDS = ("serve", "ls", "route", "plugins", "conformance", "config", "keys")
 """Our own, in the order of `--help`; each is `command` of the module of its name."""
 
 

@@ -50,6 +50,23 @@ def doctor(plugins: Path | None, pins: bool) -> None:
         raise SystemExit(1)
 
 
+@command.command(short_help="Begin a plugin: a project that passes its own tests.")
+@click.argument("name")
+@click.option("--native", is_flag=True, help="For a protocol that is not OpenAI's.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to; ./llms-provider-NAME unless given.")
+@click.pass_obj
+def new(plugins: Path | None, name: str, native: bool, folder: Path | None) -> None:
+    """Write a project with a plugin for the provider NAME: module, tests, CI. Nothing is overwritten."""
+    from llms_core.plugins.loading import load_plugins
+    from llms_core.plugins.scaffold import create
+
+    written = create(name, native=native, folder=folder, taken=load_plugins(plugins)[1].specs)
+    for path in written:
+        click.echo(path)
+    project = next(path.parent for path in written if path.name == "pyproject.toml")
+    click.echo(f"\nNext: cd {project} && pip install --group test -e . && pytest")
+
+
 def _list(plugins: Path | None, as_json: bool) -> None:
     from llms_core.plugins.loading import load_plugins
 

@@ -156,8 +156,8 @@ class Limits(_Strict, frozen=True):
 class Timeouts(_Strict, frozen=True):
     """`[timeouts]`: connect, first token of a stream, idle between two reads, total over all attempts.
 
-    A whole answer may take the model minutes before its first byte: up to there only `total` holds. `provider` overrides
-    them for one provider each; its `total` bounds one attempt at that provider.
+    A whole answer may take the model minutes before its first byte: up to there only `total` holds. `provider`
+    overrides them for one provider each; its `total` bounds one attempt at that provider.
     """
 
     connect: Seconds = 10.0

@@ -65,6 +65,15 @@ class PluginHost:
         """Who provides a spec, for messages: the plugin and its distribution."""
         return self._origins.get(spec.name.lower(), f"the provider '{spec.name}'")
 
+    def origin_of(self, plugin: str) -> str:
+        """A plugin that is in use, by its name, for messages."""
+        return next((each.origin for each in self._plugins if each.name == plugin), f"plugin '{plugin}'")
+
+    @property
+    def modules(self) -> Mapping[str, str]:
+        """The modules that hooks are in, and whose they are."""
+        return {hook.module: plugin.origin for plugin in self._plugins for hook in plugin.hooks.values()}
+
     def declare(self, types: Mapping[str, ProviderSpec], origin: str) -> None:
         """Add the providers that the user's own file declares; they come before a plugin's of the same name."""
         for name, spec in types.items():
@@ -79,7 +88,7 @@ class PluginHost:
                 unwanted(answer)
                 if answer is not None:
                     candidates = self._offered(plugin, candidates, answer)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._fault(plugin, "llms_candidates", error)
         return candidates
 
@@ -88,7 +97,7 @@ class PluginHost:
         for plugin, call in self._attempt_finished:
             try:
                 unwanted(call(record))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._fault(plugin, "llms_attempt_finished", error)
 
     def request_finished(self, record: RequestRecord) -> None:
@@ -96,7 +105,7 @@ class PluginHost:
         for plugin, call in self._request_finished:
             try:
                 unwanted(call(record))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._fault(plugin, "llms_request_finished", error)
 
     def lifespans(self) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
@@ -119,7 +128,7 @@ class PluginHost:
             own = click.Group(group.name)
             try:
                 unwanted(call(own))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 sys.stderr.write(f"llms: {plugin.origin}: llms_commands raised {summary(error)}; left out\n")
                 continue
             for name, command in own.commands.items():
@@ -144,7 +153,7 @@ class PluginHost:
                 if not isinstance(given, wanted):
                     raise PluginError(f"it gave a {type(given).__name__} where a {wanted.__name__} is wanted")
                 result = convert(given) if convert else given
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._fault(plugin, hook, error)
             else:
                 yield plugin.name, result
@@ -161,7 +170,7 @@ class PluginHost:
             self._fault(plugin, "llms_candidates", PluginError("it added or repeated a candidate, which is ignored"))
         return chosen
 
-    def _fault(self, plugin: LoadedPlugin, hook: str, error: Exception) -> None:
+    def _fault(self, plugin: LoadedPlugin, hook: str, error: BaseException) -> None:
         """Say it once for each plugin and hook: a hook that fails at every request would drown the log."""
         if (plugin.name, hook) not in self._told:
             self._told.add((plugin.name, hook))

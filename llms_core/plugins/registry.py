@@ -50,7 +50,7 @@ def _configure(host: PluginHost, provider: Provider, before: Configured | None) 
         adapter = _kept(provider, before)
         adapter = _made(provider) if adapter is None else adapter
         disabled = adapter.available() if isinstance(adapter, Available) else None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = str(error) if isinstance(error, LlmsError) else summary(error)
         disabled = Redactor(secrets)(f"{host.origin(provider.spec)}: {reason}")
     return Configured(provider.id, provider, adapter, disabled)

@@ -18,11 +18,12 @@ from llms_core.plugins.hookspecs import PROJECT
 class Hook(msgspec.Struct, frozen=True):
     """One implementation. `call` takes the hook's arguments in the hookspec's order.
 
-    `rank` is -1 for `tryfirst`, 1 for `trylast`.
+    `rank` is -1 for `tryfirst`, 1 for `trylast`. `module` is where it stands.
     """
 
     call: Callable[..., Any]
     rank: int = 0
+    module: str = ""
 
 
 def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
@@ -60,9 +61,9 @@ def _hook(implementation: pluggy.HookImpl, offered: tuple[str, ...]) -> Hook:
         raise PluginError(f"{name} is a hook wrapper; implementations are called one by one, there is nothing to wrap")
     rank = -1 if implementation.tryfirst else 1 if implementation.trylast else 0
     if implementation.argnames == offered:
-        return Hook(function, rank)
+        return Hook(function, rank, function.__module__)
     taken = [offered.index(argument) for argument in implementation.argnames]
-    return Hook(lambda *given: function(*[given[index] for index in taken]), rank)
+    return Hook(lambda *given: function(*[given[index] for index in taken]), rank, function.__module__)
 
 
 def _refuse_unmarked(plugin: object, known: list[str]) -> None:

@@ -18,7 +18,7 @@ from llms_core.config.model import Action, Retry, Routing, Timeouts
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.request import ChatCall, ChatRequest, Members, effective
-from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
+from llms_core.errors import AllProvidersFailed, ErrorKind, PluginError, ProviderError, RequestError
 from llms_core.plugins.host import PluginHost
 from llms_core.provider import UpstreamRequest
 from llms_core.routing.candidates import Candidate, Catalogue, needs, split, unable_error
@@ -159,7 +159,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             track.waits()
             if candidate.prepare is not None or candidate.inlines:
                 await self._ready(candidate, call, limits)
-            outgoing = candidate.adapter.request(call)
+            outgoing = _outgoing(candidate, call)
             if call.stream:
                 return await self._commit(attempt, call, outgoing, limits)
             completion = await exchange.whole(self.engine, candidate.adapter, call, outgoing, limits)
@@ -225,11 +225,12 @@ class _Attempt:
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             self._finish(ProviderError(ErrorKind.CANCELLED, "The client went away, or the server stops"), None)
             return error
-        if isinstance(error, Exception) and not isinstance(error, ProviderError | RequestError):
-            spec = self.candidate.provider.provider.spec.name
-            text = "".join(traceback.format_exception(error))
-            log.error("the adapter of provider type '%s' failed: %s", spec, self._router.redact(text))
-            error = ProviderError(ErrorKind.BAD_RESPONSE, f"The adapter '{spec}' failed: {type(error).__name__}")
+        if isinstance(error, Exception | SystemExit) and not isinstance(error, ProviderError | RequestError):
+            spec = self.candidate.provider.provider.spec
+            text = self._router.redact("".join(traceback.format_exception(error)))
+            log.error("the adapter '%s' of %s failed: %s", spec.name, self._router.host.origin(spec), text)
+            why = str(error) if isinstance(error, PluginError) else type(error).__name__
+            error = ProviderError(ErrorKind.BAD_RESPONSE, f"The adapter '{spec.name}' failed: {why}")
         if isinstance(error, ProviderError):
             error.message = self._router.redact(error.message)
             self._router.health.failed(self._state, error)
@@ -296,6 +297,18 @@ def _usage(last: Chunk) -> Usage | None:
         return _usage_view.decode(last.data).usage if last.usage else None
     except msgspec.ValidationError:
         return None
+
+
+def _outgoing(candidate: Candidate, call: ChatCall) -> UpstreamRequest:
+    """What an adapter wants sent. Raises PluginError where it is anything but that."""
+    request = exchange.must_be(UpstreamRequest, candidate.adapter.request(call), "request")
+    exchange.must_be(str, request.url, "request", "url")
+    exchange.must_be(dict, request.headers, "request", "headers")
+    exchange.must_be(bytes, request.content, "request", "content")
+    exchange.must_be(tuple, request.dropped, "request", "dropped")
+    for name in request.dropped:
+        exchange.must_be(str, name, "request", "one of the dropped")
+    return request
 
 
 def _call(track: Track, candidate: Candidate, request: ChatRequest, members: Members) -> ChatCall:

@@ -52,7 +52,7 @@ async def _ask(engine: Engine, item: Configured) -> Sequence[Model] | str:
         return f"no answer within {PATIENCE:g} s"
     except ProviderError as error:
         return error.message
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.exception("the adapter of provider '%s' failed to list its models", item.id)
         return f"the adapter failed: {type(error).__name__}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from llms_core import startup
 from llms_core.config import places
 from llms_core.errors import LlmsError
+from llms_core.plugins.doctor import examine
+from llms_core.plugins.report import PluginReport
 from llms_core.server import chat, models, openapi, problems, status
 from llms_core.server.background import discover_models, watch_files
 from llms_core.server.dialects import CHAT, TEXT, Dialect
 from llms_core.server.gateway import Gateway, check
+from llms_core.server.watchdog import Watchdog
 from llms_core.startup import Startup
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Lites
     check(started)
     for warning in started.warnings:
         log.warning("%s", warning)
+    _tell_of_plugins(started.host.reports)
     gateway = Gateway(started)
     return Litestar(
         route_handlers=[
@@ -56,6 +60,14 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Lites
         openapi_config=openapi.CONFIG,
         logging_config=None,
     )
+
+
+def _tell_of_plugins(reports: Iterable[PluginReport]) -> None:
+    """Log what keeps a plugin, or a part of it, from working, and what may soon."""
+    for report in reports:
+        for finding in examine([report]):
+            text = finding.text if report.origin in finding.text else f"{report.origin}: {finding.text}"
+            log.log(logging.WARNING if finding.fault else logging.INFO, "%s", text)
 
 
 def _completions(path: str, gateway: Gateway, dialect: Dialect) -> ControllerRouterHandler:
@@ -80,9 +92,15 @@ async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None)
         for plugin, context in gateway.startup.host.lifespans():
             try:
                 await stack.enter_async_context(context)
-            except Exception:
-                log.exception("plugin '%s': its llms_lifespan failed to start", plugin)
-        for work in (watch_files(gateway, config, plugins, changed), discover_models(gateway, changed)):
+            except (Exception, SystemExit):
+                log.exception("%s: its llms_lifespan failed to start", gateway.startup.host.origin_of(plugin))
+        watchdog = Watchdog(gateway)
+        stack.callback(watchdog.stop)
+        for work in (
+            watchdog.beat(),
+            watch_files(gateway, config, plugins, changed),
+            discover_models(gateway, changed),
+        ):
             stack.push_async_callback(_cancel, asyncio.create_task(work))
         yield
         gateway.draining = True

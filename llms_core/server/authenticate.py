@@ -37,7 +37,7 @@ def create(settings: PluginsToml, host: PluginHost) -> Authenticate | None:
         if (caller := callers.get(_digest(_presented(known)))) is not None:
             return caller
         for plugin, vouch in plugins:
-            if (caller := _vouched(plugin, vouch, known)) is not None:
+            if (caller := _vouched(host.origin_of(plugin), vouch, known)) is not None:
                 return caller
         raise RequestError(
             "Authentication required", status=401, type="authentication_error", code="unauthorized", bare=True
@@ -56,8 +56,8 @@ def _vouched(
             raise PluginError(f"it gave a {type(caller).__name__} where a Caller is wanted")
     except RequestError:
         raise
-    except Exception:
-        log.exception("plugin '%s': llms_authenticate failed", plugin)
+    except (Exception, SystemExit):
+        log.exception("%s: llms_authenticate failed", plugin)
         return None
     return caller
 

@@ -15,6 +15,7 @@ from llms_core.config.model import LlmsJson, Model, PluginsToml, Price, Timeouts
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.request import ChatRequest
 from llms_core.errors import ConfigError, ErrorKind, RequestError
+from llms_core.plugins.report import PluginReport
 from llms_core.provider import Closes
 from llms_core.records import Caller, RequestRecord
 from llms_core.routing import strategies
@@ -162,10 +163,7 @@ class Gateway:
                 "disabled": {item.id: item.disabled for item in startup.configured if item.disabled is not None},
             },
             "discovery": self.discovery,
-            "plugins": {
-                report.name: {"distribution": report.distribution, "state": report.state, "reason": report.reason}
-                for report in startup.host.reports
-            },
+            "plugins": _plugins(startup.host.reports),
             "circuits": self._health.snapshot(),
             "configuration_error": self.problem,
         }
@@ -184,6 +182,15 @@ class Gateway:
             await asyncio.sleep(self.server.drain)
         finally:
             await _close(adapter)
+
+
+def _plugins(reports: Sequence[PluginReport]) -> dict[str, Any]:
+    """Each plugin's state; of two plugins of one name the second is told apart by its distribution."""
+    found: dict[str, Any] = {}
+    for report in reports:
+        told = {"distribution": report.distribution, "state": report.state, "reason": report.reason}
+        found[report.origin if report.name in found else report.name] = told
+    return found
 
 
 def reread(startup: Startup, toml: PluginsToml) -> Startup:
@@ -240,5 +247,5 @@ def _cost(price: Price | None, usage: Usage | None) -> float | None:
 async def _close(adapter: Closes) -> None:
     try:
         await adapter.aclose()
-    except Exception:
+    except (Exception, SystemExit):
         log.exception("an adapter failed to close")

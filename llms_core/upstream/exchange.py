@@ -7,18 +7,22 @@ finish_reason; a missing `[DONE]` alone is no fault.
 from __future__ import annotations
 
 import asyncio
+import inspect
+from typing import TypeVar
 
 import msgspec
 
 from llms_core.contracts.chunk import Chunk
-from llms_core.contracts.completion import Completion
+from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.streamed import as_chunks
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, PluginError, ProviderError
 from llms_core.provider import ChunkTranslator, HttpAdapter, UpstreamRequest
 from llms_core.upstream.engine import Answer, Engine
 from llms_core.upstream.event_stream import EventStreamMessages
 from llms_core.upstream.events import Lines, ServerSentEvents
+
+T = TypeVar("T")
 
 _READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages]] = {
     "sse": ServerSentEvents,
@@ -56,7 +60,7 @@ async def whole(
                 await answer.aclose()
     except TimeoutError:
         raise ProviderError(ErrorKind.TIMEOUT, f"No whole answer within {limits.total:g} s") from None
-    return adapter.completion(call, body)
+    return _completion(adapter, call, body)
 
 
 async def stream(
@@ -96,7 +100,7 @@ class ChunkStream:
         """Some servers answer with a whole body where a stream was asked for: it is read here."""
         if _is_json(self._answer, self._progress.translator):
             body = await _read(self._answer, self._limits.largest, self._limits.idle)
-            self._whole = self._adapter.completion(self._call, body)
+            self._whole = _completion(self._adapter, self._call, body)
 
     async def read(self) -> list[Chunk]:
         """The chunks that arrive next, those of one read together; not to be called once `over`.
@@ -165,7 +169,15 @@ async def _open(engine: Engine, adapter: HttpAdapter, request: UpstreamRequest, 
         body = b""
     finally:
         await answer.aclose()
-    raise adapter.error(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    raise must_be(ProviderError, adapter.error(answer.status, headers, body), "error")
+
+
+def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
+    completion = must_be(Completion, adapter.completion(call, body), "completion")
+    must_be(bytes, completion.data, "completion", "data of a Completion")
+    must_be((Usage, type(None)), completion.usage, "completion", "usage of a Completion")
+    return completion
 
 
 async def _read(answer: Answer, largest: int, idle: float, *, cut: bool = False) -> bytes:
@@ -184,6 +196,19 @@ async def _read(answer: Answer, largest: int, idle: float, *, cut: bool = False)
     except TimeoutError:
         raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {idle:g} s") from None
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def must_be(kind: type[T] | tuple[type[T], ...], given: object, function: str, what: str = "") -> T:
+    """What an adapter's function gave: an author may not have run a type checker.
+
+    Raises PluginError, which the router makes a failure of this attempt alone.
+    """
+    if isinstance(given, kind):
+        return given
+    if inspect.iscoroutine(given):
+        given.close()  # async by mistake; nobody will await it
+    due = what or (kind.__name__ if isinstance(kind, type) else "")
+    raise PluginError(f"`{function}` gave a {type(given).__name__} as {due}")
 
 
 class Progress:
@@ -218,6 +243,8 @@ class Progress:
                     self.over, self._choices = True, 1
                     break
                 for chunk in self.translator.feed(event, data):
+                    if type(chunk) is not Chunk or type(chunk.data) is not bytes:
+                        must_be(bytes, must_be(Chunk, chunk, "feed").data, "feed", "data of a Chunk")
                     self._note(chunk, batch)
         except ProviderError as error:
             self.over = True

@@ -19,6 +19,15 @@ CORE, PROVIDERS = ROOT / "llms_core", ROOT / "llms_providers"
 class Environment:
     """A virtual environment, and a folder for what runs in it, which is its home, too."""
 
+    _shared: Environment | None = None
+
+    @classmethod
+    def shared(cls, folders: pytest.TempPathFactory) -> Environment:
+        """The session's one, with what projects of plugins are tested with."""
+        if cls._shared is None:
+            cls._shared = Environment(folders.mktemp("environment"), "pytest>=9", "mypy>=1.19", "ruff>=0.15")
+        return cls._shared
+
     def __init__(self, folder: Path, *packages: str | Path) -> None:
         uv = shutil.which("uv")
         if uv is None:

@@ -1,0 +1,1 @@
+"""The providers' protocols by example, for the conformance suite; nothing else imports them."""

@@ -1,0 +1,99 @@
+"""Ollama's own chat API by example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llms_core.errors import ErrorKind
+from llms_core.testing.wire import Call, Example, Failure, Meaning, Wire
+
+_PARIS, _OSLO = Call(name="get_weather", arguments={"city": "Paris"}), Call(name="get_time", arguments={"city": "Oslo"})
+
+Json = dict[str, Any]
+
+
+def _line(message: Mapping[str, Any], **more: Any) -> Json:
+    frame = {"model": "llama3.2", "created_at": "2026-01-02T03:04:05.678901Z"}
+    return {**frame, "message": {"role": "assistant", "content": "", **message}, "done": False, **more}
+
+
+def _last(usage: tuple[int, int], reason: str, message: Mapping[str, Any] = {}, **more: Any) -> Json:
+    """Counts of 0 are left out."""
+    counts = {"prompt_eval_count": usage[0], "eval_count": usage[1]}
+    told = {name: count for name, count in counts.items() if count}
+    return _line(message, done=True, done_reason=reason, total_duration=5_000_000, **told, **more)
+
+
+def _stream(usage: tuple[int, int], reason: str, *messages: Mapping[str, Any]) -> Sequence[Json]:
+    return [*map(_line, messages), _last(usage, reason)]
+
+
+def _call(call: Call, number: int) -> Json:
+    return {"id": f"call_x{number}", "function": {"index": number, "name": call.name, "arguments": call.arguments}}
+
+
+def _failure(status: int, message: str, kind: ErrorKind | None = None) -> Failure:
+    return Failure(status, {"error": message}, kind, message)
+
+
+_TOKENS = [{"token": "Ja", "logprob": -0.25, "bytes": [74, 97]}]
+
+OLLAMA = Wire(
+    text=Example(
+        whole=_last((9, 7), "stop", {"content": "Grüße, Welt! 🌍"}),
+        events=_stream((9, 7), "stop", {"content": "Grüße"}, {"content": ", Welt"}, {"content": "! 🌍"}),
+        means=Meaning(text="Grüße, Welt! 🌍"),
+        usage=(9, 7),
+    ),
+    length=Example(
+        whole=_last((9, 2), "length", {"content": "Grüße, We"}),
+        events=_stream((9, 2), "length", {"content": "Grüße"}, {"content": ", We"}),
+        means=Meaning(text="Grüße, We", finish_reason="length"),
+        usage=(9, 2),
+    ),
+    tool_call=Example(
+        whole=_last((31, 12), "stop", {"tool_calls": [_call(_PARIS, 0)]}),
+        events=_stream((31, 12), "stop", {"tool_calls": [_call(_PARIS, 0)]}),
+        means=Meaning(calls=(_PARIS,), finish_reason="tool_calls"),
+        usage=(31, 12),
+        kept=("call_x0",),
+    ),
+    parallel_calls=Example(
+        whole=_last((31, 25), "stop", {"thinking": "Both.", "tool_calls": [_call(_PARIS, 0), _call(_OSLO, 1)]}),
+        events=_stream(
+            (31, 25), "stop",
+            {"thinking": "Both."}, {"tool_calls": [_call(_PARIS, 0)]}, {"tool_calls": [_call(_OSLO, 1)]},
+        ),
+        means=Meaning(calls=(_PARIS, _OSLO), reasoning="Both.", finish_reason="tool_calls"),
+        usage=(31, 25),
+        kept=("call_x0", "call_x1", "Both."),
+    ),
+    reasoning=Example(
+        whole=_last((9, 14), "stop", {"content": "42", "thinking": "Six times seven."}),
+        events=_stream((9, 14), "stop", {"thinking": "Six times"}, {"thinking": " seven."}, {"content": "42"}),
+        means=Meaning(text="42", reasoning="Six times seven."),
+        usage=(9, 14),
+    ),
+    logprobs=Example(
+        whole=_last((9, 1), "stop", {"content": "Ja"}, logprobs=_TOKENS),
+        events=[_line({"content": "Ja"}, logprobs=_TOKENS), _last((9, 1), "stop")],
+        means=Meaning(text="Ja"),
+        usage=(9, 1),
+    ),
+    empty=Example(whole=_last((9, 0), "stop"), events=_stream((9, 0), "stop"), usage=(9, 0)),
+    failures=(
+        _failure(200, "model runner has unexpectedly stopped", ErrorKind.OVERLOADED),
+        _failure(400, "invalid options: temperature"),
+        _failure(400, "registry.ollama.ai/library/x does not support tools"),
+        _failure(401, "unauthorized"),
+        _failure(403, "this model requires a subscription"),
+        _failure(404, "model 'llama-x' not found"),
+        _failure(429, "too many concurrent requests"),
+        _failure(429, "you have reached your weekly usage limit", ErrorKind.QUOTA),
+        _failure(500, "model runner has unexpectedly stopped"),
+        _failure(503, "server busy, please try again"),
+    ),
+    stream_failures=({"error": "an error was encountered while running the model"},),
+    framing="ndjson",
+)  # fmt: skip

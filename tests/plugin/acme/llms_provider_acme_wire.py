@@ -1,0 +1,57 @@
+"""What Acme says, and what it means: the conformance suite plays these, and makes the faults of them."""
+
+from llms_core import ErrorKind
+from llms_core.testing.wire import Call, Example, Failure, Meaning, Wire
+
+PARIS, OSLO = Call(name="get_weather", arguments={"city": "Paris"}), Call(name="get_time", arguments={"at": "Oslo"})
+SAID_PARIS = {"ref": "c-1", "tool": "get_weather", "with": {"city": "Paris"}}
+SAID_OSLO = {"ref": "c-2", "tool": "get_time", "with": {"at": "Oslo"}}
+
+WIRE = Wire(
+    text=Example(
+        whole={"say": "Grüße, Welt! 🌍", "end": "done", "spent": [9, 7]},
+        events=[
+            {"say": "Grüße"},
+            {"say": ", Welt"},
+            {"say": "! 🌍"},
+            {"end": "done", "spent": [9, 7]},
+        ],
+        means=Meaning(text="Grüße, Welt! 🌍"),
+        usage=(9, 7),
+    ),
+    length=Example(
+        whole={"say": "Grüße, We", "end": "full", "spent": [9, 2]},
+        events=[{"say": "Grüße"}, {"say": ", We"}, {"end": "full", "spent": [9, 2]}],
+        means=Meaning(text="Grüße, We", finish_reason="length"),
+        usage=(9, 2),
+    ),
+    tool_call=Example(
+        whole={"calls": [SAID_PARIS], "end": "calls", "spent": [31, 12]},
+        events=[{"calls": [SAID_PARIS]}, {"end": "calls", "spent": [31, 12]}],
+        means=Meaning(calls=(PARIS,), finish_reason="tool_calls"),
+        usage=(31, 12),
+    ),
+    parallel_calls=Example(
+        whole={"calls": [SAID_PARIS, SAID_OSLO], "end": "calls", "spent": [31, 25]},
+        events=[{"calls": [SAID_PARIS]}, {"calls": [SAID_OSLO]}, {"end": "calls", "spent": [31, 25]}],
+        means=Meaning(calls=(PARIS, OSLO), finish_reason="tool_calls"),
+        usage=(31, 25),
+    ),
+    blocked=Example(
+        whole={"say": "I", "end": "refused", "spent": [9, 1]},
+        events=[{"say": "I"}, {"end": "refused", "spent": [9, 1]}],
+        means=Meaning(text="I", finish_reason="content_filter"),
+        usage=(9, 1),
+    ),
+    failures=(
+        Failure(400, {"oops": ["too_hot", "The heat is over 2"]}),
+        Failure(401, {"oops": ["stranger", "Acme does not know this key"]}),
+        Failure(429, {"oops": ["slow", "Too many questions in this minute"]}),
+        Failure(429, {"oops": ["broke", "There is no money left"]}, ErrorKind.QUOTA),
+        Failure(500, {"oops": ["jam", "The machine is jammed"]}),
+    ),
+    stream_failures=({"oops": ["jam", "The machine is jammed"]},),
+    ignored=({"tick": 7},),
+    framing="ndjson",
+    auth=frozenset({"x-acme-key"}),
+)
