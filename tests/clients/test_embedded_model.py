@@ -1,4 +1,4 @@
-"""The first command of the README, as a newcomer has it: no key, no file, and a real model answers any OpenAI client."""
+"""The first command of the README, as a newcomer has it: no key, no file, and a real model answers an OpenAI client."""
 
 from __future__ import annotations
 
