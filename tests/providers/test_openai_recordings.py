@@ -290,6 +290,11 @@ def passed(progress: Progress, body: bytes, size: int) -> list[Chunk]:
     return [*out, *progress.rest()]
 
 
+def fragments_of(chunk: Json) -> Iterator[Json]:
+    for choice in chunk.get("choices") or ():
+        yield from choice["delta"].get("tool_calls") or ()
+
+
 def seconds(created: int) -> int:
     """One server counts milliseconds (SR-044)."""
     return created // 1000 if created > 10**11 else created
@@ -313,6 +318,7 @@ def test_a_stream_passes_with_every_member(recording: Recording) -> None:
             assert len(ours) == 1
         assert_only(STREAMED, event, whole)
     flat = [chunk for chunks_ in chunks for chunk in chunks_]
+    assert all(call.get("id", "absent") for chunk in flat for call in fragments_of(chunk))
     assert {chunk["id"] for chunk in flat} == {said[0]["id"] or ID}
     assert {chunk["created"] for chunk in flat} == {seconds(said[0]["created"]) or CREATED}
     assert {chunk["object"] for chunk in flat} == {"chat.completion.chunk"}
@@ -517,6 +523,19 @@ def test_calls_without_an_id_get_one_each() -> None:
     """SR-056."""
     calls = put_together([fragment("f", "{}", index=0, id=""), fragment("g", "[]", index=0, id="")], at_once=False)
     assert calls == [called("call_ours_0_0", "f", "{}"), called("call_ours_0_1", "g", "[]")]
+
+
+def test_calls_of_a_whole_answer_without_an_id_get_one_each() -> None:
+    """SR-050: a result could not be told from another."""
+    function = {"name": "f", "arguments": "{}"}
+    calls = [{"id": given, "type": "function", "function": function} for given in ("", "theirs", None)]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    body = {"id": "c", "object": "chat.completion", "created": CREATED, "model": "m", "choices": [choice]}
+    call = ChatCall(request=ChatRequest(model=NAME, messages=[]), members={}, model="m", name=NAME, id=ID, created=1)
+    made = OpenAICompatible(GENERIC, ProviderSettings(id="x")).completion(call, json.dumps(body).encode())
+    ids = [each["id"] for each in json.loads(made.data)["choices"][0]["message"]["tool_calls"]]
+    assert ids == ["call_ours_0_0", "theirs", "call_ours_0_2"]
 
 
 # Errors
