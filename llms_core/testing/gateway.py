@@ -35,7 +35,7 @@ FAILURES = 3
 """Failures in a row that open a circuit."""
 
 _PATIENCE = 20.0
-_HASTY = {"first_token": 0.7, "idle": 0.3, "total": 0.7}
+_HASTY = {"first_token": 0.5, "idle": 0.25, "total": 0.5}
 _MODELS = 100
 
 
@@ -94,22 +94,12 @@ class Gateway:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="llms-conformance-")))
             stack.enter_context(self.first)
             stack.enter_context(self.second)
-            stack.enter_context(plain_environment())
             stack.enter_context(_made_ready(self.subject))
             stack.enter_context(self._logged())
             (folder / "llms.json").write_text(json.dumps(self._llms_json()), "utf-8")
             (folder / "plugins.toml").write_text(self._plugins_toml(), "utf-8")
-            app = create_app(folder / "llms.json", folder / "plugins.toml")
-            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
-            self._port = listening.getsockname()[1]
-            server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
-            thread = threading.Thread(target=_serve, args=(server, listening), name="llms-conformance", daemon=True)
-            thread.start()
-            stack.callback(thread.join, _PATIENCE)
-            stack.callback(setattr, server, "should_exit", True)
-            health = self._send("GET", "/health")
-            assert health.status == 200, health.body()
-            health.body()
+            with plain_environment():
+                self._start(folder, stack)
             self._ended = stack.pop_all()
         return self
 
@@ -140,6 +130,23 @@ class Gateway:
         head = "POST /v1/chat/completions HTTP/1.1\r\nHost: conformance\r\nContent-Type: application/json\r\n"
         sent.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         return sent
+
+    def _start(self, folder: Path, stack: ExitStack) -> None:
+        """Serve until `stack` is left. Raises AssertionError where the gateway does not come up."""
+        app = create_app(folder / "llms.json", folder / "plugins.toml")
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+        self._port = listening.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=_serve, args=(server, listening), name="llms-conformance", daemon=True)
+        thread.start()
+        stack.callback(thread.join, _PATIENCE)
+        stack.callback(setattr, server, "should_exit", True)
+        try:
+            up = self._send("GET", "/health")
+            up.body()
+        except OSError as error:
+            raise AssertionError(f"the gateway does not answer: {error}\n{self.log}") from error
+        assert up.status == 200, self.log
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> Answered:
         connection = _Connection("127.0.0.1", self._port, timeout=_PATIENCE)
@@ -223,7 +230,6 @@ def _nothing_lacks(self: object) -> None:
 @contextmanager
 def _made_ready(subject: Subject) -> Iterator[None]:
     """An adapter that starts a server of its own, or needs what this machine has not: here the script is the server."""
-
     with ExitStack() as patched:
         kind = type(subject.adapter)
         if isinstance(subject.adapter, Prepares):

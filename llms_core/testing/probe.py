@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -72,15 +73,17 @@ def imported(subject: Subject) -> Imported:
 
 
 @cache
-def _caches() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="llms-conformance-")  # removed when the process ends
+def _caches() -> str:
+    folder = TemporaryDirectory(prefix="llms-conformance-")
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 def _cached() -> dict[str, str]:
     """An environment that imports from where this process does, and keeps what was compiled, as users' do."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPATH"] = os.pathsep.join(sys.path)
-    return {**env, "PYTHONPYCACHEPREFIX": _caches().name} if sys.dont_write_bytecode else env
+    return {**env, "PYTHONPYCACHEPREFIX": _caches()} if sys.dont_write_bytecode else env
 
 
 def _load(wanted: dict[str, str]) -> Callable[[], object]:

@@ -44,9 +44,7 @@ class Subject:
     def __init__(self, name: str, host: PluginHost, toml: PluginsToml, wire: Wire | str | None = None):
         spec = host.specs.get(name.lower())
         if spec is None:
-            near = nearest(name.lower(), tuple(host.specs))
-            hint = f"did you mean '{near}'?" if near else "`llms plugins` lists what is installed"
-            raise ConfigError(f"there is no provider '{name}'", hint=hint)
+            raise ConfigError(f"there is no provider '{name}'", hint=_why_not(name, host))
         self.name, self.spec, self.host, self.toml = name.lower(), spec, host, toml
         self.key = f"sk-conformance-{secrets.token_hex(12)}"
         self.wire = self._wire(wire or spec.wire)
@@ -159,6 +157,14 @@ def plain_environment() -> Iterator[None]:
     kept = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
     with mock.patch.dict(os.environ, kept, clear=True):
         yield
+
+
+def _why_not(name: str, host: PluginHost) -> str:
+    """Why a provider may be missing: its plugin could not be loaded, or the name is a slip."""
+    aside = [report.reason for report in host.reports if report.state == "quarantined"]
+    near = nearest(name.lower(), tuple(host.specs))
+    hints = [*aside, *([f"did you mean '{near}'?"] if near else [])]
+    return "; ".join(hints) or "`llms plugins` lists what is installed"
 
 
 def _with_key(value: Any, key: str) -> Any:

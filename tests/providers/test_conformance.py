@@ -17,8 +17,8 @@ from llms_providers.presets import PRESETS
 from llms_providers.wires.azure import DEPLOYMENTS
 from llms_providers.wires.bedrock import SIGNED
 
-#: By the command, as a third party would: one for each framing of streams.
-COMMANDED = ("groq", "ollama", "bedrock")
+#: By the command, as a third party would.
+COMMANDED = ("groq", "bedrock")
 
 DECLARED = """
 [types.acme]
@@ -68,6 +68,10 @@ class TestGoogle(ProviderConformance):
 
 class TestCohere(ProviderConformance):
     provider = "cohere"
+
+
+class TestOllama(ProviderConformance):
+    provider = "ollama"
 
 
 class TestAzure(ProviderConformance):

@@ -10,7 +10,7 @@ from llms_core.errors import ErrorKind
 from llms_core.testing.asked import longest_text, request_for
 from llms_core.testing.framing import MEDIA, encoded
 from llms_core.testing.groups.base import Group, not_applicable, streamed
-from llms_core.testing.memory import HASTY, JSON, Outcome, Said, said, streams
+from llms_core.testing.memory import HASTY, JSON, Outcome, Said, fed, said, streams
 from llms_core.testing.reading import must_be_read, must_have_failed, passed_off
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Example
@@ -64,7 +64,7 @@ class FaultTests(Group):
         """The same, wherever the bytes end."""
         found, events = streamed(subject, "text")
         body = b"".join(events)
-        outcomes = streams(subject, (said(subject, body[:at]) for at in range(len(body))))
+        outcomes = fed(subject, ((body[:at],) for at in range(len(body))))
         _failed_or_whole(outcomes, found, "the stream cut after byte")
 
     @pytest.mark.parametrize("name", ["text", "tool_call"])

@@ -8,7 +8,7 @@ from llms_core.errors import ErrorKind
 from llms_core.testing.asked import request_for
 from llms_core.testing.framing import encoded
 from llms_core.testing.groups.base import Group, not_applicable, streamed
-from llms_core.testing.memory import said, stream, streams
+from llms_core.testing.memory import fed, said, stream
 from llms_core.testing.reading import must_be_read, must_have_failed, read_stream
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import EXAMPLES, Example
@@ -52,7 +52,7 @@ class StreamTests(Group):
         """The network may cut a stream in two anywhere: inside an event, a line end, a character."""
         found, events = streamed(subject, "text")
         body = b"".join(events)
-        for outcome in streams(subject, (said(subject, body[:at], body[at:]) for at in range(len(body)))):
+        for outcome in fed(subject, ((body[:at], body[at:]) for at in range(len(body)))):
             must_be_read(outcome, found)
 
     @pytest.mark.parametrize("name", EXAMPLES)

@@ -251,7 +251,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, Any, str]:
     """pytest, as an author runs it: its exit code, the JSON and its output."""
     result = folder / "conformance.json"
     ours = ["-p", "llms_core.testing.plugin", f"--llms-json={result}", "-p", "no:cacheprovider", "-q", "--tb=line"]
-    command = [sys.executable, "-m", "pytest", "-c", "/dev/null", f"--rootdir={folder}", *ours, *arguments]
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={folder}", *ours, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=150, check=False)
     found = json.loads(result.read_text("utf-8")) if result.is_file() else None
     return done.returncode, found, done.stdout + done.stderr
@@ -465,6 +465,14 @@ def test_a_slip_in_the_command_is_said_at_once(tmp_path: Path, arguments: list[s
     code, _, errors = llms(tmp_path, *arguments)
     assert code == 2
     assert said in errors
+
+
+def test_a_plugin_that_was_set_aside_is_named_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "acme.py").write_text("import nowhere_to_be_found", "utf-8")
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["acme.py"]\n', "utf-8")
+    code, _, errors = llms(tmp_path, "acme", "--plugins", "plugins.toml")
+    assert code == 2
+    assert "plugin 'acme' of acme.py: ModuleNotFoundError" in errors
 
 
 def test_without_pytest_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
