@@ -11,7 +11,7 @@ from llms_core.plugins.report import summary
 from llms_core.plugins.verify import Hook
 from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec
 
-_TEXTS = ("name", "title", "docs", "base_url")
+_TEXTS = ("name", "title", "docs", "base_url", "wire")
 _COLLECTIONS = ("key_env", "aliases", "drop")
 
 
