@@ -25,6 +25,8 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
     found = startup.load(config, plugins, strict=strict)
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
+    for note in found.llms_json.notes:
+        click.echo(f"note: {note}", err=True)
     for report in found.host.reports:
         if report.state == "quarantined":
             click.echo(f"warning: {report.reason}", err=True)

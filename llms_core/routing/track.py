@@ -6,7 +6,7 @@ import os
 import time
 
 from llms_core.contracts.completion import Usage
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ProviderError
 from llms_core.records import AttemptRecord
 from llms_core.routing.candidates import Candidate
 
@@ -80,11 +80,6 @@ class Track:
     def attempts_header(self, served_by: str | None = None) -> str:
         """`x-llms-attempts`: `groq;error=rate_limit;status=429, openrouter;ok`."""
         return ", ".join([*self.notes, f"{_token(served_by)};ok"] if served_by is not None else self.notes)
-
-    @property
-    def kind(self) -> ErrorKind | None:
-        """How the last attempt failed, if it did."""
-        return self.attempts[-1].kind if self.attempts else None
 
 
 def _token(text: str) -> str:

@@ -42,6 +42,8 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Lites
     check(started)
     for warning in started.warnings:
         log.warning("%s", warning)
+    for note in started.llms_json.notes:
+        log.info("%s", note)
     _tell_of_plugins(started.host.reports)
     gateway = Gateway(started)
     return Litestar(
