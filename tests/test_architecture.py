@@ -20,7 +20,7 @@ ALL = [*CORE, *PROVIDERS]
 
 #: A module imports from its own layer and from those above it, never from those below.
 LAYERS = (
-    ("errors", "secret"),
+    ("errors", "secret", "deadline"),
     ("contracts",),
     ("records", "failure", "mending"),
     ("provider",),

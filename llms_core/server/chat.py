@@ -61,7 +61,7 @@ class _Turn:
         self.caller = gateway.admit(scope)
         body = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
         self.request, members = self.dialect.decode(body)
-        async with self.client:
+        with self.client:
             self.served = await gateway.router.answer(self.track, self.request, members)
             if self.served.chunks is None:
                 await self._whole(self.served)

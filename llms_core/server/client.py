@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from litestar.types import Receive, Scope, Send
 
+from llms_core.deadline import Deadline
 from llms_core.errors import RequestError
 from llms_core.server.sse import KEEP_ALIVE
 
 Headers = Iterable[tuple[bytes, bytes]]
+
+_SOON = 0.1  # seconds until a client is watched: a task of its own costs more than the rest of a short request
 
 
 class ClientGoneError(Exception):
@@ -25,9 +28,9 @@ async def read_body(scope: Scope, receive: Receive, largest: int, patience: floa
         if name == b"content-length" and value.isdigit() and int(value) > largest:
             raise _too_large(largest)
     pieces: list[bytes] = []
-    size = 0
+    size, deadline = 0, Deadline()
     try:
-        async with asyncio.timeout(patience):
+        with deadline.at(asyncio.get_running_loop().time() + patience):
             while True:
                 message: Any = await receive()
                 if message["type"] == "http.disconnect":
@@ -43,6 +46,8 @@ async def read_body(scope: Scope, receive: Receive, largest: int, patience: floa
         raise RequestError(
             f"The request body did not arrive within {patience:g} s", status=408, code="request_timeout"
         ) from None
+    finally:
+        deadline.close()
 
 
 class Client:
@@ -50,7 +55,7 @@ class Client:
 
     As a context: inside it a client that goes away, or takes nothing for `write_timeout` seconds, cancels the task, and
     leaving swallows that cancellation (`gone` is set). Once a stream has begun, a pause of `keep_alive` seconds is
-    filled with a comment.
+    filled with a comment. What is answered at once is over before the watch begins.
     """
 
     def __init__(self, receive: Receive, send: Send, keep_alive: float, write_timeout: float):
@@ -58,6 +63,7 @@ class Client:
         self._keep_alive, self._write_timeout = keep_alive, write_timeout
         self._loop = asyncio.get_running_loop()
         self._sent = 0.0
+        self._soon: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._streaming = self._writing = self._done = False
         self.begun = self.gone = False
@@ -75,21 +81,25 @@ class Client:
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         self._writing, self._done = False, last
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         self._task = task
-        self._watcher = self._loop.create_task(self._watch())
-        return self
+        self._soon = self._loop.call_later(min(_SOON, self._keep_alive / 2, self._write_timeout / 2), self._begin_watch)
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        if self._soon is not None:
+            self._soon.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
         if self.gone and kind is not None and issubclass(kind, asyncio.CancelledError):
             return self._task.uncancel() == 0
         return False
+
+    def _begin_watch(self) -> None:
+        self._watcher = self._loop.create_task(self._watch())
 
     async def _watch(self) -> None:
         while not await self._disconnected():

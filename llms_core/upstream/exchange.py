@@ -16,6 +16,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.streamed import as_chunks
+from llms_core.deadline import Deadline
 from llms_core.errors import ErrorKind, PluginError, ProviderError
 from llms_core.provider import ChunkTranslator, HttpAdapter, UpstreamRequest
 from llms_core.upstream.engine import Answer, Engine
@@ -51,15 +52,21 @@ async def whole(
 
     A model may think for minutes before it sends a byte: until the head is there only `total` counts.
     """
+    deadline = Deadline()
+    end = asyncio.get_running_loop().time() + limits.total
     try:
-        async with asyncio.timeout(limits.total):
-            answer = await _open(engine, adapter, request, limits)
-            try:
-                body = await _read(answer, limits.largest, limits.idle)
-            finally:
-                await answer.aclose()
+        with deadline.at(end):
+            answer = await engine.send(request, limits.connect)
+        try:
+            if not 200 <= answer.status < 300:
+                raise await _refusal(adapter, answer, limits, deadline, end)
+            body = await _read(answer, limits.largest, limits.idle, deadline, end)
+        finally:
+            await answer.aclose()
     except TimeoutError:
         raise ProviderError(ErrorKind.TIMEOUT, f"No whole answer within {limits.total:g} s") from None
+    finally:
+        deadline.close()
     return _completion(adapter, call, body)
 
 
@@ -67,19 +74,25 @@ async def stream(
     engine: Engine, adapter: HttpAdapter, call: ChatCall, request: UpstreamRequest, limits: Limits
 ) -> ChunkStream:
     """Open a stream. Raises ProviderError. The stream has to be closed."""
-    clock = asyncio.get_running_loop().time
-    end, first = clock() + limits.total, clock() + min(limits.first_token, limits.total)
+    deadline = Deadline()
+    now = asyncio.get_running_loop().time()
+    end, first = now + limits.total, now + min(limits.first_token, limits.total)
     try:
-        async with asyncio.timeout_at(first):
-            answer = await _open(engine, adapter, request, limits)
-            try:
-                chunks = ChunkStream(answer, adapter, call, limits, first, end)
-                await chunks.begin()
-            except BaseException:
-                await answer.aclose()
-                raise
-    except TimeoutError:
-        raise ProviderError(ErrorKind.TIMEOUT, f"No answer within {limits.first_token:g} s") from None
+        with deadline.at(first):
+            answer = await engine.send(request, limits.connect)
+        try:
+            if not 200 <= answer.status < 300:
+                raise await _refusal(adapter, answer, limits, deadline, first)
+            chunks = ChunkStream(answer, adapter, call, limits, deadline, first, end)
+            await chunks.begin()
+        except BaseException:
+            await answer.aclose()
+            raise
+    except BaseException as error:
+        deadline.close()
+        if isinstance(error, TimeoutError):
+            raise ProviderError(ErrorKind.TIMEOUT, f"No answer within {limits.first_token:g} s") from None
+        raise
     return chunks
 
 
@@ -88,10 +101,20 @@ class ChunkStream:
     reads, comments included. `over`: what was read last is the end of a complete answer.
     """
 
-    def __init__(self, answer: Answer, adapter: HttpAdapter, call: ChatCall, limits: Limits, first: float, end: float):
+    def __init__(
+        self,
+        answer: Answer,
+        adapter: HttpAdapter,
+        call: ChatCall,
+        limits: Limits,
+        deadline: Deadline,
+        first: float,
+        end: float,
+    ):
         self.over = False
         self._answer, self._adapter, self._call, self._limits = answer, adapter, call, limits
-        self._first, self._end = first, end
+        self._deadline, self._first, self._end = deadline, first, end
+        self._clock = asyncio.get_running_loop().time
         self._grace: float | None = None
         self._progress = Progress(adapter.chunks(call), call.request.n or 1)
         self._whole: Completion | None = None
@@ -99,7 +122,8 @@ class ChunkStream:
     async def begin(self) -> None:
         """Some servers answer with a whole body where a stream was asked for: it is read here."""
         if _is_json(self._answer, self._progress.translator):
-            body = await _read(self._answer, self._limits.largest, self._limits.idle)
+            limits = self._limits
+            body = await _read(self._answer, limits.largest, limits.idle, self._deadline, self._first)
             self._whole = _completion(self._adapter, self._call, body)
 
     async def read(self) -> list[Chunk]:
@@ -128,49 +152,46 @@ class ChunkStream:
         """After a complete answer its last bytes are read, briefly, so that the connection can serve again."""
         try:
             if self.over:
-                async with asyncio.timeout(_DRAIN):
+                with self._deadline.at(self._clock() + _DRAIN):
                     while await self._answer.read():
                         pass
         except (TimeoutError, ProviderError):
             pass
         finally:
+            self._deadline.close()
             await self._answer.aclose()
 
     async def _piece(self) -> bytes:
         """The next bytes; none where the stream has ended, or need not be waited for any longer."""
-        progress, limits = self._progress, self._limits
-        clock = asyncio.get_running_loop().time
+        progress = self._progress
         limit = self._first
         if progress.complete:
-            self._grace = self._grace or min(self._end, clock() + _GRACE)
+            self._grace = self._grace or min(self._end, self._clock() + _GRACE)
             limit = self._grace
         elif progress.content:
-            limit = min(self._end, clock() + limits.idle)
+            limit = min(self._end, self._clock() + self._limits.idle)
         try:
-            async with asyncio.timeout_at(limit):
+            with self._deadline.at(limit):
                 return await self._answer.read()
         except TimeoutError:
             if not progress.complete:
-                raise _too_slow(progress.content, limits, clock() >= self._end) from None
+                raise _too_slow(progress.content, self._limits, self._clock() >= self._end) from None
         except ProviderError:
             if not progress.complete:
                 raise
         return b""
 
 
-async def _open(engine: Engine, adapter: HttpAdapter, request: UpstreamRequest, limits: Limits) -> Answer:
-    """The answer whose head says success; any other is read as an error."""
-    answer = await engine.send(request, limits.connect)
-    if 200 <= answer.status < 300:
-        return answer
+async def _refusal(
+    adapter: HttpAdapter, answer: Answer, limits: Limits, deadline: Deadline, end: float
+) -> ProviderError:
+    """What an answer whose head does not say success means."""
     try:
-        body = await _read(answer, _LARGEST_ERROR, min(limits.idle, _GRACE), cut=True)
-    except ProviderError:
+        body = await _read(answer, _LARGEST_ERROR, min(limits.idle, _GRACE), deadline, end, cut=True)
+    except (ProviderError, TimeoutError):
         body = b""
-    finally:
-        await answer.aclose()
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    raise must_be(ProviderError, adapter.error(answer.status, headers, body), "error")
+    return must_be(ProviderError, adapter.error(answer.status, headers, body), "error")
 
 
 def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
@@ -180,22 +201,32 @@ def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion
     return completion
 
 
-async def _read(answer: Answer, largest: int, idle: float, *, cut: bool = False) -> bytes:
-    """The body to its end. With `cut`, what is over `largest` is left out instead of being an error."""
-    pieces, size = [], 0
-    try:
-        async with asyncio.timeout(idle) as limit:
-            while piece := await answer.read():
-                limit.reschedule(asyncio.get_running_loop().time() + idle)
-                pieces.append(piece)
-                size += len(piece)
-                if size > largest:
-                    if cut:
-                        break
-                    raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer has over {largest} bytes")
-    except TimeoutError:
-        raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {idle:g} s") from None
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+async def _read(
+    answer: Answer, largest: int, idle: float, deadline: Deadline, end: float, *, cut: bool = False
+) -> bytes:
+    """The body to its end. With `cut`, what is over `largest` is left out instead of being an error.
+
+    Raises ProviderError, for a pause of `idle` seconds too; TimeoutError at `end`.
+    """
+    pieces: list[bytes] = []
+    size, clock = 0, asyncio.get_running_loop().time
+    while True:
+        limit = clock() + idle
+        try:
+            with deadline.at(min(limit, end)):
+                piece = await answer.read()
+        except TimeoutError:
+            if limit >= end:
+                raise
+            raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {idle:g} s") from None
+        if not piece:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.append(piece)
+        size += len(piece)
+        if size > largest:
+            if cut:
+                return b"".join(pieces)
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer has over {largest} bytes")
 
 
 def must_be(kind: type[T] | tuple[type[T], ...], given: object, function: str, what: str = "") -> T:
