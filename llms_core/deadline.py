@@ -1,33 +1,84 @@
-"""A time limit that costs next to nothing to set again.
+"""Time limits that cost next to nothing.
 
-`asyncio.timeout` makes a timer at each use and cancels it; at every chunk of every stream that is dearer than the chunk.
+`asyncio.timeout` makes and cancels a timer at each use, which at every chunk of every stream is dearer than the chunk.
+Here one timer serves all limits of an event loop: it rings when the first may have passed, and then looks at each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
+
+TICK = 0.05
+"""Seconds between two looks, and so the most by which a limit may be late."""
+
+
+class Due(Protocol):
+    """What is to ring once the event loop's clock has reached `due`; it has to set `due` anew then."""
+
+    due: float
+
+    def ring(self) -> None:
+        """Its time has come."""
+
+
+class Ticker:
+    """One event loop's. `next` is when it looks next; who is due before that has to `hurry` it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop):
+        self.loop, self.next = loop, math.inf
+        self._last = -math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._watched: set[Due] = set()
+        self.add, self.discard = self._watched.add, self._watched.discard
+
+    def hurry(self, when: float) -> None:
+        """Look at `when` already."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.next = max(when, self._last + TICK)
+        self._timer = self.loop.call_at(self.next, self._look)
+
+    def _look(self) -> None:
+        now = self._last = self.loop.time()
+        self.next, self._timer = math.inf, None
+        for what in [each for each in self._watched if each.due <= now]:
+            what.ring()
+        first = min((each.due for each in self._watched), default=math.inf)
+        if first < self.next:
+            self.hurry(first)
+
+
+_latest: Ticker | None = None
+
+
+def ticker() -> Ticker:
+    """The running event loop's."""
+    global _latest
+    loop = asyncio.get_running_loop()
+    found = _latest
+    if found is None or found.loop is not loop:
+        found = _latest = Ticker(loop)
+    return found
 
 
 class Deadline:
     """A limit for what one task waits for, used again and again; to be closed in the end.
 
-        with deadline.at(when):  # seconds of the event loop's clock
-            ...  # where `when` comes first, this is cancelled, and TimeoutError raised
-
-    One timer serves all uses: where it rings before the limit of that moment, it is set anew.
+    with deadline.at(when):  # on the event loop's clock
+        ...  # cancelled where `when` comes first, and TimeoutError raised
     """
 
-    __slots__ = ("_cancelling", "_limit", "_loop", "_passed", "_rings", "_task", "_timer")
+    __slots__ = ("_cancelling", "_limit", "_passed", "_task", "_ticker", "due")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._limit = self._rings = 0.0
-        self._cancelling = 0
+        self.due = self._limit = math.inf
         self._passed = False
         self._task: asyncio.Task[object] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticker = ticker()
+        self._ticker.add(self)
 
     def at(self, when: float) -> Self:
         """The limit of the block that is about to begin."""
@@ -35,39 +86,29 @@ class Deadline:
         return self
 
     def close(self) -> None:
-        """Stop the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Look at it no more."""
+        self._ticker.discard(self)
+
+    def ring(self) -> None:
+        """Cancel the task."""
+        self.due, self._passed = math.inf, True
+        assert self._task is not None  # noqa: S101 - there is one inside of the block
+        self._task.cancel()
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        task = self._task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
-        self._task, self._cancelling = task, task.cancelling()
-        if self._timer is None or self._limit < self._rings:
-            self.close()
-            self._set()
+        self._cancelling = task.cancelling()
+        self.due = self._limit
+        if self.due < self._ticker.next:
+            self._ticker.hurry(self.due)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, self._task = self._task, None
-        if self._passed and task is not None:
+        self.due = math.inf
+        if self._passed and self._task is not None:
             self._passed = False
             # Whoever else cancelled the task in the meantime is to be heard.
-            if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
                 raise TimeoutError from error
-
-    def _set(self) -> None:
-        self._rings = self._limit
-        self._timer = self._loop.call_at(self._limit, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._task is None:
-            return
-        if self._loop.time() < self._limit:
-            self._set()
-        elif not self._passed:
-            self._passed = True
-            self._task.cancel()

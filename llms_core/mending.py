@@ -23,7 +23,7 @@ def is_odd(choice: ChoiceView) -> bool:
         return True
     if choice.index is None:
         return True
-    if any(not call.id or call.type is None for call in message.tool_calls or ()):
+    if message.tool_calls and any(not call.id or call.type is None for call in message.tool_calls):
         return True
     return len(message.content) == 0 or bytes(message.content).startswith(b"[")
 

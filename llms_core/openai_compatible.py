@@ -25,6 +25,7 @@ _completion = msgspec.json.Decoder(CompletionView)
 _chunk = msgspec.json.Decoder(ChunkView)
 _encode = msgspec.json.encode
 _NULL, _EMPTY = b"null", Raw()
+_COMPLETION, _CHUNK = Raw(b'"chat.completion"'), Raw(b'"chat.completion.chunk"')
 _WITH_USAGE = Raw(b'{"include_usage":true}')
 
 
@@ -46,7 +47,9 @@ class OpenAICompatible:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """The client's members as they are, but for the model and the spec's renames and drops."""
         members = call.members
-        dropped = tuple(name for name in sorted(self.spec.drop.intersection(members)) if _says(members.pop(name)))
+        dropped: tuple[str, ...] = ()
+        if self.spec.drop:
+            dropped = tuple(name for name in sorted(self.spec.drop.intersection(members)) if _says(members.pop(name)))
         for name, theirs in self.spec.rename.items():
             if name in members and (_says(value := members.pop(name)) or theirs not in members):
                 members[theirs] = value
@@ -70,7 +73,7 @@ class OpenAICompatible:
         if not view.choices:
             raise self._not_a_completion(body, "it has no choices")
         members["model"] = Raw(_encode(call.name))
-        members["object"] = Raw(b'"chat.completion"')
+        members["object"] = _COMPLETION
         if not _is_text(view.id):
             members["id"] = Raw(_encode(call.id))
         if not _is_timestamp(view.created):
@@ -169,7 +172,7 @@ class OpenAIChunks:
             stamp = _is_timestamp(created)
             self._created = created if stamp else Raw(_encode(_timestamp(created, self._call.created)))
         members["id"], members["created"], members["model"] = self._id, self._created, self._name
-        members["object"] = Raw(b'"chat.completion.chunk"')
+        members["object"] = _CHUNK
 
 
 def _stem(call: ChatCall) -> str:

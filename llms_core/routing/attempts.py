@@ -72,14 +72,16 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
         Raises RequestError where no enabled provider has the model, or none can do what is asked.
         """
-        names = (request.model, *self.routing.fallbacks.get(request.model, ()))
-        found = [candidate for name in names for candidate in self.order(self.catalogue.find(name))]
+        found = self.order(self.catalogue.find(request.model))
+        for name in self.routing.fallbacks.get(request.model, ()):
+            found = [*found, *self.order(self.catalogue.find(name))]
         if not found:
             raise RequestError.model_not_found(request.model)
-        able, unable = split(found, needs(request))
-        if not able:
-            raise unable_error(request.model, unable)
-        return self.host.candidates(request, able)
+        if needed := needs(request):
+            found, unable = split(found, needed)
+            if not found:
+                raise unable_error(request.model, unable)
+        return self.host.candidates(request, found)
 
     async def answer(self, track: Track, request: ChatRequest, members: Members) -> Served:
         """The first answer that a candidate gives.
@@ -301,7 +303,16 @@ def _usage(last: Chunk) -> Usage | None:
 
 def _outgoing(candidate: Candidate, call: ChatCall) -> UpstreamRequest:
     """What an adapter wants sent. Raises PluginError where it is anything but that."""
-    request = exchange.must_be(UpstreamRequest, candidate.adapter.request(call), "request")
+    request = candidate.adapter.request(call)
+    if (
+        type(request) is UpstreamRequest
+        and type(request.url) is str
+        and type(request.headers) is dict
+        and type(request.content) is bytes
+        and request.dropped == ()
+    ):
+        return request
+    exchange.must_be(UpstreamRequest, request, "request")
     exchange.must_be(str, request.url, "request", "url")
     exchange.must_be(dict, request.headers, "request", "headers")
     exchange.must_be(bytes, request.content, "request", "content")

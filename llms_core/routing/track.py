@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import lru_cache
 
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ProviderError
@@ -79,9 +80,12 @@ class Track:
 
     def attempts_header(self, served_by: str | None = None) -> str:
         """`x-llms-attempts`: `groq;error=rate_limit;status=429, openrouter;ok`."""
-        return ", ".join([*self.notes, f"{_token(served_by)};ok"] if served_by is not None else self.notes)
+        if served_by is None:
+            return ", ".join(self.notes)
+        return ", ".join([*self.notes, f"{_token(served_by)};ok"]) if self.notes else f"{_token(served_by)};ok"
 
 
+@lru_cache(maxsize=1024)
 def _token(text: str) -> str:
     """A provider's id as a header may carry it."""
     return "".join(char if char.isascii() and (char.isalnum() or char in "-._") else "_" for char in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import lru_cache
 
 from litestar.types import Receive, Scope, Send
 
@@ -13,7 +14,7 @@ from llms_core.records import Caller
 from llms_core.routing.attempts import CommittedStream, Served
 from llms_core.routing.track import Track
 from llms_core.server import problems, sse
-from llms_core.server.client import Client, ClientGoneError, read_body
+from llms_core.server.client import Client, ClientGoneError
 from llms_core.server.dialects import Dialect
 from llms_core.server.gateway import Gateway
 
@@ -30,7 +31,7 @@ async def complete(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Re
         gateway, dialect, Track(), Client(receive, send, gateway.server.keep_alive, gateway.server.write_timeout)
     )
     try:
-        await turn.serve(scope, receive)
+        await turn.serve(scope)
     except ClientGoneError:
         turn.client.gone = True
     except asyncio.CancelledError:  # the drain is over; raised again, uvicorn would log it as a fault of ours
@@ -56,12 +57,12 @@ class _Turn:
         self.failure: ErrorKind | None = None
         gateway.running += 1
 
-    async def serve(self, scope: Scope, receive: Receive) -> None:
+    async def serve(self, scope: Scope) -> None:
         gateway = self.gateway
         self.caller = gateway.admit(scope)
-        body = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
-        self.request, members = self.dialect.decode(body)
         with self.client:
+            body = await self.client.read(scope, gateway.max_body, gateway.server.body_timeout)
+            self.request, members = self.dialect.decode(body)
             self.served = await gateway.router.answer(self.track, self.request, members)
             if self.served.chunks is None:
                 await self._whole(self.served)
@@ -139,6 +140,7 @@ class _Turn:
         self.gateway.finished(self.track, self.request, self.served, self.caller, status, self.overhead, self.failure)
 
 
+@lru_cache(maxsize=1024)
 def _header(text: str) -> bytes:
     if text.isascii() and text.isprintable():
         return text.encode()

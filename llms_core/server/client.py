@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
 from litestar.types import Receive, Scope, Send
 
-from llms_core.deadline import Deadline
+from llms_core.deadline import ticker
 from llms_core.errors import RequestError
 from llms_core.server.sse import KEEP_ALIVE
 
@@ -22,36 +23,8 @@ class ClientGoneError(Exception):
     """The client went away before its request was read."""
 
 
-async def read_body(scope: Scope, receive: Receive, largest: int, patience: float) -> bytes:
-    """The request's body. Raises RequestError: 413 where it has over `largest` bytes, 408 where it is too slow."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > largest:
-            raise _too_large(largest)
-    pieces: list[bytes] = []
-    size, deadline = 0, Deadline()
-    try:
-        with deadline.at(asyncio.get_running_loop().time() + patience):
-            while True:
-                message: Any = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGoneError
-                piece = message.get("body", b"")
-                size += len(piece)
-                if size > largest:
-                    raise _too_large(largest)
-                pieces.append(piece)
-                if not message.get("more_body"):
-                    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    except TimeoutError:
-        raise RequestError(
-            f"The request body did not arrive within {patience:g} s", status=408, code="request_timeout"
-        ) from None
-    finally:
-        deadline.close()
-
-
 class Client:
-    """Sends the answer, and cancels the request's task once the client has gone.
+    """Reads the request, sends the answer, and cancels the request's task once the client has gone.
 
     As a context: inside it a client that goes away, or takes nothing for `write_timeout` seconds, cancels the task, and
     leaving swallows that cancellation (`gone` is set). Once a stream has begun, a pause of `keep_alive` seconds is
@@ -63,11 +36,45 @@ class Client:
         self._keep_alive, self._write_timeout = keep_alive, write_timeout
         self._loop = asyncio.get_running_loop()
         self._sent = 0.0
-        self._soon: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._streaming = self._writing = self._done = False
+        self.due = math.inf
+        self._streaming = self._writing = self._done = self._reading = self._late = False
         self.begun = self.gone = False
         self.status = 0
+
+    async def read(self, scope: Scope, largest: int, patience: float) -> bytes:
+        """The request's body.
+
+        Raises RequestError: 413 where it has over `largest` bytes, 408 where it takes over `patience` seconds.
+        """
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if length.isdigit() and int(length) > largest:
+            raise _too_large(largest)
+        self._reading = True
+        self._set(patience)
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                message: Any = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size > largest:
+                    raise _too_large(largest)
+                pieces.append(piece)
+                if not message.get("more_body"):
+                    self._reading = False
+                    self._set(_SOON)
+                    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        except asyncio.CancelledError:
+            if not self._late:
+                raise
+            self._task.uncancel()
+            raise RequestError(
+                f"The request body did not arrive within {patience:g} s", status=408, code="request_timeout"
+            ) from None
 
     async def begin(self, status: int, headers: Headers, *, stream: bool = False) -> None:
         """Send the head."""
@@ -81,25 +88,35 @@ class Client:
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         self._writing, self._done = False, last
 
+    def ring(self) -> None:
+        """The body has not come in time, or the answer does not come at once."""
+        self.due = math.inf
+        if self._reading:
+            self._late = True
+            self._task.cancel()
+        else:
+            self._watcher = self._loop.create_task(self._watch())
+
+    def _set(self, seconds: float) -> None:
+        self.due = self._loop.time() + seconds
+        if self.due < self._ticker.next:
+            self._ticker.hurry(self.due)
+
     def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
-        self._task = task
-        self._soon = self._loop.call_later(min(_SOON, self._keep_alive / 2, self._write_timeout / 2), self._begin_watch)
+        self._task, self._ticker = task, ticker()
+        self._ticker.add(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if self._soon is not None:
-            self._soon.cancel()
+        self._ticker.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
         if self.gone and kind is not None and issubclass(kind, asyncio.CancelledError):
             return self._task.uncancel() == 0
         return False
-
-    def _begin_watch(self) -> None:
-        self._watcher = self._loop.create_task(self._watch())
 
     async def _watch(self) -> None:
         while not await self._disconnected():

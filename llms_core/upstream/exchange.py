@@ -33,6 +33,7 @@ _READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages]] = {
 _LARGEST_ERROR = 256 * 1024
 _GRACE = 5.0  # seconds that a whole answer waits for the usage and the end that should follow it, a fault for its body
 _DRAIN = 0.5
+_USAGE = (Usage, type(None))
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,9 +196,11 @@ async def _refusal(
 
 
 def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
-    completion = must_be(Completion, adapter.completion(call, body), "completion")
-    must_be(bytes, completion.data, "completion", "data of a Completion")
-    must_be((Usage, type(None)), completion.usage, "completion", "usage of a Completion")
+    completion = adapter.completion(call, body)
+    if type(completion) is not Completion or type(completion.data) is not bytes or type(completion.usage) not in _USAGE:
+        must_be(Completion, completion, "completion")
+        must_be(bytes, completion.data, "completion", "data of a Completion")
+        must_be(_USAGE, completion.usage, "completion", "usage of a Completion")
     return completion
 
 
