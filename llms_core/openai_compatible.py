@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView, is_set
-from llms_core.contracts.completion import Completion, CompletionView, usage
+from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.request import ChatCall, Members
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
@@ -68,7 +68,7 @@ class OpenAICompatible:
             body.decode()  # what stays raw is not checked for UTF-8 by msgspec
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._not_a_completion(body, str(error)) from None
-        if is_set(view.error):
+        if view.error and is_set(view.error):
             raise self.error(200, {}, body)
         if not view.choices:
             raise self._not_a_completion(body, "it has no choices")
@@ -78,11 +78,14 @@ class OpenAICompatible:
             members["id"] = Raw(_encode(call.id))
         if not _is_timestamp(view.created):
             members["created"] = Raw(_encode(_timestamp(view.created, call.created)))
-        if any(map(is_odd, view.choices)):
-            members["choices"] = Raw(_encode(mended(members["choices"], _stem(call))))
-        if is_set(view.usage):
-            members["usage"] = _with_total(view.usage)
-        return Completion(data=_encode(members), usage=usage(view.usage))
+        for choice in view.choices:
+            if is_odd(choice):
+                members["choices"] = Raw(_encode(mended(members["choices"], _stem(call))))
+                break
+        counts = usage(view.usage)
+        if counts is not None:
+            members["usage"] = _with_total(view.usage, counts)
+        return Completion(_encode(members), counts)
 
     def chunks(self, call: ChatCall) -> OpenAIChunks:
         """A translator for one stream."""
@@ -142,7 +145,7 @@ class OpenAIChunks:
 
     def _translated(self, view: ChunkView, members: Members, choices: list[ChunkChoice]) -> Iterator[Chunk]:
         self._identify(members)
-        counted = _with_total(members["usage"]) if is_set(view.usage) else None
+        counted = _with_total(view.usage, usage(view.usage)) if is_set(view.usage) else None
         if counted is not None and choices:
             del members["usage"]
         if choices:
@@ -194,10 +197,11 @@ def _is_timestamp(created: Raw) -> bool:
     return len(created) == 10 and bytes(created).isdigit()
 
 
-def _with_total(said: Raw) -> Raw:
+def _with_total(said: Raw, counts: Usage | None) -> Raw:
     """Usage as the provider wrote it, with the total where it left that out (SR-049)."""
-    counts = None if b'"total_tokens"' in bytes(said) else usage(said)
-    return said if counts is None else Raw(_encode({**_members.decode(said), "total_tokens": counts.total_tokens}))
+    if counts is None or b'"total_tokens"' in bytes(said):
+        return said
+    return Raw(_encode({**_members.decode(said), "total_tokens": counts.total_tokens}))
 
 
 def _timestamp(created: Raw, fallback: int) -> int:

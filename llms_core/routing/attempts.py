@@ -200,6 +200,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 class _Attempt:
     """One attempt from its begin to its one record."""
 
+    __slots__ = ("_began", "_clock", "_first", "_router", "_state", "_track", "candidate")
+
     def __init__(self, router: Router, track: Track, candidate: Candidate):
         self.candidate = candidate
         self._router, self._track = router, track
@@ -209,22 +211,22 @@ class _Attempt:
         self._state = router.health.state(candidate.provider.id, candidate.model.upstream)
         router.health.begin(self._state)
 
-    def first_token(self) -> None:
-        self._first = self._clock() - self._began
+    def first_token(self) -> float:
+        """Seconds until there was something for the client."""
+        self._first = first = self._clock() - self._began
         self._track.answers()
+        return first
 
     def succeeded(self, usage: Usage | None) -> None:
-        if self._first is None:
-            self.first_token()
-        self._router.health.end(self._state)
-        self._router.health.succeeded(self._state, self._first or 0.0)
+        first = self.first_token() if self._first is None else self._first
+        self._router.health.succeeded(self._state, first)
         self._finish(None, usage)
 
     def failed(self, error: BaseException) -> BaseException:
         """Record a failure; gives the exception to raise. What is no ProviderError is a fault of the adapter's."""
         self._track.answers()
-        self._router.health.end(self._state)
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._router.health.gave_up(self._state)
             self._finish(ProviderError(ErrorKind.CANCELLED, "The client went away, or the server stops"), None)
             return error
         if isinstance(error, Exception | SystemExit) and not isinstance(error, ProviderError | RequestError):
@@ -237,18 +239,21 @@ class _Attempt:
             error.message = self._router.redact(error.message)
             self._router.health.failed(self._state, error)
             self._finish(error, None)
+        else:
+            self._router.health.gave_up(self._state)
         return error
 
     def _finish(self, error: ProviderError | None, usage: Usage | None) -> None:
-        record = self._track.record(
-            self.candidate, error, duration=self._clock() - self._began, first_token=self._first, usage=usage
-        )
+        host, candidate = self._router.host, self.candidate
+        duration = self._clock() - self._began
+        record = self._track.record(candidate, error, duration=duration, first_token=self._first, usage=usage)
         if error is not None and error.kind is not ErrorKind.CANCELLED:
             log.warning(
                 "%s: %s of '%s' failed: %s (%s)",
                 record.request_id, record.provider, record.model, error.message, error.kind.value,
             )  # fmt: skip
-        self._router.host.attempt_finished(record)
+        if host.observes_attempts:
+            host.attempt_finished(record)
 
 
 class CommittedStream:

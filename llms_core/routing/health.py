@@ -48,10 +48,6 @@ class Health:
             return True
         return not state.probing and self.clock() >= state.open_until
 
-    def retry_in(self, state: State) -> float:
-        """Seconds until an open circuit lets a probe through."""
-        return max(0.0, state.open_until - self.clock()) if state.open_until else 0.0
-
     def begin(self, state: State) -> None:
         """An attempt begins; on a circuit that was open it is the probe."""
         state.in_flight += 1
@@ -60,12 +56,13 @@ class Health:
 
     def succeeded(self, state: State, latency: float) -> None:
         """An attempt was answered, its first token after `latency` seconds: the circuit closes."""
+        state.in_flight -= 1
         state.failures, state.open_until, state.probing = 0, 0.0, False
         state.latency = latency if state.latency is None else state.latency + _WEIGHT * (latency - state.latency)
 
     def failed(self, state: State, error: ProviderError) -> None:
         """An attempt failed: the circuit opens after enough in a row, or for as long as the provider asks."""
-        state.probing = False
+        self.gave_up(state)
         if error.kind in _NOT_ITS_FAULT:
             return
         state.failures += 1
@@ -74,8 +71,8 @@ class Health:
         elif state.open_until or state.failures >= self.breaker.failures:
             state.open_until = self.clock() + self.breaker.cooldown
 
-    def end(self, state: State) -> None:
-        """An attempt that was begun is over, whichever way."""
+    def gave_up(self, state: State) -> None:
+        """An attempt ended without a word on the provider."""
         state.in_flight -= 1
         state.probing = False
 

@@ -18,13 +18,47 @@ SLOWEST_HEAD = 30.0
 """Seconds that a connection has for its first request's head, and each further request for its own."""
 
 
+class _HeadFirst:
+    """A transport that sends an answer's head together with the first piece of its body.
+
+    uvloop writes at once: the head alone would be a system call and a packet of its own. It waits for its body, though
+    never longer than until the event loop comes round.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop):
+        self._transport, self._soon = transport, loop.call_soon
+        self._head = b""
+        self.is_closing, self.get_extra_info = transport.is_closing, transport.get_extra_info
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep what is a head."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is kept, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            data, self._head = self._head, b""
+            self._transport.write(data)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Refuses a head over `largest_head` bytes with 431, and closes a connection whose head does not come."""
 
     largest_head = 64 * 1024
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(_HeadFirst(transport, self.loop))  # type: ignore[arg-type]
         self._heading, self._head, self._refused = True, 0, False
         self._late: asyncio.TimerHandle | None = self.loop.call_later(SLOWEST_HEAD, self._close_late)
 
@@ -36,6 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._unset_keepalive_if_required()
+        self._arriving = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -57,7 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._heading = False
         self._in_time()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.largest_head:
+        if self._head + self._arriving > self.largest_head and self._head_size() > self.largest_head:
             self._too_large()
         elif self.parser.get_method() == b"CONNECT":
             self._refuse(400, b"Bad Request", "This is no proxy")
@@ -67,6 +102,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _without_offer(self) -> bytes:
         """The head that was parsed last, without what offers another protocol."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import aiohttp
@@ -45,7 +45,7 @@ class AiohttpEngine:
             connector=aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=60, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
+            request_class=_Request,
             proxy=proxy,
             trust_env=trust_env,
             max_line_size=64 * 1024,
@@ -72,9 +72,18 @@ class AiohttpEngine:
         await self._session.close()
 
 
-def _payload(content: bytes) -> bytes | io.BytesIO | None:
+class _Request(aiohttp.ClientRequest):
+    """Sends the headers of the adapter's request, and none of aiohttp's own but what HTTP wants."""
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        """None: aiohttp's list of headers to skip would be gone through at every request."""
+
+
+def _payload(content: bytes) -> aiohttp.BytesPayload | io.BytesIO | None:
     """aiohttp writes bytes in one go, and warns of that above 1 MiB; a file it writes in pieces."""
-    return io.BytesIO(content) if len(content) > 2**20 else content or None
+    if not content:
+        return None
+    return io.BytesIO(content) if len(content) > 2**20 else aiohttp.BytesPayload(content)
 
 
 @lru_cache(maxsize=256)

@@ -59,13 +59,11 @@ def state(health: Health) -> State:
 
 def fail(health: Health, state: State, kind: ErrorKind = ErrorKind.OVERLOADED, wait: float | None = None) -> None:
     health.begin(state)
-    health.end(state)
     health.failed(state, ProviderError(kind, "x", retry_after=wait))
 
 
 def succeed(health: Health, state: State, latency: float = 1.0) -> None:
     health.begin(state)
-    health.end(state)
     health.succeeded(state, latency)
 
 
@@ -110,7 +108,7 @@ def test_a_client_that_leaves_does_not_count(health: Health, state: State) -> No
     """SR-059."""
     for _ in range(10):
         health.begin(state)
-        health.end(state)
+        health.gave_up(state)
     assert (health.allows(state), state.failures, state.in_flight) == (True, 0, 0)
 
 
@@ -178,15 +176,8 @@ def test_a_probe_whose_client_leaves_makes_room_for_another(health: Health, stat
     opened(health, state)
     watch.now += 30
     health.begin(state)
-    health.end(state)
+    health.gave_up(state)
     assert health.allows(state)
-
-
-def test_how_long_an_open_circuit_stays_so_is_known(health: Health, state: State, watch: Watch) -> None:
-    assert health.retry_in(state) == 0
-    opened(health, state)
-    watch.now += 10
-    assert health.retry_in(state) == 20
 
 
 def test_circuits_are_of_one_model_of_one_provider(health: Health) -> None:
