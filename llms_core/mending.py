@@ -57,6 +57,10 @@ class ChunkMender:
         self._begun: set[int] = set()
         self._calls = _ToolCalls(stem)
 
+    def has_begun(self, index: int) -> bool:
+        """Whether a choice has begun: pieces of text that follow need no mending."""
+        return index in self._begun
+
     def mended(self, views: Sequence[ChunkChoice], choices: Raw) -> list[dict[str, Any]] | None:
         """A chunk's choices, mended; None where none of them departs. To be asked of each chunk in turn."""
         faults: list[tuple[bool, bool, bool]] = []

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView, is_set
+from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView, TextChunk, is_set
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.request import ChatCall, Members
 from llms_core.errors import ErrorKind, ProviderError
@@ -23,6 +23,7 @@ from llms_core.provider import Headers, ProviderSettings, ProviderSpec, Upstream
 _members = msgspec.json.Decoder(Members)
 _completion = msgspec.json.Decoder(CompletionView)
 _chunk = msgspec.json.Decoder(ChunkView)
+_text = msgspec.json.Decoder(TextChunk)
 _encode = msgspec.json.encode
 _NULL, _EMPTY = b"null", Raw()
 _COMPLETION, _CHUNK = Raw(b'"chat.completion"'), Raw(b'"chat.completion.chunk"')
@@ -116,7 +117,10 @@ class OpenAICompatible:
 
 
 class OpenAIChunks:
-    """Chunks of one stream, passed on as they are but for id, created and model, which stay the same throughout."""
+    """Chunks of one stream, passed on as they are but for id, created and model, which stay the same throughout.
+
+    Nearly every chunk begins like the one before, up to its choices: that opening is read once, and put in its place.
+    """
 
     framing: Literal["sse"] = "sse"
 
@@ -125,9 +129,15 @@ class OpenAIChunks:
         self._id = self._created = _EMPTY
         self._mender = ChunkMender(_stem(call))
         self._ended = False
+        self._opening: bytes | None = None  # the provider's
+        self._ours = b""  # what takes its place
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
         """One event's chunk; usage that came along with choices becomes a chunk of its own."""
+        if self._opening is not None and not event and data.startswith(self._opening):
+            chunk = self._text(data[len(self._opening) :])
+            if chunk is not None:
+                return (chunk,)
         try:
             view = _chunk.decode(data)
             members = _members.decode(data)
@@ -141,7 +151,36 @@ class OpenAIChunks:
                 raise ProviderError(ErrorKind.BAD_RESPONSE, "A chunk of the stream has no choices")
             view.choices = []
             members["choices"] = Raw(b"[]")
-        return self._translated(view, members, view.choices)
+        chunks = self._translated(view, members, view.choices)
+        if view.choices and not is_set(view.usage) and (self._opening is None or not data.startswith(self._opening)):
+            chunks = list(chunks)
+            self._learn(data, members)
+        return chunks
+
+    def _text(self, rest: bytes) -> Chunk | None:
+        """The chunk whose choices and what follows them are `rest`; None where it is more than a piece of text."""
+        try:
+            choice = _text.decode(b'{"choices":' + rest).choices[0]
+            rest.decode()
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        index = choice.index
+        if not self._mender.has_begun(index) or b'"choices"' in rest:
+            return None
+        return Chunk(self._ours + rest, choice.delta.bears_content(), (index,))
+
+    def _learn(self, data: bytes, members: Members) -> None:
+        """Keep how a chunk begins, where it says nothing before its choices that changes from chunk to chunk."""
+        opening, found, _ = data.partition(b'"choices":')
+        opening += found
+        try:
+            before = _members.decode(opening + b"0}")
+        except (msgspec.DecodeError, RecursionError):
+            return
+        before.pop("choices", None)
+        if before.keys().isdisjoint(("usage", "error")):
+            said = {name: members[name] for name in (*before, "id", "created", "model", "object")}
+            self._opening, self._ours = opening, _encode(said)[:-1] + b',"choices":'
 
     def _translated(self, view: ChunkView, members: Members, choices: list[ChunkChoice]) -> Iterator[Chunk]:
         self._identify(members)

@@ -64,6 +64,47 @@ class ChunkView(msgspec.Struct):
     error: Raw = Raw()
 
 
+class TextDelta(msgspec.Struct):
+    """A delta that is a piece of text, of thoughts or of a refusal, and nothing else. See TextChunk."""
+
+    content: str | None = None
+    reasoning_content: Raw = Raw()
+    reasoning: Raw = Raw()
+    refusal: str | None = None
+    role: None = None
+    tool_calls: None = None
+    function_call: None = None
+    audio: None = None
+    images: None = None
+
+    def bears_content(self) -> bool:
+        """Whether a client that got this delta has got a part of the answer."""
+        return bool(self.content or self.refusal or is_set(self.reasoning_content) or is_set(self.reasoning))
+
+
+class TextChoice(msgspec.Struct):
+    """The one choice of a TextChunk."""
+
+    delta: TextDelta
+    index: int = 0
+    finish_reason: None = None
+
+
+class TextChunk(msgspec.Struct):
+    """A `chat.completion.chunk` from its choices on, where they are one choice that goes on, as nearly all are.
+
+    What is None here may not say anything: such a chunk does not fit, which the decoder finds out at no cost.
+    """
+
+    choices: tuple[TextChoice]
+    usage: None = None
+    error: None = None
+    id: None = None
+    created: None = None
+    model: None = None
+    object: None = None
+
+
 class Chunk(msgspec.Struct):
     """A `chat.completion.chunk` as JSON, ready for the client.
 
@@ -81,4 +122,4 @@ class Chunk(msgspec.Struct):
 
 def is_set(raw: Raw) -> bool:
     """Whether a member is there and says something."""
-    return len(raw) > 0 and bytes(raw) not in (b"null", b"false", b'""', b"{}", b"[]")
+    return bool(raw) and bytes(raw) not in (b"null", b"false", b'""', b"{}", b"[]")

@@ -12,12 +12,10 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 def frame(chunks: Sequence[Chunk], include_usage: bool, translate: Callable[[bytes], bytes] | None) -> bytes:
     """The events of chunks that arrived together, in one piece; the usage chunk only for who asked (SR-055)."""
-    pieces: list[bytes] = []
-    for chunk in chunks:
-        if not chunk.usage or include_usage:
-            data = translate(chunk.data) if translate else chunk.data
-            pieces += (b"data: ", data, b"\n\n")
-    return b"".join(pieces)
+    said = [chunk.data for chunk in chunks if include_usage or not chunk.usage]
+    if translate is not None:
+        said = [translate(data) for data in said]
+    return b"data: " + b"\n\ndata: ".join(said) + b"\n\n" if said else b""
 
 
 def event(data: bytes) -> bytes:

@@ -25,22 +25,22 @@ class _Rest:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self._size = 0
+        self.size = 0
 
     def put_by(self, piece: bytes) -> bool:
         """Keep a piece that completes nothing. Raises ProviderError where the whole grows larger than LARGEST."""
         if b"\n" in piece or b"\r" in piece:
             return False
         self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > LARGEST:
+        self.size += len(piece)
+        if self.size > LARGEST:
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream has over {LARGEST} bytes")
         return True
 
     def take(self) -> bytes:
         """All of it; nothing is kept."""
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces, self._size = [], 0
+        self._pieces, self.size = [], 0
         return data
 
     def keep(self, data: bytes) -> None:
@@ -48,7 +48,7 @@ class _Rest:
         if len(data) > LARGEST:
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream has over {LARGEST} bytes")
         if data:
-            self._pieces, self._size = [data], len(data)
+            self._pieces, self.size = [data], len(data)
 
 
 class ServerSentEvents:
@@ -60,21 +60,30 @@ class ServerSentEvents:
 
     def feed(self, piece: bytes) -> list[Event]:
         """The events that `piece` completes. Raises ProviderError where one is larger than LARGEST."""
-        if self._started and self._rest.put_by(piece):
-            return []
-        data = self._rest.take() + piece
         if not self._started:
-            if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
-                self._rest.keep(data)
+            piece = self._start(piece)
+        elif self._rest.size or not piece.endswith(b"\n"):
+            if self._rest.put_by(piece):
                 return []
-            data, self._started = data.removeprefix(b"\xef\xbb\xbf"), True
-        if b"\r" in data:
+            piece = self._rest.take() + piece
+        if b"\r" in piece:
             # A CR at the very end may be half of a CRLF: it waits for the next piece.
-            held = data.endswith(b"\r")
-            data = data[: -1 if held else None].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + (b"\r" if held else b"")
-        blocks = data.split(b"\n\n")
-        self._rest.keep(blocks.pop())
+            held = piece.endswith(b"\r")
+            piece = piece[: -1 if held else None].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            piece += b"\r" if held else b""
+        blocks = piece.split(b"\n\n")
+        if left := blocks.pop():
+            self._rest.keep(left)
         return [event for block in blocks if (event := _event(block)) is not None]
+
+    def _start(self, piece: bytes) -> bytes:
+        """The stream's first bytes without a byte order mark; none while they may be a part of one."""
+        data = self._rest.take() + piece
+        if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
+            self._rest.keep(data)
+            return b""
+        self._started = True
+        return data.removeprefix(b"\xef\xbb\xbf")
 
     def end(self) -> list[Event]:
         """The event that the stream's end cut off, if there is one."""

@@ -170,7 +170,9 @@ class ChunkStream:
             self._grace = self._grace or min(self._end, self._clock() + _GRACE)
             limit = self._grace
         elif progress.content:
-            limit = min(self._end, self._clock() + self._limits.idle)
+            limit = self._clock() + self._limits.idle
+            if limit > self._end:
+                limit = self._end
         try:
             with self._deadline.at(limit):
                 return await self._answer.read()
@@ -271,12 +273,13 @@ class Progress:
     def feed(self, piece: bytes) -> list[Chunk]:
         """The chunks that a piece completes; an empty piece is the stream's end."""
         batch: list[Chunk] = []
+        translate = self.translator.feed
         try:
             for event, data in self._events.feed(piece) if piece else self._events.end():
                 if data == b"[DONE]":
                     self.over, self._choices = True, 1
                     break
-                for chunk in self.translator.feed(event, data):
+                for chunk in translate(event, data):
                     if type(chunk) is not Chunk or type(chunk.data) is not bytes:
                         must_be(bytes, must_be(Chunk, chunk, "feed").data, "feed", "data of a Chunk")
                     self._note(chunk, batch)
@@ -295,7 +298,11 @@ class Progress:
         if chunk.usage:
             self._usage = chunk
             return
-        self.content = self.content or chunk.content
+        if chunk.content:
+            self.content = True
+        if not chunk.ended and not self._ended and self._open.issuperset(chunk.begun):  # as nearly all are
+            batch.append(chunk)
+            return
         for index in chunk.begun:
             if index not in self._ended:
                 self._open.add(index)
