@@ -11,9 +11,10 @@ from typing import Literal
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import astuple
 
 from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView, TextChunk, is_set
-from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
+from llms_core.contracts.completion import Completion, CompletionView, PlainCompletion, Usage, usage
 from llms_core.contracts.request import ChatCall, Members
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
@@ -21,6 +22,7 @@ from llms_core.mending import ChunkMender, is_odd, mended
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 
 _members = msgspec.json.Decoder(Members)
+_plain = msgspec.json.Decoder(PlainCompletion)
 _completion = msgspec.json.Decoder(CompletionView)
 _chunk = msgspec.json.Decoder(ChunkView)
 _text = msgspec.json.Decoder(TextChunk)
@@ -64,29 +66,37 @@ class OpenAICompatible:
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """The provider's completion with the model's local name, mended where it departs from OpenAI's contract."""
         try:
-            view = _completion.decode(body)
             members = _members.decode(body)
             body.decode()  # what stays raw is not checked for UTF-8 by msgspec
+            counts = self._mended(call, body, members)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._not_a_completion(body, str(error)) from None
-        if view.error and is_set(view.error):
+        members["model"] = Raw(_encode(call.name))
+        members["object"] = _COMPLETION
+        return Completion(_encode(members), counts)
+
+    def _mended(self, call: ChatCall, body: bytes, members: Members) -> Usage | None:
+        """Mend the members of a completion in place; its usage."""
+        try:
+            plain = _plain.decode(body).usage
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            view = _completion.decode(body)
+        else:
+            return None if plain is None else Usage(*astuple(plain))
+        if is_set(view.error):
             raise self.error(200, {}, body)
         if not view.choices:
             raise self._not_a_completion(body, "it has no choices")
-        members["model"] = Raw(_encode(call.name))
-        members["object"] = _COMPLETION
         if not _is_text(view.id):
             members["id"] = Raw(_encode(call.id))
         if not _is_timestamp(view.created):
             members["created"] = Raw(_encode(_timestamp(view.created, call.created)))
-        for choice in view.choices:
-            if is_odd(choice):
-                members["choices"] = Raw(_encode(mended(members["choices"], _stem(call))))
-                break
+        if any(map(is_odd, view.choices)):
+            members["choices"] = Raw(_encode(mended(members["choices"], _stem(call))))
         counts = usage(view.usage)
         if counts is not None:
             members["usage"] = _with_total(view.usage, counts)
-        return Completion(_encode(members), counts)
+        return counts
 
     def chunks(self, call: ChatCall) -> OpenAIChunks:
         """A translator for one stream."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 
@@ -108,3 +108,46 @@ class CompletionView(msgspec.Struct):
     choices: list[ChoiceView] | None = None
     usage: Raw = Raw()
     error: Raw = Raw()
+
+
+class PlainCall(msgspec.Struct):
+    """A tool call of a PlainCompletion."""
+
+    id: Annotated[str, Meta(min_length=1)]
+    type: str
+
+
+class PlainMessage(msgspec.Struct):
+    """The message of a choice of a PlainCompletion."""
+
+    role: Literal["assistant"]
+    content: str | None
+    tool_calls: list[PlainCall] | None = None
+
+
+class PlainChoice(msgspec.Struct):
+    """A choice of a PlainCompletion."""
+
+    index: int
+    message: PlainMessage
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class PlainUsage(msgspec.Struct):
+    """The usage of a PlainCompletion: a Usage that has its total."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: Annotated[int, Meta(ge=1)]
+    prompt_tokens_details: dict[str, Any] | None = None
+    completion_tokens_details: dict[str, Any] | None = None
+
+
+class PlainCompletion(msgspec.Struct):
+    """A `chat.completion` with nothing to mend, as most are. Any other does not fit, which the decoder finds out."""
+
+    id: Annotated[str, Meta(min_length=1)]
+    created: Annotated[int, Meta(ge=1_000_000_000, le=9_999_999_999)]
+    choices: Annotated[list[PlainChoice], Meta(min_length=1)]
+    usage: PlainUsage | None = None
+    error: None = None

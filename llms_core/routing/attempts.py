@@ -52,7 +52,10 @@ class Served(msgspec.Struct, eq=False):
 
 
 class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """What it takes to answer a request; made anew at each change of the configuration, health outlives it."""
+    """What it takes to answer a request; made anew at each change of the configuration, health outlives it.
+
+    `observed`: somebody wants to know of attempts that succeed.
+    """
 
     catalogue: Catalogue
     order: Order
@@ -63,6 +66,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     timeouts: Timeouts
     largest: int
     fetch: Fetch
+    observed: bool = True
     redact: Callable[[str], str] = str
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     draw: Callable[[], float] = random.random
@@ -245,6 +249,8 @@ class _Attempt:
 
     def _finish(self, error: ProviderError | None, usage: Usage | None) -> None:
         host, candidate = self._router.host, self.candidate
+        if error is None and not self._router.observed:
+            return
         duration = self._clock() - self._began
         record = self._track.record(candidate, error, duration=duration, first_token=self._first, usage=usage)
         if error is not None and error.kind is not ErrorKind.CANCELLED:

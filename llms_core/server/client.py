@@ -37,6 +37,7 @@ class Client:
         self._loop = asyncio.get_running_loop()
         self._sent = 0.0
         self._watcher: asyncio.Task[None] | None = None
+        self._comment: asyncio.Task[None] | None = None
         self.due = math.inf
         self._streaming = self._writing = self._done = self._reading = self._late = False
         self.begun = self.gone = False
@@ -86,16 +87,22 @@ class Client:
         """Send a piece of the body."""
         self._sent, self._writing = self._loop.time(), True
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-        self._writing, self._done = False, last
+        self._writing, self._done = False, self._done or last
 
     def ring(self) -> None:
-        """The body has not come in time, or the answer does not come at once."""
-        self.due = math.inf
+        """The body has not come in time, the answer does not come at once, or there is a pause in it."""
         if self._reading:
-            self._late = True
+            self.due, self._late = math.inf, True
             self._task.cancel()
-        else:
+            return
+        if self._watcher is None:
             self._watcher = self._loop.create_task(self._watch())
+        self._set(self._keep_alive)
+        silent = self._loop.time() - self._sent
+        if self._writing and silent >= self._write_timeout:
+            self._leave()
+        elif self._streaming and not self._writing and silent >= self._keep_alive * 0.9:
+            self._comment = self._loop.create_task(self._fill())
 
     def _set(self, seconds: float) -> None:
         self.due = self._loop.time() + seconds
@@ -112,32 +119,28 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self._ticker.discard(self)
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for task in (self._watcher, self._comment):
+            if task is not None:
+                task.cancel()
         if self.gone and kind is not None and issubclass(kind, asyncio.CancelledError):
             return self._task.uncancel() == 0
         return False
 
     async def _watch(self) -> None:
-        while not await self._disconnected():
-            silent = self._loop.time() - self._sent
-            if self._writing and silent >= self._write_timeout:
-                break
-            if self._streaming and not self._writing and silent >= self._keep_alive * 0.9:
-                await self.write(KEEP_ALIVE)
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
         if not self._done:  # once the answer is whole, a server reports a disconnect in any case
+            self._leave()
+
+    async def _fill(self) -> None:
+        if not (self._writing or self._done):
+            await self.write(KEEP_ALIVE)
+
+    def _leave(self) -> None:
+        self.due = math.inf
+        if not self.gone:
             self.gone = True
             self._task.cancel()
-
-    async def _disconnected(self) -> bool:
-        """Whether the client went away within one pause."""
-        try:
-            async with asyncio.timeout(self._keep_alive):
-                while (await self._receive())["type"] != "http.disconnect":
-                    pass
-        except TimeoutError:
-            return False
-        return True
 
 
 def _too_large(largest: int) -> RequestError:

@@ -102,6 +102,7 @@ class Gateway:
             timeouts=_timeouts(toml, document),
             largest=toml.upstream.max_answer,
             fetch=self._fetcher.fetch,
+            observed=self._observed,
             redact=redact,
         )
 
@@ -123,9 +124,7 @@ class Gateway:
         failure: ErrorKind | None,
     ) -> None:
         """A request is over: tell the log and the plugins, if they listen."""
-        host = self.startup.host
-        logged = log.isEnabledFor(logging.INFO)
-        if not logged and not host.observes_requests:
+        if not self._observed:
             return
         last = track.attempts[-1] if track.attempts else None
         won = last if served is not None else None
@@ -144,8 +143,8 @@ class Gateway:
             kind=failure or (last.kind if last is not None else None),
             caller=caller.name if caller is not None else None,
         )
-        host.request_finished(record)
-        if logged:
+        self.startup.host.request_finished(record)
+        if log.isEnabledFor(logging.INFO):
             log.info(
                 "%s %s model=%.200r provider=%s attempts=%d %.0f ms",
                 record.request_id, status, record.model, record.provider or "-", len(record.attempts),
@@ -167,6 +166,12 @@ class Gateway:
             "circuits": self._health.snapshot(),
             "configuration_error": self.problem,
         }
+
+    @property
+    def _observed(self) -> bool:
+        """Whether the log or a plugin listens: where nobody does, no records are made."""
+        host = self.startup.host
+        return host.observes_requests or host.observes_attempts or log.isEnabledFor(logging.INFO)
 
     def _use(self, startup: Startup) -> None:
         self.authenticate = authenticate.create(startup.plugins_toml, startup.host)  # first: it may raise ConfigError
