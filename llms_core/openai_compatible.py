@@ -161,9 +161,8 @@ class OpenAIChunks:
                 raise ProviderError(ErrorKind.BAD_RESPONSE, "A chunk of the stream has no choices")
             view.choices = []
             members["choices"] = Raw(b"[]")
-        chunks = self._translated(view, members, view.choices)
+        chunks = list(self._translated(view, members, view.choices))
         if view.choices and not is_set(view.usage) and (self._opening is None or not data.startswith(self._opening)):
-            chunks = list(chunks)
             self._learn(data, members)
         return chunks
 
@@ -175,7 +174,7 @@ class OpenAIChunks:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         index = choice.index
-        if not self._mender.has_begun(index) or b'"choices"' in rest:
+        if not self._mender.has_begun(index):
             return None
         return Chunk(self._ours + rest, choice.delta.bears_content(), (index,))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -510,3 +511,148 @@ def test_defaults_are_the_cores_to_apply() -> None:
     settings = ProviderSettings(id="x", base_url="https://api.example/v1", defaults={"temperature": Raw(b"0.1")})
     spec = ProviderSpec(name="x", adapter=OpenAICompatible, title="X")
     assert "temperature" not in sent(OpenAICompatible(spec, settings).request(call()))
+
+
+# How an answer is spelt makes no difference: what is usual is read in a shorter way
+
+BEFORE: list[dict[str, Any]] = [
+    {"id": "a", "object": "chat.completion.chunk", "created": THEN, "model": "theirs"},
+    {"id": "", "created": 1.5},
+    {"x": {"choices": []}, "usage": None},
+    {"usage": {"prompt_tokens": 1, "completion_tokens": 2}},
+    {},
+]
+DELTA: list[dict[str, Any]] = [
+    {"content": "a"},
+    {"content": 'é\n"choices":'},
+    {"content": ""},
+    {"content": None, "reasoning_content": "b"},
+    {"reasoning": "b", "x": {"choices": 1}},
+    {"refusal": "no"},
+    {"role": "assistant", "content": ""},
+    {"role": None, "content": "c", "tool_calls": None},
+    {"content": [{"type": "text", "text": "d"}]},
+    {"tool_calls": [{"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": ""}}]},
+    {"tool_calls": [{"function": {"arguments": "{}"}}]},
+    {},
+]
+END = [None, "stop", "tool_calls", "eos", ""]
+AFTER: list[dict[str, Any]] = [
+    {},
+    {"usage": None},
+    {"usage": {"prompt_tokens": 1, "completion_tokens": 2}},
+    {"obfuscation": "x"},
+    {"model": "other"},
+    {"id": "b", "object": "x"},
+    {"error": None},
+    {"error": {}},
+    {"error": {"message": "no"}},
+]
+TEXT_PIECES = st.builds(lambda index, text: {"index": index, "delta": {"content": text}}, st.integers(0, 1), st.text())
+PIECES = st.builds(
+    lambda index, delta, end: {"index": index, "delta": delta, "finish_reason": end},
+    st.integers(0, 1),
+    st.sampled_from(DELTA),
+    st.sampled_from(END),
+)
+CHOICES = (
+    st.tuples(TEXT_PIECES)
+    | st.tuples(PIECES)
+    | st.sampled_from([(), (None, None)]).flatmap(lambda places: st.tuples(*(PIECES for _ in places)))
+)
+
+
+def told(documents: list[bytes]) -> list[Any]:
+    """The chunks of a stream, as far as it goes."""
+    found: list[Any] = []
+    translator = adapter().chunks(call())
+    with suppress(ProviderError):
+        for document in documents:
+            found.extend(
+                (json.loads(chunk.data), chunk.content, chunk.begun, chunk.ended, chunk.usage)
+                for chunk in translator.feed("", document)
+            )
+    return found
+
+
+@settings(max_examples=600)
+@given(
+    st.sampled_from(BEFORE),
+    st.lists(st.tuples(CHOICES, st.just({}) | st.sampled_from(AFTER)), min_size=2, max_size=6),
+)
+def test_a_chunk_that_begins_as_the_one_before_is_read_as_any(
+    before: dict[str, Any], rest: list[tuple[Sequence[Any], dict[str, Any]]]
+) -> None:
+    """SR-053: with a space after its name the choices are not found, and each chunk is read as if it were the first."""
+    chunks = [{**before, "choices": choices, **after} for choices, after in rest]
+    written = [json.dumps(chunk, separators=(",", ":"), ensure_ascii=False).encode() for chunk in chunks]
+    assert told(written) == told([text.replace(b'"choices":', b'"choices" :') for text in written])
+
+
+def test_an_opening_that_is_not_the_chunks_own_is_not_taken_for_it() -> None:
+    """A member before the choices may have a member of that name, too."""
+    one = b'{"x":{"choices":[]},"choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}]}'
+    two = b'{"x":{"choices":[{"index":0,"delta":{"content":"no"}}]},"choices":[{"index":0,"delta":{"content":"b"}}]}'
+    assert [chunk[0]["choices"][0]["delta"]["content"] for chunk in told([one, two])] == ["a", "b"]
+
+
+def test_of_choices_that_are_said_twice_the_last_count() -> None:
+    """As everywhere in JSON; what goes on begins like the chunk before."""
+    say = '[{"index":0,"delta":{"content":"%s"}}]'
+    one = f'{{"id":"x","choices":{say % "a"}}}'
+    two = f'{{"id":"x","choices":{say % "no"},"choices":{say % "b"}}}'
+    last = told([one.encode(), two.encode()])[-1][0]
+    assert last["choices"] == [{"index": 0, "delta": {"content": "b"}}]
+
+
+COUNTED = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+PLAIN = {
+    "id": "x",
+    "created": THEN,
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}],
+    "usage": COUNTED,
+}
+LEFT_OUT = object()
+ODD: dict[str, list[object]] = {
+    "id": [LEFT_OUT, "", None, 5],
+    "created": [LEFT_OUT, THEN * 1000, THEN + 0.5, float(THEN), "soon", None, 0],
+    "choices": [LEFT_OUT, [], None, [{}]],
+    "usage": [LEFT_OUT, {}, None, {**COUNTED, "total_tokens": 0}, {"prompt_tokens": 1}, "many"],
+    "role": [LEFT_OUT, "model", None],
+    "content": [LEFT_OUT, None, [{"type": "text", "text": "x"}]],
+    "tool_calls": [None, [], [{"id": "", "type": "function"}], [{"id": "a"}], [{"type": "f"}]],
+    "index": [LEFT_OUT, None, 1],
+    "finish_reason": [LEFT_OUT, "eos", "error", "", None],
+}
+DEPARTURES = st.sampled_from([(name, value) for name, values in ODD.items() for value in values])
+
+
+def departing(departures: list[tuple[str, object]]) -> dict[str, Any]:
+    """The plain answer with some of its members, or of its choice's or message's, other than they should be."""
+    answer = json.loads(json.dumps(PLAIN))
+    choice = answer["choices"][0]
+    for name, value in departures:
+        place = answer if name in PLAIN else choice if name in choice else choice["message"]
+        if value is LEFT_OUT:
+            place.pop(name, None)
+        else:
+            place[name] = value
+    return cast(dict[str, Any], answer)
+
+
+@given(st.lists(DEPARTURES, max_size=3, unique_by=lambda each: each[0]))
+@example([])
+def test_an_answer_with_nothing_to_mend_is_read_as_any(departures: list[tuple[str, object]]) -> None:
+    """SR-044: an empty `error` says nothing, but makes an answer unusual."""
+    answer = departing(departures)
+
+    def read(document: dict[str, Any]) -> Any:
+        try:
+            completion = adapter().completion(call(), json.dumps(document).encode())
+        except ProviderError as error:
+            return error.kind
+        said = json.loads(completion.data)
+        said.pop("error", None)
+        return said, completion.usage
+
+    assert read(answer) == read({**answer, "error": {}})

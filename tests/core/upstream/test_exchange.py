@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import selectors
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
@@ -12,6 +11,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
+from clock import Clock
 
 from llms_core.contracts.chunk import Chunk as Part
 from llms_core.contracts.completion import Completion
@@ -684,24 +684,6 @@ def test_a_limit_ends_the_exchange_and_its_connection(talk: Talk, upstream: Scri
 
 
 # Limits, to the second: on a clock that waiting moves on at once
-
-
-class Instant(selectors.SelectSelector):
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        assert timeout is not None, "nothing will ever happen"
-        self.now += timeout
-        return super().select(0)
-
-
-class Clock(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._instant = Instant()
-        super().__init__(self._instant)
-
-    def time(self) -> float:
-        return self._instant.now
 
 
 Pieces = Iterable[tuple[float, bytes]]
