@@ -167,17 +167,13 @@ class Gateway:
             "configuration_error": self.problem,
         }
 
-    @property
-    def _observed(self) -> bool:
-        """Whether the log or a plugin listens: where nobody does, no records are made."""
-        host = self.startup.host
-        return host.observes_requests or host.observes_attempts or log.isEnabledFor(logging.INFO)
-
     def _use(self, startup: Startup) -> None:
         self.authenticate = authenticate.create(startup.plugins_toml, startup.host)  # first: it may raise ConfigError
         self.startup = startup
         self.server = startup.plugins_toml.server
         self.max_body = startup.llms_json.max_body
+        host = startup.host  # where neither it nor the log wants to know, no records are made
+        self._observed = host.observes_requests or host.observes_attempts or log.isEnabledFor(logging.INFO)
         keys = [item.provider.settings.api_key for item in startup.configured]
         redact.add(key for key in keys if key is not None)
 
