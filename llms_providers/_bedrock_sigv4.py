@@ -53,7 +53,7 @@ def signed(
     query = sorted((_quoted(name), _quoted(value)) for name, value in parse_qsl(parts.query, keep_blank_values=True))
     canonical = "\n".join((
         method,
-        quote(parts.path or "/", safe="/-_.~"),  # encoded once more than it is sent, as everywhere but in S3
+        quote(_normal(parts.path), safe="/-_.~"),  # encoded once more than it is sent, as everywhere but in S3
         "&".join(f"{name}={value}" for name, value in query),
         *(f"{name}:{' '.join(value.split())}" for name, value in signing),
         "",
@@ -70,6 +70,17 @@ def signed(
         f"SignedHeaders={names}, Signature={_hmac(key, signing_text).hex()}"
     )
     return sent
+
+
+def _normal(path: str) -> str:
+    """A path without empty, `.` and `..` segments, as Amazon reads it."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in ("", "."):
+            kept.append(segment)
+    return "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
 
 
 def _hmac(key: bytes, text: str) -> bytes:

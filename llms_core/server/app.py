@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import asgi
-from litestar.types import ControllerRouterHandler, Receive, Scope, Send
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
 from llms_core import startup
 from llms_core.config import places
@@ -24,12 +25,30 @@ from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
 from llms_core.server import chat, models, openapi, problems, status
 from llms_core.server.background import discover_models, watch_files
-from llms_core.server.dialects import CHAT, TEXT, Dialect
+from llms_core.server.dialects import CHAT, TEXT
 from llms_core.server.gateway import Gateway, check
 from llms_core.server.watchdog import Watchdog
 from llms_core.startup import Startup
 
 log = logging.getLogger(__name__)
+
+
+class _Application(Litestar):
+    """Serves completions before it comes to Litestar's router and middleware, which would cost as much as routing does.
+
+    They answer for every fault themselves; what is no plain POST to their path goes the usual way.
+    """
+
+    completions: Mapping[str, ASGIApp] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Application entry point."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            serve = self.completions.get(scope["path"])
+            if serve is not None:
+                await serve(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 def create_app(config: Path | None = None, plugins: Path | None = None) -> Litestar:
@@ -46,10 +65,13 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Lites
         log.info("%s", note)
     _tell_of_plugins(started.host.reports)
     gateway = Gateway(started)
-    return Litestar(
+    completions = {
+        "/v1/chat/completions": partial(chat.complete, gateway, CHAT),
+        "/v1/completions": partial(chat.complete, gateway, TEXT),
+    }
+    app = _Application(
         route_handlers=[
-            _completions("/v1/chat/completions", gateway, CHAT),
-            _completions("/v1/completions", gateway, TEXT),
+            *(_completions(path, serve) for path, serve in completions.items()),
             models.router,
             status.health,
             status.ready,
@@ -62,6 +84,8 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Lites
         openapi_config=openapi.CONFIG,
         logging_config=None,
     )
+    app.completions = completions
+    return app
 
 
 def _tell_of_plugins(reports: Iterable[PluginReport]) -> None:
@@ -72,14 +96,14 @@ def _tell_of_plugins(reports: Iterable[PluginReport]) -> None:
             log.log(logging.WARNING if finding.fault else logging.INFO, "%s", text)
 
 
-def _completions(path: str, gateway: Gateway, dialect: Dialect) -> ControllerRouterHandler:
+def _completions(path: str, serve: ASGIApp) -> ControllerRouterHandler:
     """A POST route below Litestar's request machinery, which costs more than the rest of the gateway."""
 
     @asgi(path, copy_scope=False, name=path)
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":  # type: ignore[typeddict-item]
             raise MethodNotAllowedException(headers={"allow": "POST"})
-        await chat.complete(gateway, dialect, scope, receive, send)
+        await serve(scope, receive, send)
 
     return handler
 

@@ -26,7 +26,7 @@ from botocore.parsers import EventStreamJSONParser, create_parser
 from botocore.serialize import create_serializer
 from botocore.validate import ParamValidator
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from recordings import Recording, pieces, recordings
@@ -712,6 +712,8 @@ def their_signature(method: str, url: str, headers: Mapping[str, str], body: byt
     st.binary(max_size=50),
     st.none() | st.just(Secret("a/session+token==")),
 )
+@example("POST", "..", {}, b"", None)
+@example("POST", ".", {}, b"", None)
 def test_signatures_are_those_of_amazons_sdk(
     method: str, model: str, query: dict[str, str], body: bytes, token: Secret | None
 ) -> None:
