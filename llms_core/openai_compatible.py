@@ -179,7 +179,7 @@ class OpenAIChunks:
         return Chunk(self._ours + rest, choice.delta.bears_content(), (index,))
 
     def _learn(self, data: bytes, members: Members) -> None:
-        """Keep how a chunk begins, where it says nothing before its choices that changes from chunk to chunk."""
+        """Keep how a chunk begins, where it says neither usage nor a failure before its choices."""
         opening, found, _ = data.partition(b'"choices":')
         opening += found
         try:
@@ -187,7 +187,7 @@ class OpenAIChunks:
         except (msgspec.DecodeError, RecursionError):
             return
         before.pop("choices", None)
-        if before.keys().isdisjoint(("usage", "error")):
+        if not (is_set(before.get("usage", _EMPTY)) or is_set(before.get("error", _EMPTY))):
             said = {name: members[name] for name in (*before, "id", "created", "model", "object")}
             self._opening, self._ours = opening, _encode(said)[:-1] + b',"choices":'
 

@@ -248,11 +248,10 @@ class _Attempt:
         return error
 
     def _finish(self, error: ProviderError | None, usage: Usage | None) -> None:
-        host, candidate = self._router.host, self.candidate
         if error is None and not self._router.observed:
             return
-        duration = self._clock() - self._began
-        record = self._track.record(candidate, error, duration=duration, first_token=self._first, usage=usage)
+        host, duration = self._router.host, self._clock() - self._began
+        record = self._track.record(self.candidate, error, duration=duration, first_token=self._first, usage=usage)
         if error is not None and error.kind is not ErrorKind.CANCELLED:
             log.warning(
                 "%s: %s of '%s' failed: %s (%s)",

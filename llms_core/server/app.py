@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 
 
 class _Application(Litestar):
-    """Serves completions before it comes to Litestar's router and middleware, which would cost as much as routing does.
+    """Litestar, but for a POST to the very path of a completion: its handler is called without router and middleware.
 
-    They answer for every fault themselves; what is no plain POST to their path goes the usual way.
+    It answers for every fault itself, and needs nothing of theirs; they would cost a tenth of the request.
     """
 
     completions: Mapping[str, ASGIApp] = {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 import pytest
+from clock import Clock
 
 from llms_core.contracts.request import ChatRequest, decode
 from llms_core.errors import Unsupported
@@ -72,7 +73,8 @@ class Store:
 
 
 def inline(request: ChatRequest, store: Store, types: frozenset[str] = ALL) -> ChatRequest:
-    return asyncio.run(inlined(request, types, store.fetch))
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        return runner.run(inlined(request, types, store.fetch))
 
 
 def content(request: ChatRequest, message: int = 0) -> Any:
