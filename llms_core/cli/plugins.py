@@ -57,8 +57,8 @@ def doctor(plugins: Path | None, pins: bool) -> None:
 @click.pass_obj
 def new(plugins: Path | None, name: str, native: bool, folder: Path | None) -> None:
     """Write a project with a plugin for the provider NAME: module, tests, CI. Nothing is overwritten."""
+    from llms_core.cli.scaffold import create
     from llms_core.plugins.loading import load_plugins
-    from llms_core.plugins.scaffold import create
 
     written = create(name, native=native, folder=folder, taken=load_plugins(plugins)[1].specs)
     for path in written:

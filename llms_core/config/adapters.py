@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from llms_core.config.catalogue import Entry
 from llms_core.config.llms_json_shape import TYPES, ProviderBlock
+from llms_core.config.llms_py.catalogue import Entry
 from llms_core.config.locate import At, nearest
 from llms_core.config.reading import Reading
 from llms_core.openai_compatible import OpenAICompatible

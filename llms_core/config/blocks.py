@@ -11,8 +11,8 @@ from msgspec import Raw
 
 from llms_core.config import keys
 from llms_core.config.adapters import Choice, choose
-from llms_core.config.catalogue import Catalogue
 from llms_core.config.llms_json_shape import Parameters, PriceRow, ProviderBlock
+from llms_core.config.llms_py.catalogue import Catalogue
 from llms_core.config.locate import At
 from llms_core.config.model import Provider
 from llms_core.config.models import offer

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 from llms_core.config.adapters import GENERIC, Choice, same_host
-from llms_core.config.catalogue import Entry
 from llms_core.config.llms_json_shape import ProviderBlock
+from llms_core.config.llms_py.catalogue import Entry
 from llms_core.config.locate import At
 from llms_core.config.reading import Reading
 from llms_core.secret import MASK, Secret

@@ -14,8 +14,8 @@ import msgspec
 
 from llms_core.config import keys, places
 from llms_core.config.blocks import provider
-from llms_core.config.catalogue import Catalogue
 from llms_core.config.llms_json_shape import Defaults, File, Limits
+from llms_core.config.llms_py.catalogue import Catalogue
 from llms_core.config.locate import nearest
 from llms_core.config.model import LlmsJson
 from llms_core.config.reading import Members, Reading

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llms_core.config.catalogue import Entry
 from llms_core.config.llms_json_shape import ModelEntry, ProviderBlock
+from llms_core.config.llms_py.catalogue import Entry
 from llms_core.config.locate import At
 from llms_core.config.model import Model
 from llms_core.config.prices import price, warn_of_odd_units

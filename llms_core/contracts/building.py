@@ -85,7 +85,7 @@ def completion_of(
         "id": id or call.id,
         "object": "chat.completion",
         "created": call.created,
-        "model": call.name,
+        "model": call.client_model,
         "choices": choices,
     }
     if usage is not None:
@@ -101,7 +101,7 @@ class Chunks:
             "id": call.id,
             "object": "chat.completion.chunk",
             "created": call.created,
-            "model": call.name,
+            "model": call.client_model,
         }
         self._begun: set[int] = set()
 

@@ -17,27 +17,27 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{64}")
 _SCHEME = re.compile(r"(?:data|https?):", re.IGNORECASE)
 
 
-class ImageUrl(msgspec.Struct):
+class ImageUrl(msgspec.Struct, frozen=True):
     """`image_url`: an http(s) URL or a data URI."""
 
     url: str
     detail: str | None = None
 
 
-class MediaUrl(msgspec.Struct):
+class MediaUrl(msgspec.Struct, frozen=True):
     """`video_url`, `audio_url`: as some providers extend OpenAI's parts."""
 
     url: str
 
 
-class InputAudio(msgspec.Struct):
+class InputAudio(msgspec.Struct, frozen=True):
     """`input_audio`: base64 data and its format (`wav`, `mp3`, …)."""
 
     data: str
     format: str | None = None
 
 
-class InputFile(msgspec.Struct):
+class InputFile(msgspec.Struct, frozen=True):
     """`file`: a data URI or base64 data with its name, or the id of an uploaded file."""
 
     file_data: str | None = None
@@ -45,7 +45,7 @@ class InputFile(msgspec.Struct):
     file_id: str | None = None
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, frozen=True):
     """One content part. `type` tells which member is set; parts of unknown types pass as they are."""
 
     type: str

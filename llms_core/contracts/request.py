@@ -1,25 +1,25 @@
-"""A chat completion request: a validated view, beside each member's bytes as the client wrote them."""
+"""A chat completion request: a validated view of the client's JSON, and the call that one provider gets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw
 
+from llms_core.contracts.body import Members, RequestBody
 from llms_core.contracts.content import Part, is_remote_or_inline
 from llms_core.errors import RequestError
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
-class Message(msgspec.Struct):
-    """One message. What is not named here stays in the raw members and goes upstream untouched.
+class Message(msgspec.Struct, frozen=True):
+    """One message. Members that are not declared here stay in the raw body and are sent unchanged.
 
-    `provider_extra` is what an adapter gave a client with an answer, for the client to send back as it is: signatures
-    of reasoning and the like, by the adapter's name.
+    `provider_extra` is opaque data, keyed by adapter, that an adapter added to an earlier answer (reasoning
+    signatures, for example). The client returns it unchanged.
     """
 
     role: Role
@@ -31,20 +31,20 @@ class Message(msgspec.Struct):
     provider_extra: dict[str, Any] | None = None
 
 
-class StreamOptions(msgspec.Struct):
+class StreamOptions(msgspec.Struct, frozen=True):
     """`stream_options`."""
 
     include_usage: bool | None = None
 
 
-class ResponseFormat(msgspec.Struct):
+class ResponseFormat(msgspec.Struct, frozen=True):
     """`response_format`: `text`, `json_object` or `json_schema`."""
 
     type: str
 
 
-class ChatRequest(msgspec.Struct):
-    """The members of a request that are checked; bounds are OpenAI's. `null` means absent."""
+class ChatRequest(msgspec.Struct, frozen=True):
+    """The validated members of a request, with OpenAI's bounds. `null` means absent."""
 
     model: Annotated[str, Meta(min_length=1)]
     messages: Annotated[list[Message], Meta(min_length=1)]
@@ -68,88 +68,115 @@ class ChatRequest(msgspec.Struct):
 
     @property
     def include_usage(self) -> bool:
-        """Whether a stream is to end with a chunk of usage (SR-055)."""
+        """Whether a stream ends with a usage chunk (SR-055)."""
         return self.stream_options is not None and bool(self.stream_options.include_usage)
 
     @property
     def token_limit(self) -> int | None:
-        """The limit of the answer in tokens, whichever way it was spelt (SR-014)."""
-        return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+        """The maximum number of output tokens, under either of its two names (SR-014)."""
+        if self.max_completion_tokens is not None:
+            return self.max_completion_tokens
+        return self.max_tokens
 
 
-Members = dict[str, Raw]
+ChatBody = RequestBody[ChatRequest]
 
 
-class ChatCall(msgspec.Struct, kw_only=True):
-    """A request as one candidate gets it: an adapter's whole input.
+class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat request as one candidate receives it: the complete input of an adapter.
 
-    `members` are the request's top-level members as bytes, with the provider's defaults applied and `model` already
-    the provider's own id; they are this call's alone. `request` is the same, as a view. `name` is the model name that
-    the client sees; `id` and `created` (Unix seconds) are there for adapters whose provider gives none.
+    `body` is the request with the provider's defaults applied. `upstream_model` is the provider's id of the model,
+    `client_model` the name that the client sees. `id` and `created` (Unix seconds) are for adapters whose provider
+    sends neither. Adapters must not modify a call.
     """
 
-    request: ChatRequest
-    members: Members
-    model: str
-    name: str
+    body: ChatBody
+    upstream_model: str
+    client_model: str
     id: str
     created: int
 
     @property
+    def request(self) -> ChatRequest:
+        """The typed view of the body."""
+        return self.body.view
+
+    @property
+    def members(self) -> Members:
+        """The raw top-level members of the body, read-only."""
+        return self.body.members
+
+    @property
+    def model(self) -> str:
+        """The same as `upstream_model`; kept for adapters written before 0.1.0."""
+        return self.upstream_model
+
+    @property
+    def name(self) -> str:
+        """The same as `client_model`; kept for adapters written before 0.1.0."""
+        return self.client_model
+
+    @property
     def stream(self) -> bool:
         """Whether the client asked for a stream."""
-        return bool(self.request.stream)
+        return bool(self.body.view.stream)
 
     def get(self, name: str) -> Any:
-        """A member decoded, for those that `request` does not have; None where it is absent or null."""
-        raw = self.members.get(name)
+        """The decoded value of a member that `request` does not declare; None if it is absent or null."""
+        raw = self.body.members.get(name)
         return None if raw is None else msgspec.json.decode(raw)
 
 
-_request = msgspec.json.Decoder(ChatRequest)
-_members = msgspec.json.Decoder(Members)
-_OTHERWISE = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}  # the same limit (SR-014)
+_decode_request = msgspec.json.Decoder(ChatRequest).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+# Two names for one limit: a default or forced value for one also replaces the other (SR-014).
+_SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _LOCATION = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 
 
-def decode(body: bytes) -> tuple[ChatRequest, Members]:
-    """Read a request's body once as a checked view and once as raw members.
+def decode(body: bytes) -> ChatBody:
+    """Decode and validate a request body.
 
-    Raises RequestError (400) naming the member at fault (SR-010 … SR-030, SR-039).
+    Raises RequestError (400), which names the invalid member (SR-010 … SR-030, SR-039).
     """
     try:
-        request = _request.decode(body)
-        members = _members.decode(body)
-        body.decode()  # what stays raw is not checked for UTF-8 by msgspec
+        request = _decode_request(body)
+        members = _decode_members(body)
+        body.decode()  # msgspec does not check the UTF-8 of values that stay raw
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"The request body is not valid JSON: {error}", code="invalid_json") from None
     except RecursionError:
         raise RequestError("The request body is nested too deeply", code="invalid_json") from None
-    _refuse_local_paths(request)
-    return request, members
+    _reject_local_paths(request)
+    return RequestBody(members, request, _decode_request)
 
 
-def effective(
-    request: ChatRequest, members: Members, defaults: Mapping[str, Raw], force: Mapping[str, Raw]
-) -> ChatRequest:
-    """Apply a provider's `defaults` (the client wins) and `force` to `members` in place; the view of the outcome."""
-    added = False
+def with_provider_settings(body: ChatBody, defaults: Members, force: Members) -> ChatBody:
+    """Apply a provider's `defaults`, which the client overrides, and `force`, which overrides the client."""
+    changes: dict[str, Raw | None] = {}
     for name, value in defaults.items():
-        if not any(bytes(members.get(said, b"null")) != b"null" for said in (name, _OTHERWISE.get(name, name))):
-            members[name] = value
-            added = True
+        synonym = _SYNONYMS.get(name, name)
+        if not (_is_set(body, name) or _is_set(body, synonym)):
+            changes[name] = value
     for name, value in force.items():
-        members.pop(_OTHERWISE.get(name, ""), None)
-        members[name] = value
-        added = True
-    return _request.decode(msgspec.json.encode(members)) if added else request
+        if name in _SYNONYMS:
+            changes[_SYNONYMS[name]] = None
+        changes[name] = value
+    return body.with_members(changes) if changes else body
+
+
+def _is_set(body: ChatBody, name: str) -> bool:
+    raw = body.members.get(name)
+    return raw is not None and bytes(raw) != b"null"
 
 
 def _invalid(text: str) -> RequestError:
-    """msgspec's `… - at `$.messages[0].role`` as a message and a `param`."""
+    """Split msgspec's `… - at `$.messages[0].role`` into a message and the name of the parameter."""
     found = _LOCATION.match(text)
     message, param = found.groups() if found else (text, "")
     if missing := _MISSING.match(message):
@@ -160,16 +187,18 @@ def _invalid(text: str) -> RequestError:
     return RequestError(f"Invalid value for '{param}': {message}", param=param, code="invalid_value")
 
 
-def _refuse_local_paths(request: ChatRequest) -> None:
-    for i, message in enumerate(request.messages):
-        if isinstance(message.content, list):
-            for j, part in enumerate(message.content):
-                for member, value, base64_allowed in part.references():
-                    if not is_remote_or_inline(value, base64_allowed):
-                        param = f"messages[{i}].content[{j}].{member}"
-                        raise RequestError(
-                            f"Invalid value for '{param}': expected an http(s) URL or inline data; "
-                            "local files are not read over HTTP",
-                            param=param,
-                            code="invalid_value",
-                        )
+def _reject_local_paths(request: ChatRequest) -> None:
+    """A client must not make the server read its own files."""
+    for message_number, message in enumerate(request.messages):
+        if not isinstance(message.content, list):
+            continue
+        for part_number, part in enumerate(message.content):
+            for member, value, base64_allowed in part.references():
+                if not is_remote_or_inline(value, base64_allowed):
+                    param = f"messages[{message_number}].content[{part_number}].{member}"
+                    raise RequestError(
+                        f"Invalid value for '{param}': expected an http(s) URL or inline data; "
+                        "local files are not read over HTTP",
+                        param=param,
+                        code="invalid_value",
+                    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
@@ -78,9 +79,14 @@ class _JsonFormat(msgspec.Struct):
 
 
 def functions(call: ChatCall) -> list[Function]:
-    """The functions of `tools`. Raises Unsupported for a tool of another type."""
+    """The functions among the request's `tools`. Raises Unsupported for a tool of another type."""
+    return functions_of(call.request.tools or ())
+
+
+def functions_of(tools: Sequence[msgspec.Raw]) -> list[Function]:
+    """The functions among some raw tools. Raises Unsupported for a tool of another type."""
     found = []
-    for number, raw in enumerate(call.request.tools or ()):
+    for number, raw in enumerate(tools):
         tool = _decode(raw, _Tool, f"tools[{number}]")
         if tool.type != "function" or tool.function is None:
             raise Unsupported(f"Tools of type '{tool.type}' are not supported here", param=f"tools[{number}].type")

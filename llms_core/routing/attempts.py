@@ -17,17 +17,17 @@ import msgspec
 from llms_core.config.model import Action, Retry, Routing, Timeouts
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
-from llms_core.contracts.request import ChatCall, ChatRequest, Members, effective
+from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
 from llms_core.errors import AllProvidersFailed, ErrorKind, PluginError, ProviderError, RequestError
+from llms_core.operations.inlining import Fetch, inline
 from llms_core.plugins.host import PluginHost
 from llms_core.provider import UpstreamRequest
 from llms_core.routing.candidates import Candidate, Catalogue, needs, split, unable_error
-from llms_core.routing.health import Health, State
-from llms_core.routing.inlining import Fetch, inlined
+from llms_core.routing.circuit import Health, State
 from llms_core.routing.strategies import Order
-from llms_core.routing.track import Track
+from llms_core.routing.trace import Track
 from llms_core.upstream import exchange
-from llms_core.upstream.engine import Engine
+from llms_core.upstream.transport import Engine
 
 log = logging.getLogger(__name__)
 
@@ -87,12 +87,12 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 raise unable_error(request.model, unable)
         return self.host.candidates(request, found)
 
-    async def answer(self, track: Track, request: ChatRequest, members: Members) -> Served:
+    async def answer(self, track: Track, body: ChatBody) -> Served:
         """The first answer that a candidate gives.
 
         Raises RequestError before any attempt, ProviderError where a failure stops the chain, AllProvidersFailed.
         """
-        candidates = self._awake(track, self.candidates(request))
+        candidates = self._awake(track, self.candidates(body.view))
         clock = asyncio.get_running_loop().time
         deadline = clock() + self.timeouts.total
         errors: list[ProviderError] = []
@@ -102,9 +102,9 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 retries = max(retries, self.routing.retry.attempts)
             for turn in range(retries + 1):
                 if (remaining := deadline - clock()) <= 0:
-                    raise AllProvidersFailed(request.model, errors)
+                    raise AllProvidersFailed(body.view.model, errors)
                 try:
-                    return await self._attempt(track, candidate, request, members, remaining)
+                    return await self._attempt(track, candidate, body, remaining)
                 except ProviderError as error:
                     errors.append(error)
                 if self._action(errors[-1].kind) == "stop":
@@ -115,7 +115,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 track.waits()
                 await self.sleep(wait)
                 track.answers()
-        raise AllProvidersFailed(request.model, errors)
+        raise AllProvidersFailed(body.view.model, errors)
 
     def _action(self, kind: ErrorKind) -> Action:
         return self.routing.policy.get(kind) or POLICY[kind]
@@ -155,16 +155,14 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             largest=self.largest,
         )
 
-    async def _attempt(
-        self, track: Track, candidate: Candidate, request: ChatRequest, members: Members, remaining: float
-    ) -> Served:
+    async def _attempt(self, track: Track, candidate: Candidate, body: ChatBody, remaining: float) -> Served:
         attempt = _Attempt(self, track, candidate)
         limits = self._limits(candidate, remaining)
         try:
-            call = _call(track, candidate, request, members)
+            call = _call(track, candidate, body)
             track.waits()
             if candidate.prepare is not None or candidate.inlines:
-                await self._ready(candidate, call, limits)
+                call = await self._ready(candidate, call, limits)
             outgoing = _outgoing(candidate, call)
             if call.stream:
                 return await self._commit(attempt, call, outgoing, limits)
@@ -174,16 +172,18 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         attempt.succeeded(completion.usage)
         return Served(candidate, outgoing.dropped, completion=completion)
 
-    async def _ready(self, candidate: Candidate, call: ChatCall, limits: exchange.Limits) -> None:
+    async def _ready(self, candidate: Candidate, call: ChatCall, limits: exchange.Limits) -> ChatCall:
         """Make the provider ready, and fetch what it wants as bytes."""
         try:
             async with asyncio.timeout(min(limits.first_token, limits.total)):
                 if candidate.prepare is not None:
                     await candidate.prepare()
                 if candidate.inlines:
-                    call.request = await inlined(call.request, candidate.inlines, self.fetch)
+                    body = await inline(call.body, candidate.inlines, self.fetch)
+                    call = msgspec.structs.replace(call, body=body)
         except TimeoutError:
             raise ProviderError(ErrorKind.TIMEOUT, "The provider could not be made ready in time") from None
+        return call
 
     async def _commit(
         self, attempt: _Attempt, call: ChatCall, outgoing: UpstreamRequest, limits: exchange.Limits
@@ -332,17 +332,15 @@ def _outgoing(candidate: Candidate, call: ChatCall) -> UpstreamRequest:
     return request
 
 
-def _call(track: Track, candidate: Candidate, request: ChatRequest, members: Members) -> ChatCall:
+def _call(track: Track, candidate: Candidate, body: ChatBody) -> ChatCall:
     """The request for one candidate alone: nothing of it reaches the next (SR-075)."""
-    own = dict(members)
     settings = candidate.provider.provider.settings
     if settings.defaults or settings.force:
-        request = effective(request, own, settings.defaults, settings.force)
+        body = with_provider_settings(body, settings.defaults, settings.force)
     return ChatCall(
-        request=request,
-        members=own,
-        model=candidate.model.upstream,
-        name=candidate.name,
+        body=body,
+        upstream_model=candidate.model.upstream,
+        client_model=candidate.name,
         id=f"chatcmpl-{track.id}",
         created=track.created,
     )

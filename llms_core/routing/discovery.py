@@ -11,7 +11,7 @@ from llms_core.config.model import Model, Provider
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.plugins.registry import Configured
 from llms_core.provider import Discovers, Prepares
-from llms_core.upstream.engine import Engine
+from llms_core.upstream.transport import Engine
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from llms_core.config.model import Routing
 from llms_core.errors import ConfigError
 from llms_core.routing.candidates import Candidate
-from llms_core.routing.health import Health, State
+from llms_core.routing.circuit import Health, State
 
 Order = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 

@@ -20,12 +20,13 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Sen
 
 from llms_core import startup
 from llms_core.config import places
+from llms_core.dialects import CHAT, TEXT
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
-from llms_core.server import chat, models, openapi, problems, status
+from llms_core.server import chat, models, openapi, status
+from llms_core.server import error_response as problems
 from llms_core.server.background import discover_models, watch_files
-from llms_core.server.dialects import CHAT, TEXT
 from llms_core.server.gateway import Gateway, check
 from llms_core.server.watchdog import Watchdog
 from llms_core.startup import Startup

@@ -9,13 +9,13 @@ from functools import lru_cache
 from litestar.types import Receive, Scope, Send
 
 from llms_core.contracts.request import ChatRequest
+from llms_core.dialects import Dialect, sse
 from llms_core.errors import ErrorKind, LlmsError, ProviderError, RequestError
 from llms_core.records import Caller
 from llms_core.routing.attempts import CommittedStream, Served
-from llms_core.routing.track import Track
-from llms_core.server import problems, sse
+from llms_core.routing.trace import Track
+from llms_core.server import error_response as problems
 from llms_core.server.client import Client, ClientGoneError
-from llms_core.server.dialects import Dialect
 from llms_core.server.gateway import Gateway
 
 log = logging.getLogger(__name__)
@@ -62,8 +62,9 @@ class _Turn:
         self.caller = gateway.admit(scope)
         with self.client:
             body = await self.client.read(scope, gateway.max_body, gateway.server.body_timeout)
-            self.request, members = self.dialect.decode(body)
-            self.served = await gateway.router.answer(self.track, self.request, members)
+            decoded = self.dialect.decode(body)
+            self.request = decoded.view
+            self.served = await gateway.router.answer(self.track, decoded)
             if self.served.chunks is None:
                 await self._whole(self.served)
             else:

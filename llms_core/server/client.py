@@ -11,8 +11,8 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from llms_core.deadline import ticker
+from llms_core.dialects.sse import KEEP_ALIVE
 from llms_core.errors import RequestError
-from llms_core.server.sse import KEEP_ALIVE
 
 Headers = Iterable[tuple[bytes, bytes]]
 

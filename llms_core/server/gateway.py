@@ -21,12 +21,12 @@ from llms_core.records import Caller, RequestRecord
 from llms_core.routing import strategies
 from llms_core.routing.attempts import Router, Served
 from llms_core.routing.candidates import Catalogue
-from llms_core.routing.health import Health
-from llms_core.routing.track import Track
+from llms_core.routing.circuit import Health
+from llms_core.routing.trace import Track
 from llms_core.secret import redact
 from llms_core.server import authenticate
 from llms_core.startup import Startup
-from llms_core.upstream import engine
+from llms_core.upstream import transport as engine
 from llms_core.upstream.fetch import Fetcher
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from llms_core.server.problems import http_problem
+from llms_core.server.error_response import http_problem
 
 SLOWEST_HEAD = 30.0
 """Seconds that a connection has for its first request's head, and each further request for its own."""

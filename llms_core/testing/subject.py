@@ -105,12 +105,10 @@ class Subject:
     def call(self, **members: Any) -> ChatCall:
         """A request as the router hands it to the adapter; new for each use."""
         body = {"model": LOCAL, "messages": [user(QUESTION)], **members}
-        request, raw = decode(json.dumps(body, ensure_ascii=False).encode())
         return ChatCall(
-            request=request,
-            members=raw,
-            model=self.wire.model,
-            name=LOCAL,
+            body=decode(json.dumps(body, ensure_ascii=False).encode()),
+            upstream_model=self.wire.model,
+            client_model=LOCAL,
             id="chatcmpl-0123456789abcdef01234567",
             created=1_700_000_000,
         )

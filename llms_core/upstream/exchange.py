@@ -19,9 +19,9 @@ from llms_core.contracts.streamed import as_chunks
 from llms_core.deadline import Deadline
 from llms_core.errors import ErrorKind, PluginError, ProviderError
 from llms_core.provider import ChunkTranslator, HttpAdapter, UpstreamRequest
-from llms_core.upstream.engine import Answer, Engine
-from llms_core.upstream.event_stream import EventStreamMessages
+from llms_core.upstream.aws_event_stream import EventStreamMessages
 from llms_core.upstream.events import Lines, ServerSentEvents
+from llms_core.upstream.transport import Answer, Engine
 
 T = TypeVar("T")
 

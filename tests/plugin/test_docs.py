@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llms_core.plugins import reference
+from llms_core.cli.reference import hooks as reference
 
 DOCS = Path(__file__).parents[2] / "docs"
 ACME = Path(__file__).parent / "acme"
@@ -43,7 +43,7 @@ def test_the_plugin_is_short() -> None:
 
 
 def test_the_reference_is_made_from_the_hooks() -> None:
-    """`python -m llms_core.plugins.reference > docs/hooks.md`."""
+    """`python -m llms_core.cli.reference.hooks > docs/hooks.md`."""
     assert (DOCS / "hooks.md").read_text("utf-8") == reference.page()
 
 

@@ -228,16 +228,16 @@ def play(case, function, otherwise, *arguments):
     return RUBBISH[what](*arguments)
 
 class Rude(OpenAICompatible):
-    def request(self, call): return play(call.model, "request", super().request, call)
-    def completion(self, call, body): return play(call.model, "completion", super().completion, call, body)
-    def chunks(self, call): return play(call.model, "chunks", lambda call: RudeChunks(self, call), call)
+    def request(self, call): return play(call.upstream_model, "request", super().request, call)
+    def completion(self, call, body): return play(call.upstream_model, "completion", super().completion, call, body)
+    def chunks(self, call): return play(call.upstream_model, "chunks", lambda call: RudeChunks(self, call), call)
     def error(self, status, headers, body):
         return play(headers["x-case"], "error", super().error, status, headers, body)
 
 class RudeChunks(OpenAIChunks):
     def __init__(self, adapter, call):
         super().__init__(adapter, call)
-        self.case = call.model
+        self.case = call.upstream_model
     @property
     def framing(self): return play(self.case, "framing", lambda: "sse")
     def feed(self, event, data): return play(self.case, "feed", super().feed, event, data)

@@ -39,9 +39,9 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.upstream.exchange import Progress
-from llms_providers._anthropic_request import ANSWER
-from llms_providers._anthropic_request_models import Inexpressible, closed, family
 from llms_providers.anthropic import ANTHROPIC, Anthropic, AnthropicSettings
+from llms_providers.anthropic.models import Inexpressible, closed, family
+from llms_providers.anthropic.request import ANSWER
 
 Json = dict[str, Any]
 NEWEST, BUDGET, PLAIN, ALWAYS = "claude-opus-5", "claude-sonnet-4-5", "claude-3-5-haiku-latest", "claude-opus-5-5"

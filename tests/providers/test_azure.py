@@ -50,8 +50,8 @@ def azure(base_url: str = "", *, key: str = "k" * 32, resource: str = "", api_ve
 
 
 def call(*, model: str = "gpt-5-mini", **members: object) -> ChatCall:
-    request, raw = decode(msgspec.json.encode({"model": "m", "messages": HI, **members}))
-    return ChatCall(request=request, members=raw, model=model, name=NAME, id=ID, created=CREATED)
+    body = decode(msgspec.json.encode({"model": "m", "messages": HI, **members}))
+    return ChatCall(body=body, upstream_model=model, client_model=NAME, id=ID, created=CREATED)
 
 
 def sent(adapter: Azure, **members: Any) -> UpstreamRequest:
@@ -273,8 +273,8 @@ def as_recorded(recording: Recording) -> Azure:
 
 def call_of(recording: Recording) -> ChatCall:
     body = {"model": recording.model, **recording.request["body"]}
-    request, raw = decode(json.dumps(body).encode())
-    return ChatCall(request=request, members=raw, model=recording.model, name=NAME, id=ID, created=CREATED)
+    decoded = decode(json.dumps(body).encode())
+    return ChatCall(body=decoded, upstream_model=recording.model, client_model=NAME, id=ID, created=CREATED)
 
 
 def of_azure(recording: Recording) -> bool:

@@ -36,15 +36,15 @@ from llms_core.config.llms_json import read as read_config
 from llms_core.config.model import Upstream
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatCall
+from llms_core.operations.inlining import inline
 from llms_core.provider import Available, Discovers, Inlines, ProviderSettings, UpstreamRequest
-from llms_core.routing.inlining import inlined
 from llms_core.secret import Secret, redact
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status
 from llms_core.upstream import exchange
-from llms_core.upstream.engine import create
 from llms_core.upstream.exchange import Limits, Progress
-from llms_providers._bedrock_sigv4 import Credentials, signed
+from llms_core.upstream.transport import create
 from llms_providers.bedrock import BEDROCK, Bedrock, BedrockSettings, bedrock, llms_providers
+from llms_providers.bedrock.sigv4 import Credentials, signed
 
 Json = dict[str, Any]
 
@@ -638,7 +638,8 @@ def test_any_request_is_one_that_amazons_sdk_takes_or_is_refused_with_a_reason(b
         return ("application/pdf", PDF) if url.endswith(".pdf") else ("image/png", PNG)
 
     call = chat_call({**body, "messages": [*HELLO["messages"], *body["messages"]]}, model=model)
-    call.request = asyncio.run(inlined(call.request, adapter().inlines, fetched))
+    inlined = asyncio.run(inline(call.body, adapter().inlines, fetched))
+    call = msgspec.structs.replace(call, body=inlined)
     try:
         request = adapter().request(call)
     except (Unsupported, RequestError):

@@ -13,9 +13,9 @@ import pytest
 from llms_core.testing.conformance import ProviderConformance, Translation
 from llms_core.testing.groups.base import Group
 from llms_core.testing.subject import find
+from llms_providers.azure.wire import DEPLOYMENTS
+from llms_providers.bedrock.wire import SIGNED
 from llms_providers.presets import PRESETS
-from llms_providers.wires.azure import DEPLOYMENTS
-from llms_providers.wires.bedrock import SIGNED
 
 #: By the command, as a third party would.
 COMMANDED = ("groq", "bedrock")

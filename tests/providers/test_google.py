@@ -23,13 +23,13 @@ from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
 from llms_core.config.model import Upstream
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatCall
+from llms_core.operations.inlining import inline
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
-from llms_core.routing.inlining import inlined
 from llms_core.secret import Secret
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status, json_body
 from llms_core.upstream import exchange
-from llms_core.upstream.engine import Engine, create
 from llms_core.upstream.exchange import Progress
+from llms_core.upstream.transport import Engine, create
 from llms_providers.google import GOOGLE, VERTEX, Google, GoogleSettings, Vertex, VertexSettings, llms_providers
 
 Json = dict[str, Any]
@@ -1083,7 +1083,8 @@ def test_what_stands_at_an_address_is_fetched_by_the_core() -> None:
     video = {"type": "video_url", "video_url": {"url": "https://www.youtube.com/watch?v=1"}}
     image = {"type": "image_url", "image_url": {"url": "https://example.com/cat"}}
     asked = chat_call({**HELLO, "messages": [user(image, video)]}, model=GEMINI_3)
-    asked.request = asyncio.run(inlined(asked.request, adapter.inlines, fetch))
+    inlined = asyncio.run(inline(asked.body, adapter.inlines, fetch))
+    asked = msgspec.structs.replace(asked, body=inlined)
     (told,) = json.loads(adapter.request(asked).content)["contents"]
     assert told["parts"][0] == PNG_BLOB
     assert told["parts"][1]["fileData"]["fileUri"] == "https://www.youtube.com/watch?v=1"

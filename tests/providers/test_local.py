@@ -27,8 +27,8 @@ from llms_core import ErrorKind, LlmsError, ProviderError
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.provider import Available, Closes, Prepares
 from llms_providers import local
-from llms_providers._local_child import RESTARTS, WINDOW, Child, Options, Running
 from llms_providers.local import LocalModel, LocalSettings
+from llms_providers.local.child import RESTARTS, WINDOW, Child, Options, Running
 
 BOUND = 30.0
 """Seconds that anything here may take: a start takes one, an end a few hundredths."""
@@ -45,8 +45,8 @@ def adapter(**settings: Any) -> LocalModel:
 
 
 def call(**members: Any) -> ChatCall:
-    request, raw = decode(json.dumps({"model": "smollm2", "messages": FRANCE, "max_tokens": 8, **members}).encode())
-    return ChatCall(request=request, members=raw, model="smollm2-135m-instruct", name="smollm2", id="c-1", created=1)
+    body = decode(json.dumps({"model": "smollm2", "messages": FRANCE, "max_tokens": 8, **members}).encode())
+    return ChatCall(body=body, upstream_model="smollm2-135m-instruct", client_model="smollm2", id="c-1", created=1)
 
 
 def send(model: LocalModel, asked: ChatCall) -> httpx.Response:

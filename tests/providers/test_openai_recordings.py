@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from recordings import Recording, pieces, recordings
 
 from llms_core.contracts.chunk import Chunk
-from llms_core.contracts.request import ChatCall, ChatRequest, Message, decode
+from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ErrorKind, ProviderError, RequestError
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.provider import ProviderSettings, ProviderSpec
@@ -48,9 +48,14 @@ def adapter_of(recording: Recording) -> OpenAICompatible:
     return OpenAICompatible(spec_of(recording), ProviderSettings(id=recording.provider, api_key=Secret("sk-ours")))
 
 
+def call_for(model: str, *, stream: bool) -> ChatCall:
+    """A call whose answer matters, and not its request."""
+    body = decode(msgspec.json.encode({"model": NAME, "messages": [{"role": "user"}], "stream": stream}))
+    return ChatCall(body=body, upstream_model=model, client_model=NAME, id=ID, created=CREATED)
+
+
 def call_of(recording: Recording) -> ChatCall:
-    request = ChatRequest(model=NAME, messages=[Message(role="user")], stream=recording.stream)
-    return ChatCall(request=request, members={}, model=recording.model, name=NAME, id=ID, created=CREATED)
+    return call_for(recording.model, stream=recording.stream)
 
 
 def is_error(recording: Recording) -> bool:
@@ -490,9 +495,7 @@ PARALLEL: Mapping[str, list[Fragment]] = {
 
 def put_together(fragments: list[Fragment], *, at_once: bool) -> list[Fragment]:
     """The calls of a client that joins what it gets by index; the fragments in one chunk, or each in its own."""
-    translator = OpenAICompatible(GENERIC, ProviderSettings(id="x")).chunks(
-        ChatCall(request=ChatRequest(model=NAME, messages=[]), members={}, model="m", name=NAME, id=ID, created=1)
-    )
+    translator = OpenAICompatible(GENERIC, ProviderSettings(id="x")).chunks(call_for("m", stream=True))
     calls: dict[int, Fragment] = {}
     for each in [fragments] if at_once else [[one] for one in fragments]:
         choice = {"index": 0, "delta": {"role": "assistant", "tool_calls": each}, "finish_reason": None}
@@ -532,7 +535,7 @@ def test_calls_of_a_whole_answer_without_an_id_get_one_each() -> None:
     message = {"role": "assistant", "content": None, "tool_calls": calls}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
     body = {"id": "c", "object": "chat.completion", "created": CREATED, "model": "m", "choices": [choice]}
-    call = ChatCall(request=ChatRequest(model=NAME, messages=[]), members={}, model="m", name=NAME, id=ID, created=1)
+    call = call_for("m", stream=False)
     made = OpenAICompatible(GENERIC, ProviderSettings(id="x")).completion(call, json.dumps(body).encode())
     ids = [each["id"] for each in json.loads(made.data)["choices"][0]["message"]["tool_calls"]]
     assert ids == ["call_ours_0_0", "theirs", "call_ours_0_2"]
@@ -637,15 +640,14 @@ def test_a_request_passes_with_every_member(recording: Recording) -> None:
     if (param := refused(body)) is not None:
         assert (recording.provider, param) in REFUSED
         return
-    request, raw = decode(body)
-    call = ChatCall(request=request, members=raw, model="theirs", name=NAME, id=ID, created=CREATED)
+    call = ChatCall(body=decode(body), upstream_model="theirs", client_model=NAME, id=ID, created=CREATED)
     spec, sent = spec_of(recording), adapter_of(recording).request(call)
     ours = {name: bytes(value) for name, value in members(sent.content).items()}
     wanted = {name: bytes(value) for name, value in members(body).items()}
     assert set(sent.dropped) == spec.drop & wanted.keys()
     wanted = {spec.rename.get(name, name): value for name, value in wanted.items() if name not in spec.drop}
     wanted["model"] = b'"theirs"'
-    if request.stream and spec.capabilities.stream_usage:
+    if call.stream and spec.capabilities.stream_usage:
         options = json.loads(wanted.pop("stream_options", b"null")) or {}
         assert json.loads(ours.pop("stream_options")) == {**options, "include_usage": True}
     assert ours == wanted
@@ -660,11 +662,11 @@ def was_taken(recording: Recording) -> bool:
 @pytest.mark.parametrize("recording", recordings("openai", was_taken))
 def test_a_preset_keeps_and_allows_what_its_provider_was_seen_to_take(recording: Recording) -> None:
     """SR-026: a row of the presets takes nothing away that works."""
-    request, raw = decode(body_of(recording))
+    body = decode(body_of(recording))
     spec = spec_of(recording)
-    lacking = {need for need in needs(request) if not getattr(spec.capabilities, need)}
+    lacking = {need for need in needs(body.view) if not getattr(spec.capabilities, need)}
     assert not lacking
-    call = ChatCall(request=request, members=raw, model="theirs", name=NAME, id=ID, created=CREATED)
+    call = ChatCall(body=body, upstream_model="theirs", client_model=NAME, id=ID, created=CREATED)
     assert adapter_of(recording).request(call).dropped == ()
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
-from msgspec import Raw
 
 from llms_core.contracts.request import ChatCall, decode
 
@@ -30,11 +29,9 @@ WAV = base64.b64decode("UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAA
 
 def chat_call(body: Mapping[str, Any], *, model: str = "upstream-model", name: str | None = None) -> ChatCall:
     """`body` as an adapter gets it: decoded once, with the provider's own id in `model`."""
-    request, members = decode(msgspec.json.encode(body))
-    members["model"] = Raw(msgspec.json.encode(model))
-    return ChatCall(
-        request=request, members=members, model=model, name=name or request.model, id="chatcmpl-1", created=1700000000
-    )
+    decoded = decode(msgspec.json.encode(body))
+    client_model = name or decoded.view.model
+    return ChatCall(body=decoded, upstream_model=model, client_model=client_model, id="chatcmpl-1", created=1700000000)
 
 
 def data_uri(mime: str, data: bytes) -> str:

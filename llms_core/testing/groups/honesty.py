@@ -55,7 +55,7 @@ class HonestyTests(Group):
         """The router passes the provider over before anything is sent, and says why."""
         if getattr(subject.spec.capabilities, name):
             not_applicable(f"the provider claims {name}")
-        request, _ = decode(as_json({"model": LOCAL, "messages": [user(QUESTION)], **CLAIMED[name][0]}))
+        request = decode(as_json({"model": LOCAL, "messages": [user(QUESTION)], **CLAIMED[name][0]})).view
         able, refusals = Catalogue([subject.built(subject.block(ORIGIN))]).explain(LOCAL, request)
         assert not able
         assert name in refusals[0].reason

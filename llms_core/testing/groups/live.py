@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from llms_core.config import llms_json
@@ -24,7 +25,8 @@ from llms_core.testing.memory import Outcome
 from llms_core.testing.reading import read_stream, read_whole
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Call
-from llms_core.upstream import engine, exchange
+from llms_core.upstream import exchange
+from llms_core.upstream import transport as engine
 
 MOST_TOKENS = 16
 """Tokens of an answer: the six calls together cost less than a hundredth of a cent with most models."""
@@ -64,7 +66,7 @@ class _Live:
 
     async def _ask(self, stream: bool, model: str, members: Mapping[str, Any]) -> Outcome:
         call = self._subject.call(stream=stream, **members)
-        call.model = model or self._model
+        call = msgspec.structs.replace(call, upstream_model=model or self._model)
         client = engine.create(self._subject.toml.upstream)
         try:
             if isinstance(self._adapter, Prepares):

@@ -11,7 +11,7 @@ import pytest
 
 from llms_core.config.llms_json_shape import Parameters
 from llms_core.config.model import LlmsJson
-from llms_core.contracts.request import ChatRequest, decode, effective
+from llms_core.contracts.request import ChatRequest, decode, with_provider_settings
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSpec
 from llms_core.secret import Secret
@@ -46,9 +46,9 @@ def test_parameters_are_what_holds_where_the_client_says_nothing(block: Block, v
     """K-13, L-18, SR-120: all of them; llms.py lets them override the client."""
     provider = block({**SERVER, **SCALARS, "stream": True}, v3=v3, strict=True)
     assert {name: json.loads(bytes(raw)) for name, raw in provider.settings.defaults.items()} == SCALARS
-    request, members = decode(b'{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":0.9}')
-    view = effective(request, members, provider.settings.defaults, provider.settings.force)
-    assert (view.temperature, view.seed, bytes(members["temperature"])) == (0.9, 42, b"0.9")
+    asked = decode(b'{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":0.9}')
+    found = with_provider_settings(asked, provider.settings.defaults, provider.settings.force)
+    assert (found.view.temperature, found.view.seed, bytes(found.members["temperature"])) == (0.9, 42, b"0.9")
 
 
 def test_parameters_that_are_forced(block: Block) -> None:

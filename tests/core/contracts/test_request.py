@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from llms_core.contracts.request import ChatRequest, Members, decode, effective
+from llms_core.contracts.body import Members
+from llms_core.contracts.request import ChatRequest, decode, with_provider_settings
 from llms_core.errors import RequestError
 
 HI = '[{"role": "user", "content": "Hi"}]'
@@ -82,7 +83,7 @@ def rows(table: dict[str, list[str]]) -> pytest.MarkDecorator:
 @rows(ACCEPTED)
 def test_a_parameter_within_its_bounds_is_accepted_as_written(param: str, text: str) -> None:
     """SR-012 … SR-024: and goes on in the client's own spelling."""
-    _, members = decode(body(**{param: text}))
+    members = decode(body(**{param: text})).members
     assert bytes(members[param]) == text.encode()
 
 
@@ -96,13 +97,14 @@ def test_a_parameter_out_of_its_bounds_is_refused_by_name(param: str, text: str)
 @pytest.mark.parametrize("param", ACCEPTED)
 def test_null_is_absent(param: str) -> None:
     """SR-027."""
-    request, _ = decode(body(**{param: "null"}))
+    request = decode(body(**{param: "null"})).view
     assert getattr(request, param) is None
 
 
 def test_only_model_and_messages_are_required() -> None:
     """SR-025, SR-028: all else is absent, and nothing is a stream."""
-    request, members = decode(body())
+    decoded = decode(body())
+    request, members = decoded.view, decoded.members
     assert set(members) == {"model", "messages"}
     assert not request.stream
 
@@ -167,7 +169,8 @@ def test_what_is_wrong_deep_in_an_option_is_named() -> None:
 )
 def test_the_limit_of_an_answer_has_two_names(texts: dict[str, str], limit: int | None) -> None:
     """SR-014: `max_completion_tokens` wins; both go to who knows both."""
-    request, members = decode(body(**texts))
+    decoded = decode(body(**texts))
+    request, members = decoded.view, decoded.members
     assert request.token_limit == limit
     assert texts.items() <= {name: bytes(raw).decode() for name, raw in members.items()}.items()
 
@@ -178,7 +181,7 @@ def test_the_limit_of_an_answer_has_two_names(texts: dict[str, str], limit: int 
 )
 def test_usage_in_a_stream_is_asked_for(text: str, wanted: bool) -> None:
     """SR-055."""
-    assert decode(body(stream_options=text))[0].include_usage is wanted
+    assert decode(body(stream_options=text)).view.include_usage is wanted
 
 
 # Messages
@@ -187,14 +190,15 @@ def test_usage_in_a_stream_is_asked_for(text: str, wanted: bool) -> None:
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool", "function"])
 def test_a_role_is_known(role: str) -> None:
     """SR-031, SR-032."""
-    request, _ = decode(body(messages=f'[{{"role": "{role}", "content": "Hi"}}]'))
+    request = decode(body(messages=f'[{{"role": "{role}", "content": "Hi"}}]')).view
     assert request.messages[0].role == role
 
 
 def test_a_conversation_goes_on_as_written() -> None:
     """SR-031, SR-033, SR-041: in order, white space and all."""
     messages = '[ {"role":"system","content":"A"},{"content":"B","role":"system"}, {"role":"user","content":"C"} ]'
-    request, members = decode(body(messages=messages))
+    decoded = decode(body(messages=messages))
+    request, members = decoded.view, decoded.members
     assert [message.content for message in request.messages] == ["A", "B", "C"]
     assert bytes(members["messages"]) == messages.encode()
 
@@ -207,7 +211,8 @@ def test_a_round_of_tool_calls_goes_on() -> None:
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": "42"},
     ]
-    request, members = decode(body(messages=json.dumps(asked)))
+    decoded = decode(body(messages=json.dumps(asked)))
+    request, members = decoded.view, decoded.members
     assert [message.content for message in request.messages] == [None, None, "42"]
     assert request.messages[2].tool_call_id == "call_1"
     assert json.loads(bytes(members["messages"])) == asked
@@ -223,7 +228,8 @@ def test_parts_are_read() -> None:
         {"type": "file", "file": {"file_id": "file-1"}},
         {"type": "something_new", "something_new": {"x": 1}},
     ]
-    request, members = decode(content(*parts))
+    decoded = decode(content(*parts))
+    request, members = decoded.view, decoded.members
     read = request.messages[0].content
     assert isinstance(read, list)
     assert [part.type for part in read] == [part["type"] for part in parts]
@@ -252,7 +258,7 @@ AS_WRITTEN = [
 @pytest.mark.parametrize("text", AS_WRITTEN)
 def test_an_unknown_member_goes_on_byte_for_byte(text: str) -> None:
     """SR-026: number spelling, big integers, escapes, white space."""
-    assert bytes(decode(body(of_the_vendor=text))[1]["of_the_vendor"]) == text.encode()
+    assert bytes(decode(body(of_the_vendor=text)).members["of_the_vendor"]) == text.encode()
 
 
 @pytest.mark.parametrize(
@@ -265,7 +271,7 @@ def test_an_unknown_member_goes_on_byte_for_byte(text: str) -> None:
 @pytest.mark.parametrize("text", ['"x"', '{"a": 1.0}', "null"])
 def test_a_parameter_of_openais_that_is_not_checked_goes_on(name: str, text: str) -> None:
     """SR-026."""
-    assert bytes(decode(body(**{name: text}))[1][name]) == text.encode()
+    assert bytes(decode(body(**{name: text})).members[name]) == text.encode()
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -280,13 +286,14 @@ json_values = st.recursive(
 def test_any_json_goes_on_in_an_unknown_member(value: Any, escaped: bool) -> None:
     """SR-026."""
     text = json.dumps(value, ensure_ascii=escaped)
-    assert bytes(decode(body(x=text))[1]["x"]) == text.encode()
+    assert bytes(decode(body(x=text)).members["x"]) == text.encode()
 
 
 def test_of_a_member_that_is_there_twice_the_last_counts_everywhere() -> None:
     """What is checked is what goes on."""
     data = body()[:-1] + b', "model": "other", "temperature": 2, "temperature": 1}'
-    request, members = decode(data)
+    decoded = decode(data)
+    request, members = decoded.view, decoded.members
     assert (request.model, bytes(members["model"])) == ("other", b'"other"')
     assert (request.temperature, bytes(members["temperature"])) == (1, b"1")
 
@@ -339,7 +346,7 @@ def test_json_that_is_no_object_is_refused(data: bytes) -> None:
 def test_schemas_may_be_deep() -> None:
     """SR-026: a hundred levels are not too many."""
     deep = '{"a":' * 100 + "1" + "}" * 100
-    assert bytes(decode(body(tools=f"[{deep}]"))[1]["tools"]) == f"[{deep}]".encode()
+    assert bytes(decode(body(tools=f"[{deep}]")).members["tools"]) == f"[{deep}]".encode()
 
 
 @given(st.binary() | st.text().map(str.encode) | json_values.map(lambda value: json.dumps(value).encode()))
@@ -469,12 +476,13 @@ def test_a_text_may_look_like_a_path() -> None:
 def applied(
     asked: dict[str, str], defaults: dict[str, str] | None = None, force: dict[str, str] | None = None
 ) -> tuple[ChatRequest, dict[str, str]]:
-    request, members = decode(body(**asked))
+    decoded = decode(body(**asked))
     given: list[Members] = [
         {name: Raw(text.encode()) for name, text in (texts or {}).items()} for texts in (defaults, force)
     ]
-    view = effective(request, members, *given)
-    return view, {name: bytes(raw).decode() for name, raw in members.items() if name not in ("model", "messages")}
+    found = with_provider_settings(decoded, *given)
+    shown = {name: bytes(raw).decode() for name, raw in found.members.items() if name not in ("model", "messages")}
+    return found.view, shown
 
 
 def test_a_default_stands_where_the_client_says_nothing() -> None:
@@ -520,12 +528,13 @@ def test_a_limit_that_is_forced_wins_by_its_other_name() -> None:
 
 def test_without_anything_to_add_the_request_is_the_same() -> None:
     """SR-075."""
-    request, members = decode(body(temperature="0.9"))
-    assert effective(request, members, {"temperature": Raw(b"0.1")}, {}) is request
+    decoded = decode(body(temperature="0.9"))
+    assert with_provider_settings(decoded, {"temperature": Raw(b"0.1")}, {}) is decoded
 
 
 def test_the_clients_request_is_not_changed() -> None:
     """SR-075: the next provider gets it as it came."""
-    request, members = decode(body())
-    effective(request, members, {"temperature": Raw(b"0.1")}, {"top_p": Raw(b"0.5")})
-    assert (request.temperature, request.top_p) == (None, None)
+    decoded = decode(body())
+    with_provider_settings(decoded, {"temperature": Raw(b"0.1")}, {"top_p": Raw(b"0.5")})
+    assert (decoded.view.temperature, decoded.view.top_p) == (None, None)
+    assert not {"temperature", "top_p"} & decoded.members.keys()

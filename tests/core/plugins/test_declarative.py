@@ -82,8 +82,8 @@ def test_one_type_extends_another() -> None:
 def test_headers_are_sent_and_a_block_may_override_them() -> None:
     spec = types('[types.mine]\nbase_url = "https://a.example"\nheaders = { X-Team = "blue", X-Site = "1" }')["mine"]
     adapter = spec.adapter(spec, ProviderSettings(id="mine", api_key=Secret("key"), headers={"x-team": "red"}))
-    request, members = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}')
-    call = ChatCall(request=request, members=members, model="m", name="m", id="1", created=1)
+    body = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}')
+    call = ChatCall(body=body, upstream_model="m", client_model="m", id="1", created=1)
     sent = adapter.request(call)
     assert sent.url == "https://a.example/chat/completions"
     assert {name: sent.headers[name] for name in ("x-team", "x-site", "authorization")} == {

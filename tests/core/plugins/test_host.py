@@ -19,7 +19,7 @@ from llms_core.plugins.discovery import discover
 from llms_core.plugins.host import PluginHost
 from llms_core.records import AttemptRecord, RequestRecord
 
-REQUEST: ChatRequest = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}')[0]
+REQUEST: ChatRequest = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}').view
 ATTEMPT = AttemptRecord(
     request_id="r", provider="p", model="m", upstream_model="u", kind=None, status=200, message="", duration=0.1
 )

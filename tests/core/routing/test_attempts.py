@@ -22,8 +22,8 @@ from llms_core.provider import Headers, ProviderSettings, ProviderSpec, Upstream
 from llms_core.routing import strategies
 from llms_core.routing.attempts import Router, pause
 from llms_core.routing.candidates import Catalogue
-from llms_core.routing.health import Health
-from llms_core.routing.track import Track
+from llms_core.routing.circuit import Health
+from llms_core.routing.trace import Track
 from llms_core.testing import (
     Body,
     Chunk,
@@ -43,7 +43,7 @@ from llms_core.testing import (
     json_body,
     refused_base_url,
 )
-from llms_core.upstream.engine import create
+from llms_core.upstream.transport import create
 
 if TYPE_CHECKING:
     import socket
@@ -891,7 +891,7 @@ def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: st
         )
         try:
             asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
-            served = await router.answer(track, *decode(json.dumps(asked).encode()))
+            served = await router.answer(track, decode(json.dumps(asked).encode()))
             attempts = track.attempts_header(served.candidate.provider.id)
             if served.chunks is not None:
                 await served.chunks.aclose()

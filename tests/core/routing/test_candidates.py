@@ -31,7 +31,7 @@ def configured(id: str, *models: Model, disabled: str | None = None, **more: Any
 
 def asked(**members: object) -> ChatRequest:
     body = {"model": "kimi-k2", "messages": [{"role": "user", "content": "Hi"}], **members}
-    return decode(json.dumps(body).encode())[0]
+    return decode(json.dumps(body).encode()).view
 
 
 def ids(candidates: Sequence[Candidate]) -> list[str]:

@@ -16,7 +16,7 @@ from llms_core.openai_compatible import OpenAICompatible
 from llms_core.plugins.registry import Configured
 from llms_core.provider import ProviderSettings, ProviderSpec
 from llms_core.routing.candidates import Candidate, Catalogue
-from llms_core.routing.health import Health
+from llms_core.routing.circuit import Health
 from llms_core.routing.strategies import create
 from llms_core.testing import Reply, Wait, completion
 

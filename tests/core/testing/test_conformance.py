@@ -26,7 +26,7 @@ from llms_core.testing.openai_wire import OPENAI
 from llms_core.testing.reading import ContractError, read_stream, read_whole
 from llms_core.testing.result import Case, Result, State, group_of
 from llms_core.testing.subject import Subject, find
-from llms_core.upstream.event_stream import EventStreamMessages
+from llms_core.upstream.aws_event_stream import EventStreamMessages
 
 PLUGIN = """
 import json
@@ -137,7 +137,7 @@ BROKEN: dict[str, tuple[str, str]] = {
         """
         class Broken(OpenAICompatible):
             def request(self, call):
-                call.model = call.name
+                call.upstream_model = call.client_model
                 return super().request(call)
         """,
         "W",
@@ -150,7 +150,7 @@ BROKEN: dict[str, tuple[str, str]] = {
                     return super().completion(call, body)
                 except ProviderError as error:
                     choice = {"index": 0, "message": {"role": "assistant", "content": error.message}}
-                    said = {"id": "x", "object": "chat.completion", "created": 1, "model": call.name}
+                    said = {"id": "x", "object": "chat.completion", "created": 1, "model": call.client_model}
                     choices = [{**choice, "finish_reason": "stop"}]
                     return Completion(json.dumps({**said, "choices": choices}).encode())
         """,

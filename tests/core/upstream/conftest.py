@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 import pytest
 
 from llms_core.config.model import Upstream
-from llms_core.upstream.engine import Engine, create
+from llms_core.upstream.transport import Engine, create
 
 Name = Literal["aiohttp", "httpx"]
 T = TypeVar("T")

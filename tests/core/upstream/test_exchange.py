@@ -37,8 +37,8 @@ from llms_core.testing import (
     json_body,
 )
 from llms_core.upstream import exchange
-from llms_core.upstream.engine import Answer, Engine
 from llms_core.upstream.exchange import Limits
+from llms_core.upstream.transport import Answer, Engine
 
 if TYPE_CHECKING:
     from tests.core.upstream.conftest import Talk
@@ -52,8 +52,8 @@ SSE = {"content-type": "text/event-stream"}
 
 def call(*, stream: bool = True, **members: Any) -> ChatCall:
     asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **members}
-    request, raw = decode(json.dumps(asked).encode())
-    return ChatCall(request=request, members=raw, model="up-m", name="m", id="chatcmpl-ours", created=1)
+    body = decode(json.dumps(asked).encode())
+    return ChatCall(body=body, upstream_model="up-m", client_model="m", id="chatcmpl-ours", created=1)
 
 
 def at(base_url: str) -> OpenAICompatible:

@@ -60,7 +60,11 @@ class Acme:
         self.base_url = (settings.base_url or spec.base_url).rstrip("/")
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        body: dict[str, Any] = {"model": call.model, "lines": lines(call.request.messages), "live": call.stream}
+        body: dict[str, Any] = {
+            "model": call.upstream_model,
+            "lines": lines(call.request.messages),
+            "live": call.stream,
+        }
         body |= {theirs: value for ours, theirs in OPTIONS.items() if (value := call.get(ours)) is not None}
         if (limit := call.request.token_limit) is not None:
             body["limit"] = limit

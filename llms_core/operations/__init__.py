@@ -1,0 +1,1 @@
+"""What is requested of a provider: one module per operation."""

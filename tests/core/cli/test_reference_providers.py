@@ -1,0 +1,19 @@
+"""The page of providers is what the providers declare."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from llms_core.cli.reference.providers import page
+from llms_core.config.model import Plugins
+from llms_core.plugins.discovery import discover
+
+PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    host = discover(Plugins(allow=("llms-providers",)), entry_points=entry_points)
+    assert PAGE.read_text("utf-8") == page(host.specs.values()), (
+        "python -m llms_core.cli.reference.providers > docs/providers.md"
+    )

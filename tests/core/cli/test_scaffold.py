@@ -1,0 +1,157 @@
+"""`llms plugins new`: what it writes is a project that installs, passes its own tests, ruff and mypy as it is."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from fresh_environment import Environment, Running
+
+from llms_core.cli import main, scaffold
+from llms_core.errors import ConfigError
+from llms_core.plugins.versions import unsatisfied
+
+LONGEST = "Longest-Name.of_a_Provider-That-There-Is"
+KINDS = {"tiny": (), LONGEST: ("--native",)}
+
+
+def llms(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)), prog_name="llms", catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment.shared(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def projects(environment: Environment) -> dict[str, Path]:
+    """Both kinds, made by the command of a fresh environment and installed there."""
+    found = {}
+    for name, options in KINDS.items():
+        done = environment.run("llms", "plugins", "new", name, *options)
+        assert done.returncode == 0, done.stderr
+        found[name] = environment.home / scaffold.names_of(name)["distribution"]
+    environment.install(*found.values())
+    return found
+
+
+@pytest.fixture(scope="module")
+def begun(environment: Environment, projects: dict[str, Path]) -> Iterator[dict[str, Running]]:
+    """What takes its time: each project's own tests, and mypy over both. They run beside each other."""
+    with ExitStack() as ended:
+        started = {name: environment.start("pytest", "-q", cwd=folder) for name, folder in projects.items()}
+        sources = [path for folder in projects.values() for path in folder.rglob("*.py")]
+        started["mypy"] = environment.start("mypy", "--strict", *sources)
+        for running in started.values():
+            ended.callback(running.stop)
+        yield started
+
+
+@pytest.mark.usefixtures("begun")
+@pytest.mark.parametrize("name", KINDS)
+def test_ruff_is_content(environment: Environment, projects: dict[str, Path], name: str) -> None:
+    folder = projects[name]
+    assert len(list(folder.glob("*.py"))) == (2 if KINDS[name] else 1)
+    for command in (("ruff", "check"), ("ruff", "format", "--check")):
+        done = environment.run(*command, cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("begun")
+def test_the_gateway_finds_them(environment: Environment, projects: dict[str, Path]) -> None:
+    listed = environment.run("llms", "plugins").stdout
+    found = environment.run("llms", "plugins", "doctor").stdout.splitlines()
+    for name in (scaffold.names_of(name)["name"] for name in projects):
+        assert f"{name}: provides {name}" in listed
+        (line,) = [line for line in found if line.startswith(f"{name}: ")]
+        assert line.endswith(" ms, ok")
+
+
+def test_mypy_is_content(begun: dict[str, Running]) -> None:
+    done = begun["mypy"].wait()
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_its_own_tests_pass_and_find_it_gold(begun: dict[str, Running], name: str) -> None:
+    done = begun[name].wait()
+    assert done.returncode == 0, done.stdout
+    names = scaffold.names_of(name)
+    assert f"{names['name']}, of {names['distribution']} 0.1.0" in done.stdout
+    assert "level: gold" in done.stdout
+
+
+def test_an_openai_compatible_one_is_a_few_lines(tmp_path: Path) -> None:
+    scaffold.create("acme", folder=tmp_path)
+    assert len([line for line in (tmp_path / "llms_provider_acme.py").read_text().splitlines() if line]) < 15
+
+
+def test_the_project(tmp_path: Path) -> None:
+    """Entry point, range on the core, tests' group; nothing is left of the templates."""
+    scaffold.create("My.Own-LLM", native=True, folder=tmp_path / "new" / "project")
+    project = tmp_path / "new" / "project"
+    toml: dict[str, Any] = tomllib.loads((project / "pyproject.toml").read_text())
+    assert toml["project"]["name"] == "llms-provider-my-own-llm"
+    assert toml["project"]["entry-points"] == {"llms_core": {"my-own-llm": "llms_provider_my_own_llm"}}
+    assert toml["project"]["dependencies"] == ["llms-core>=0.1,<0.2", "msgspec>=0.20,<1"]
+    assert unsatisfied(toml["project"]["dependencies"], "0.2.0") == ">=0.1,<0.2"
+    assert toml["dependency-groups"]["test"][0] == "llms-core[testing]>=0.1,<0.2"
+    texts = {path: path.read_text() for path in project.rglob("*") if path.is_file()}
+    assert {path.name for path in texts} >= {"README.md", "LICENSE", ".gitignore", "tests.yml"}
+    for path, text in texts.items():
+        assert "@" not in text.replace("@hookimpl", "").replace("@v", "").replace("@pytest", ""), path
+        assert "$" not in text.replace("${{ matrix.python }}", ""), path
+    assert "class TestMyOwnLLM(ProviderConformance)" in texts[project / "tests/test_llms_provider_my_own_llm.py"]
+
+
+@pytest.mark.parametrize("name", ["acme", "llms-provider-acme", "LLMS-Provider-Acme", " acme "])
+def test_the_prefix_may_be_said_and_need_not(name: str) -> None:
+    assert scaffold.names_of(name)["distribution"] == "llms-provider-acme"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-", "1st", "acme-", "-acme", ".acme", "a b", "../acme", "a/b", "acmé", "$name", "a\nb", "x" * 41]
+)
+def test_a_name_that_will_not_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    result = llms("plugins", "new", "--", name)
+    assert result.exit_code == 2
+    assert "is no name for a provider" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_taken(tmp_path: Path) -> None:
+    result = llms("plugins", "new", "Ollama", "--folder", tmp_path)
+    assert (result.exit_code, result.stderr) == (
+        2, "llms: there is a provider 'ollama' already (`llms plugins` says whose it is)\n"
+    )  # fmt: skip
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    mine = tmp_path / "README.md"
+    mine.write_text("mine")
+    result = llms("plugins", "new", "acme", "--folder", tmp_path)
+    assert result.exit_code == 2
+    assert "the folder is not empty, and nothing is overwritten" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert mine.read_text() == "mine"
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "here").write_text("mine")
+    with pytest.raises(ConfigError, match="here"):
+        scaffold.create("acme", folder=tmp_path / "here")
+
+
+def test_it_says_what_it_wrote_and_what_comes_next(tmp_path: Path) -> None:
+    result = llms("plugins", "new", "acme", "--folder", tmp_path / "p")
+    assert result.exit_code == 0
+    assert str(tmp_path / "p" / "llms_provider_acme.py") in result.output
+    assert f"cd {tmp_path / 'p'} && pip install --group test -e . && pytest" in result.output
