@@ -12,7 +12,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from llms_core.server.error_response import http_problem
+from llms_core.dialects import openai_error
+from llms_core.server.error_response import describe_http_error
 
 SLOWEST_HEAD = 30.0
 """Seconds that a connection has for its first request's head, and each further request for its own."""
@@ -120,7 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._refused = True
-        body = http_problem(status, message).body
+        body = openai_error.encode(describe_http_error(status, message))
         head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (status, phrase, len(body)) + body)
         self.transport.close()

@@ -13,14 +13,16 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.operations.chat import CHAT
 from llms_core.provider import UpstreamRequest
 from llms_core.testing.framing import MEDIA
 from llms_core.testing.subject import Subject
 from llms_core.upstream import exchange
+from llms_core.upstream.stream_decoder import StreamDecoder
 
 JSON = "application/json"
 
-PATIENT = exchange.Limits(connect=10, first_token=30, idle=30, total=60, largest=2**26)
+PATIENT = exchange.AttemptLimits(connect=10, first_token=30, idle=30, total=60, max_bytes=2**26)
 HASTY = msgspec.structs.replace(PATIENT, first_token=0.005, idle=0.005)
 """Limits for streams that stall; what does not stall is never waited for, so that no load can make these run out."""
 
@@ -55,13 +57,13 @@ def whole(subject: Subject, answer: Said, **members: Any) -> Outcome:
     return asyncio.run(_whole(subject, answer, members))
 
 
-def stream(subject: Subject, answer: Said, limits: exchange.Limits = PATIENT, **members: Any) -> Outcome:
+def stream(subject: Subject, answer: Said, limits: exchange.AttemptLimits = PATIENT, **members: Any) -> Outcome:
     """What the gateway makes of an answer to a request that asks for a stream."""
     return streams(subject, [answer], limits, **members)[0]
 
 
 def streams(
-    subject: Subject, answers: Iterable[Said], limits: exchange.Limits = PATIENT, **members: Any
+    subject: Subject, answers: Iterable[Said], limits: exchange.AttemptLimits = PATIENT, **members: Any
 ) -> list[Outcome]:
     """The same, for many answers to one request, one after the other."""
 
@@ -82,36 +84,44 @@ def fed(subject: Subject, streams: Iterable[Sequence[bytes]]) -> list[Outcome]:
 
 
 def _fed(subject: Subject, call: ChatCall, pieces: Sequence[bytes]) -> Outcome:
-    progress = exchange.Progress(subject.adapter.chunks(call))
+    decoder = stream_decoder(subject, call)
+    reader = decoder.reader
     chunks: list[Chunk] = []
     for piece in (*filter(None, pieces), b""):
-        if not progress.over:
-            chunks += progress.feed(piece)
-    if progress.failure is not None:
-        return Outcome(chunks=chunks, error=progress.failure)
-    if not progress.complete:
+        if not reader.finished:
+            chunks += decoder.feed(piece)
+    if reader.failure is not None:
+        return Outcome(chunks=chunks, error=reader.failure)
+    if not reader.complete:
         return Outcome(chunks=chunks, error=ProviderError(ErrorKind.BAD_RESPONSE, "The stream is not complete"))
-    return Outcome(chunks=[*chunks, *progress.rest()])
+    return Outcome(chunks=[*chunks, *reader.held_back()])
+
+
+def stream_decoder(subject: Subject, call: ChatCall) -> StreamDecoder:
+    """A decoder of one stream, as the gateway uses it."""
+    return StreamDecoder(CHAT.stream(subject.adapter, call))
 
 
 async def _whole(subject: Subject, answer: Said, members: Mapping[str, Any]) -> Outcome:
     call = subject.call(**members)
     request = subject.adapter.request(call)
     try:
-        completion = await exchange.whole(_Engine(answer), subject.adapter, call, request, PATIENT)
+        completion = await exchange.whole_answer(_Engine(answer), CHAT, subject.adapter, call, request, PATIENT)
     except ProviderError as error:
         return Outcome(error=error)
-    return Outcome(completion)
+    return Outcome(Completion(completion.data, completion.usage))
 
 
 async def _stream(
-    subject: Subject, answer: Said, limits: exchange.Limits, call: ChatCall, request: UpstreamRequest
+    subject: Subject, answer: Said, limits: exchange.AttemptLimits, call: ChatCall, request: UpstreamRequest
 ) -> Outcome:
     chunks: list[Chunk] = []
     try:
-        opened = await exchange.stream(_Engine(answer), subject.adapter, call, request, limits)
+        opened = await exchange.open_stream(
+            _Engine(answer), CHAT, subject.adapter, call, request, limits, exchange.NoOutcome()
+        )
         try:
-            while not opened.over:
+            while not opened.is_complete:
                 chunks += await opened.read()
         finally:
             await opened.aclose()

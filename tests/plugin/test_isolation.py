@@ -185,7 +185,7 @@ def test_a_lifespan_that_fails_to_start(served: Serve, upstream: ScriptedUpstrea
     install("bad", source)
     gateway = served({"providers": {"one": block(upstream, "openai-compatible")}})
     assert chat(gateway).status_code == 200
-    assert "plugin 'bad' of bad-llms 1.0: its llms_lifespan failed to start" in gateway.log()
+    assert "plugin 'bad' of bad-llms 1.0: llms_lifespan failed to start" in gateway.log()
 
 
 def test_a_plugin_that_fails_to_authenticate_lets_nobody_in(
@@ -315,7 +315,7 @@ def test_the_client_alone_is_told_which_adapter(served: Serve, upstream: Scripte
         answer = chat(gateway, model, stream="feed" in model)
         assert answer.status_code == 502
         assert "no good" not in answer.text
-    assert "The adapter 'rude' failed: `completion` gave a str as Completion" in gateway.log()
+    assert "The adapter 'rude' failed: `completion` returned a str as Completion" in gateway.log()
 
 
 ENDLESS = """

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
+from chat_streams import ChatStream, open_chat_stream, whole_chat_answer
 from google.genai.types import Content, FunctionCall, GenerateContentConfig, GenerateContentResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,9 +28,8 @@ from llms_core.operations.inlining import inline
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status, json_body
-from llms_core.upstream import exchange
-from llms_core.upstream.exchange import Progress
-from llms_core.upstream.transport import Engine, create
+from llms_core.upstream.exchange import AttemptLimits
+from llms_core.upstream.transport import HttpTransport, create_transport
 from llms_providers.google import GOOGLE, VERTEX, Google, GoogleSettings, Vertex, VertexSettings, llms_providers
 
 Json = dict[str, Any]
@@ -98,13 +98,13 @@ def completed(body: Any, call: ChatCall | None = None, adapter: Google | None = 
 
 def streamed(body: bytes, size: int | None = None, adapter: Google | None = None, n: int = 1) -> list[Chunk]:
     """The chunks of a stream that comes in pieces of a size, as the core reads it."""
-    progress = Progress((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n})), n)
+    progress = ChatStream((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n})), n)
     found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
     found += progress.feed(b"")
     if progress.failure is not None:
         raise progress.failure
     assert progress.complete
-    return found + progress.rest()
+    return found + progress.held_back()
 
 
 def add(said: Json, delta: Mapping[str, Any]) -> None:
@@ -1398,7 +1398,7 @@ def test_errors(status: int, body: Any, kind: ErrorKind) -> None:
 @pytest.mark.parametrize(("status", "body", "kind"), FAULTS)
 def test_an_error_in_the_middle_of_a_stream(status: int, body: Any, kind: ErrorKind) -> None:
     """SR-058: an event of its own, under a status of 200."""
-    progress = Progress(google().chunks(chat_call(HELLO)))
+    progress = ChatStream(google().chunks(chat_call(HELLO)))
     begun = answer(candidate({"text": "Hi"}, reason=None))
     assert len(progress.feed(sse(begun, body))) == 1
     assert progress.failure is not None
@@ -1413,7 +1413,7 @@ def test_an_error_in_the_middle_of_a_stream(status: int, body: Any, kind: ErrorK
 
 def test_a_stream_without_its_end_is_not_complete() -> None:
     """SR-058."""
-    progress = Progress(google().chunks(chat_call(HELLO)))
+    progress = ChatStream(google().chunks(chat_call(HELLO)))
     progress.feed(sse(answer(candidate({"text": "Hi"}, reason=None))))
     progress.feed(b"")
     assert not progress.complete
@@ -1446,7 +1446,7 @@ def test_what_is_not_known_yet_is_no_fault() -> None:
 
 # Over HTTP ----------------------------------------------------------------------------------------------------------
 
-LIMITS = exchange.Limits(connect=5, first_token=5, idle=5, total=10, largest=2**20)
+LIMITS = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=2**20)
 
 
 @pytest.mark.parametrize("kind", ["aiohttp", "httpx"])
@@ -1458,19 +1458,19 @@ def test_whole_and_streamed_over_http(kind: Literal["aiohttp", "httpx"], upstrea
     upstream.script(json_body(parts[1]), stream, json_body(parts), json_body(fault(503, "UNAVAILABLE", "Busy"), 503))
     asked = chat_call({**HELLO, "stream": True}, model=GEMINI_25)
 
-    async def streamed_text(engine: Engine) -> str:
-        chunks = await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+    async def streamed_text(engine: HttpTransport) -> str:
+        chunks = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         found = []
-        while not chunks.over:
+        while not chunks.is_complete:
             found += await chunks.read()
         await chunks.aclose()
         return str(joined(found)["message"]["content"])
 
     async def said() -> list[str | bytes]:
-        engine = create(Upstream(engine=kind))
+        engine = create_transport(Upstream(engine=kind))
         try:
             plain = chat_call(HELLO, model=GEMINI_25)
-            completion = await exchange.whole(engine, adapter, plain, adapter.request(plain), LIMITS)
+            completion = await whole_chat_answer(engine, adapter, plain, adapter.request(plain), LIMITS)
             streams = [await streamed_text(engine), await streamed_text(engine)]
             with pytest.raises(ProviderError, match="Busy"):
                 await streamed_text(engine)

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pytest
+from chat_streams import ChatStream
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, ValidationError
@@ -24,10 +25,9 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ErrorKind, ProviderError, RequestError
 from llms_core.openai_compatible import OpenAICompatible
+from llms_core.operations.chat import CHAT
 from llms_core.provider import ProviderSettings, ProviderSpec
-from llms_core.routing.candidates import needs
 from llms_core.secret import Secret
-from llms_core.upstream.exchange import Progress
 from llms_providers.presets import PRESETS
 
 SPECS = {name: spec for spec in PRESETS for name in (spec.name, *spec.aliases)}
@@ -283,16 +283,16 @@ class Watched:
         return self.made[-1]
 
 
-def passed(progress: Progress, body: bytes, size: int) -> list[Chunk]:
+def passed(progress: ChatStream, body: bytes, size: int) -> list[Chunk]:
     """What the core passes on of a stream that arrives in pieces."""
     out: list[Chunk] = []
     for piece in pieces(body, size):
         out += progress.feed(piece)
-        if progress.over:
+        if progress.finished:
             break
     else:
         out += progress.feed(b"")
-    return [*out, *progress.rest()]
+    return [*out, *progress.held_back()]
 
 
 def fragments_of(chunk: Json) -> Iterator[Json]:
@@ -309,7 +309,7 @@ def seconds(created: int) -> int:
 def test_a_stream_passes_with_every_member(recording: Recording) -> None:
     """SR-050, SR-053, SR-054, SR-056: each event gives its chunk, and another for the usage that came with choices."""
     watched = Watched(recording)
-    passed(Progress(watched), recording.body, 10**9)
+    passed(ChatStream(watched), recording.body, 10**9)
     said = events(recording)
     assert len(watched.made) == len(said)
     chunks = [[json.loads(chunk.data) for chunk in chunks] for chunks in watched.made]
@@ -344,7 +344,7 @@ def is_repeated(chunk: Json, before: list[Json]) -> bool:
 def test_the_core_passes_on_what_a_stream_says_and_its_last_usage(recording: Recording) -> None:
     """SR-055: nothing is held back for good but usage that was counted on later, and ends that are repeated."""
     watched = Watched(recording)
-    progress = Progress(watched)
+    progress = ChatStream(watched)
     out = passed(progress, recording.body, 10**9)
     assert progress.complete
     assert progress.failure is None
@@ -364,19 +364,19 @@ def test_a_stream_in_any_pieces_is_the_same(recording: Recording) -> None:
     """SR-060: whole or broken, however the network cuts it."""
     seen = []
     for size in SIZES:
-        progress = Progress(adapter_of(recording).chunks(call_of(recording)))
+        progress = ChatStream(adapter_of(recording).chunks(call_of(recording)))
         out = [chunk.data for chunk in passed(progress, recording.body, size)]
-        seen.append((out, progress.complete, progress.over, str(progress.failure)))
+        seen.append((out, progress.complete, progress.finished, str(progress.failure)))
     assert all(each == seen[0] for each in seen)
 
 
 @pytest.mark.parametrize("recording", recordings("openai", lambda it: fault(it) is not None))
 def test_a_stream_that_is_no_whole_answer_fails(recording: Recording) -> None:
     """SR-058: the core says so, and no finish_reason is given."""
-    progress = Progress(adapter_of(recording).chunks(call_of(recording)))
+    progress = ChatStream(adapter_of(recording).chunks(call_of(recording)))
     out = passed(progress, recording.body, 64)
     kind, _ = FAILED[str(fault(recording))]
-    assert progress.over
+    assert progress.finished
     assert not progress.complete
     assert progress.failure is None or progress.failure.kind is kind
     assert (progress.failure is None) is (kind is ErrorKind.BAD_RESPONSE)
@@ -418,7 +418,7 @@ def joined(state: ChatCompletionStreamState[None], chunk: Json) -> bool:
 @pytest.mark.parametrize("recording", recordings("openai", is_whole_stream))
 def test_openais_client_puts_a_stream_together(recording: Recording) -> None:
     """SR-048, SR-049, SR-054, SR-056: each chunk is valid, and the whole is what the provider said."""
-    out = passed(Progress(adapter_of(recording).chunks(call_of(recording))), recording.body, 64)
+    out = passed(ChatStream(adapter_of(recording).chunks(call_of(recording))), recording.body, 64)
     state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
     for chunk in out:
         value = json.loads(chunk.data)
@@ -664,7 +664,7 @@ def test_a_preset_keeps_and_allows_what_its_provider_was_seen_to_take(recording:
     """SR-026: a row of the presets takes nothing away that works."""
     body = decode(body_of(recording))
     spec = spec_of(recording)
-    lacking = {need for need in needs(body.view) if not getattr(spec.capabilities, need)}
+    lacking = {need for need in CHAT.needed_capabilities(body.view) if not getattr(spec.capabilities, need)}
     assert not lacking
     call = ChatCall(body=body, upstream_model="theirs", client_model=NAME, id=ID, created=CREATED)
     assert adapter_of(recording).request(call).dropped == ()
@@ -684,7 +684,7 @@ def all_changes(wanted: Callable[[Recording], bool], allowed: Mapping[str, Any])
             found |= assert_only(allowed, json.loads(recording.body), json.loads(made.data))
         else:
             watched = Watched(recording)
-            passed(Progress(watched), recording.body, 10**9)
+            passed(ChatStream(watched), recording.body, 10**9)
             for event, chunks in zip(events(recording), watched.made, strict=True):
                 ours = json.loads(chunks[0].data)
                 found |= assert_only(allowed, event, {**ours, "usage": event["usage"]} if chunks[1:] else ours)

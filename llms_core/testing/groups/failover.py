@@ -14,11 +14,10 @@ from llms_core.testing.gateway import FAILURES, FALLBACK, SECOND, Answered, Gate
 from llms_core.testing.groups.base import Group, not_applicable, streamed
 from llms_core.testing.groups.errors import PAGE, body_of_failure
 from llms_core.testing.groups.response import body_of
-from llms_core.testing.memory import JSON
+from llms_core.testing.memory import JSON, stream_decoder
 from llms_core.testing.reading import read_stream, read_whole
 from llms_core.testing.subject import Subject
 from llms_core.testing.upstream import Body, Chunk, Close, Raw, Reply, Reset, Stall, Status, Step, Wait
-from llms_core.upstream.exchange import Progress
 
 _BEFORE = ("500", "429", "401", "page", "nothing", "an error with 200", "cut", "reset", "no HTTP")
 _BEFORE_CONTENT = ("cut before content", "end before content", "reset before content")
@@ -39,7 +38,7 @@ def _head(subject: Subject) -> Status:
 def _until_content(subject: Subject) -> tuple[list[bytes], list[bytes]]:
     """A stream's events up to the first that bears text, and the others."""
     _, events = streamed(subject, "text")
-    progress = Progress(subject.adapter.chunks(subject.call(stream=True)))
+    progress = stream_decoder(subject, subject.call(stream=True))
     for number, event in enumerate(events, 1):
         if any(chunk.content for chunk in progress.feed(event)):
             return events[:number], events[number:]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from llms_core.errors import ErrorKind
+from llms_core.operations.stream import StreamReader
 from llms_core.testing.asked import longest_text, request_for
 from llms_core.testing.framing import MEDIA, encoded
 from llms_core.testing.groups.base import Group, not_applicable, streamed
@@ -14,7 +15,7 @@ from llms_core.testing.memory import HASTY, JSON, Outcome, Said, fed, said, stre
 from llms_core.testing.reading import must_be_read, must_have_failed, passed_off
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Example
-from llms_core.upstream.exchange import Progress
+from llms_core.upstream.stream_decoder import StreamDecoder
 
 _EXAMPLES = ("text", "length", "tool_call", "parallel_calls", "reasoning", "several")
 _JUNK = {
@@ -39,10 +40,12 @@ def _failed_or_whole(outcomes: Iterable[Outcome], found: Example, what: str) -> 
 def _complete(subject: Subject, name: str, found: Example, events: list[bytes]) -> int:
     """How many of the events it takes until the answer is complete."""
     members = request_for(name, found)
-    progress = Progress(subject.adapter.chunks(subject.call(stream=True, **members)), len(found.choices))
+    progress = StreamDecoder(
+        StreamReader(subject.adapter.chunks(subject.call(stream=True, **members)), parts=len(found.choices))
+    )
     for number, event in enumerate(events, 1):
         progress.feed(event)
-        if progress.complete:
+        if progress.reader.complete:
             return number
     return len(events)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from llms_core.contracts.request import decode
+from llms_core.operations.chat import CHAT
+from llms_core.operations.table import OPERATIONS
 from llms_core.provider import Capabilities
-from llms_core.routing.candidates import Catalogue
+from llms_core.routing.candidates import ModelIndex
+from llms_core.routing.circuit import CircuitBreaker
 from llms_core.testing.asked import CLAIMED, LOCAL, NEEDED_BY, QUESTION, has_text, user
 from llms_core.testing.framing import as_json
 from llms_core.testing.groups.base import Group, not_applicable
@@ -56,7 +59,8 @@ class HonestyTests(Group):
         if getattr(subject.spec.capabilities, name):
             not_applicable(f"the provider claims {name}")
         request = decode(as_json({"model": LOCAL, "messages": [user(QUESTION)], **CLAIMED[name][0]})).view
-        able, refusals = Catalogue([subject.built(subject.block(ORIGIN))]).explain(LOCAL, request)
+        index = ModelIndex([subject.built(subject.block(ORIGIN))], OPERATIONS, CircuitBreaker())
+        able, refusals = index.explain(LOCAL, CHAT.needed_capabilities(request))
         assert not able
         assert name in refusals[0].reason
 

@@ -16,7 +16,10 @@ import msgspec
 import pytest
 
 from llms_core.config import llms_json
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Completion
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.operations.chat import CHAT
 from llms_core.plugins import registry
 from llms_core.provider import HttpAdapter, Prepares
 from llms_core.testing.asked import LOCAL, tools, user
@@ -31,7 +34,7 @@ from llms_core.upstream import transport as engine
 MOST_TOKENS = 16
 """Tokens of an answer: the six calls together cost less than a hundredth of a cent with most models."""
 
-_LIMITS = exchange.Limits(connect=10, first_token=60, idle=30, total=90, largest=2**22)
+_LIMITS = exchange.AttemptLimits(connect=10, first_token=60, idle=30, total=90, max_bytes=2**22)
 _REFUSALS = frozenset({ErrorKind.MODEL_NOT_FOUND, ErrorKind.INVALID_REQUEST, ErrorKind.PERMISSION, ErrorKind.AUTH})
 _TIME = Call(name="get_time", arguments={"city": "Oslo"})
 _FINISHED = ("stop", "length", "tool_calls")
@@ -67,16 +70,20 @@ class _Live:
     async def _ask(self, stream: bool, model: str, members: Mapping[str, Any]) -> Outcome:
         call = self._subject.call(stream=stream, **members)
         call = msgspec.structs.replace(call, upstream_model=model or self._model)
-        client = engine.create(self._subject.toml.upstream)
+        client = engine.create_transport(self._subject.toml.upstream)
         try:
             if isinstance(self._adapter, Prepares):
                 await self._adapter.prepare()
             request = self._adapter.request(call)
             if not stream:
-                return Outcome(await exchange.whole(client, self._adapter, call, request, _LIMITS))
-            opened, chunks = await exchange.stream(client, self._adapter, call, request, _LIMITS), []
+                whole = await exchange.whole_answer(client, CHAT, self._adapter, call, request, _LIMITS)
+                return Outcome(Completion(whole.data, whole.usage))
+            chunks: list[Chunk] = []
+            opened = await exchange.open_stream(
+                client, CHAT, self._adapter, call, request, _LIMITS, exchange.NoOutcome()
+            )
             try:
-                while not opened.over:
+                while not opened.is_complete:
                     chunks += await opened.read()
             finally:
                 await opened.aclose()

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from llms_core.testing import probe
 from llms_core.testing.groups.base import Group, not_applicable, streamed
 from llms_core.testing.groups.response import body_of
+from llms_core.testing.memory import stream_decoder
 from llms_core.testing.subject import Subject
-from llms_core.upstream.exchange import Progress
+from llms_core.upstream.stream_decoder import StreamDecoder
 
 IMPORT = 0.1
 """Seconds that the import of the plugin's module may take, llms_core's own left out."""
@@ -28,10 +29,10 @@ GROWTH = 32 * 1024
 _WIDEST = 4  # bytes that a character may take
 
 
-def _filled(subject: Subject) -> tuple[Progress, bytes]:
+def _filled(subject: Subject) -> tuple[StreamDecoder, bytes]:
     """A stream that has begun, and the bytes of an event that adds text to it."""
     _, events = streamed(subject, "text")
-    progress = Progress(subject.adapter.chunks(subject.call(stream=True)))
+    progress = stream_decoder(subject, subject.call(stream=True))
     for event in events:
         if any(chunk.content for chunk in progress.feed(event)):
             return progress, event

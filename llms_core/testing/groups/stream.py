@@ -8,11 +8,10 @@ from llms_core.errors import ErrorKind
 from llms_core.testing.asked import request_for
 from llms_core.testing.framing import encoded
 from llms_core.testing.groups.base import Group, not_applicable, streamed
-from llms_core.testing.memory import fed, said, stream
+from llms_core.testing.memory import fed, said, stream, stream_decoder
 from llms_core.testing.reading import must_be_read, must_have_failed, read_stream
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import EXAMPLES, Example
-from llms_core.upstream.exchange import Progress
 
 
 def _sse(subject: Subject) -> tuple[Example, list[bytes]]:
@@ -105,12 +104,12 @@ class StreamTests(Group):
     def test_s_no_end_marker(self, subject: Subject) -> None:
         """Events after the answer's end that say nothing, such as [DONE], may be missing."""
         found, events = streamed(subject, "text")
-        progress = Progress(subject.adapter.chunks(subject.call(stream=True)))
+        progress = stream_decoder(subject, subject.call(stream=True))
         complete = 0
         for number, event in enumerate(events, 1):
-            before = progress.rest()
+            before = progress.reader.held_back()
             progress.feed(event)
-            if progress.rest() != before:
+            if progress.reader.held_back() != before:
                 complete = number
         if complete == len(events):
             not_applicable("the stream has no marker of its end")
@@ -119,7 +118,7 @@ class StreamTests(Group):
     def test_s_nothing_is_held_back(self, subject: Subject) -> None:
         """Text is passed on as it comes, and not once it is whole."""
         _, events = streamed(subject, "text")
-        progress = Progress(subject.adapter.chunks(subject.call(stream=True)))
+        progress = stream_decoder(subject, subject.call(stream=True))
         told = [number for number, event in enumerate(events) if any(chunk.content for chunk in progress.feed(event))]
         assert len(told) >= 2, "the text of `text` has to be in two events at least, and passed on with each"
 
@@ -136,14 +135,14 @@ class StreamTests(Group):
         """Two streams at the same time, event by event: each is its own."""
         found, events = streamed(subject, "text")
         other, others = streamed(subject, "length")
-        first, second = (Progress(subject.adapter.chunks(subject.call(stream=True))) for _ in range(2))
+        first, second = (stream_decoder(subject, subject.call(stream=True)) for _ in range(2))
         chunks: tuple[list[bytes], list[bytes]] = ([], [])
         for number in range(max(len(events), len(others))):
             for progress, own, got in ((first, events, chunks[0]), (second, others, chunks[1])):
-                if number < len(own) and not progress.over:
+                if number < len(own) and not progress.reader.finished:
                     got += [chunk.data for chunk in progress.feed(own[number])]
         for progress, example, got in ((first, found, chunks[0]), (second, other, chunks[1])):
-            got += [chunk.data for chunk in progress.rest()]
+            got += [chunk.data for chunk in progress.reader.held_back()]
             assert read_stream(got).choices == example.choices
 
     def test_s_request_without_usage(self, subject: Subject) -> None:
