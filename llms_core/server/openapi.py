@@ -64,15 +64,11 @@ class _DocumentPlugin(JsonRenderPlugin):
 def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """Return Litestar's document with the paths of the dialects added."""
     paths: dict[str, Any] = {}
-    types: list[type] = []
+    schemas: dict[str, Any] = {}
     for dialect in dialects:
         openapi = dialect.openapi
-        types += [openapi.request, openapi.error]
-        if openapi.answer is not None:
-            types.append(openapi.answer)
         for path in dialect.paths:
-            paths[path] = {"post": _operation(openapi)}
-    _, schemas = msgspec.json.schema_components(types, ref_template=_REF_TEMPLATE)
+            paths[path] = {"post": _operation(openapi, schemas)}
     components = document.get("components", {})
     return {
         **document,
@@ -81,9 +77,10 @@ def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict
     }
 
 
-def _operation(openapi: OpenApi) -> dict[str, Any]:
-    answer = _ref(openapi.answer) if openapi.answer is not None else {"type": "object"}
-    error = {"application/json": {"schema": _ref(openapi.error)}}
+def _operation(openapi: OpenApi, schemas: dict[str, Any]) -> dict[str, Any]:
+    """One path's operation; the schemas that it refers to are added to `schemas`."""
+    answer = {"type": "object"} if openapi.answer is None else _schema(openapi.answer, schemas)
+    error = {"application/json": {"schema": _schema(openapi.error, schemas)}}
     answer_or_stream = {
         "description": "The whole answer, or with `stream: true` its chunks as server-sent events",
         "content": {"application/json": {"schema": answer}, "text/event-stream": {}},
@@ -95,11 +92,14 @@ def _operation(openapi: OpenApi) -> dict[str, Any]:
         "tags": [openapi.tag],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _ref(openapi.request)}},
+            "content": {"application/json": {"schema": _schema(openapi.request, schemas)}},
         },
         "responses": {"200": answer_or_stream, **errors},
     }
 
 
-def _ref(type_: type) -> dict[str, str]:
-    return {"$ref": _REF_TEMPLATE.format(name=type_.__name__)}
+def _schema(type_: type, schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a type, usually a reference into `schemas`."""
+    (schema,), components = msgspec.json.schema_components([type_], ref_template=_REF_TEMPLATE)
+    schemas.update(components)
+    return schema
