@@ -1,4 +1,4 @@
-"""Providers that are OpenAI-compatible and need only a key in the environment: one row each, in the order of preference.
+"""OpenAI-compatible providers that need only a key in the environment: one row each, in the order of preference.
 
 What belongs in a row:
 

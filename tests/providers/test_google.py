@@ -965,6 +965,37 @@ def test_messages_that_make_no_sense_are_the_clients_fault(messages: list[Json],
         contents(*messages)
 
 
+@pytest.mark.parametrize("adapter", [google(), vertex(project="p")], ids=["google", "vertex"])
+def test_request_does_not_modify_the_call(adapter: Google) -> None:
+    """Everything that is rewritten for Gemini is part of this request: schemas, signatures and kept parts."""
+    schema = {"type": "object", "properties": {"a": {"const": "x"}}}
+    extra = {"google": {"thought_signature": "S", "parts": [{"index": 0, "executableCode": {"code": "1"}}]}}
+    asked = chat_call(
+        {
+            **HELLO,
+            "messages": [
+                *HELLO["messages"],
+                {"role": "assistant", "content": "So", "provider_extra": extra, "tool_calls": [call("a"), call("b")]},
+                result("a", "1"),
+                result("b", '{"b": 2}'),
+            ],
+            "tools": [{"type": "function", "function": {"name": "weather", "parameters": schema}}],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}},
+            "extra_body": {"google": {"thinking_config": {"include_thoughts": True}}},
+            "tool_config": {"retrieval_config": {}},
+        },
+        model=GEMINI_3,
+    )
+    before = encoded(asked)
+    adapter.request(asked)
+    assert encoded(asked) == before
+
+
+def encoded(asked: ChatCall) -> tuple[bytes, bytes]:
+    """The call's members and its typed view as JSON."""
+    return msgspec.json.encode(asked.body.copy_members()), msgspec.json.encode(asked.request)
+
+
 # Messages -----------------------------------------------------------------------------------------------------------
 
 

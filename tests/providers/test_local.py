@@ -20,6 +20,7 @@ from typing import Any
 
 import click
 import httpx
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -339,6 +340,13 @@ def test_goes_with_a_parent_that_is_killed(moment: str) -> None:
             assert select.select([child], [], [], BOUND)[0], "the child is still there"
         finally:
             os.close(child)
+
+
+def test_request_does_not_modify_the_call(models: Callable[..., LocalModel]) -> None:
+    asked = call(response_format={"type": "json_object"}, stream=True, max_completion_tokens=4)
+    before = (msgspec.json.encode(asked.body.copy_members()), msgspec.json.encode(asked.request))
+    models().request(asked)
+    assert (msgspec.json.encode(asked.body.copy_members()), msgspec.json.encode(asked.request)) == before
 
 
 def test_importing_it_imports_nothing_heavy() -> None:
