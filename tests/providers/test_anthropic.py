@@ -40,8 +40,9 @@ from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamReq
 from llms_core.secret import Secret
 from llms_core.upstream.exchange import Progress
 from llms_providers.anthropic import ANTHROPIC, Anthropic, AnthropicSettings
-from llms_providers.anthropic.models import Inexpressible, closed, family
-from llms_providers.anthropic.request import ANSWER
+from llms_providers.anthropic.blocks import ANSWER_TOOL
+from llms_providers.anthropic.models import family_of
+from llms_providers.anthropic.schema import UnsupportedSchema, close_schema
 
 Json = dict[str, Any]
 NEWEST, BUDGET, PLAIN, ALWAYS = "claude-opus-5", "claude-sonnet-4-5", "claude-3-5-haiku-latest", "claude-opus-5-5"
@@ -368,7 +369,7 @@ def normalised(body: Json) -> Json:
         name: value for name, value in body.items() if value is not None and name not in ("output_format", "stream")
     }
     if not body["max_tokens"]:
-        made["max_tokens"] = family(body["model"]).limit  # 0, to fill a cache: OpenAI has no such request
+        made["max_tokens"] = family_of(body["model"]).max_tokens  # 0, to fill a cache: OpenAI has no such request
     if "output_format" in body:  # its name while it was in beta
         made["output_config"] = {"format": body["output_format"]}
     made["stream"] = bool(body.get("stream"))
@@ -496,8 +497,8 @@ def test_whatever_a_client_sends_back_is_sent_or_refused(kept: Any, schema: Json
     message = {"role": "assistant", "content": "So", "provider_extra": extra}
     with suppress(Unsupported, RequestError):
         sent({"messages": [USER, message], "response_format": as_schema(schema), "reasoning_effort": "low"}, model)
-    with suppress(Inexpressible):
-        closed({"type": "object", "properties": {"a": schema}})
+    with suppress(UnsupportedSchema):
+        close_schema({"type": "object", "properties": {"a": schema}})
 
 
 # Requests, one by one -----------------------------------------------------------------------------------------------
@@ -592,8 +593,8 @@ def test_the_limit_of_the_answer_in_either_spelling() -> None:
 def test_every_model_that_the_official_sdk_names_is_of_a_known_family() -> None:
     literal = next(one for one in ModelParam.__args__ if hasattr(one, "__args__"))  # type: ignore[attr-defined]
     for model in literal.__args__:
-        assert family(model).schemas, model
-        assert family(model).limit in (64_000, 128_000), model
+        assert family_of(model).structured_outputs, model
+        assert family_of(model).max_tokens in (64_000, 128_000), model
 
 
 @pytest.mark.parametrize("stop", ["END", ["END", "###"]])
@@ -738,7 +739,7 @@ def test_allowed_tools_are_the_only_ones_sent() -> None:
 
 
 def test_a_model_that_cannot_be_made_to_call_a_tool() -> None:
-    with pytest.raises(Unsupported, match="cannot be made to"):
+    with pytest.raises(Unsupported, match="cannot be forced to"):
         sent({"tools": [WEATHER], "tool_choice": "required"}, ALWAYS)
     with pytest.raises(RequestError, match="no 'tools'"):
         sent({"tool_choice": "required"})
@@ -796,9 +797,9 @@ def test_a_json_schema_is_native_where_the_model_has_it() -> None:
 )
 def test_a_json_schema_is_a_tool_elsewhere_whose_input_is_the_answer(schema: Json, model: str) -> None:
     said, _ = sent({"response_format": as_schema(schema)}, model)
-    assert said["tool_choice"] == {"type": "tool", "name": ANSWER}
+    assert said["tool_choice"] == {"type": "tool", "name": ANSWER_TOOL}
     assert said["tools"][-1]["input_schema"] == {**schema, "type": "object"}
-    use = {"type": "tool_use", "id": "toolu_1", "name": ANSWER, "input": {"name": "Ada"}}
+    use = {"type": "tool_use", "id": "toolu_1", "name": ANSWER_TOOL, "input": {"name": "Ada"}}
     choice = whole({"content": [use], "stop_reason": "tool_use"})["choices"][0]
     assert json.loads(choice["message"]["content"]) == {"name": "Ada"}
     assert "tool_calls" not in choice["message"]
@@ -808,7 +809,7 @@ def test_a_json_schema_is_a_tool_elsewhere_whose_input_is_the_answer(schema: Jso
 def test_a_json_schema_beside_tools_of_the_clients() -> None:
     body = {"response_format": as_schema(PERSON), "tools": [WEATHER]}
     assert sent(body, PLAIN)[0]["tool_choice"] == {"type": "any"}
-    assert sent({**body, "tool_choice": "none"}, PLAIN)[0]["tool_choice"] == {"type": "tool", "name": ANSWER}
+    assert sent({**body, "tool_choice": "none"}, PLAIN)[0]["tool_choice"] == {"type": "tool", "name": ANSWER_TOOL}
     forced = sent({**body, "tool_choice": "required"}, PLAIN)[0]
     assert (len(forced["tools"]), forced["tool_choice"]) == (1, {"type": "any"})
 
@@ -837,7 +838,7 @@ def test_any_json_object_is_an_instruction() -> None:
     ],
 )
 def test_what_structured_outputs_take_of_a_schema(schema: Json, made: Json) -> None:
-    assert closed(schema) == made
+    assert close_schema(schema) == made
 
 
 @pytest.mark.parametrize(
@@ -850,8 +851,8 @@ def test_what_structured_outputs_take_of_a_schema(schema: Json, made: Json) -> N
     ],
 )
 def test_what_structured_outputs_cannot_say(schema: Json) -> None:
-    with pytest.raises(Inexpressible):
-        closed(schema)
+    with pytest.raises(UnsupportedSchema):
+        close_schema(schema)
 
 
 # Reasoning and sampling ---------------------------------------------------------------------------------------------
@@ -1060,7 +1061,7 @@ def test_models_are_asked_for_in_one_page() -> None:
     listed = {"data": [{"type": "model", "id": "claude-opus-5", "display_name": "Opus"}], "has_more": False}
     assert made.models(json.dumps(listed).encode()) == {"claude-opus-5": "claude-opus-5"}
     for senseless in (b"", b"[]", b'{"data": [{}]}', b"\xff"):
-        with pytest.raises(ProviderError, match="makes no sense"):
+        with pytest.raises(ProviderError, match="Cannot parse"):
             made.models(senseless)
 
 
@@ -1156,7 +1157,7 @@ def test_the_answer_by_a_tool_is_streamed_as_text() -> None:
         {
             "type": "content_block_start",
             "index": 0,
-            "content_block": {"type": "tool_use", "id": "a", "name": ANSWER, "input": {}},
+            "content_block": {"type": "tool_use", "id": "a", "name": ANSWER_TOOL, "input": {}},
         },
         {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"a":'}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "1}"}},
