@@ -130,7 +130,7 @@ def test_without_an_address_it_is_not_available() -> None:
 
 @pytest.mark.parametrize("version", ["2024", "latest!", "2024-10-21&a=b", "2024-10-21-beta", "V1"])
 def test_what_is_no_version_is_said(version: str) -> None:
-    with pytest.raises(ConfigError, match="no API version"):
+    with pytest.raises(ConfigError, match="is not an API version"):
         azure(RESOURCE, api_version=version)
 
 
