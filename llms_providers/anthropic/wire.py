@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llms_core.errors import ErrorKind
@@ -81,16 +81,18 @@ def _stream(usage: tuple[int, int], stop_reason: str, *blocks: Sequence[Mapping[
     return events
 
 
+def _deltas(type_: str, member: str, pieces: Iterable[str]) -> list[Mapping[str, Any]]:
+    return [{"type": type_, member: piece} for piece in pieces]
+
+
 def _streamed_text(*pieces: str) -> _StreamedBlock:
-    deltas = [{"type": "text_delta", "text": piece} for piece in pieces]
-    return [_text(""), *deltas]
+    return [_text(""), *_deltas("text_delta", "text", pieces)]
 
 
 def _streamed_thinking(*pieces: str) -> _StreamedBlock:
-    deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]
     return [
         {"type": "thinking", "thinking": "", "signature": ""},
-        *deltas,
+        *_deltas("thinking_delta", "thinking", pieces),
         {"type": "signature_delta", "signature": _SIGNATURE},
     ]
 
@@ -99,8 +101,10 @@ def _streamed_tool_use(call: Call, number: int) -> _StreamedBlock:
     arguments = json.dumps(call.arguments)
     # Claude always begins with an empty piece.
     pieces = ("", arguments[:5], arguments[5:])
-    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-    return [{**_tool_use(call, number), "input": {}}, *deltas]
+    return [
+        {**_tool_use(call, number), "input": {}},
+        *_deltas("input_json_delta", "partial_json", pieces),
+    ]
 
 
 # Examples
