@@ -1,10 +1,10 @@
-"""Anthropic's Messages API, `POST /v1/messages`, and every server that speaks it.
+"""Anthropic's Messages API, `POST /v1/messages`, and every server that implements it.
 
-https://platform.claude.com/docs/en/api/messages. What a chat completion has no place for goes to the client as
-`provider_extra.anthropic` of the message, and comes back from there: thinking with its signatures, blocks of server
-tools, citations. What only Anthropic has passes as it is, where a client sends it: `thinking`, `output_config`,
-`top_k`, `mcp_servers` and the like, `cache_control` on messages, parts and tools, server tools by their dated types,
-blocks of Anthropic's own among the content parts.
+https://platform.claude.com/docs/en/api/messages. What a chat completion cannot express is returned to the client in
+`provider_extra.anthropic` of the message and read from there when the client sends it back: thinking with its
+signatures, blocks of server tools, citations. Clients may use what only Anthropic has, and it is passed on unchanged:
+`thinking`, `output_config`, `top_k`, `mcp_servers` and the like, `cache_control` on messages, parts and tools, server
+tools by their dated types, and Anthropic's own blocks among the content parts.
 """
 
 from __future__ import annotations
@@ -20,36 +20,47 @@ from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
-from llms_providers.anthropic.answer import MessageChunks, whole
-from llms_providers.anthropic.messages import NAME
-from llms_providers.anthropic.request import body_of
+from llms_providers.anthropic.answer import read_completion
+from llms_providers.anthropic.request import build_body
+from llms_providers.anthropic.stream import MessageChunks
 
-#: The last version with temperature, top_p and top_k, and the one that other servers of this protocol know.
+#: The last version with `temperature`, `top_p` and `top_k`, and the one that other vendors' servers implement.
 VERSION = "2023-06-01"
-FILES = "files-api-2025-04-14"
+
+#: The feature that a request has to name in `anthropic-beta` if it refers to uploaded files.
+FILES_BETA = "files-api-2025-04-14"
 
 
 class AnthropicSettings(ProviderSettings, kw_only=True):
-    """`version` is sent as anthropic-version; `beta` names features to ask for by anthropic-beta."""
+    """A provider's block in llms.json."""
 
+    #: The value of the header `anthropic-version`.
     version: str = VERSION
+    #: Features to enable in the header `anthropic-beta`.
     beta: tuple[str, ...] = ()
 
 
 class Anthropic:
-    """Speaks Messages. `base_url` may end in `/v1` or not."""
+    """The adapter. `base_url` may omit the `/v1` at its end."""
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
-        self.spec, self.settings = spec, settings
-        base = (settings.base_url or spec.base_url).rstrip("/")
-        self.base_url = base if re.search(r"/v\d+$", base) else f"{base}/v1"
-        own = settings if isinstance(settings, AnthropicSettings) else AnthropicSettings(id=settings.id)
-        self.version, self.beta = own.version, own.beta
+        self.spec = spec
+        self.settings = settings
+        self.base_url = _with_version((settings.base_url or spec.base_url).rstrip("/"))
+        # Another plugin may register this adapter with plain settings.
+        if isinstance(settings, AnthropicSettings):
+            self.version = settings.version
+            self.beta = settings.beta
+        else:
+            self.version = VERSION
+            self.beta = ()
 
     def headers(self, *beta: str) -> dict[str, str]:
-        """Headers of every request; the key goes here and nowhere else."""
+        """Return the headers of a request, which are the only place for the key. `beta` names further features."""
         headers = {"content-type": "application/json", "anthropic-version": self.version}
-        if features := dict.fromkeys((*self.beta, *beta)):
+        # A dictionary, because it removes duplicates and keeps the order.
+        features = dict.fromkeys((*self.beta, *beta))
+        if features:
             headers["anthropic-beta"] = ",".join(features)
         headers |= self.settings.headers
         if self.settings.api_key is not None:
@@ -57,42 +68,64 @@ class Anthropic:
         return headers
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        """Raises Unsupported for what Claude has not, or this model of it."""
-        body, dropped = body_of(call, sampling=self.version <= VERSION)
+        """Return the request to send. Raises Unsupported if Claude, or this model, cannot do what is asked."""
+        # Versions are dates, so they compare as text.
+        body, dropped = build_body(call, sampling=self.version <= VERSION)
         content = msgspec.json.encode(body)
-        headers = self.headers(*([FILES] if b'"file_id":"' in content else []))
-        return UpstreamRequest(url=f"{self.base_url}/messages", headers=headers, content=content, dropped=dropped)
+        beta: list[str] = []
+        if b'"file_id":"' in content:
+            beta.append(FILES_BETA)
+        return UpstreamRequest(
+            url=f"{self.base_url}/messages",
+            headers=self.headers(*beta),
+            content=content,
+            dropped=dropped,
+        )
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
-        """A message as a chat completion."""
-        return whole(call, body, self._failure)
+        """Return a message as a chat completion. Raises ProviderError if the body is an error or invalid."""
+        return read_completion(call, body, self._error_in_answer)
 
     def chunks(self, call: ChatCall) -> MessageChunks:
-        """A translator of one stream."""
-        return MessageChunks(call, self._failure)
+        """Return a translator for one stream."""
+        return MessageChunks(call, self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
-        """`{"type": "error", "error": {"type", "message"}}`, after an HTTP status or, in a stream, a good one."""
+        """Return what an error means: `{"type": "error", "error": {"type": …, "message": …}}`.
+
+        https://platform.claude.com/docs/en/api/errors. In a stream, errors arrive with the status 200.
+        """
         error = classify(status, headers, body)
-        said = error.message.lower()
-        error.kind = next((kind for text, kind in _SAID if text in said), _KINDS.get(error.type or "", error.kind))
-        if error.kind is ErrorKind.CONTEXT_LENGTH:
-            error.code = error.code or "context_length_exceeded"
+        error.kind = _error_kind(error)
+        if error.kind is ErrorKind.CONTEXT_LENGTH and not error.code:
+            error.code = "context_length_exceeded"
         return error
 
     def models_request(self) -> UpstreamRequest:
-        """Ask for the models; no page is longer than 1000."""
-        return UpstreamRequest(method="GET", url=f"{self.base_url}/models?limit=1000", headers=self.headers())
+        """Return a request for all models: 1000 is the longest page."""
+        return UpstreamRequest(
+            method="GET",
+            url=f"{self.base_url}/models?limit=1000",
+            headers=self.headers(),
+        )
 
     def models(self, body: bytes) -> dict[str, str]:
-        """The ids of `GET /v1/models`, each under its own name."""
+        """Return the ids in an answer to `models_request`, each under its own name."""
         try:
-            return {entry.id: entry.id for entry in _models.decode(body).data}
+            listed = _models_decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"The list of models makes no sense: {error}") from None
+            message = f"Cannot parse Anthropic's model list: {error}"
+            raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
+        return {model.id: model.id for model in listed.data}
 
-    def _failure(self, body: bytes) -> ProviderError:
+    def _error_in_answer(self, body: bytes) -> ProviderError:
         return self.error(200, {}, body)
+
+
+def _with_version(base_url: str) -> str:
+    if re.search(r"/v\d+$", base_url):
+        return base_url
+    return f"{base_url}/v1"
 
 
 class _Model(msgspec.Struct):
@@ -103,10 +136,10 @@ class _Models(msgspec.Struct):
     data: list[_Model]
 
 
-_models = msgspec.json.Decoder(_Models)
+_models_decoder = msgspec.json.Decoder(_Models)
 
-# What an error's type means; `invalid_request_error` can be many things, told apart by what is said.
-_KINDS = {
+# `invalid_request_error` is not in this table: its message tells what it is.
+_KIND_BY_TYPE = {
     "api_error": ErrorKind.OVERLOADED,
     "authentication_error": ErrorKind.AUTH,
     "billing_error": ErrorKind.QUOTA,
@@ -117,7 +150,7 @@ _KINDS = {
     "request_too_large": ErrorKind.INVALID_REQUEST,
     "timeout_error": ErrorKind.TIMEOUT,
 }
-_SAID = (
+_KIND_BY_MESSAGE = (
     ("prompt is too long", ErrorKind.CONTEXT_LENGTH),
     ("exceed context limit", ErrorKind.CONTEXT_LENGTH),
     ("credit balance is too low", ErrorKind.QUOTA),
@@ -125,8 +158,17 @@ _SAID = (
     ("blocked by content filtering", ErrorKind.CONTENT_POLICY),
 )
 
+
+def _error_kind(error: ProviderError) -> ErrorKind:
+    message = error.message.lower()
+    for text, kind in _KIND_BY_MESSAGE:
+        if text in message:
+            return kind
+    return _KIND_BY_TYPE.get(error.type or "", error.kind)
+
+
 ANTHROPIC = ProviderSpec(
-    name=NAME,
+    name="anthropic",
     title="Anthropic",
     docs="https://platform.claude.com/docs/en/api/messages",
     adapter=Anthropic,
@@ -141,5 +183,5 @@ ANTHROPIC = ProviderSpec(
 
 @hookimpl
 def llms_providers() -> Iterable[ProviderSpec]:
-    """Anthropic's own protocol."""
+    """Register Anthropic."""
     return [ANTHROPIC]

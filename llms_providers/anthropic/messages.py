@@ -1,182 +1,175 @@
-"""The messages of a chat completion as Anthropic's system blocks and turns.
+"""The messages of a chat completion request as Anthropic's system prompt and turns.
 
-Blocks of Anthropic's own may stand among the content parts, and `cache_control` on messages and parts. What
-`provider_extra` brings back of an earlier answer goes where it was.
+Members that only Anthropic knows, such as `cache_control` on messages and parts, are passed on. The blocks that an
+earlier answer put into `provider_extra` return to their place in the conversation.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import mimetypes
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from llms_core.contracts.content import InputFile, Media, Part, media, text_of
+from llms_core.contracts.content import text_of
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.tools import Called, called
 from llms_core.errors import RequestError, Unsupported
+from llms_providers.anthropic.blocks import PROVIDER_KEY, THINKING_TYPES, Block, Turn, text_block
+from llms_providers.anthropic.content import content_blocks
 
-Block = dict[str, Any]
-Turn = dict[str, Any]
+#: Members of messages and parts that `Message` and `Part` do not declare, but that are read here.
+_UNDECLARED = re.compile(rb'"(?:cache_control|citations|context|file_id|is_error|refusal|source|title|tool_name)"\s*:')
 
-#: What Anthropic's own data is called in `provider_extra`.
-NAME = "anthropic"
-THINKING = frozenset({"thinking", "redacted_thinking"})
+#: Members of a `tool` message that Anthropic's `tool_result` has as well.
+_RESULT_MEMBERS = ("cache_control", "is_error")
 
-#: Members of messages and parts that the views leave out.
-_FURTHER = re.compile(rb'"(?:cache_control|citations|context|file_id|is_error|refusal|source|title|tool_name)"\s*:')
-_NATIVE_PARTS = frozenset({"container_upload", "document", "image", "search_result", "tool_reference"})
-_OF_DOCUMENTS = ("cache_control", "citations", "context", "title")
-_IMAGES = {f"image/{kind}": f"image/{kind}" for kind in ("jpeg", "png", "gif", "webp")} | {"image/jpg": "image/jpeg"}
-_PDF = "application/pdf"
-_TEXTS = frozenset({"application/json", "application/xml", "application/javascript", "application/yaml"})
+#: Characters that Anthropic refuses in ids of calls; those of other providers may contain them.
+_INVALID_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def conversation(call: ChatCall) -> tuple[list[Block], list[Turn]]:
-    """What instructs, from wherever it stands (SR-041), and the turns, of which no two in a row are one side's."""
-    further = call.get("messages") if _FURTHER.search(call.members["messages"]) else None
+    """Return the system prompt and the turns of a conversation.
+
+    Instructions are collected from wherever they stand (SR-041). Consecutive turns have different roles. Raises
+    Unsupported or RequestError, which name the message.
+    """
     system: list[Block] = []
     turns: list[Turn] = []
+    raw_messages = _raw_messages(call)
     for number, message in enumerate(call.request.messages):
-        own = further[number] if further else {}
+        raw = raw_messages[number]
         param = f"messages[{number}]"
-        if message.role in ("system", "developer"):
-            system += _blocks(message, own, param)
-        elif message.role == "user":
-            _add(turns, "user", _blocks(message, own, param))
-        elif message.role == "assistant":
-            _add(turns, "assistant", _assistant(message, own, param))
-        elif message.role == "tool":
-            _add(turns, "user", [_result(message, own, param)])
-        else:
-            raise Unsupported("Messages of the role 'function' are not supported for Claude", param=f"{param}.role")
+        match message.role:
+            case "system" | "developer":
+                system += content_blocks(message, raw, param)
+            case "user":
+                _append(turns, "user", content_blocks(message, raw, param))
+            case "assistant":
+                _append(turns, "assistant", _assistant_blocks(message, raw, param))
+            case "tool":
+                _append(turns, "user", [_tool_result(message, raw, param)])
+            case "function":
+                raise Unsupported("Claude does not support messages of the role 'function'", param=f"{param}.role")
     if not turns:
-        raise Unsupported("Claude needs a message of the user's with something in it", param="messages")
-    last = turns[-1]["content"][-1]
-    if turns[-1]["role"] == "assistant" and last["type"] == "text" and isinstance(last.get("text"), str):
-        turns[-1]["content"][-1] = {**last, "text": last["text"].rstrip()}  # else an error
+        raise Unsupported("Claude requires a message with content that is not an instruction", param="messages")
+    _strip_prefill(turns)
     return system, turns
 
 
-def _add(turns: list[Turn], role: str, blocks: list[Block]) -> None:
+def _raw_messages(call: ChatCall) -> Sequence[Mapping[str, Any]]:
+    """Return the decoded JSON of each message; empty objects if no message has undeclared members.
+
+    Decoding a long conversation a second time is expensive and rarely necessary.
+    """
+    if _UNDECLARED.search(call.members["messages"]) is None:
+        return [{}] * len(call.request.messages)
+    messages: list[dict[str, Any]] = call.get("messages")
+    return messages
+
+
+def _append(turns: list[Turn], role: str, blocks: list[Block]) -> None:
+    """Append blocks as a turn; join them with the last turn if the role is the same."""
     if not blocks:
         return
     if turns and turns[-1]["role"] == role:
-        blocks = turns.pop()["content"] + blocks
-    if role == "user":  # results of tools have to come first
+        previous = turns.pop()
+        blocks = previous["content"] + blocks
+    if role == "user":
+        # Anthropic requires the results of tools before anything else in a turn. The sort is stable.
         blocks.sort(key=lambda block: block["type"] != "tool_result")
     turns.append({"role": role, "content": blocks})
 
 
-def _blocks(message: Message, own: Mapping[str, Any], param: str) -> list[Block]:
-    """The blocks of a message's content; blank texts, which are errors, are left out."""
-    blocks: list[Block] = []
-    if isinstance(message.content, list):
-        parts = own.get("content") or [{}] * len(message.content)
-        for number, (part, raw) in enumerate(zip(message.content, parts, strict=True)):
-            if (block := _block(part, raw, f"{param}.content[{number}]")) is not None:
-                blocks.append(block)
-    elif message.content and not message.content.isspace():
-        blocks.append({"type": "text", "text": message.content})
-    if blocks and own.get("cache_control") is not None:
-        blocks[-1]["cache_control"] = own["cache_control"]
-    return blocks
+def _strip_prefill(turns: list[Turn]) -> None:
+    """Strip the end of an answer that the client began: Anthropic rejects whitespace there."""
+    last_turn = turns[-1]
+    if last_turn["role"] != "assistant":
+        return
+    last_block = last_turn["content"][-1]
+    if last_block["type"] == "text" and isinstance(last_block.get("text"), str):
+        # A new block, because this one may belong to the request.
+        last_turn["content"][-1] = {**last_block, "text": last_block["text"].rstrip()}
 
 
-def _block(part: Part, own: Mapping[str, Any], param: str) -> Block | None:
-    if part.type in _NATIVE_PARTS:
-        return {**own, "type": part.type}
-    if part.type == "file" and part.file is not None and part.file.file_data is None and part.file.file_id is not None:
-        block = _uploaded(part.file, part.file.file_id)
-    elif (shown := media(part, param)) is None:
-        text = part.text or part.refusal or ""
-        if not text or text.isspace():
-            return None
-        block = {"type": "text", "text": text}
-    else:
-        block = _image(shown, param) if shown.kind == "image" else _document(shown, param)
-    names = _OF_DOCUMENTS if block["type"] == "document" else ("cache_control",)
-    return block | {name: own[name] for name in names if own.get(name) is not None}
-
-
-def _uploaded(file: InputFile, id: str) -> Block:
-    kind = "image" if (mimetypes.guess_type(file.filename or "")[0] or "").startswith("image/") else "document"
-    return {"type": kind, "source": {"type": "file", "file_id": id}}
-
-
-def _image(shown: Media, param: str) -> Block:
-    if shown.url is not None:
-        return {"type": "image", "source": {"type": "url", "url": shown.url}}
-    if shown.mime not in _IMAGES:
-        raise Unsupported(f"Claude does not take images of type '{shown.mime}'", param=param)
-    return {"type": "image", "source": {"type": "base64", "media_type": _IMAGES[shown.mime], "data": shown.data}}
-
-
-def _document(shown: Media, param: str) -> Block:
-    source: Block
-    if shown.kind == "document" and shown.mime == _PDF:
-        source = {"type": "base64", "media_type": _PDF, "data": shown.data}
-        if shown.url is not None:
-            source = {"type": "url", "url": shown.url}
-    elif shown.kind == "document" and shown.data is not None and (shown.mime in _TEXTS or shown.mime[:5] == "text/"):
-        try:
-            text = base64.b64decode(shown.data).decode("utf-8", "replace")
-        except binascii.Error as error:
-            raise RequestError(f"Invalid value for '{param}': {error}", param=param, code="invalid_value") from None
-        source = {"type": "text", "media_type": "text/plain", "data": text}
-    else:
-        raise Unsupported(f"Claude does not take {shown.kind} of type '{shown.mime}' here", param=param)
-    block = {"type": "document", "source": source}
-    return block if shown.filename is None else {**block, "title": shown.filename}
-
-
-def _assistant(message: Message, own: Mapping[str, Any], param: str) -> list[Block]:
-    """What Claude said before: as it was, where the client has sent it back and has changed nothing since."""
+def _assistant_blocks(message: Message, raw: Mapping[str, Any], param: str) -> list[Block]:
+    """Return the blocks of an earlier answer: the original ones, if the client sent them back and changed nothing."""
     calls = called(message)
-    said = _blocks(message, own, param)
-    if not said and isinstance(refusal := own.get("refusal"), str) and refusal:
-        said = [{"type": "text", "text": refusal}]
-    said += [_use(call) for call in calls]
-    kept = _given_back(message.provider_extra)
-    if any(block["type"] in ("text", "tool_use") for block in kept):
-        if _is_the_same(kept, text_of(message.content), calls):
-            return kept
-        kept = [block for block in kept if block["type"] in THINKING]
-    return kept + said
+    blocks = content_blocks(message, raw, param)
+    refusal = raw.get("refusal")
+    if not blocks and isinstance(refusal, str) and refusal:
+        blocks = [text_block(refusal)]
+    for call in calls:
+        blocks.append(_tool_use(call))
+    original = _original_blocks(message.provider_extra)
+    if not any(block["type"] in ("text", "tool_use") for block in original):
+        # Only what the message itself cannot express, and what precedes the rest: reasoning, for example.
+        return original + blocks
+    if _is_unchanged(original, text_of(message.content), calls):
+        return original
+    # The client edited the message. The reasoning remains valid, the rest of the original does not.
+    reasoning = [block for block in original if block["type"] in THINKING_TYPES]
+    return reasoning + blocks
 
 
-def _given_back(extra: Mapping[str, Any] | None) -> list[Block]:
-    mine = (extra or {}).get(NAME)
-    kept = mine.get("content") if isinstance(mine, dict) else None
-    blocks = [block for block in kept if isinstance(block, dict)] if isinstance(kept, list) else []
-    return [block for block in blocks if isinstance(block.get("type"), str) and block.get("text") != ""]
+def _original_blocks(provider_extra: Mapping[str, Any] | None) -> list[Block]:
+    """Return the blocks in `provider_extra` that can be sent. The client may have put anything there."""
+    extra = (provider_extra or {}).get(PROVIDER_KEY)
+    if not isinstance(extra, dict):
+        return []
+    content = extra.get("content")
+    if not isinstance(content, list):
+        return []
+    return [block for block in content if _is_sendable(block)]
 
 
-def _is_the_same(kept: Iterable[Block], text: str, calls: Iterable[Called]) -> bool:
-    texts = [str(block.get("text") or "") for block in kept if block["type"] == "text"]
-    ids = [block.get("id") for block in kept if block["type"] == "tool_use"]
-    return "".join(texts) == text and ids == [call.id for call in calls]
+def _is_sendable(block: object) -> bool:
+    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+        return False
+    # Claude returns empty texts, but does not accept them.
+    return block.get("text") != ""
 
 
-def _use(call: Called) -> Block:
-    mine = (call.provider_extra or {}).get(NAME)
-    use = {"type": "tool_use", "id": _id(call.id), "name": call.function.name, "input": call.arguments()}
-    return {**mine, **use} if isinstance(mine, dict) else use
+def _is_unchanged(original: Iterable[Block], text: str, calls: Iterable[Called]) -> bool:
+    """Return whether a message still has the text and the calls of its original blocks."""
+    original_text = ""
+    original_ids = []
+    for block in original:
+        if block["type"] == "text":
+            original_text += str(block.get("text") or "")
+        elif block["type"] == "tool_use":
+            original_ids.append(block.get("id"))
+    return original_text == text and original_ids == [call.id for call in calls]
 
 
-def _result(message: Message, own: Mapping[str, Any], param: str) -> Block:
+def _tool_use(call: Called) -> Block:
+    block: Block = {
+        "type": "tool_use",
+        "id": _valid_id(call.id),
+        "name": call.function.name,
+        "input": call.arguments(),
+    }
+    extra = (call.provider_extra or {}).get(PROVIDER_KEY)
+    if isinstance(extra, dict):
+        return {**extra, **block}
+    return block
+
+
+def _tool_result(message: Message, raw: Mapping[str, Any], param: str) -> Block:
     if message.tool_call_id is None:
-        raise RequestError(f"Missing required parameter: '{param}.tool_call_id'", param=f"{param}.tool_call_id")
-    result: Block = {"type": "tool_result", "tool_use_id": _id(message.tool_call_id)}
+        missing = f"{param}.tool_call_id"
+        raise RequestError(f"Missing required parameter: '{missing}'", param=missing)
+    result: Block = {"type": "tool_result", "tool_use_id": _valid_id(message.tool_call_id)}
     if isinstance(message.content, list):
-        result["content"] = _blocks(message, {"content": own.get("content")}, param)
+        # Only the content: a `cache_control` of the message belongs to the result, not to its last block.
+        result["content"] = content_blocks(message, {"content": raw.get("content")}, param)
     elif message.content:
         result["content"] = message.content
-    return result | {name: own[name] for name in ("cache_control", "is_error") if own.get(name) is not None}
+    for name in _RESULT_MEMBERS:
+        if raw.get(name) is not None:
+            result[name] = raw[name]
+    return result
 
 
-def _id(id: str) -> str:
-    """Other providers' ids have characters that Anthropic refuses."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", id) or "call"
+def _valid_id(call_id: str) -> str:
+    """Return the id of a call in the alphabet that Anthropic accepts."""
+    return _INVALID_IN_ID.sub("_", call_id) or "call"

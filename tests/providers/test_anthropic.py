@@ -1,4 +1,8 @@
-"""Anthropic's Messages API: recorded exchanges both ways, its official SDK as the judge, and what no recording has."""
+"""Anthropic's Messages API.
+
+Recorded exchanges are checked in both directions with Anthropic's official SDK; tests with hypothesis and single cases
+cover what was not recorded.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from typing import Any
 
 import anthropic
 import httpx2
+import msgspec
 import pydantic
 import pytest
 from anthropic.types import ModelParam
@@ -40,11 +45,19 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
 from llms_providers.anthropic import ANTHROPIC, Anthropic, AnthropicSettings
-from llms_providers.anthropic.models import Inexpressible, closed, family
-from llms_providers.anthropic.request import ANSWER
+from llms_providers.anthropic.blocks import ANSWER_TOOL
+from llms_providers.anthropic.models import family_of
+from llms_providers.anthropic.schema import UnsupportedSchema, close_schema
 
 Json = dict[str, Any]
-NEWEST, BUDGET, PLAIN, ALWAYS = "claude-opus-5", "claude-sonnet-4-5", "claude-3-5-haiku-latest", "claude-opus-5-5"
+
+# One model for each way of thinking: adaptive, with a budget, not at all, and always.
+NEWEST_MODEL = "claude-opus-5"
+BUDGET_MODEL = "claude-sonnet-4-5"
+PLAIN_MODEL = "claude-3-5-haiku-latest"
+ALWAYS_THINKING_MODEL = "claude-opus-5-5"
+MODELS = (NEWEST_MODEL, BUDGET_MODEL, PLAIN_MODEL, ALWAYS_THINKING_MODEL)
+
 USER: Json = {"role": "user", "content": "Hi"}
 WEATHER: Json = {
     "type": "function",
@@ -58,29 +71,37 @@ TIME: Json = {"type": "function", "function": {"name": "time"}}
 
 
 def adapter(**members: Any) -> Anthropic:
-    return Anthropic(ANTHROPIC, AnthropicSettings(id="anthropic", api_key=Secret("sk-ant-mark"), **members))
+    settings = AnthropicSettings(id="anthropic", api_key=Secret("sk-ant-mark"), **members)
+    return Anthropic(ANTHROPIC, settings)
 
 
-def sent(body: Mapping[str, Any], model: str = NEWEST, **settings: Any) -> tuple[Json, UpstreamRequest]:
-    """The body that goes out for a request, and all that goes out."""
-    request = adapter(**settings).request(chat_call({"model": "m", "messages": [USER], **body}, model=model))
+def translate(body: Mapping[str, Any], model: str = NEWEST_MODEL, **settings: Any) -> tuple[Json, UpstreamRequest]:
+    """Return the JSON that is sent for a request, and the whole upstream request."""
+    call = chat_call({"model": "m", "messages": [USER], **body}, model=model)
+    request = adapter(**settings).request(call)
     return json.loads(request.content), request
 
 
-def dropped(body: Mapping[str, Any], model: str = NEWEST, **settings: Any) -> tuple[str, ...]:
-    return sent(body, model, **settings)[1].dropped
+def payload_of(body: Mapping[str, Any], model: str = NEWEST_MODEL) -> Json:
+    """Return only the JSON that is sent for a request."""
+    payload, _ = translate(body, model)
+    return payload
 
 
-def whole(message: Mapping[str, Any], **request: Any) -> Json:
-    """A message of Claude's as the client gets it; OpenAI's own types read it."""
+def completion_of(message: Mapping[str, Any], **request: Any) -> Json:
+    """Return the completion for a message of Claude's, validated by OpenAI's types."""
     call = chat_call({"model": "local", "messages": [USER], **request})
-    completion = adapter().completion(call, json.dumps({"type": "message", "id": "msg_1", **message}).encode())
+    body = json.dumps({"type": "message", "id": "msg_1", **message})
+    completion = adapter().completion(call, body.encode())
     ChatCompletion.model_validate_json(completion.data)
     return dict(json.loads(completion.data))
 
 
-def streamed(body: bytes, size: int = 0, **request: Any) -> list[Json]:
-    """The chunks of a stream as the core gives them on; OpenAI's own types read them."""
+def chunks_of(body: bytes, size: int = 0, **request: Any) -> list[Json]:
+    """Return the chunks that the client gets for a stream, validated by OpenAI's types.
+
+    The stream arrives in pieces of `size` bytes, or all at once.
+    """
     call = chat_call({"model": "local", "messages": [USER], "stream": True, **request})
     progress = ChatStream(adapter().chunks(call))
     chunks: list[Chunk] = []
@@ -89,38 +110,48 @@ def streamed(body: bytes, size: int = 0, **request: Any) -> list[Json]:
     if progress.failure is not None:
         raise progress.failure
     assert progress.complete
-    said = [json.loads(chunk.data) for chunk in [*chunks, *progress.held_back()]]
-    for chunk in said:
+    chunks += progress.held_back()
+    decoded = [json.loads(chunk.data) for chunk in chunks]
+    for chunk in decoded:
         ChatCompletionChunk.model_validate(chunk)
-    return said
+    return decoded
 
 
-def events(*said: Mapping[str, Any]) -> bytes:
-    return b"".join(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in said)
+def events(*messages: Mapping[str, Any]) -> bytes:
+    """Return a stream of server-sent events."""
+    stream = b""
+    for message in messages:
+        stream += f"event: {message['type']}\ndata: {json.dumps(message)}\n\n".encode()
+    return stream
 
 
-def put_together(chunks: Iterable[Json]) -> Json:
-    """Chunks as the answer that a client makes of them; `choices` as in a whole completion."""
+def join_chunks(chunks: Iterable[Json]) -> Json:
+    """Return the answer that a client assembles from chunks: `message`, `finish_reason`, `usage`, `id`, `model`."""
     message: Json = {"role": None, "content": None, "tool_calls": []}
-    made: Json = {"usage": None, "finish_reason": None, "message": message}
+    answer: Json = {"usage": None, "finish_reason": None, "message": message}
     for chunk in chunks:
-        made["usage"] = chunk.get("usage") or made["usage"]
-        made |= {name: chunk[name] for name in ("id", "model")}
+        answer["usage"] = chunk.get("usage") or answer["usage"]
+        answer["id"] = chunk["id"]
+        answer["model"] = chunk["model"]
         for choice in chunk["choices"]:
-            made["finish_reason"] = choice["finish_reason"] or made["finish_reason"]
-            for name, value in choice["delta"].items():
-                if name in ("content", "reasoning_content"):
-                    message[name] = (message.get(name) or "") + value
-                elif name == "tool_calls":
-                    for fragment in value:
-                        merge_call(message["tool_calls"], fragment)
-                else:
-                    message[name] = value
-    return made
+            answer["finish_reason"] = choice["finish_reason"] or answer["finish_reason"]
+            add_delta(message, choice["delta"])
+    return answer
 
 
-def merge_call(calls: list[Json], fragment: Json) -> None:
-    """SR-056: the first fragment of a call has its id, name and type; its index is its own."""
+def add_delta(message: Json, delta: Json) -> None:
+    for name, value in delta.items():
+        if name in ("content", "reasoning_content"):
+            message[name] = (message.get(name) or "") + value
+        elif name == "tool_calls":
+            for fragment in value:
+                add_call_fragment(message["tool_calls"], fragment)
+        else:
+            message[name] = value
+
+
+def add_call_fragment(calls: list[Json], fragment: Json) -> None:
+    """SR-056: the first fragment of a call has its id, name and type, and the next free index."""
     if fragment["index"] == len(calls):
         calls.append({name: value for name, value in fragment.items() if name != "index"})
         assert fragment["id"]
@@ -130,293 +161,402 @@ def merge_call(calls: list[Json], fragment: Json) -> None:
         calls[fragment["index"]]["function"]["arguments"] += fragment["function"]["arguments"]
 
 
-# What Claude answered -----------------------------------------------------------------------------------------------
+# Recorded answers ---------------------------------------------------------------------------------------------------
 
 
-def native(recording: Recording) -> BetaMessage:
-    """The recorded answer, as Anthropic's own SDK reads it."""
-    kind = "text/event-stream" if "text" in recording.response else "application/json"
-    answer = httpx2.Response(200, headers={"content-type": kind}, content=recording.body)
+def sdk_message(recording: Recording) -> BetaMessage:
+    """Return the recorded answer as Anthropic's own SDK parses it."""
+    content_type = "text/event-stream" if "text" in recording.response else "application/json"
+    answer = httpx2.Response(200, headers={"content-type": content_type}, content=recording.body)
     transport = httpx2.MockTransport(lambda request: answer)
     with warnings.catch_warnings(), httpx2.Client(transport=transport) as http:
         warnings.simplefilter("ignore")
         messages = anthropic.Anthropic(api_key="k", http_client=http).beta.messages
-        if kind == "application/json":
+        if content_type == "application/json":
             return messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
         with messages.stream(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}]) as stream:
             return stream.get_final_message()
 
 
-def answered(recording: Recording) -> Json:
-    """What the client gets: `message`, `finish_reason`, `usage`, `id`."""
+def client_answer(recording: Recording) -> Json:
+    """Return the recorded answer as the client gets it: `message`, `finish_reason`, `usage`, `id`, `model`."""
     if "text" in recording.response:
-        return put_together(streamed(recording.body))
+        return join_chunks(chunks_of(recording.body))
     call = chat_call({"model": "local", "messages": [USER]}, model=recording.model)
-    said = json.loads(adapter().completion(call, recording.body).data)
-    ChatCompletion.model_validate(said)
-    return {**said, **said["choices"][0]}
+    completion = json.loads(adapter().completion(call, recording.body).data)
+    ChatCompletion.model_validate(completion)
+    return {**completion, **completion["choices"][0]}
 
 
-def answers(recording: Recording) -> bool:
+def is_success(recording: Recording) -> bool:
     return recording.status == 200
 
 
-REASONS = {"end_turn": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
+def is_stream(recording: Recording) -> bool:
+    return is_success(recording) and "text" in recording.response
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", answers))
-def test_a_recorded_answer_says_what_the_official_sdk_reads_in_it(recording: Recording) -> None:
-    """SR-042 … SR-050: text, calls, reasoning, reason and usage, streamed or not."""
-    expected, got = native(recording), answered(recording)
-    message, blocks = got["message"], expected.content
-    assert (message["content"] or "") == "".join(block.text for block in blocks if block.type == "text")
-    assert (message.get("reasoning_content") or "") == "".join(
-        block.thinking for block in blocks if block.type == "thinking"
-    )
-    calls = [(block.id, block.name, block.input) for block in blocks if block.type == "tool_use"]
-    assert [
-        (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
-        for call in message.get("tool_calls") or ()
-    ] == calls
+def is_error(recording: Recording) -> bool:
+    return not is_success(recording)
+
+
+FINISH_REASONS = {"end_turn": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
+
+
+@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+def test_recorded_answers_have_the_content_that_the_official_sdk_reads(recording: Recording) -> None:
+    """SR-042 … SR-050: text, calls, reasoning and finish reason, streamed or not."""
+    expected = sdk_message(recording)
+    answer = client_answer(recording)
+    message = answer["message"]
+    text = "".join(block.text for block in expected.content if block.type == "text")
+    reasoning = "".join(block.thinking for block in expected.content if block.type == "thinking")
+    expected_calls = [(block.id, block.name, block.input) for block in expected.content if block.type == "tool_use"]
+    calls = []
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        calls.append((call["id"], function["name"], json.loads(function["arguments"])))
+    assert (message["content"] or "") == text
+    assert (message.get("reasoning_content") or "") == reasoning
+    assert calls == expected_calls
+    assert message["role"] == "assistant"
+    assert answer["id"] == expected.id
+    assert answer["model"] == "local"
     assert expected.stop_reason is not None
-    assert (got["id"], got["model"], message["role"]) == (expected.id, "local", "assistant")
-    assert got["finish_reason"] == REASONS[expected.stop_reason]
-    usage = expected.usage
-    cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-    assert got["usage"]["prompt_tokens"] == usage.input_tokens + cached + written
-    assert got["usage"]["completion_tokens"] == usage.output_tokens
-    assert got["usage"]["total_tokens"] == got["usage"]["prompt_tokens"] + usage.output_tokens
-    assert got["usage"]["prompt_tokens_details"] == {"cached_tokens": cached, "cache_write_tokens": written}
-    thought = usage.output_tokens_details and usage.output_tokens_details.thinking_tokens
-    assert (got["usage"].get("completion_tokens_details") or {}).get("reasoning_tokens") == thought
+    assert answer["finish_reason"] == FINISH_REASONS[expected.stop_reason]
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", answers))
-def test_what_claude_said_goes_back_to_it_as_it_was(recording: Recording) -> None:
-    """The client sends the message back as it got it: signatures, server tools, citations, and the order of it all."""
-    message = answered(recording)["message"]
-    body, _ = sent({"messages": [USER, message, {"role": "user", "content": "Go on"}]}, recording.model)
-    said = [turn["content"] for turn in body["messages"] if turn["role"] == "assistant"]
-    expected = [cleaned(block) for block in json.loads(native(recording).to_json())["content"]]
+@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+def test_recorded_answers_have_the_usage_that_the_official_sdk_reads(recording: Recording) -> None:
+    """SR-049: cached tokens are a part of the prompt's."""
+    expected = sdk_message(recording).usage
+    usage = client_answer(recording)["usage"]
+    cache_read = expected.cache_read_input_tokens or 0
+    cache_written = expected.cache_creation_input_tokens or 0
+    reasoning_tokens = expected.output_tokens_details and expected.output_tokens_details.thinking_tokens
+    completion_details = usage.get("completion_tokens_details") or {}
+    assert usage["prompt_tokens"] == expected.input_tokens + cache_read + cache_written
+    assert usage["completion_tokens"] == expected.output_tokens
+    assert usage["total_tokens"] == usage["prompt_tokens"] + expected.output_tokens
+    assert usage["prompt_tokens_details"] == {"cached_tokens": cache_read, "cache_write_tokens": cache_written}
+    assert completion_details.get("reasoning_tokens") == reasoning_tokens
+
+
+@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+def test_a_returned_answer_is_sent_back_unchanged(recording: Recording) -> None:
+    """Signatures, server tools and citations survive if the client returns the message as it got it, in their order."""
+    message = client_answer(recording)["message"]
+    body = payload_of({"messages": [USER, message, {"role": "user", "content": "Go on"}]}, recording.model)
+    sent: list[Any] = []
+    for turn in body["messages"]:
+        if turn["role"] == "assistant":
+            sent += [without_defaults(block) for block in turn["content"]]
+    expected = [without_defaults(block) for block in json.loads(sdk_message(recording).to_json())["content"]]
+    # Anthropic returns empty texts, but does not accept them.
     expected = [block for block in expected if block != {"type": "text", "text": ""}]
-    assert [cleaned(block) for blocks in said for block in blocks] == expected
+    assert sent == expected
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", answers))
-def test_what_claude_said_can_come_back_as_plain_openai(recording: Recording) -> None:
-    """A client that drops what it does not know sends the text and the calls."""
+@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+def test_an_answer_can_be_returned_without_provider_extra(recording: Recording) -> None:
+    """A client that drops members it does not know still returns the text and the calls."""
     known = {"role", "content", "tool_calls"}
-    message = {name: value for name, value in answered(recording)["message"].items() if name in known}
-    body, _ = sent({"messages": [USER, message, {"role": "user", "content": "Go on"}]}, recording.model)
-    kinds = {block["type"] for turn in body["messages"] for block in turn["content"]}
-    assert kinds <= {"text", "tool_use"}
+    answer = client_answer(recording)["message"]
+    message = {name: value for name, value in answer.items() if name in known}
+    body = payload_of({"messages": [USER, message, {"role": "user", "content": "Go on"}]}, recording.model)
+    types = {block["type"] for turn in body["messages"] for block in turn["content"]}
+    assert types <= {"text", "tool_use"}
 
 
-def cleaned(block: Any) -> Any:
-    """A block without what says nothing, and without what only an answer has."""
-    if isinstance(block, dict):
-        return {
-            name: cleaned(value)
-            for name, value in block.items()
-            if value is not None and (name, value) != ("caller", {"type": "direct"})
-        }
-    return [cleaned(each) for each in block] if isinstance(block, list) else block
+def without_defaults(value: Any) -> Any:
+    """Return a block without nulls, and without the members that only answers have."""
+    if isinstance(value, list):
+        return [without_defaults(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    cleaned = {}
+    for name, member in value.items():
+        if member is not None and (name, member) != ("caller", {"type": "direct"}):
+            cleaned[name] = without_defaults(member)
+    return cleaned
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", lambda one: answers(one) and "text" in one.response))
-def test_a_stream_is_the_same_however_it_is_cut(recording: Recording) -> None:
-    """SR-053, SR-054: pieces of 1, 7 and 64 bytes, and the whole."""
-    expected = streamed(recording.body)
+@pytest.mark.parametrize("recording", recordings("anthropic", is_stream))
+def test_a_stream_gives_the_same_chunks_however_it_is_split(recording: Recording) -> None:
+    """SR-053, SR-054: into pieces of 1, 7 and 64 bytes, or not at all."""
+    expected = chunks_of(recording.body)
     assert "role" in expected[0]["choices"][0]["delta"]
+    # Single bytes take too long for large recordings.
     for size in (1, 7, 64) if len(recording.body) < 8000 else (7, 64):
-        assert streamed(recording.body, size) == expected
+        assert chunks_of(recording.body, size) == expected
 
 
-KINDS = {400: ErrorKind.INVALID_REQUEST, 401: ErrorKind.AUTH, 404: ErrorKind.MODEL_NOT_FOUND}
-
-
-@pytest.mark.parametrize("recording", recordings("anthropic", lambda one: not answers(one)))
-def test_a_recorded_error_has_its_kind(recording: Recording) -> None:
-    error = adapter().error(recording.status, recording.headers, recording.body)
-    said = json.loads(recording.body)["error"]
-    assert (error.kind, error.message, error.type) == (KINDS[recording.status], said["message"], said["type"])
-
-
-# What was asked of Claude -------------------------------------------------------------------------------------------
-
-#: What a recorded request has that a chat completion request cannot say, or that goes another way.
-NOT_CARRIED = {
-    "tool_addition": "tools added in the middle of a conversation are nothing that OpenAI's messages can say",
-    "open schema": "a schema of any object is no structured output: it goes as a tool",
+ERROR_KINDS = {
+    400: ErrorKind.INVALID_REQUEST,
+    401: ErrorKind.AUTH,
+    404: ErrorKind.MODEL_NOT_FOUND,
 }
 
 
-def not_carried(recording: Recording) -> str | None:
-    said = json.dumps(recording.request["body"])
-    if '"tool_addition"' in said:
-        return NOT_CARRIED["tool_addition"]
-    return NOT_CARRIED["open schema"] if '{"type": "json_schema", "schema": {"type": "object"}}' in said else None
+@pytest.mark.parametrize("recording", recordings("anthropic", is_error))
+def test_recorded_errors_are_classified(recording: Recording) -> None:
+    error = adapter().error(recording.status, recording.headers, recording.body)
+    expected = json.loads(recording.body)["error"]
+    assert error.kind == ERROR_KINDS[recording.status]
+    assert error.message == expected["message"]
+    assert error.type == expected["type"]
+
+
+# Recorded requests --------------------------------------------------------------------------------------------------
+
+OPEN_SCHEMA = '{"type": "json_schema", "schema": {"type": "object"}}'
+
+
+def skip_reason(recording: Recording) -> str | None:
+    """Return why a recorded request has no equivalent in OpenAI's terms, None if it has one."""
+    body = json.dumps(recording.request["body"])
+    if '"tool_addition"' in body:
+        return "OpenAI's messages cannot add tools in the middle of a conversation"
+    if OPEN_SCHEMA in body:
+        return "a schema of any object is sent as a tool, not as structured output"
+    return None
 
 
 @pytest.mark.parametrize("recording", recordings("anthropic"))
-def test_a_recorded_request_said_in_openais_words_is_sent_as_it_was(recording: Recording) -> None:
+def test_the_openai_equivalent_of_a_recorded_request_is_sent_like_it(recording: Recording) -> None:
     """SR-026, SR-031 … SR-041."""
-    if (reason := not_carried(recording)) is not None:
+    reason = skip_reason(recording)
+    if reason is not None:
         pytest.skip(reason)
     recorded = recording.request["body"]
-    body, request = sent(as_openai(recorded), recording.model)
+    body, request = translate(as_openai(recorded), recording.model)
     assert request.dropped == ()
-    assert normalised(body) == normalised(recorded)
+    assert normalized(body) == normalized(recorded)
     assert request.url.endswith("/v1/messages")
-    accept(body)
+    assert_sdk_accepts(body)
+
+
+# Parameters that are the same in both formats, or that only Anthropic has.
+SHARED_PARAMETERS = (
+    "temperature",
+    "stream",
+    "thinking",
+    "cache_control",
+    "container",
+    "mcp_servers",
+    "metadata",
+)
 
 
 def as_openai(body: Json) -> Json:
-    """A native request in the words of OpenAI's, with the members that only Anthropic has."""
-    same = ("temperature", "stream", "thinking", "cache_control", "container", "mcp_servers", "metadata")
-    made: Json = {name: body[name] for name in same if name in body}
+    """Return a native request in OpenAI's terms, with the parameters that only Anthropic has."""
+    request = select(body, *SHARED_PARAMETERS)
     if body["max_tokens"]:
-        made["max_completion_tokens"] = body["max_tokens"]
+        request["max_completion_tokens"] = body["max_tokens"]
     if "stop_sequences" in body:
-        made["stop"] = body["stop_sequences"]
-    config = {**body.get("output_config", {})}
-    if shape := config.pop("format", body.get("output_format")):
-        made["response_format"] = {"type": "json_schema", "json_schema": {"name": "x", "schema": shape["schema"]}}
-    if config:
-        made["output_config"] = config
+        request["stop"] = body["stop_sequences"]
     if "tools" in body:
-        made["tools"] = [tool_as_openai(tool) for tool in body["tools"]]
-    if choice := body.get("tool_choice"):
-        named = {"type": "function", "function": {"name": choice.get("name")}}
-        made["tool_choice"] = {"any": "required", "tool": named}.get(choice["type"], choice["type"])
-        if "disable_parallel_tool_use" in choice:
-            made["parallel_tool_calls"] = not choice["disable_parallel_tool_use"]
+        request["tools"] = [tool_as_openai(tool) for tool in body["tools"]]
+    request |= output_config_as_openai(body)
+    request |= tool_choice_as_openai(body)
+    messages: list[Json] = []
     system = blocks_of(body.get("system"))
-    messages: list[Json] = (
-        [{"role": "system", "content": [part_as_openai(block) for block in system]}] if system else []
-    )
+    if system:
+        messages.append({"role": "system", "content": [part_as_openai(block) for block in system]})
     for turn in body["messages"]:
         messages += turn_as_openai(turn["role"], blocks_of(turn["content"]))
-    return {**made, "messages": messages}
+    return {**request, "messages": messages}
+
+
+def select(members: Json, *names: str) -> Json:
+    """Return the members with these names."""
+    return {name: members[name] for name in names if name in members}
+
+
+def output_config_as_openai(body: Json) -> Json:
+    request: Json = {}
+    config = {**body.get("output_config", {})}
+    output_format = config.pop("format", body.get("output_format"))
+    if output_format:
+        json_schema = {"name": "x", "schema": output_format["schema"]}
+        request["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+    if config:
+        request["output_config"] = config
+    return request
+
+
+def tool_choice_as_openai(body: Json) -> Json:
+    choice = body.get("tool_choice")
+    if not choice:
+        return {}
+    request: Json = {"tool_choice": choice["type"]}
+    if choice["type"] == "any":
+        request["tool_choice"] = "required"
+    if choice["type"] == "tool":
+        request["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+    if "disable_parallel_tool_use" in choice:
+        request["parallel_tool_calls"] = not choice["disable_parallel_tool_use"]
+    return request
 
 
 def blocks_of(content: Any) -> list[Json]:
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    """Return content as blocks: Anthropic accepts a text in their place."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return content or []
 
 
 def tool_as_openai(tool: Json) -> Json:
     if tool.get("type", "custom") != "custom":
         return tool
-    function: Json = {"name": tool["name"], "parameters": tool["input_schema"]}
-    function |= {name: tool[name] for name in ("description", "strict") if name in tool}
-    further: Json = {name: tool[name] for name in ("cache_control", "defer_loading") if name in tool}
-    return {"type": "function", "function": function, **further}
+    return {
+        "type": "function",
+        "function": {
+            "name": tool["name"],
+            "parameters": tool["input_schema"],
+            **select(tool, "description", "strict"),
+        },
+        **select(tool, "cache_control", "defer_loading"),
+    }
 
 
 def turn_as_openai(role: str, blocks: list[Json]) -> list[Json]:
+    """Return the messages for a turn: one, and one more for each result of a tool."""
     if role == "assistant":
-        calls = [
-            {
-                "id": block["id"],
-                "type": "function",
-                "function": {"name": block["name"], "arguments": json.dumps(block["input"])},
-                **({"provider_extra": {"anthropic": cached}} if (cached := marks(block)) else {}),
-            }
-            for block in blocks
-            if block["type"] == "tool_use"
-        ]
-        texts = [{"type": "text", "text": block["text"]} for block in blocks if block["type"] == "text"]
-        message: Json = {"role": role, "content": texts or None}
-        if any(block["type"] not in ("text", "tool_use") for block in blocks):
-            message["provider_extra"] = {"anthropic": {"content": blocks}}
-        return [message | ({"tool_calls": calls} if calls else {})]
-    results = [block for block in blocks if block["type"] == "tool_result"]
-    parts = [part_as_openai(block) for block in blocks if block["type"] != "tool_result"]
-    said = [
-        {
-            "role": "tool",
-            "tool_call_id": block["tool_use_id"],
-            "content": [part_as_openai(part) for part in block["content"]]
-            if isinstance(block["content"], list)
-            else block["content"],
-            **{name: block[name] for name in ("cache_control", "is_error") if name in block},
-        }
-        for block in results
-    ]
-    return [*said, {"role": role, "content": parts}] if parts else said
+        return [assistant_as_openai(blocks)]
+    messages: list[Json] = []
+    parts: list[Json] = []
+    for block in blocks:
+        if block["type"] == "tool_result":
+            messages.append(tool_result_as_openai(block))
+        else:
+            parts.append(part_as_openai(block))
+    if parts:
+        messages.append({"role": role, "content": parts})
+    return messages
+
+
+def assistant_as_openai(blocks: list[Json]) -> Json:
+    texts = [select(block, "type", "text") for block in blocks if block["type"] == "text"]
+    calls = [tool_call_as_openai(block) for block in blocks if block["type"] == "tool_use"]
+    message: Json = {"role": "assistant", "content": texts or None}
+    if any(block["type"] not in ("text", "tool_use") for block in blocks):
+        message["provider_extra"] = {"anthropic": {"content": blocks}}
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def tool_call_as_openai(block: Json) -> Json:
+    call: Json = {
+        "id": block["id"],
+        "type": "function",
+        "function": {"name": block["name"], "arguments": json.dumps(block["input"])},
+    }
+    extra = extra_members(block)
+    if extra:
+        call["provider_extra"] = {"anthropic": extra}
+    return call
+
+
+def tool_result_as_openai(block: Json) -> Json:
+    content = block["content"]
+    if isinstance(content, list):
+        content = [part_as_openai(part) for part in content]
+    return {
+        "role": "tool",
+        "tool_call_id": block["tool_use_id"],
+        "content": content,
+        **select(block, "cache_control", "is_error"),
+    }
 
 
 def part_as_openai(block: Json) -> Json:
-    """Blocks that OpenAI has no part for stay as they are."""
+    """Return OpenAI's part for a block; the block itself if OpenAI has none."""
     source = block.get("source", {})
     if source.get("type") == "base64":
         source = {"type": "url", "url": f"data:{source['media_type']};base64,{source['data']}"}
     if block["type"] == "image" and source.get("type") == "url":
-        return {"type": "image_url", "image_url": {"url": source["url"]}, **marks(block)}
+        return {"type": "image_url", "image_url": {"url": source["url"]}, **extra_members(block)}
     if block["type"] == "document" and source.get("type") == "url":
-        return {"type": "file", "file": {"file_data": source["url"]}, **marks(block)}
+        return {"type": "file", "file": {"file_data": source["url"]}, **extra_members(block)}
     return block
 
 
-def marks(block: Json) -> Json:
-    return {name: block[name] for name in ("cache_control", "citations", "title") if name in block}
+def extra_members(block: Json) -> Json:
+    return select(block, "cache_control", "citations", "title")
 
 
-def normalised(body: Json) -> Json:
-    """A native request with one spelling for what has several."""
-    made = {
-        name: value for name, value in body.items() if value is not None and name not in ("output_format", "stream")
-    }
+def normalized(body: Json) -> Json:
+    """Return a native request in one of the spellings that Anthropic accepts."""
+    request = {name: value for name, value in body.items() if value is not None}
     if not body["max_tokens"]:
-        made["max_tokens"] = family(body["model"]).limit  # 0, to fill a cache: OpenAI has no such request
-    if "output_format" in body:  # its name while it was in beta
-        made["output_config"] = {"format": body["output_format"]}
-    made["stream"] = bool(body.get("stream"))
-    made["tools"] = [{"type": "custom", **tool} for tool in body.get("tools", ())]
+        # 0 only fills the cache. OpenAI has no such request.
+        request["max_tokens"] = family_of(body["model"]).max_tokens
+    output_format = request.pop("output_format", None)
+    if output_format is not None:
+        # The name of the parameter while it was in beta.
+        request["output_config"] = {"format": output_format}
+    request["stream"] = bool(body.get("stream"))
+    request["tools"] = [{"type": "custom", **tool} for tool in body.get("tools", ())]
     choice = body.get("tool_choice", {"type": "auto"})
-    made["tool_choice"] = {"disable_parallel_tool_use": False, **choice}
-    made["system"], made["messages"] = blocks_of(body.get("system")), []
+    request["tool_choice"] = {"disable_parallel_tool_use": False, **choice}
+    system, turns = normalized_conversation(body)
+    request["system"] = system
+    request["messages"] = turns
+    return request
+
+
+def normalized_conversation(body: Json) -> tuple[list[Json], list[Json]]:
+    system = list(blocks_of(body.get("system")))
+    turns: list[Json] = []
     for turn in body["messages"]:
-        blocks = [normalised_block(block) for block in blocks_of(turn["content"])]
-        blocks = [block for block in blocks if block.get("text", "x").strip()]  # a blank text says nothing
-        if turn["role"] == "system":  # instructions in the middle go to where all of them are
-            made["system"] = made["system"] + blocks
-        elif made["messages"] and made["messages"][-1]["role"] == turn["role"]:
-            made["messages"][-1]["content"] += blocks
+        blocks = [normalized_block(block) for block in blocks_of(turn["content"]) if not is_blank(block)]
+        if turn["role"] == "system":
+            # Instructions in the middle are moved to all others.
+            system += blocks
+        elif turns and turns[-1]["role"] == turn["role"]:
+            turns[-1]["content"] += blocks
         else:
-            made["messages"].append({"role": turn["role"], "content": blocks})
-    return made
+            turns.append({"role": turn["role"], "content": blocks})
+    return system, turns
 
 
-def normalised_block(block: Json) -> Json:
-    made = {name: value for name, value in block.items() if (name, value) != ("is_error", False)}
+def normalized_block(block: Json) -> Json:
+    normal = {name: value for name, value in block.items() if (name, value) != ("is_error", False)}
     if block["type"] == "tool_result":
-        made["content"] = blocks_of(block.get("content"))
-    return made
+        normal["content"] = blocks_of(block.get("content"))
+    return normal
 
 
-_params = pydantic.TypeAdapter(MessageCreateParamsNonStreaming)
-_SAMPLING = {"temperature", "top_p", "top_k"}  # of the API's version before the SDK's
+def is_blank(block: Json) -> bool:
+    return "text" in block and not block["text"].strip()
 
 
-def accept(body: Json) -> None:
-    """Anthropic's own request types take the body, and have all its members."""
-    said = {name: value for name, value in body.items() if name not in ("stream", *_SAMPLING)}
-    assert said.keys() <= MessageCreateParamsNonStreaming.__annotations__.keys()
-    read_out(_params.validate_python(said))
+sdk_params = pydantic.TypeAdapter(MessageCreateParamsNonStreaming)
+
+# The SDK's version of the API has no sampling parameters.
+NOT_IN_SDK = {"stream", "temperature", "top_p", "top_k"}
 
 
-def read_out(value: Any) -> None:
-    """pydantic looks into an `Iterable` only when it is read."""
+def assert_sdk_accepts(body: Json) -> None:
+    """Check a request with Anthropic's own types, which have to declare all of its members."""
+    members = {name: value for name, value in body.items() if name not in NOT_IN_SDK}
+    assert members.keys() <= MessageCreateParamsNonStreaming.__annotations__.keys()
+    exhaust(sdk_params.validate_python(members))
+
+
+def exhaust(value: Any) -> None:
+    """Iterate over everything: pydantic validates the items of an `Iterable` only when they are read."""
     if isinstance(value, dict):
         value = value.values()
     elif isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return
-    for each in value:
-        read_out(each)
+    for item in value:
+        exhaust(item)
 
 
-# Any request at all -------------------------------------------------------------------------------------------------
+# Any request, any answer ----------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=300, deadline=None)
@@ -430,35 +570,36 @@ def read_out(value: Any) -> None:
             "cache_control": st.just({"type": "ephemeral"}),
         },
     ),
-    st.sampled_from([NEWEST, BUDGET, PLAIN, ALWAYS, "claude-opus-4-6", "claude-sonnet-5-5", "glm-4.6"]),
+    st.sampled_from([*MODELS, "claude-opus-4-6", "claude-sonnet-5-5", "glm-4.6"]),
 )
-def test_any_valid_request_is_one_that_the_official_sdk_takes(body: Json, model: str) -> None:
-    """Or it is refused, with a reason; the order and the shape of the turns are as the API wants them."""
+def test_any_valid_request_is_accepted_by_the_official_sdk(body: Json, model: str) -> None:
+    """Or it is refused with a reason. The turns have the order and the shape that the API requires."""
     try:
-        said, request = sent(body, model)
+        payload, request = translate(body, model)
     except (Unsupported, RequestError) as refusal:
         event(f"refused: {refusal.param}")
         return
-    event(f"left out: {bool(request.dropped)}")
-    accept(said)
+    event(f"dropped: {bool(request.dropped)}")
+    assert_sdk_accepts(payload)
     assert set(request.dropped) <= body.keys() | {"messages[].name"}
-    turns = said["messages"]
-    assert all(one["role"] != other["role"] for one, other in pairwise(turns))
-    called: list[str] = []
+    turns = payload["messages"]
+    for turn, next_turn in pairwise(turns):
+        assert turn["role"] != next_turn["role"]
+    calls: list[str] = []
     for turn in turns:
-        kinds = [block["type"] for block in turn["content"]]
-        assert kinds == sorted(kinds, key=lambda kind: kind != "tool_result")
+        types = [block["type"] for block in turn["content"]]
+        assert types == sorted(types, key=lambda type_: type_ != "tool_result"), "results come first"
         assert all(block["text"].strip() for block in turn["content"] if block["type"] == "text")
         results = [block["tool_use_id"] for block in turn["content"] if block["type"] == "tool_result"]
-        assert sorted(results) == sorted(called)
-        called = [block["id"] for block in turn["content"] if block["type"] == "tool_use"]
-    if said.get("thinking", {}).get("type") == "enabled":
-        assert 1024 <= said["thinking"]["budget_tokens"] < said["max_tokens"]
-        assert said.get("temperature", 1) == 1
+        assert sorted(results) == sorted(calls)
+        calls = [block["id"] for block in turn["content"] if block["type"] == "tool_use"]
+    if payload.get("thinking", {}).get("type") == "enabled":
+        assert 1024 <= payload["thinking"]["budget_tokens"] < payload["max_tokens"]
+        assert payload.get("temperature", 1) == 1
 
 
 blocks = st.fixed_dictionaries(
-    {"type": st.sampled_from(["text", "thinking", "tool_use", "server_tool_use", "of_next_year"])},
+    {"type": st.sampled_from(["text", "thinking", "tool_use", "server_tool_use", "of_the_future"])},
     optional=dict.fromkeys(("text", "thinking", "citations", "id", "name", "input", "signature"), json_values),
 )
 deltas = st.fixed_dictionaries(
@@ -478,57 +619,95 @@ any_events = st.fixed_dictionaries(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(any_events, max_size=6), st.lists(blocks, max_size=3))
-def test_whatever_a_server_makes_of_it_is_an_answer_or_an_error(said: list[Json], content: list[Json]) -> None:
+def test_any_answer_becomes_a_completion_or_an_error(stream: list[Json], content: list[Json]) -> None:
     call = chat_call({"model": "m", "messages": [USER]})
     translator = adapter().chunks(call)
     with suppress(ProviderError):
-        for one in said:
-            for chunk in translator.feed("", json.dumps(one).encode()):
+        for message in stream:
+            for chunk in translator.feed("", json.dumps(message).encode()):
                 ChatCompletionChunk.model_validate_json(chunk.data)
     with suppress(ProviderError):
-        whole({"content": content, "stop_reason": "end_turn"})
+        completion_of({"content": content, "stop_reason": "end_turn"})
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(blocks | json_values, max_size=4) | json_values, json_objects, st.sampled_from([NEWEST, BUDGET]))
-def test_whatever_a_client_sends_back_is_sent_or_refused(kept: Any, schema: Json, model: str) -> None:
-    extra = {"anthropic": {"content": kept}}
+@given(
+    st.lists(blocks | json_values, max_size=4) | json_values,
+    json_objects,
+    st.sampled_from([NEWEST_MODEL, BUDGET_MODEL]),
+)
+def test_any_provider_extra_and_schema_is_sent_or_refused(content: Any, schema: Json, model: str) -> None:
+    extra = {"anthropic": {"content": content}}
     message = {"role": "assistant", "content": "So", "provider_extra": extra}
     with suppress(Unsupported, RequestError):
-        sent({"messages": [USER, message], "response_format": as_schema(schema), "reasoning_effort": "low"}, model)
-    with suppress(Inexpressible):
-        closed({"type": "object", "properties": {"a": schema}})
+        translate({"messages": [USER, message], "response_format": as_schema(schema), "reasoning_effort": "low"}, model)
+    with suppress(UnsupportedSchema):
+        close_schema({"type": "object", "properties": {"a": schema}})
 
 
-# Requests, one by one -----------------------------------------------------------------------------------------------
+@settings(max_examples=100, deadline=None)
+@given(chat_requests(parts=text_parts | image_parts | file_parts), st.sampled_from(MODELS))
+def test_building_a_request_does_not_change_the_call(body: Json, model: str) -> None:
+    """A call is shared by all attempts, so the next provider must get the same one."""
+    assert_unchanged(body, model)
 
 
-def test_all_instructions_go_on_top_in_order() -> None:
-    """SR-041: system and developer messages, from wherever they stand."""
-    said, _ = sent({"messages": [
+def test_building_a_request_does_not_change_what_is_sent_back() -> None:
+    """The blocks in `provider_extra` are sent as they are, and the last text is stripped of its whitespace."""
+    kept = [
+        {"type": "thinking", "thinking": "Hm", "signature": "c2ln"},
+        {"type": "text", "text": "So ", "citations": []},
+    ]
+    message = {"role": "assistant", "content": "So ", "provider_extra": {"anthropic": {"content": kept}}}
+    mark = {"cache_control": {"type": "ephemeral"}}
+    body = {
+        "model": "m",
+        "messages": [{**USER, **mark}, message],
+        "tools": [{**WEATHER, **mark}],
+        "response_format": as_schema(PERSON),
+        "output_config": {"effort": "low"},
+        "reasoning_effort": "high",
+    }
+    assert_unchanged(body, NEWEST_MODEL)
+
+
+def assert_unchanged(body: Json, model: str) -> None:
+    call = chat_call(body, model=model)
+    before = msgspec.json.encode([dict(call.members), call.request])
+    with suppress(Unsupported, RequestError):
+        adapter().request(call)
+    assert msgspec.json.encode([dict(call.members), call.request]) == before
+
+
+# Single requests ------------------------------------------------------------------------------------------------------
+
+
+def test_instructions_become_the_system_prompt_in_order() -> None:
+    """SR-041: of system and developer messages, wherever they are in the conversation."""
+    payload = payload_of({"messages": [
         {"role": "system", "content": "One"},
         {"role": "developer", "content": [{"type": "text", "text": "Two"}]},
         USER,
         {"role": "system", "content": "Three"},
     ]})  # fmt: skip
-    assert [block["text"] for block in said["system"]] == ["One", "Two", "Three"]
-    assert said["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+    assert [block["text"] for block in payload["system"]] == ["One", "Two", "Three"]
+    assert payload["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
 
 
-def test_results_of_parallel_calls_are_one_turn_and_come_first() -> None:
+def test_results_of_parallel_calls_are_the_start_of_one_turn() -> None:
     """SR-032, SR-040."""
     calls = [
         {"id": each, "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
         for each in ("call_1", "functions.weather:1")
     ]
-    said, _ = sent({"tools": [WEATHER], "messages": [
+    payload = payload_of({"tools": [WEATHER], "messages": [
         USER,
         {"role": "assistant", "content": None, "tool_calls": calls},
         {"role": "tool", "tool_call_id": "call_1", "content": "Sun"},
         {"role": "user", "content": "And?"},
         {"role": "tool", "tool_call_id": "functions.weather:1", "content": [{"type": "text", "text": "Rain"}]},
     ]})  # fmt: skip
-    assert said["messages"][1:] == [
+    assert payload["messages"][1:] == [
         {"role": "assistant", "content": [
             {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Rome"}},
             {"type": "tool_use", "id": "functions_weather_1", "name": "weather", "input": {"city": "Rome"}},
@@ -545,14 +724,14 @@ def test_results_of_parallel_calls_are_one_turn_and_come_first() -> None:
     ]  # fmt: skip
 
 
-def test_calls_in_the_conversation_bring_their_tools() -> None:
+def test_tools_called_in_the_conversation_are_declared() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": ""}}
-    said, _ = sent({"messages": [
+    payload = payload_of({"messages": [
         USER, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": ""},
     ]})  # fmt: skip
-    assert said["tools"] == [{"name": "weather", "input_schema": {"type": "object"}}]
-    assert said["tool_choice"] == {"type": "none"}
-    assert said["messages"][-1]["content"] == [{"type": "tool_result", "tool_use_id": "c"}]
+    assert payload["tools"] == [{"name": "weather", "input_schema": {"type": "object"}}]
+    assert payload["tool_choice"] == {"type": "none"}
+    assert payload["messages"][-1]["content"] == [{"type": "tool_result", "tool_use_id": "c"}]
 
 
 @pytest.mark.parametrize(
@@ -574,37 +753,39 @@ def test_calls_in_the_conversation_bring_their_tools() -> None:
         ("claude-opus-4-8", 128_000),
         ("claude-haiku-5-5", 128_000),
         ("claude-mythos-preview", 128_000),
-        ("claude-of-next-year", 128_000),
+        ("claude-of-the-future", 128_000),
         ("glm-4.6", 8192),
     ],
 )
-def test_the_limit_of_the_answer_is_the_models_where_none_is_given(model: str, limit: int) -> None:
-    assert sent({}, model)[0]["max_tokens"] == limit
+def test_max_tokens_defaults_to_the_limit_of_the_model(model: str, limit: int) -> None:
+    assert payload_of({}, model)["max_tokens"] == limit
 
 
-def test_the_limit_of_the_answer_in_either_spelling() -> None:
+def test_max_tokens_has_two_names() -> None:
     """SR-013, SR-014."""
-    assert sent({"max_tokens": 5})[0]["max_tokens"] == 5
-    assert sent({"max_completion_tokens": 6})[0]["max_tokens"] == 6
-    assert sent({"max_tokens": 5, "max_completion_tokens": 6})[0]["max_tokens"] == 6
+    assert payload_of({"max_tokens": 5})["max_tokens"] == 5
+    assert payload_of({"max_completion_tokens": 6})["max_tokens"] == 6
+    assert payload_of({"max_tokens": 5, "max_completion_tokens": 6})["max_tokens"] == 6
 
 
-def test_every_model_that_the_official_sdk_names_is_of_a_known_family() -> None:
-    literal = next(one for one in ModelParam.__args__ if hasattr(one, "__args__"))  # type: ignore[attr-defined]
+def test_every_model_that_the_official_sdk_lists_has_a_current_family() -> None:
+    # ModelParam is a union of a literal type and str.
+    members = ModelParam.__args__  # type: ignore[attr-defined]
+    literal = next(member for member in members if hasattr(member, "__args__"))
     for model in literal.__args__:
-        assert family(model).schemas, model
-        assert family(model).limit in (64_000, 128_000), model
+        assert family_of(model).structured_outputs, model
+        assert family_of(model).max_tokens in (64_000, 128_000), model
 
 
 @pytest.mark.parametrize("stop", ["END", ["END", "###"]])
-def test_stop_is_a_flat_list(stop: str | list[str]) -> None:
+def test_stop_becomes_a_list(stop: str | list[str]) -> None:
     """SR-018."""
-    assert sent({"stop": stop})[0]["stop_sequences"] == ([stop] if isinstance(stop, str) else stop)
+    assert payload_of({"stop": stop})["stop_sequences"] == ([stop] if isinstance(stop, str) else stop)
 
 
-def test_a_blank_stop_is_left_out_and_said() -> None:
-    said, request = sent({"stop": ["\n\n", "END"]})
-    assert (said["stop_sequences"], request.dropped) == (["END"], ("stop",))
+def test_blank_stop_sequences_are_reported_as_dropped() -> None:
+    payload, request = translate({"stop": ["\n\n", "END"]})
+    assert (payload["stop_sequences"], request.dropped) == (["END"], ("stop",))
 
 
 @pytest.mark.parametrize(
@@ -655,18 +836,18 @@ def test_a_blank_stop_is_left_out_and_said() -> None:
         ),
     ],
 )
-def test_images_and_documents_by_url_or_bytes(part: Json, block: Json) -> None:
-    """SR-035, SR-036, SR-038: the API fetches URLs itself."""
-    said, _ = sent({"messages": [{"role": "user", "content": [part, {"type": "text", "text": "?"}]}]})
-    assert said["messages"][0]["content"] == [block, {"type": "text", "text": "?"}]
-    accept(said)
+def test_images_and_documents_are_sent_by_url_or_as_bytes(part: Json, block: Json) -> None:
+    """SR-035, SR-036, SR-038: Anthropic fetches URLs itself."""
+    payload = payload_of({"messages": [{"role": "user", "content": [part, {"type": "text", "text": "?"}]}]})
+    assert payload["messages"][0]["content"] == [block, {"type": "text", "text": "?"}]
+    assert_sdk_accepts(payload)
     assert not isinstance(adapter(), Inlines)
 
 
-def test_an_uploaded_file_asks_for_its_feature() -> None:
+def test_an_uploaded_file_enables_the_files_beta() -> None:
     part = {"type": "file", "file": {"file_id": "file_1"}}
-    said, request = sent({"messages": [{"role": "user", "content": [part]}]}, beta=["other-2026-01-01"])
-    assert said["messages"][0]["content"] == [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]
+    payload, request = translate({"messages": [{"role": "user", "content": [part]}]}, beta=["other-2026-01-01"])
+    assert payload["messages"][0]["content"] == [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]
     assert request.headers["anthropic-beta"] == "other-2026-01-01,files-api-2025-04-14"
 
 
@@ -680,17 +861,17 @@ def test_an_uploaded_file_asks_for_its_feature() -> None:
         {"type": "hologram"},
     ],
 )
-def test_what_claude_cannot_look_at_is_unsupported(part: Json) -> None:
-    """SR-037: said before the network is touched."""
+def test_unsupported_media_are_refused(part: Json) -> None:
+    """SR-037: before a request is sent."""
     with pytest.raises(Unsupported) as refusal:
-        sent({"messages": [{"role": "user", "content": [part]}]})
+        translate({"messages": [{"role": "user", "content": [part]}]})
     assert refusal.value.param == "messages[0].content[0]"
     assert not ANTHROPIC.capabilities.audio
 
 
-def test_marks_for_the_cache_go_through() -> None:
+def test_cache_control_is_passed_on() -> None:
     mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    said, request = sent({
+    payload, request = translate({
         "tools": [{**WEATHER, **mark}],
         "messages": [
             {"role": "system", "content": "Long", **mark},
@@ -698,10 +879,10 @@ def test_marks_for_the_cache_go_through() -> None:
         ],
         **mark,
     })  # fmt: skip
-    assert said["cache_control"] == mark["cache_control"]
-    assert said["tools"][0]["cache_control"] == mark["cache_control"]
-    assert said["system"] == [{"type": "text", "text": "Long", **mark}]
-    assert said["messages"][0]["content"] == [{"type": "text", "text": "Hi", **mark}, {"type": "text", "text": "!"}]
+    assert payload["cache_control"] == mark["cache_control"]
+    assert payload["tools"][0]["cache_control"] == mark["cache_control"]
+    assert payload["system"] == [{"type": "text", "text": "Long", **mark}]
+    assert payload["messages"][0]["content"] == [{"type": "text", "text": "Hi", **mark}, {"type": "text", "text": "!"}]
     assert request.dropped == ()
 
 
@@ -718,34 +899,34 @@ def test_marks_for_the_cache_go_through() -> None:
         ("required", False, {"type": "any", "disable_parallel_tool_use": True}),
     ],
 )
-def test_which_tools_may_be_called(choice: object, parallel: bool | None, expected: object) -> None:
-    said, request = sent({"tools": [WEATHER, TIME], "tool_choice": choice, "parallel_tool_calls": parallel})
-    assert said.get("tool_choice") == expected
+def test_tool_choice_is_translated(choice: object, parallel: bool | None, expected: object) -> None:
+    payload, request = translate({"tools": [WEATHER, TIME], "tool_choice": choice, "parallel_tool_calls": parallel})
+    assert payload.get("tool_choice") == expected
     assert request.dropped == ()
-    assert said["tools"] == [
+    assert payload["tools"] == [
         {"name": "weather", "description": "The weather", "input_schema": WEATHER["function"]["parameters"]},
         {"name": "time", "input_schema": {"type": "object"}},
     ]
 
 
-def test_allowed_tools_are_the_only_ones_sent() -> None:
+def test_only_allowed_tools_are_sent() -> None:
     allowed = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "time"}}]}
-    said, _ = sent({
+    payload = payload_of({
         "tools": [WEATHER, TIME], "tool_choice": {"type": "allowed_tools", "allowed_tools": allowed},
     })  # fmt: skip
-    assert [tool["name"] for tool in said["tools"]] == ["time"]
-    assert said["tool_choice"] == {"type": "auto"}
+    assert [tool["name"] for tool in payload["tools"]] == ["time"]
+    assert payload["tool_choice"] == {"type": "auto"}
 
 
-def test_a_model_that_cannot_be_made_to_call_a_tool() -> None:
-    with pytest.raises(Unsupported, match="cannot be made to"):
-        sent({"tools": [WEATHER], "tool_choice": "required"}, ALWAYS)
+def test_a_required_tool_call_is_refused_if_it_is_impossible() -> None:
+    with pytest.raises(Unsupported, match="cannot be forced to"):
+        translate({"tools": [WEATHER], "tool_choice": "required"}, ALWAYS_THINKING_MODEL)
     with pytest.raises(RequestError, match="no 'tools'"):
-        sent({"tool_choice": "required"})
+        translate({"tool_choice": "required"})
 
 
-def test_a_strict_tool_is_one_where_the_model_has_it() -> None:
-    """What structured outputs cannot hold the model to is told to it instead."""
+def test_strict_tools_are_strict_if_model_and_schema_allow_it() -> None:
+    """Constraints that structured outputs do not support are moved into descriptions."""
     schema = {
         "type": "object",
         "properties": {"n": {"type": "integer", "minimum": 1, "description": "How many"}},
@@ -753,23 +934,29 @@ def test_a_strict_tool_is_one_where_the_model_has_it() -> None:
         "additionalProperties": False,
     }
     tool: Json = {"type": "function", "function": {"name": "f", "strict": True, "parameters": schema}}
-    made = sent({"tools": [tool]})[0]["tools"][0]
-    assert made["strict"] is True
-    assert made["input_schema"]["properties"] == {"n": {"type": "integer", "description": "How many\n\n{minimum: 1}"}}
-    assert sent({"tools": [tool]}, PLAIN)[0]["tools"] == [{"name": "f", "input_schema": schema}]
+    strict_tool = payload_of({"tools": [tool]})["tools"][0]
+    assert strict_tool["strict"] is True
+    assert strict_tool["input_schema"]["properties"] == {
+        "n": {"type": "integer", "description": "How many\n\n{minimum: 1}"}
+    }
+    assert payload_of({"tools": [tool]}, PLAIN_MODEL)["tools"] == [{"name": "f", "input_schema": schema}]
     free = {**tool, "function": {"name": "f", "strict": True, "parameters": {"type": "object"}}}
-    assert sent({"tools": [free]})[0]["tools"] == [{"name": "f", "input_schema": {"type": "object"}}]
+    assert payload_of({"tools": [free]})["tools"] == [{"name": "f", "input_schema": {"type": "object"}}]
     many = [{**tool, "function": {**tool["function"], "name": f"f{n}"}} for n in range(21)]
-    assert not any("strict" in each for each in sent({"tools": many})[0]["tools"])
+    assert not any("strict" in each for each in payload_of({"tools": many})["tools"])
 
 
-def test_server_tools_go_by_their_dated_types_and_others_are_unsupported() -> None:
+def test_server_tools_are_passed_on_and_unknown_ones_refused() -> None:
     search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
-    assert sent({"tools": [search, WEATHER]})[0]["tools"][0] == search
+    assert payload_of({"tools": [search, WEATHER]})["tools"][0] == search
     with pytest.raises(Unsupported, match="custom"):
-        sent({"tools": [{"type": "custom", "custom": {"name": "grammar"}}]})
+        translate({"tools": [{"type": "custom", "custom": {"name": "grammar"}}]})
 
 
+RECURSIVE = {
+    "$ref": "#/$defs/T",
+    "$defs": {"T": {"type": "object", "properties": {"t": {"$ref": "#/$defs/T"}}}},
+}
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
@@ -777,55 +964,60 @@ def as_schema(schema: Json) -> Json:
     return {"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": True}}
 
 
-def test_a_json_schema_is_native_where_the_model_has_it() -> None:
-    said, request = sent({"response_format": as_schema(PERSON)})
-    assert said["output_config"] == {
+def test_a_json_schema_uses_structured_outputs_if_available() -> None:
+    payload, request = translate({"response_format": as_schema(PERSON)})
+    assert payload["output_config"] == {
         "format": {"type": "json_schema", "schema": {**PERSON, "additionalProperties": False}}
     }
-    assert "tools" not in said
+    assert "tools" not in payload
     assert "anthropic-beta" not in request.headers
 
 
 @pytest.mark.parametrize(
     ("schema", "model"),
     [
-        (PERSON, PLAIN),
-        ({"type": "object", "additionalProperties": {"type": "string"}}, NEWEST),
-        ({"$ref": "#/$defs/T", "$defs": {"T": {"type": "object", "properties": {"t": {"$ref": "#/$defs/T"}}}}}, NEWEST),
+        (PERSON, PLAIN_MODEL),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, NEWEST_MODEL),
+        (RECURSIVE, NEWEST_MODEL),
     ],
 )
-def test_a_json_schema_is_a_tool_elsewhere_whose_input_is_the_answer(schema: Json, model: str) -> None:
-    said, _ = sent({"response_format": as_schema(schema)}, model)
-    assert said["tool_choice"] == {"type": "tool", "name": ANSWER}
-    assert said["tools"][-1]["input_schema"] == {**schema, "type": "object"}
-    use = {"type": "tool_use", "id": "toolu_1", "name": ANSWER, "input": {"name": "Ada"}}
-    choice = whole({"content": [use], "stop_reason": "tool_use"})["choices"][0]
+def test_a_json_schema_falls_back_to_a_tool_whose_input_is_the_answer(schema: Json, model: str) -> None:
+    payload = payload_of({"response_format": as_schema(schema)}, model)
+    assert payload["tool_choice"] == {"type": "tool", "name": ANSWER_TOOL}
+    assert payload["tools"][-1]["input_schema"] == {**schema, "type": "object"}
+    use = {"type": "tool_use", "id": "toolu_1", "name": ANSWER_TOOL, "input": {"name": "Ada"}}
+    choice = completion_of({"content": [use], "stop_reason": "tool_use"})["choices"][0]
     assert json.loads(choice["message"]["content"]) == {"name": "Ada"}
     assert "tool_calls" not in choice["message"]
     assert choice["finish_reason"] == "stop"
 
 
-def test_a_json_schema_beside_tools_of_the_clients() -> None:
+def test_the_answer_tool_is_forced_along_with_the_clients_tools() -> None:
     body = {"response_format": as_schema(PERSON), "tools": [WEATHER]}
-    assert sent(body, PLAIN)[0]["tool_choice"] == {"type": "any"}
-    assert sent({**body, "tool_choice": "none"}, PLAIN)[0]["tool_choice"] == {"type": "tool", "name": ANSWER}
-    forced = sent({**body, "tool_choice": "required"}, PLAIN)[0]
+    assert payload_of(body, PLAIN_MODEL)["tool_choice"] == {"type": "any"}
+    assert payload_of({**body, "tool_choice": "none"}, PLAIN_MODEL)["tool_choice"] == {
+        "type": "tool",
+        "name": ANSWER_TOOL,
+    }
+    forced = payload_of({**body, "tool_choice": "required"}, PLAIN_MODEL)
     assert (len(forced["tools"]), forced["tool_choice"]) == (1, {"type": "any"})
 
 
-def test_a_json_schema_that_nothing_can_hold_a_model_to() -> None:
+def test_a_json_schema_is_refused_if_it_cannot_be_guaranteed() -> None:
     with pytest.raises(Unsupported, match="any name"):
-        sent({"response_format": as_schema({"type": "object"})}, ALWAYS)
+        translate({"response_format": as_schema({"type": "object"})}, ALWAYS_THINKING_MODEL)
 
 
-def test_any_json_object_is_an_instruction() -> None:
-    said, _ = sent({"response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "S"}, USER]})
-    assert said["system"][0]["text"] == "S"
-    assert "JSON object" in said["system"][1]["text"]
+def test_json_object_mode_is_an_instruction() -> None:
+    payload = payload_of(
+        {"response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "S"}, USER]}
+    )
+    assert payload["system"][0]["text"] == "S"
+    assert "JSON object" in payload["system"][1]["text"]
 
 
 @pytest.mark.parametrize(
-    ("schema", "made"),
+    ("schema", "expected"),
     [
         (
             {"type": "string", "format": "email", "maxLength": 5},
@@ -836,8 +1028,8 @@ def test_any_json_object_is_an_instruction() -> None:
         ({"oneOf": [{"type": "null"}, {"const": 1}]}, {"anyOf": [{"type": "null"}, {"const": 1}]}),
     ],
 )
-def test_what_structured_outputs_take_of_a_schema(schema: Json, made: Json) -> None:
-    assert closed(schema) == made
+def test_unsupported_keywords_are_replaced_in_schemas(schema: Json, expected: Json) -> None:
+    assert close_schema(schema) == expected
 
 
 @pytest.mark.parametrize(
@@ -849,9 +1041,9 @@ def test_what_structured_outputs_take_of_a_schema(schema: Json, made: Json) -> N
         {"type": "object", "properties": {"self": {"$ref": "#"}}},
     ],
 )
-def test_what_structured_outputs_cannot_say(schema: Json) -> None:
-    with pytest.raises(Inexpressible):
-        closed(schema)
+def test_open_and_recursive_schemas_are_unsupported(schema: Json) -> None:
+    with pytest.raises(UnsupportedSchema):
+        close_schema(schema)
 
 
 # Reasoning and sampling ---------------------------------------------------------------------------------------------
@@ -860,40 +1052,41 @@ SUMMARIZED = {"type": "adaptive", "display": "summarized"}
 
 
 @pytest.mark.parametrize(
-    ("model", "effort", "thinking", "config", "left_out"),
+    ("model", "effort", "thinking", "config", "dropped"),
     [
-        (NEWEST, "high", SUMMARIZED, {"effort": "high"}, ()),
-        (NEWEST, "minimal", SUMMARIZED, {"effort": "low"}, ()),
-        (NEWEST, "xhigh", SUMMARIZED, {"effort": "xhigh"}, ()),
-        (NEWEST, "none", {"type": "disabled"}, None, ()),
-        (NEWEST, "immense", None, None, ("reasoning_effort",)),
+        (NEWEST_MODEL, "high", SUMMARIZED, {"effort": "high"}, ()),
+        (NEWEST_MODEL, "minimal", SUMMARIZED, {"effort": "low"}, ()),
+        (NEWEST_MODEL, "xhigh", SUMMARIZED, {"effort": "xhigh"}, ()),
+        (NEWEST_MODEL, "none", {"type": "disabled"}, None, ()),
+        (NEWEST_MODEL, "immense", None, None, ("reasoning_effort",)),
         ("claude-opus-4-6", "xhigh", SUMMARIZED, {"effort": "max"}, ()),
         ("claude-opus-4-8", "none", None, None, ()),
         ("claude-sonnet-5-5", "none", {"type": "between_tools"}, None, ()),
-        (ALWAYS, "none", None, {"effort": "low"}, ("reasoning_effort",)),
-        (BUDGET, "low", {"type": "enabled", "budget_tokens": 2048}, None, ()),
-        (BUDGET, "xhigh", {"type": "enabled", "budget_tokens": 32_000}, None, ()),
+        (ALWAYS_THINKING_MODEL, "none", None, {"effort": "low"}, ("reasoning_effort",)),
+        (BUDGET_MODEL, "low", {"type": "enabled", "budget_tokens": 2048}, None, ()),
+        (BUDGET_MODEL, "xhigh", {"type": "enabled", "budget_tokens": 32_000}, None, ()),
         ("claude-opus-4-1", "xhigh", {"type": "enabled", "budget_tokens": 25_600}, None, ()),
-        (BUDGET, "none", None, None, ()),
-        (PLAIN, "high", None, None, ("reasoning_effort",)),
+        (BUDGET_MODEL, "none", None, None, ()),
+        (PLAIN_MODEL, "high", None, None, ("reasoning_effort",)),
     ],
 )
-def test_effort_is_what_the_model_calls_it(
-    model: str, effort: str, thinking: Json | None, config: Json | None, left_out: tuple[str, ...]
+def test_reasoning_effort_is_translated_for_the_model(
+    model: str, effort: str, thinking: Json | None, config: Json | None, dropped: tuple[str, ...]
 ) -> None:
     """SR-023."""
-    said, request = sent({"reasoning_effort": effort}, model)
-    assert (said.get("thinking"), said.get("output_config"), request.dropped) == (thinking, config, left_out)
-    accept(said)
+    payload, request = translate({"reasoning_effort": effort}, model)
+    assert (payload.get("thinking"), payload.get("output_config"), request.dropped) == (thinking, config, dropped)
+    assert_sdk_accepts(payload)
 
 
-def test_what_the_client_says_of_thinking_itself_passes() -> None:
-    thinking, config = {"type": "enabled", "budget_tokens": 3000}, {"task_budget": {"type": "tokens", "total": 20000}}
-    said, request = sent({"thinking": thinking, "output_config": config, "reasoning_effort": "low"})
-    assert (said["thinking"], said["output_config"]) == (thinking, {"effort": "low", **config})
+def test_the_clients_own_thinking_and_output_config_are_passed_on() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 3000}
+    config = {"task_budget": {"type": "tokens", "total": 20000}}
+    payload, request = translate({"thinking": thinking, "output_config": config, "reasoning_effort": "low"})
+    assert (payload["thinking"], payload["output_config"]) == (thinking, {"effort": "low", **config})
     assert request.dropped == ()
     with pytest.raises(RequestError, match="expected an object"):
-        sent({"thinking": "hard"})
+        translate({"thinking": "hard"})
 
 
 @pytest.mark.parametrize(
@@ -904,77 +1097,81 @@ def test_what_the_client_says_of_thinking_itself_passes() -> None:
         {"messages": [USER, {"role": "assistant", "content": "The answer is"}]},
     ],
 )
-def test_a_budget_for_thinking_that_would_be_an_error_is_left_out(body: Json) -> None:
-    said, request = sent({"reasoning_effort": "high", **body}, BUDGET)
-    assert ("thinking" in said, request.dropped) == (False, ("reasoning_effort",))
+def test_no_thinking_budget_is_sent_that_anthropic_would_reject(body: Json) -> None:
+    payload, request = translate({"reasoning_effort": "high", **body}, BUDGET_MODEL)
+    assert ("thinking" in payload, request.dropped) == (False, ("reasoning_effort",))
 
 
-def test_thinking_and_tools_in_the_second_turn() -> None:
-    """With its thinking sent back it goes on; without, the answer comes without thinking, and not as an error."""
+def test_thinking_continues_after_a_tool_call_if_it_was_sent_back() -> None:
+    """Otherwise the model answers without thinking, instead of with an error."""
     thought = {"type": "thinking", "thinking": "Hm", "signature": "c2ln"}
     use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome"}}
-    message = whole({"content": [thought, use], "stop_reason": "tool_use"})["choices"][0]["message"]
+    message = completion_of({"content": [thought, use], "stop_reason": "tool_use"})["choices"][0]["message"]
     assert message["reasoning_content"] == "Hm"
     assert message["provider_extra"] == {"anthropic": {"content": [thought]}}
     result = {"role": "tool", "tool_call_id": "toolu_1", "content": "Sun"}
     body = {"tools": [WEATHER], "reasoning_effort": "low", "messages": [USER, message, result]}
-    said, request = sent(body, BUDGET)
-    assert said["messages"][1]["content"] == [thought, use]
-    assert (said["thinking"]["type"], request.dropped) == ("enabled", ())
+    payload, request = translate(body, BUDGET_MODEL)
+    assert payload["messages"][1]["content"] == [thought, use]
+    assert (payload["thinking"]["type"], request.dropped) == ("enabled", ())
     del message["provider_extra"]
-    said, request = sent(body, BUDGET)
-    assert said["messages"][1]["content"] == [use]
-    assert ("thinking" in said, request.dropped) == (False, ("reasoning_effort",))
-    assert sent(body, NEWEST)[0]["thinking"] == SUMMARIZED
+    payload, request = translate(body, BUDGET_MODEL)
+    assert payload["messages"][1]["content"] == [use]
+    assert ("thinking" in payload, request.dropped) == (False, ("reasoning_effort",))
+    assert payload_of(body, NEWEST_MODEL)["thinking"] == SUMMARIZED
 
 
-def test_what_comes_back_changed_is_taken_as_it_is_now() -> None:
-    """A client that shortens its conversation must not find the old text in it."""
+def test_an_edited_answer_replaces_the_original_blocks() -> None:
+    """The old text must not return if a client shortens its conversation."""
     blocks = [
         {"type": "thinking", "thinking": "", "signature": "c2ln"},
         {"type": "text", "text": "One. "},
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
         {"type": "text", "text": "Two."},
     ]
-    message = whole({"content": blocks, "stop_reason": "end_turn"})["choices"][0]["message"]
-    assert sent({"messages": [USER, message, USER]})[0]["messages"][1]["content"] == blocks
+    message = completion_of({"content": blocks, "stop_reason": "end_turn"})["choices"][0]["message"]
+    assert payload_of({"messages": [USER, message, USER]})["messages"][1]["content"] == blocks
     message["content"] = "Short."
-    assert sent({"messages": [USER, message, USER]})[0]["messages"][1]["content"] == [
-        blocks[0], {"type": "text", "text": "Short."},
-    ]  # fmt: skip
+    payload = payload_of({"messages": [USER, message, USER]})
+    assert payload["messages"][1]["content"] == [blocks[0], {"type": "text", "text": "Short."}]
 
 
 @pytest.mark.parametrize(
-    ("model", "body", "expected", "left_out"),
+    ("model", "body", "expected", "dropped"),
     [
-        (PLAIN, {"temperature": 0.5, "top_p": 0.9, "top_k": 5}, {"temperature": 0.5, "top_p": 0.9, "top_k": 5}, ()),
-        (PLAIN, {"temperature": 1.7}, {"temperature": 1}, ("temperature",)),
-        (BUDGET, {"temperature": 0.5, "top_p": 0.9}, {"temperature": 0.5}, ("top_p",)),
-        (BUDGET, {"top_p": 0.9}, {"top_p": 0.9}, ()),
-        (BUDGET, {"temperature": 0.5, "top_k": 5, "reasoning_effort": "low"}, {}, ("temperature", "top_k")),
-        (BUDGET, {"top_p": 0.97, "reasoning_effort": "low"}, {"top_p": 0.97}, ()),
-        (BUDGET, {"top_p": 0.5, "reasoning_effort": "low"}, {}, ("top_p",)),
-        (NEWEST, {"temperature": 0.5, "top_p": 0.9, "top_k": 5}, {}, ("temperature", "top_k", "top_p")),
+        (
+            PLAIN_MODEL,
+            {"temperature": 0.5, "top_p": 0.9, "top_k": 5},
+            {"temperature": 0.5, "top_p": 0.9, "top_k": 5},
+            (),
+        ),
+        (PLAIN_MODEL, {"temperature": 1.7}, {"temperature": 1}, ("temperature",)),
+        (BUDGET_MODEL, {"temperature": 0.5, "top_p": 0.9}, {"temperature": 0.5}, ("top_p",)),
+        (BUDGET_MODEL, {"top_p": 0.9}, {"top_p": 0.9}, ()),
+        (BUDGET_MODEL, {"temperature": 0.5, "top_k": 5, "reasoning_effort": "low"}, {}, ("temperature", "top_k")),
+        (BUDGET_MODEL, {"top_p": 0.97, "reasoning_effort": "low"}, {"top_p": 0.97}, ()),
+        (BUDGET_MODEL, {"top_p": 0.5, "reasoning_effort": "low"}, {}, ("top_p",)),
+        (NEWEST_MODEL, {"temperature": 0.5, "top_p": 0.9, "top_k": 5}, {}, ("temperature", "top_k", "top_p")),
     ],
 )
-def test_sampling_as_far_as_the_model_leaves_it(
-    model: str, body: Json, expected: Json, left_out: tuple[str, ...]
+def test_sampling_parameters_are_limited_to_what_the_model_accepts(
+    model: str, body: Json, expected: Json, dropped: tuple[str, ...]
 ) -> None:
-    """SR-012, SR-015: what a model refuses is left out and said."""
-    said, request = sent(body, model)
-    assert {name: said[name] for name in ("temperature", "top_p", "top_k") if name in said} == expected
-    assert request.dropped == left_out
+    """SR-012, SR-015: the others are reported as dropped."""
+    payload, request = translate(body, model)
+    assert {name: payload[name] for name in ("temperature", "top_p", "top_k") if name in payload} == expected
+    assert request.dropped == dropped
 
 
-def test_the_newer_version_of_the_api_has_no_sampling() -> None:
-    said, request = sent({"temperature": 0.5}, PLAIN, version="2026-10-21")
+def test_newer_versions_of_the_api_have_no_sampling_parameters() -> None:
+    payload, request = translate({"temperature": 0.5}, PLAIN_MODEL, version="2026-10-21")
     assert request.headers["anthropic-version"] == "2026-10-21"
-    assert ("temperature" in said, request.dropped) == (False, ("temperature",))
+    assert ("temperature" in payload, request.dropped) == (False, ("temperature",))
 
 
-def test_what_claude_has_no_use_for_is_left_out_and_said() -> None:
-    """SR-016, SR-017, SR-019, SR-022, SR-024, SR-027: only what the client really sent."""
-    said, request = sent({
+def test_unused_parameters_are_reported_as_dropped() -> None:
+    """SR-016, SR-017, SR-019, SR-022, SR-024, SR-027: but not if they are null, or OpenAI's defaults."""
+    payload, request = translate({
         "frequency_penalty": 0.5, "presence_penalty": 0.5, "seed": 1, "top_logprobs": 2, "enable_thinking": False,
         "logit_bias": {"1": 1}, "store": True, "verbosity": "low", "prompt_cache_key": None, "logprobs": False, "n": 1,
         "metadata": {"run": "7"}, "service_tier": "flex", "messages": [{**USER, "name": "ada"}],
@@ -983,7 +1180,7 @@ def test_what_claude_has_no_use_for_is_left_out_and_said() -> None:
         "enable_thinking", "frequency_penalty", "logit_bias", "messages[].name", "metadata", "presence_penalty", "seed",
         "service_tier", "store", "top_logprobs", "verbosity",
     )  # fmt: skip
-    assert said.keys() == {"model", "max_tokens", "messages"}
+    assert payload.keys() == {"model", "max_tokens", "messages"}
 
 
 @pytest.mark.parametrize(
@@ -999,76 +1196,77 @@ def test_what_claude_has_no_use_for_is_left_out_and_said() -> None:
         ({"messages": [{"role": "system", "content": "Only this"}]}, "messages"),
     ],
 )
-def test_what_changes_the_answer_and_cannot_be_done_is_unsupported(body: Json, param: str) -> None:
+def test_parameters_that_cannot_be_dropped_are_refused(body: Json, param: str) -> None:
     with pytest.raises(Unsupported) as refusal:
-        sent(body)
+        translate(body)
     assert refusal.value.param == param
     assert not ANTHROPIC.capabilities.n
     assert not ANTHROPIC.capabilities.logprobs
 
 
-def test_who_asks_and_in_which_tier() -> None:
-    assert sent({"user": "u", "safety_identifier": "s"})[0]["metadata"] == {"user_id": "u"}
-    assert sent({"safety_identifier": "s"})[0]["metadata"] == {"user_id": "s"}
-    assert dropped({"user": "u", "safety_identifier": "s", "metadata": {"user_id": "x"}}) == ()
-    assert sent({"service_tier": "default"})[0]["service_tier"] == "standard_only"
-    assert sent({"service_tier": "priority"})[0]["service_tier"] == "auto"
+def test_user_and_service_tier_are_translated() -> None:
+    assert payload_of({"user": "u", "safety_identifier": "s"})["metadata"] == {"user_id": "u"}
+    assert payload_of({"safety_identifier": "s"})["metadata"] == {"user_id": "s"}
+    _, request = translate({"user": "u", "safety_identifier": "s", "metadata": {"user_id": "x"}})
+    assert request.dropped == ()
+    assert payload_of({"service_tier": "default"})["service_tier"] == "standard_only"
+    assert payload_of({"service_tier": "priority"})["service_tier"] == "auto"
 
 
-def test_a_begun_answer_goes_last_without_blanks_at_its_end() -> None:
-    said, _ = sent({"messages": [USER, {"role": "assistant", "content": "The answer is "}]}, BUDGET)
-    assert said["messages"][-1] == {"role": "assistant", "content": [{"type": "text", "text": "The answer is"}]}
+def test_a_prefilled_answer_is_sent_without_trailing_whitespace() -> None:
+    payload = payload_of({"messages": [USER, {"role": "assistant", "content": "The answer is "}]}, BUDGET_MODEL)
+    assert payload["messages"][-1] == {"role": "assistant", "content": [{"type": "text", "text": "The answer is"}]}
 
 
-def test_a_refusal_of_before_stays_in_the_conversation() -> None:
+def test_an_earlier_refusal_stays_in_the_conversation() -> None:
     refused = {"role": "assistant", "content": None, "refusal": "I will not."}
-    assert sent({"messages": [USER, refused, USER]})[0]["messages"][1]["content"] == [
-        {"type": "text", "text": "I will not."}
-    ]
+    payload = payload_of({"messages": [USER, refused, USER]})
+    assert payload["messages"][1]["content"] == [{"type": "text", "text": "I will not."}]
 
 
 @pytest.mark.parametrize(
     "base_url",
     ["", "https://api.anthropic.com", "https://api.anthropic.com/", "https://api.anthropic.com/v1"],
 )
-def test_the_address_with_its_version_or_without(base_url: str) -> None:
+def test_the_base_url_may_omit_the_version(base_url: str) -> None:
     """SR-114."""
-    assert sent({}, base_url=base_url)[1].url == "https://api.anthropic.com/v1/messages"
+    _, request = translate({}, base_url=base_url)
+    assert request.url == "https://api.anthropic.com/v1/messages"
 
 
-def test_the_key_is_in_one_header_and_nowhere_else() -> None:
+def test_the_key_is_only_in_one_header() -> None:
     """SR-005, SR-066."""
-    made = adapter(headers={"x-team": "a"})
-    request = made.request(chat_call({"model": "m", "messages": [USER]}))
+    provider = adapter(headers={"x-team": "a"})
+    request = provider.request(chat_call({"model": "m", "messages": [USER]}))
     assert request.headers == {
         "content-type": "application/json",
         "anthropic-version": "2023-06-01",
         "x-team": "a",
         "x-api-key": "sk-ant-mark",
     }
-    assert "sk-ant-mark" not in request.url + request.content.decode() + repr(made.settings)
+    assert "sk-ant-mark" not in request.url + request.content.decode() + repr(provider.settings)
     plain = Anthropic(ANTHROPIC, ProviderSettings(id="proxy", base_url="http://localhost:1"))
     assert "x-api-key" not in plain.headers()
 
 
-def test_models_are_asked_for_in_one_page() -> None:
-    made = adapter()
-    assert isinstance(made, Discovers)
-    asked = made.models_request()
-    assert (asked.method, asked.url) == ("GET", "https://api.anthropic.com/v1/models?limit=1000")
-    assert asked.headers["x-api-key"] == "sk-ant-mark"
+def test_models_are_listed_in_one_page() -> None:
+    provider = adapter()
+    assert isinstance(provider, Discovers)
+    request = provider.models_request()
+    assert (request.method, request.url) == ("GET", "https://api.anthropic.com/v1/models?limit=1000")
+    assert request.headers["x-api-key"] == "sk-ant-mark"
     listed = {"data": [{"type": "model", "id": "claude-opus-5", "display_name": "Opus"}], "has_more": False}
-    assert made.models(json.dumps(listed).encode()) == {"claude-opus-5": "claude-opus-5"}
-    for senseless in (b"", b"[]", b'{"data": [{}]}', b"\xff"):
-        with pytest.raises(ProviderError, match="makes no sense"):
-            made.models(senseless)
+    assert provider.models(json.dumps(listed).encode()) == {"claude-opus-5": "claude-opus-5"}
+    for invalid in (b"", b"[]", b'{"data": [{}]}', b"\xff"):
+        with pytest.raises(ProviderError, match="Cannot parse"):
+            provider.models(invalid)
 
 
-# Answers, one by one ------------------------------------------------------------------------------------------------
+# Single answers -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("stop_reason", "finish_reason"),
     [
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
@@ -1076,43 +1274,45 @@ def test_models_are_asked_for_in_one_page() -> None:
         ("model_context_window_exceeded", "length"),
         ("refusal", "content_filter"),
         ("pause_turn", "stop"),
-        ("of_next_year", "stop"),
+        ("of_the_future", "stop"),
         (None, "stop"),
     ],
 )
-def test_reasons(said: str | None, reason: str) -> None:
+def test_stop_reasons_become_finish_reasons(stop_reason: str | None, finish_reason: str) -> None:
     """SR-048."""
     text = [{"type": "text", "text": "x"}]
-    assert whole({"content": text, "stop_reason": said})["choices"][0]["finish_reason"] == reason
-    if said is not None:
-        chunks = streamed(events({"type": "message_start", "message": {"usage": {}}}, end(said)))
-        assert put_together(chunks)["finish_reason"] == reason
+    completion = completion_of({"content": text, "stop_reason": stop_reason})
+    assert completion["choices"][0]["finish_reason"] == finish_reason
+    if stop_reason is not None:
+        start = {"type": "message_start", "message": {"usage": {}}}
+        chunks = chunks_of(events(start, message_delta(stop_reason)))
+        assert join_chunks(chunks)["finish_reason"] == finish_reason
 
 
-def end(reason: str, **delta: Any) -> Json:
+def message_delta(reason: str, **delta: Any) -> Json:
     return {"type": "message_delta", "delta": {"stop_reason": reason, **delta}, "usage": {"output_tokens": 1}}
 
 
-def test_a_refusal_is_a_normal_answer_that_says_so() -> None:
+def test_a_refusal_is_a_normal_answer_with_its_explanation() -> None:
     details = {"type": "refusal", "category": "cyber", "explanation": "Not this."}
-    message = whole({"content": [], "stop_reason": "refusal", "stop_details": details})["choices"][0]["message"]
+    message = completion_of({"content": [], "stop_reason": "refusal", "stop_details": details})["choices"][0]["message"]
     assert (message["content"], message["refusal"]) == ("", "Not this.")
     assert message["provider_extra"]["anthropic"] == {"stop_reason": "refusal", "stop_details": details}
-    chunks = streamed(events(end("refusal", stop_details=details)))
-    assert put_together(chunks)["message"]["refusal"] == "Not this."
+    chunks = chunks_of(events(message_delta("refusal", stop_details=details)))
+    assert join_chunks(chunks)["message"]["refusal"] == "Not this."
 
 
-def test_a_paused_turn_can_be_sent_back_to_go_on() -> None:
+def test_a_paused_turn_can_be_sent_back_to_continue_it() -> None:
     blocks = [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}}]
-    message = whole({"content": blocks, "stop_reason": "pause_turn"})["choices"][0]["message"]
+    message = completion_of({"content": blocks, "stop_reason": "pause_turn"})["choices"][0]["message"]
     assert message["provider_extra"]["anthropic"]["stop_reason"] == "pause_turn"
-    assert sent({"messages": [USER, message]})[0]["messages"][-1] == {"role": "assistant", "content": blocks}
+    assert payload_of({"messages": [USER, message]})["messages"][-1] == {"role": "assistant", "content": blocks}
 
 
-def test_pages_that_are_cited_are_annotations() -> None:
+def test_cited_pages_become_annotations() -> None:
     cited = {"type": "web_search_result_location", "url": "https://e.com", "title": "E", "encrypted_index": "x"}
     blocks = [{"type": "text", "text": "So: "}, {"type": "text", "text": "it is.", "citations": [cited]}]
-    message = whole({"content": blocks, "stop_reason": "end_turn"})["choices"][0]["message"]
+    message = completion_of({"content": blocks, "stop_reason": "end_turn"})["choices"][0]["message"]
     assert message["annotations"] == [
         {
             "type": "url_citation",
@@ -1122,18 +1322,18 @@ def test_pages_that_are_cited_are_annotations() -> None:
     assert message["provider_extra"]["anthropic"]["content"] == blocks
 
 
-def test_a_caller_that_is_not_claude_goes_with_its_call() -> None:
+def test_the_caller_of_a_tool_survives_the_round_trip() -> None:
     caller = {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}
     use = {"type": "tool_use", "id": "t", "name": "f", "input": {}, "caller": caller}
-    message = whole({"content": [use], "stop_reason": "tool_use"})["choices"][0]["message"]
+    message = completion_of({"content": [use], "stop_reason": "tool_use"})["choices"][0]["message"]
     assert message["tool_calls"][0]["provider_extra"] == {"anthropic": {"caller": caller}}
-    assert sent({"messages": [USER, message, {"role": "tool", "tool_call_id": "t", "content": "1"}]})[0]["messages"][1][
-        "content"
-    ] == [use]
+    result = {"role": "tool", "tool_call_id": "t", "content": "1"}
+    payload = payload_of({"messages": [USER, message, result]})
+    assert payload["messages"][1]["content"] == [use]
 
 
-def test_calls_of_a_stream_have_arguments_that_are_json() -> None:
-    """SR-056: a tool without input, and one whose input came whole with its start."""
+def test_streamed_calls_always_have_json_arguments() -> None:
+    """SR-056: also of a tool without input, and if the whole input came with the start of the call."""
     use: Json = {"type": "tool_use", "id": "a", "name": "time", "input": {}}
     body = events(
         {"type": "message_start", "message": {"id": "msg_9", "usage": {"input_tokens": 3}}},
@@ -1142,49 +1342,49 @@ def test_calls_of_a_stream_have_arguments_that_are_json() -> None:
         {"type": "content_block_stop", "index": 0},
         {"type": "content_block_start", "index": 1, "content_block": {**use, "id": "b", "input": {"zone": "UTC"}}},
         {"type": "content_block_stop", "index": 1},
-        end("tool_use"),
+        message_delta("tool_use"),
         {"type": "message_stop"},
     )
-    made = put_together(streamed(body))
-    assert [call["function"]["arguments"] for call in made["message"]["tool_calls"]] == ["{}", '{"zone":"UTC"}']
-    assert (made["id"], made["finish_reason"]) == ("msg_9", "tool_calls")
-    assert made["usage"]["prompt_tokens"] == 3
+    answer = join_chunks(chunks_of(body))
+    assert [call["function"]["arguments"] for call in answer["message"]["tool_calls"]] == ["{}", '{"zone":"UTC"}']
+    assert (answer["id"], answer["finish_reason"]) == ("msg_9", "tool_calls")
+    assert answer["usage"]["prompt_tokens"] == 3
 
 
-def test_the_answer_by_a_tool_is_streamed_as_text() -> None:
+def test_the_input_of_the_answer_tool_is_streamed_as_text() -> None:
     body = events(
         {
             "type": "content_block_start",
             "index": 0,
-            "content_block": {"type": "tool_use", "id": "a", "name": ANSWER, "input": {}},
+            "content_block": {"type": "tool_use", "id": "a", "name": ANSWER_TOOL, "input": {}},
         },
         {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"a":'}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "1}"}},
         {"type": "content_block_stop", "index": 0},
-        end("tool_use"),
+        message_delta("tool_use"),
     )
-    made = put_together(streamed(body))
-    assert (made["message"]["content"], made["message"]["tool_calls"]) == ('{"a":1}', [])
-    assert made["finish_reason"] == "stop"
+    answer = join_chunks(chunks_of(body))
+    assert (answer["message"]["content"], answer["message"]["tool_calls"]) == ('{"a":1}', [])
+    assert answer["finish_reason"] == "stop"
 
 
-def test_events_and_blocks_that_nobody_knows_do_no_harm() -> None:
-    block = {"type": "of_next_year", "data": "a"}
+def test_unknown_events_and_blocks_are_tolerated() -> None:
+    block = {"type": "of_the_future", "data": "a"}
     body = events(
         {"type": "ping"},
-        {"type": "of_next_year", "index": 7},
+        {"type": "of_the_future", "index": 7},
         {"type": "content_block_start", "index": 0, "content_block": block},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "of_next_year_delta", "data": "b", "n": 1}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "of_the_future_delta", "data": "b", "n": 1}},
         {"type": "content_block_stop", "index": 0},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "Hi"}},
-        end("end_turn"),
+        message_delta("end_turn"),
     )
-    message = put_together(streamed(body))["message"]
+    message = join_chunks(chunks_of(body))["message"]
     assert message["content"] == "Hi"
-    assert message["provider_extra"]["anthropic"]["content"] == [{"type": "of_next_year", "data": "ab", "n": 1}]
+    assert message["provider_extra"]["anthropic"]["content"] == [{"type": "of_the_future", "data": "ab", "n": 1}]
 
 
-def test_a_stream_that_breaks_off_is_not_complete() -> None:
+def test_an_interrupted_stream_is_not_complete() -> None:
     """SR-058."""
     call = chat_call({"model": "m", "messages": [USER], "stream": True})
     progress = ChatStream(adapter().chunks(call))
@@ -1217,16 +1417,14 @@ def test_a_stream_that_breaks_off_is_not_complete() -> None:
         (400, "invalid_request_error", "max_tokens: Field required", ErrorKind.INVALID_REQUEST),
     ],
 )
-def test_errors_have_their_kind_with_a_status_and_in_a_stream(
-    status: int, type: str, message: str, kind: ErrorKind
-) -> None:
+def test_errors_are_classified_by_status_and_in_streams(status: int, type: str, message: str, kind: ErrorKind) -> None:
     """SR-064, SR-068."""
     body = {"type": "error", "error": {"type": type, "message": message}, "request_id": "req_1"}
     error = adapter().error(status, {"retry-after": "7"}, json.dumps(body).encode())
     assert (error.kind, error.message, error.retry_after) == (kind, message, 7)
     assert error.code == ("context_length_exceeded" if kind is ErrorKind.CONTEXT_LENGTH else None)
     with pytest.raises(ProviderError) as raised:
-        streamed(events(body))
+        chunks_of(events(body))
     assert raised.value.kind is kind
 
 
@@ -1243,7 +1441,7 @@ def test_errors_have_their_kind_with_a_status_and_in_a_stream(
         b'{"type": "message", "content": [{"type": "tool_use", "input": {}}]}',
     ],
 )
-def test_a_good_status_with_no_message_is_a_bad_response(body: bytes) -> None:
+def test_success_without_a_message_is_a_bad_response(body: bytes) -> None:
     with pytest.raises(ProviderError) as raised:
         adapter().completion(chat_call({"model": "m", "messages": [USER]}), body)
     assert raised.value.kind is ErrorKind.BAD_RESPONSE

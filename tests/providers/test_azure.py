@@ -1,4 +1,4 @@
-"""Azure OpenAI: its addresses, its key, its filter's findings, and recorded answers of all three of its surfaces."""
+"""Azure OpenAI: addresses, authentication, results of the content filter, and recorded exchanges of all three APIs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ from llms_providers.azure import AZURE, Azure, AzureSettings
 if TYPE_CHECKING:
     from tests.conftest import Config, ProviderBlock, Serve
 
-NAME, ID, CREATED = "what the client calls it", "chatcmpl-ours", 1_700_000_000
+CLIENT_MODEL = "the name for clients"
+ID = "chatcmpl-ours"
+CREATED = 1_700_000_000
 HI = [{"role": "user", "content": "Hi"}]
 TOKEN = "eyJ0eXAiOiJKV1Qi.eyJhdWQiOiJodHRwcyJ9.c2lnbmF0dXJl"
 RESOURCE = "https://mine.openai.azure.com"
@@ -51,14 +53,14 @@ def azure(base_url: str = "", *, key: str = "k" * 32, resource: str = "", api_ve
 
 def call(*, model: str = "gpt-5-mini", **members: object) -> ChatCall:
     body = decode(msgspec.json.encode({"model": "m", "messages": HI, **members}))
-    return ChatCall(body=body, upstream_model=model, client_model=NAME, id=ID, created=CREATED)
+    return ChatCall(body=body, upstream_model=model, client_model=CLIENT_MODEL, id=ID, created=CREATED)
 
 
 def sent(adapter: Azure, **members: Any) -> UpstreamRequest:
     return adapter.request(call(**members))
 
 
-# Where the request goes
+# Addresses
 
 V1 = f"{RESOURCE}/openai/v1/chat/completions"
 DEPLOYMENT = f"{RESOURCE}/openai/deployments/gpt-5-mini/chat/completions?api-version="
@@ -77,7 +79,7 @@ MODELS = "https://mine.services.ai.azure.com/models"
         ({"base_url": f"{RESOURCE}/openai/v1"}, V1),
         ({"base_url": f"{RESOURCE}/openai/v1/"}, V1),
         ({"base_url": f"{RESOURCE}/openai/v1/chat/completions"}, V1),
-        ({"base_url": f"{RESOURCE}/v1"}, V1),  # as the type OpenAiProvider would have it (SR-114)
+        ({"base_url": f"{RESOURCE}/v1"}, V1),  # as llms.py's type OpenAiProvider requires it (SR-114)
         ({"base_url": RESOURCE, "resource": "another"}, V1),
         ({"resource": "mine", "api_version": "preview"}, f"{V1}?api-version=preview"),
         ({"resource": "mine", "api_version": "2024-10-21"}, f"{DEPLOYMENT}2024-10-21"),
@@ -92,7 +94,7 @@ MODELS = "https://mine.services.ai.azure.com/models"
         ({"base_url": MODELS, "api_version": "2025-04-01"}, f"{MODELS}/chat/completions?api-version=2025-04-01"),
     ],
 )  # fmt: skip
-def test_the_address_of_each_surface(settings: dict[str, str], url: str) -> None:
+def test_each_api_has_its_url(settings: dict[str, str], url: str) -> None:
     assert sent(azure(**settings)).url == url
 
 
@@ -106,22 +108,22 @@ def test_the_address_of_each_surface(settings: dict[str, str], url: str) -> None
         (MODELS, f"{MODELS}/chat/completions?api-version=2024-05-01-preview"),
     ],
 )
-def test_the_address_may_be_in_the_environment(monkeypatch: pytest.MonkeyPatch, endpoint: str, url: str) -> None:
-    """As Azure's own clients have it; what llms.json says comes first."""
+def test_the_address_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, endpoint: str, url: str) -> None:
+    """As for Azure's own clients. The configuration takes precedence."""
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", endpoint)
     assert sent(azure()).url == url
     other = "https://other.openai.azure.com/openai/v1/chat/completions"
     assert sent(azure(resource="other")).url == sent(azure("https://other.openai.azure.com")).url == other
 
 
-def test_the_resource_may_be_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_resource_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_RESOURCE_NAME", "mine")
     assert sent(azure()).url == V1
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://other.openai.azure.com")
     assert sent(azure()).url == "https://other.openai.azure.com/openai/v1/chat/completions"
 
 
-def test_without_an_address_it_is_not_available() -> None:
+def test_azure_is_unavailable_without_an_address() -> None:
     adapter = azure()
     assert isinstance(adapter, Available)
     assert "AZURE_OPENAI_ENDPOINT" in str(adapter.available())
@@ -129,34 +131,34 @@ def test_without_an_address_it_is_not_available() -> None:
 
 
 @pytest.mark.parametrize("version", ["2024", "latest!", "2024-10-21&a=b", "2024-10-21-beta", "V1"])
-def test_what_is_no_version_is_said(version: str) -> None:
-    with pytest.raises(ConfigError, match="no API version"):
+def test_invalid_api_versions_are_reported(version: str) -> None:
+    with pytest.raises(ConfigError, match="is not an API version"):
         azure(RESOURCE, api_version=version)
 
 
 @pytest.mark.parametrize("resource", ["a/b", "a b", "https://mine.openai.azure.com", "user@mine", "-"])
-def test_what_is_no_resource_is_said(resource: str) -> None:
+def test_invalid_resource_names_are_reported(resource: str) -> None:
     with pytest.raises(ConfigError, match="not the name of a resource"):
         azure(resource=resource)
 
 
 @pytest.mark.parametrize("endpoint", ["mine", "ftp://mine", "https://user:secret@mine", "https://"])
-def test_an_address_in_the_environment_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """SR-066: without repeating it."""
+def test_invalid_addresses_in_the_environment_are_reported(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """SR-066: without repeating them, because they may contain a password."""
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", endpoint)
     with pytest.raises(ConfigError, match="AZURE_OPENAI_ENDPOINT is not a plain") as caught:
         azure()
     assert "secret" not in str(caught.value)
 
 
-def test_plain_settings_will_do() -> None:
-    """What another plugin makes the adapter with."""
+def test_plain_settings_are_accepted() -> None:
+    """Another plugin may create the adapter with settings that are not Azure's."""
     assert Azure(AZURE, ProviderSettings(id="x", base_url=RESOURCE)).base_url == f"{RESOURCE}/openai/v1"
 
 
 @pytest.mark.parametrize("name", ["gpt-4o", "my model", "a/b?c#d", "größe"])
-def test_the_deployment_is_the_models_id(name: str) -> None:
-    """SR-007, SR-045: in the path where the surface has it there, and in the body."""
+def test_the_id_of_the_model_is_the_deployment(name: str) -> None:
+    """SR-007, SR-045: in the body, and in the path if the API has it there."""
     request = sent(azure(RESOURCE, api_version="2024-10-21"), model=name)
     path = httpx.URL(request.url).raw_path.decode()
     assert path.count("/") == 5
@@ -165,7 +167,7 @@ def test_the_deployment_is_the_models_id(name: str) -> None:
     assert json.loads(sent(azure(RESOURCE), model=name).content)["model"] == name
 
 
-# What OpenAI's own client for Azure sends
+# Comparison with OpenAI's own clients
 
 
 AUTHENTICATION = ("api-key", "authorization")
@@ -174,14 +176,14 @@ AUTHENTICATION = ("api-key", "authorization")
 def both(
     upstream: ScriptedUpstream, client: openai.OpenAI, adapter: Azure, **members: Any
 ) -> tuple[Seen, UpstreamRequest]:
-    """What OpenAI's client sends, and what the adapter does, of the same request."""
+    """Return what OpenAI's client sends and what the adapter sends for the same request."""
     with client:
         client.chat.completions.create(model="gpt-5-mini", messages=[{"role": "user", "content": "Hi"}], **members)
     return upstream.requests[-1], sent(adapter, **members)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_request_is_that_of_openais_client_for_azure(upstream: ScriptedUpstream, stream: bool) -> None:
+def test_requests_equal_those_of_openais_azure_client(upstream: ScriptedUpstream, stream: bool) -> None:
     options: Json = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     client = openai.AzureOpenAI(azure_endpoint=upstream.origin, api_version="2024-10-21", api_key="k" * 32)
     theirs, ours = both(upstream, client, azure(upstream.origin, api_version="2024-10-21"), **options)
@@ -192,20 +194,20 @@ def test_the_request_is_that_of_openais_client_for_azure(upstream: ScriptedUpstr
 
 
 @pytest.mark.parametrize("version", ["", "2024-10-21"])
-def test_a_token_of_entra_id_is_sent_as_openais_client_does(upstream: ScriptedUpstream, version: str) -> None:
+def test_entra_tokens_are_sent_like_openais_azure_client_does(upstream: ScriptedUpstream, version: str) -> None:
     client = openai.AzureOpenAI(azure_endpoint=upstream.origin, api_version="2024-10-21", azure_ad_token=TOKEN)
     theirs, ours = both(upstream, client, azure(upstream.origin, key=TOKEN, api_version=version))
     assert [ours.headers.get(name) for name in AUTHENTICATION] == [None, f"Bearer {TOKEN}"]
     assert theirs.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_the_newer_surface_is_that_of_openais_client_at_its_address(upstream: ScriptedUpstream) -> None:
+def test_requests_to_the_v1_api_equal_those_of_openais_client(upstream: ScriptedUpstream) -> None:
     client = openai.OpenAI(base_url=f"{upstream.origin}/openai/v1/", api_key="k" * 32)
     theirs, ours = both(upstream, client, azure(upstream.origin))
     assert (ours.url, json.loads(ours.content)) == (upstream.origin + theirs.path, theirs.json)
 
 
-def test_the_key_is_in_a_header_and_nowhere_else() -> None:
+def test_the_key_is_only_in_a_header() -> None:
     """SR-005, SR-066."""
     for adapter in (azure(RESOURCE), azure(RESOURCE, api_version="2024-10-21"), azure(MODELS)):
         for request in (sent(adapter), adapter.models_request()):
@@ -215,16 +217,16 @@ def test_the_key_is_in_a_header_and_nowhere_else() -> None:
         assert "k" * 32 not in repr(adapter.settings)
 
 
-def test_a_key_may_come_from_the_headers_of_the_block() -> None:
+def test_the_key_may_come_from_configured_headers() -> None:
     settings = AzureSettings(id="azure", base_url=RESOURCE, headers={"api-key": "theirs", "x-ms-a": "b"})
     headers = sent(Azure(AZURE, settings)).headers
     assert (headers["api-key"], headers["x-ms-a"], "authorization" in headers) == ("theirs", "b", False)
 
 
-# What is asked
+# Requests
 
 
-def test_members_pass_and_what_azure_does_not_know_is_named() -> None:
+def test_members_are_passed_on_and_unknown_ones_reported_as_dropped() -> None:
     """SR-024, SR-026."""
     request = sent(azure(RESOURCE), enable_thinking=True, data_sources=[{"type": "azure_search"}], max_tokens=5)
     assert request.dropped == ("enable_thinking",)
@@ -234,47 +236,73 @@ def test_members_pass_and_what_azure_does_not_know_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "knows"),
+    ("version", "is_modern"),
     [("", True), ("preview", True), ("2025-04-01-preview", True), ("2024-10-21", True), ("2024-09-01-preview", True),
      ("2024-08-01-preview", False), ("2024-06-01", False), ("2024-02-01", False)],
 )  # fmt: skip
-def test_usage_of_a_stream_is_asked_for_where_the_version_knows_it(version: str, knows: bool) -> None:
-    """SR-055, SR-014: an older version answers 400 to `stream_options`, and to the newer name of the limit."""
+def test_old_versions_get_no_parameters_that_they_reject(version: str, is_modern: bool) -> None:
+    """SR-055, SR-014: `stream_options`, `parallel_tool_calls` and `max_completion_tokens` are too new for them."""
     adapter = azure(RESOURCE, api_version=version)
     plain = sent(adapter, stream=True)
-    asked = sent(adapter, stream=True, stream_options={"include_usage": False, "x": 1}, max_completion_tokens=5,
-                 max_tokens=9, parallel_tool_calls=False)  # fmt: skip
-    if knows:
+    request = sent(
+        adapter,
+        stream=True,
+        stream_options={"include_usage": False, "x": 1},
+        max_completion_tokens=5,
+        max_tokens=9,
+        parallel_tool_calls=False,
+    )
+    body = json.loads(request.content)
+    if is_modern:
         assert json.loads(plain.content)["stream_options"] == {"include_usage": True}
-        assert json.loads(asked.content)["stream_options"] == {"include_usage": True, "x": 1}
-        assert (json.loads(asked.content)["max_completion_tokens"], json.loads(asked.content)["max_tokens"]) == (5, 9)
-        assert asked.dropped == ()
+        assert body["stream_options"] == {"include_usage": True, "x": 1}
+        assert (body["max_completion_tokens"], body["max_tokens"]) == (5, 9)
+        assert request.dropped == ()
     else:
         assert "stream_options" not in json.loads(plain.content)
         assert plain.dropped == ()
-        assert asked.dropped == ("parallel_tool_calls", "stream_options")
-        assert json.loads(asked.content) == {"model": "gpt-5-mini", "messages": HI, "stream": True, "max_tokens": 5}
+        assert request.dropped == ("parallel_tool_calls", "stream_options")
+        assert body == {"model": "gpt-5-mini", "messages": HI, "stream": True, "max_tokens": 5}
     assert AZURE.capabilities.stream_usage
 
 
-def test_what_the_older_inference_api_does_not_know_goes_to_the_model() -> None:
+def test_the_models_api_passes_unknown_parameters_to_the_model() -> None:
     assert sent(azure(MODELS)).headers["extra-parameters"] == "pass-through"
     assert "extra-parameters" not in sent(azure(RESOURCE)).headers
 
 
-# Recorded answers
+@pytest.mark.parametrize("version", ["", "2024-06-01"])
+def test_building_a_request_does_not_change_the_call(version: str) -> None:
+    """A call is shared by all attempts, so the next provider must get the same one."""
+    original = call(
+        stream=True,
+        stream_options={"include_usage": False},
+        enable_thinking=True,
+        parallel_tool_calls=True,
+        max_completion_tokens=5,
+    )
+    before = msgspec.json.encode([dict(original.members), original.request])
+    azure(RESOURCE, api_version=version).request(original)
+    assert msgspec.json.encode([dict(original.members), original.request]) == before
+
+
+# Recorded exchanges
 
 
 def as_recorded(recording: Recording) -> Azure:
-    """The adapter as it has to be configured for a recording."""
-    path, version = str(recording.request["path"]), (recording.request.get("query") or {}).get("api-version", "")
-    return azure(f"{RESOURCE}/models" if path.startswith("/models") else RESOURCE, api_version=version)
+    """Return the adapter with the configuration for a recording."""
+    path = str(recording.request["path"])
+    query = recording.request.get("query") or {}
+    address = RESOURCE
+    if path.startswith("/models"):
+        address = f"{RESOURCE}/models"
+    return azure(address, api_version=query.get("api-version", ""))
 
 
 def call_of(recording: Recording) -> ChatCall:
     body = {"model": recording.model, **recording.request["body"]}
     decoded = decode(json.dumps(body).encode())
-    return ChatCall(body=decoded, upstream_model=recording.model, client_model=NAME, id=ID, created=CREATED)
+    return ChatCall(body=decoded, upstream_model=recording.model, client_model=CLIENT_MODEL, id=ID, created=CREATED)
 
 
 def of_azure(recording: Recording) -> bool:
@@ -290,27 +318,28 @@ def streamed(recording: Recording) -> bool:
 
 
 @pytest.mark.parametrize("recording", recordings("openai", of_azure))
-def test_a_recorded_request_goes_where_it_went(recording: Recording) -> None:
-    made = as_recorded(recording).request(call_of(recording))
-    url = httpx.URL(made.url)
+def test_recorded_requests_are_sent_to_the_same_url(recording: Recording) -> None:
+    request = as_recorded(recording).request(call_of(recording))
+    url = httpx.URL(request.url)
     assert url.path == recording.request["path"]
     assert dict(url.params) == (recording.request.get("query") or {})
     body = {"model": recording.model, **recording.request["body"]}
-    if recording.stream and "2024-02-01" not in made.url:
+    if recording.stream and "2024-02-01" not in request.url:
         body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
-    assert json.loads(made.content) == body
-    assert made.dropped == ()
+    assert json.loads(request.content) == body
+    assert request.dropped == ()
 
 
 @pytest.mark.parametrize("recording", recordings("openai", whole))
-def test_a_recorded_answer_passes_with_the_filters_findings(recording: Recording) -> None:
-    """SR-045, SR-050: nothing but the model's name is another."""
-    made = as_recorded(recording).completion(call_of(recording), recording.body)
-    ours, native = json.loads(made.data), json.loads(recording.body)
-    assert ours == {**native, "model": NAME}
+def test_recorded_answers_keep_the_results_of_the_filter(recording: Recording) -> None:
+    """SR-045, SR-050: only the name of the model changes."""
+    completion = as_recorded(recording).completion(call_of(recording), recording.body)
+    ours = json.loads(completion.data)
+    native = json.loads(recording.body)
+    assert ours == {**native, "model": CLIENT_MODEL}
     ChatCompletion.model_validate(ours)
-    assert made.usage is not None
-    assert made.usage.total_tokens == native["usage"]["total_tokens"]
+    assert completion.usage is not None
+    assert completion.usage.total_tokens == native["usage"]["total_tokens"]
 
 
 def events(recording: Recording) -> list[Json]:
@@ -324,21 +353,26 @@ def fed(adapter: OpenAICompatible, call: ChatCall, data: Iterable[Json]) -> list
 
 
 @pytest.mark.parametrize("recording", recordings("openai", streamed))
-def test_a_recorded_stream_passes_with_the_filters_findings(recording: Recording) -> None:
-    """SR-050, SR-053: the first chunk, of the prompt's filter, has the id that the stream has."""
-    said = events(recording)
-    frame = next(event for event in said if event["id"])
-    same = {"id": frame["id"], "created": frame["created"], "model": NAME, "object": "chat.completion.chunk"}
-    chunks = fed(as_recorded(recording), call_of(recording), said)
-    assert [json.loads(chunk.data) for chunk in chunks] == [{**event, **same} for event in said]
+def test_recorded_streams_keep_the_results_of_the_filter(recording: Recording) -> None:
+    """SR-050, SR-053: the first chunk, which has the results for the prompt, gets the id of the others."""
+    recorded = events(recording)
+    first = next(event for event in recorded if event["id"])
+    envelope = {
+        "id": first["id"],
+        "created": first["created"],
+        "model": CLIENT_MODEL,
+        "object": "chat.completion.chunk",
+    }
+    chunks = fed(as_recorded(recording), call_of(recording), recorded)
+    assert [json.loads(chunk.data) for chunk in chunks] == [{**event, **envelope} for event in recorded]
     for chunk in chunks:
         ChatCompletionChunk.model_validate_json(chunk.data)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 10**9])
 @pytest.mark.parametrize("recording", recordings("openai", streamed))
-def test_a_recorded_stream_is_whole_in_any_pieces(recording: Recording, size: int) -> None:
-    """SR-055, SR-060: nothing is held back, since Azure says nothing twice."""
+def test_recorded_streams_give_the_same_chunks_however_they_are_split(recording: Recording, size: int) -> None:
+    """SR-055, SR-060: and in the same order, because Azure repeats nothing."""
     progress = ChatStream(as_recorded(recording).chunks(call_of(recording)))
     out = [chunk for piece in pieces(recording.body, size) for chunk in progress.feed(piece)]
     assert progress.finished
@@ -349,7 +383,7 @@ def test_a_recorded_stream_is_whole_in_any_pieces(recording: Recording, size: in
     assert [chunk.usage for chunk in out[:-1]].count(True) == 0
 
 
-# Streams of which there are no recordings
+# Streams that were not recorded
 
 
 def event(choices: list[Json], **members: object) -> Json:
@@ -363,20 +397,24 @@ def delta(finish_reason: str | None = None, **delta: object) -> Json:
 
 PROMPT = {"id": "", "object": "", "created": 0, "model": "", "choices": [],
           "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]}  # fmt: skip
-BEGIN, WORD, STOP = event([delta(role="assistant", content="")]), event([delta(content="Hi")]), event([delta("stop")])
+BEGIN = event([delta(role="assistant", content="")])
+WORD = event([delta(content="Hi")])
+STOP = event([delta("stop")])
 
 
-def said(*data: Json) -> tuple[list[Json], ChatStream]:
-    """What the core passes on."""
+def stream(*data: Json) -> tuple[list[Json], ChatStream]:
+    """Return the chunks that the core passes on."""
     progress = ChatStream(azure(RESOURCE).chunks(call(stream=True)))
     body = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in data) + b"data: [DONE]\n\n"
-    out = progress.feed(body)
-    return [json.loads(chunk.data) for chunk in [*out, *(progress.held_back() if progress.complete else [])]], progress
+    chunks = progress.feed(body)
+    if progress.complete:
+        chunks += progress.held_back()
+    return [json.loads(chunk.data) for chunk in chunks], progress
 
 
-def test_findings_in_the_prompt_come_first_and_do_not_commit() -> None:
-    """SR-057: while only the prompt was looked at, another provider can still answer."""
-    chunks, progress = said(PROMPT, BEGIN, WORD, STOP)
+def test_results_for_the_prompt_come_first_and_do_not_commit() -> None:
+    """SR-057: another provider can still answer if only the prompt has been checked."""
+    chunks, progress = stream(PROMPT, BEGIN, WORD, STOP)
     assert [chunk["id"] for chunk in chunks] == ["chatcmpl-a"] * 4
     assert chunks[0]["prompt_filter_results"] == PROMPT["prompt_filter_results"]
     assert progress.complete
@@ -386,51 +424,52 @@ def test_findings_in_the_prompt_come_first_and_do_not_commit() -> None:
 
 
 @pytest.mark.parametrize("first", [{**PROMPT, "id": "chatcmpl-a"}, event([], prompt_filter_results=[])])
-def test_findings_that_come_with_an_id_are_passed_at_once(first: Json) -> None:
+def test_results_with_an_id_are_passed_on_at_once(first: Json) -> None:
     chunks = fed(azure(RESOURCE), call(stream=True), [first])
     assert [json.loads(chunk.data)["id"] for chunk in chunks] == ["chatcmpl-a"]
 
 
-def test_findings_that_come_alone_are_no_answer() -> None:
+def test_results_alone_are_not_a_complete_answer() -> None:
     """SR-058."""
-    _, progress = said(PROMPT)
+    _, progress = stream(PROMPT)
     assert progress.finished
     assert not progress.complete
 
 
-def test_an_error_after_the_findings_is_that_error() -> None:
-    _, progress = said(PROMPT, {"error": {"message": "The server had an error", "type": "server_error"}})
+def test_an_error_after_the_results_is_reported() -> None:
+    _, progress = stream(PROMPT, {"error": {"message": "The server had an error", "type": "server_error"}})
     assert progress.failure is not None
     assert progress.failure.kind is ErrorKind.OVERLOADED
 
 
-def test_findings_in_the_answer_are_passed_even_after_its_end() -> None:
-    """SR-050: the asynchronous filter tells of a text that the client has already."""
+def test_results_for_the_answer_are_passed_on_even_after_its_end() -> None:
+    """SR-050: the asynchronous filter checks text that the client already has."""
     found = {"index": 0, "finish_reason": None, "content_filter_results": {"hate": {"filtered": False}},
              "content_filter_offsets": {"check_offset": 0, "start_offset": 0, "end_offset": 2}}  # fmt: skip
     late = {**event([found]), "id": "", "created": 0, "model": "", "object": ""}
-    chunks, progress = said(BEGIN, WORD, late, STOP, late)
+    chunks, progress = stream(BEGIN, WORD, late, STOP, late)
     assert progress.complete
     assert [chunk["choices"][0].get("content_filter_offsets") is not None for chunk in chunks].count(True) == 2
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert {chunk["id"] for chunk in chunks} == {"chatcmpl-a"}
 
 
-def test_a_filtered_answer_is_an_answer() -> None:
-    """SR-048: whole or in a stream, with what was found."""
+def test_a_filtered_answer_is_a_normal_answer() -> None:
+    """SR-048: whole or streamed, with the results of the filter."""
     results = {"content_filter_results": {"violence": {"filtered": True, "severity": "high"}}}
-    chunks, progress = said(BEGIN, WORD, event([{**delta("content_filter"), **results}]))
+    chunks, progress = stream(BEGIN, WORD, event([{**delta("content_filter"), **results}]))
     assert progress.complete
     assert chunks[-1]["choices"][0] == {**delta("content_filter"), **results}
     choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "content_filter", **results}
     body = {"id": "c", "object": "chat.completion", "created": 1_760_000_000, "model": "m", "choices": [choice]}
-    made = azure(RESOURCE).completion(call(), json.dumps(body).encode())
-    assert json.loads(made.data)["choices"] == [choice]
+    completion = azure(RESOURCE).completion(call(), json.dumps(body).encode())
+    assert json.loads(completion.data)["choices"] == [choice]
 
 
 # Errors
 
-SAFE, HIGH = {"filtered": False, "severity": "safe"}, {"filtered": True, "severity": "high"}
+SAFE = {"filtered": False, "severity": "safe"}
+HIGH = {"filtered": True, "severity": "high"}
 INNER = {
     "code": "ResponsibleAIPolicyViolation",
     "content_filter_result": {"hate": SAFE, "jailbreak": {"filtered": True, "detected": True}, "violence": HIGH},
@@ -449,8 +488,8 @@ FILTERED = "The response was filtered due to the prompt triggering Azure OpenAI'
           "content_filter_results": {"sexual": HIGH, "x": None}}}, "Bad (filtered: sexual, severity high)"),
     ],
 )  # fmt: skip
-def test_a_refusal_by_the_filter_says_what_was_found(fault: Json, message: str) -> None:
-    """SR-068: content policy stops the chain, and the client is told why."""
+def test_errors_of_the_filter_name_the_categories(fault: Json, message: str) -> None:
+    """SR-068: errors of content policy are not retried elsewhere, so the client has to know the reason."""
     found = azure(RESOURCE).error(400, {}, json.dumps({"error": fault}).encode())
     assert (found.kind, found.message, found.code) == (ErrorKind.CONTENT_POLICY, message, "content_filter")
     assert (found.status, found.param) == (400, fault.get("param"))
@@ -482,7 +521,7 @@ LIMIT = "Requests to the ChatCompletions_Create Operation have exceeded token ra
         (503, None, ErrorKind.OVERLOADED),
     ],
 )  # fmt: skip
-def test_errors_have_their_kind(status: int, body: Json | None, kind: ErrorKind) -> None:
+def test_errors_are_classified(status: int, body: Json | None, kind: ErrorKind) -> None:
     """SR-072."""
     found = azure(RESOURCE).error(status, {}, json.dumps(body).encode() if body is not None else b"<html>")
     assert (found.kind, found.status) == (kind, status)
@@ -498,7 +537,7 @@ def test_errors_have_their_kind(status: int, body: Json | None, kind: ErrorKind)
         ({}, "Please try later.", None),
     ],
 )
-def test_how_long_a_limit_holds_is_said_in_a_header_or_in_the_message(
+def test_the_retry_delay_is_read_from_headers_or_from_the_message(
     headers: dict[str, str], message: str, seconds: float | None
 ) -> None:
     """SR-064."""
@@ -510,11 +549,11 @@ def test_how_long_a_limit_holds_is_said_in_a_header_or_in_the_message(
 
 
 def test_deployments_are_discovered() -> None:
-    """Not `/openai/v1/models`, which lists what could be deployed."""
+    """Not with `/openai/v1/models`, which lists the models that could be deployed."""
     adapter = azure(RESOURCE)
     assert isinstance(adapter, Discovers)
-    asked = adapter.models_request()
-    assert (asked.method, asked.url) == ("GET", f"{RESOURCE}/openai/deployments?api-version=2023-03-15-preview")
+    request = adapter.models_request()
+    assert (request.method, request.url) == ("GET", f"{RESOURCE}/openai/deployments?api-version=2023-03-15-preview")
     body = {"object": "list", "data": [
         {"id": "chat", "model": "gpt-4o", "object": "deployment", "owner": "organization-owner", "status": "succeeded"},
         {"id": "new", "model": "gpt-5", "status": "creating"}, {"id": "plain", "model": "o3"},
@@ -523,7 +562,7 @@ def test_deployments_are_discovered() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"data":{}}', b'{"data":[{}]}', b"\xff"])
-def test_a_list_that_makes_no_sense_is_an_error(body: bytes) -> None:
+def test_an_invalid_list_of_deployments_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         azure(RESOURCE).models(body)
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
@@ -546,23 +585,23 @@ def llms_providers():
 def test_azure_behind_the_gateway(
     served: Serve, provider: ProviderBlock, config_of: Callable[..., Config], upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
-    """SR-005, SR-007, SR-045, SR-068: settings of the block, its own header, and a refusal that stops the chain."""
+    """SR-005, SR-007, SR-045, SR-068: settings of the block, the key's header, and a final error of the filter."""
     plugin = tmp_path / "of_azure.py"
     plugin.write_text(PLUGIN, "utf-8")
     block = provider(upstream.origin, {"m": "my-deployment"}, type="azure-under-test", api_version="2024-10-21")
     gateway = served(config_of(first=block), f"[plugins]\nload = ['{plugin}']\n")
-    asked = {"model": "m", "messages": HI}
+    chat = {"model": "m", "messages": HI}
     with httpx.Client(trust_env=False, timeout=10) as client:
-        answer = client.post(f"{gateway.base_url}/chat/completions", json=asked)
+        answer = client.post(f"{gateway.base_url}/chat/completions", json=chat)
         assert answer.json()["model"] == "m"
         seen = upstream.requests[0]
         assert seen.path == "/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21"
         assert seen.headers["api-key"] == block["api_key"]
         assert "authorization" not in seen.headers
         upstream.script(error(400, FILTERED, code="content_filter", innererror=INNER))
-        refused = client.post(f"{gateway.base_url}/chat/completions", json=asked)
+        refused = client.post(f"{gateway.base_url}/chat/completions", json=chat)
         assert refused.status_code == 400
         assert refused.json()["error"]["code"] == "content_filter"
         assert "jailbreak, violence" in refused.json()["error"]["message"]
         upstream.script(json_body({"error": {"code": "DeploymentNotFound", "message": "none"}}, 404))
-        assert client.post(f"{gateway.base_url}/chat/completions", json=asked).status_code == 502
+        assert client.post(f"{gateway.base_url}/chat/completions", json=chat).status_code == 502
