@@ -44,7 +44,7 @@ from llms_core.upstream import exchange
 from llms_core.upstream.exchange import Limits, Progress
 from llms_core.upstream.transport import create
 from llms_providers.bedrock import BEDROCK, Bedrock, BedrockSettings, bedrock, llms_providers
-from llms_providers.bedrock.sigv4 import Credentials, signed
+from llms_providers.bedrock.sigv4 import Credentials, sign
 
 Json = dict[str, Any]
 
@@ -679,7 +679,7 @@ SUITE = datetime(2015, 8, 30, 12, 36, 0, tzinfo=UTC)
 def test_signatures_are_those_of_amazons_test_suite(
     method: str, url: str, headers: Json, names: str, signature: str
 ) -> None:
-    made = signed(method, url, headers, b"", credentials=KEY, region="us-east-1", service="service", now=SUITE)
+    made = sign(method, url, headers, b"", credentials=KEY, region="us-east-1", service="service", now=SUITE)
     assert made["x-amz-date"] == "20150830T123600Z"
     assert made["authorization"] == (
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
@@ -723,7 +723,7 @@ def test_signatures_are_those_of_amazons_sdk(
         "?"
     )
     credentials = msgspec.structs.replace(KEY, session_token=token)
-    headers = signed(
+    headers = sign(
         method, url, {"content-type": "application/json"}, body,
         credentials=credentials, region="eu-west-3", service="bedrock", now=NOW,
     )  # fmt: skip
@@ -901,7 +901,7 @@ def test_models_are_the_inference_profiles() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inferenceProfileSummaries": [{}]}', b"\xff"])
 def test_a_list_of_models_that_makes_no_sense(body: bytes) -> None:
-    with pytest.raises(ProviderError, match="The list of models makes no sense"):
+    with pytest.raises(ProviderError, match="Cannot parse Bedrock's list of models"):
         adapter().models(body)
 
 
@@ -1050,9 +1050,9 @@ def test_media_are_bytes_with_their_format(part: Json, kind: str, form: str, dat
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        (image("https://example.com/cat.png"), "fetches nothing by URL"),
-        (image(data_uri("image/bmp", b"BM")), "no image of type 'image/bmp'"),
-        (file("a.zip", data_uri("application/zip", b"PK")), "no document of type 'application/zip'"),
+        (image("https://example.com/cat.png"), "Bedrock does not download media"),
+        (image(data_uri("image/bmp", b"BM")), "does not support images of type 'image/bmp'"),
+        (file("a.zip", data_uri("application/zip", b"PK")), "does not support documents of type 'application/zip'"),
         ({"type": "file", "file": {"file_id": "file-1"}}, "type 'file' is not supported"),
         ({"type": "hologram"}, "type 'hologram' is not supported"),
     ],
@@ -1536,7 +1536,7 @@ def test_an_error_in_an_answers_place_is_that_error() -> None:
 
 
 def test_an_event_that_makes_no_sense() -> None:
-    with pytest.raises(ProviderError, match="makes no sense") as caught:
+    with pytest.raises(ProviderError, match="Cannot parse an event of Bedrock's stream") as caught:
         streamed(message(b"[", {":event-type": "contentBlockDelta", ":message-type": "event"}))
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
 

@@ -433,7 +433,7 @@ def test_models_are_those_that_stay() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": null}', b"\xff", b"<html>"])
 def test_a_list_of_models_that_makes_no_sense(body: bytes) -> None:
-    with pytest.raises(ProviderError, match="The list of models makes no sense"):
+    with pytest.raises(ProviderError, match="Cannot parse Cohere's list of models"):
         cohere().models(body)
 
 

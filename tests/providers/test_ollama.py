@@ -357,7 +357,7 @@ def test_models_are_those_that_were_pulled() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": null}', b"\xff", b"<html>"])
 def test_a_list_of_models_that_makes_no_sense(body: bytes) -> None:
-    with pytest.raises(ProviderError, match="The list of models makes no sense"):
+    with pytest.raises(ProviderError, match="Cannot parse Ollama's list of models"):
         ollama().models(body)
 
 
