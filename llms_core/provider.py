@@ -142,6 +142,13 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     defaults: dict[str, Raw] = {}
     force: dict[str, Raw] = {}
 
+    def bearer_headers(self) -> dict[str, str]:
+        """Return the headers of a JSON request: the configured ones, and the key (if any) as a bearer token."""
+        headers = {"content-type": "application/json", **self.headers}
+        if self.api_key is not None:
+            headers["authorization"] = f"Bearer {self.api_key.reveal()}"
+        return headers
+
 
 class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """An adapter type or preset, as a plugin registers it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -124,6 +125,19 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
         """The decoded value of a member that `request` does not declare; None if it is absent or null."""
         raw = self.body.members.get(name)
         return None if raw is None else msgspec.json.decode(raw)
+
+    def pick(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the decoded values of the named members, without those that are absent or null."""
+        found = {}
+        for name in names:
+            value = self.get(name)
+            if value is not None:
+                found[name] = value
+        return found
+
+    def non_null_members(self) -> set[str]:
+        """Return the names of the members that are present and not null."""
+        return {name for name, raw in self.body.members.items() if bytes(raw) != b"null"}
 
 
 _decoder = BodyDecoder(ChatRequest)

@@ -6,7 +6,6 @@ Blocks of Anthropic's own are accepted among the parts. Anthropic fetches http(s
 from __future__ import annotations
 
 import base64
-import binascii
 import mimetypes
 from collections.abc import Mapping
 from typing import Any
@@ -159,7 +158,7 @@ def _decode_text(data: str, param: str) -> str:
     """Return the text of a base64-encoded file. Raises RequestError if `data` is not base64."""
     try:
         content = base64.b64decode(data)
-    except binascii.Error as error:
+    except ValueError as error:  # also for characters that base64 does not have
         message = f"Invalid value for '{param}': {error}"
         raise RequestError(message, param=param, code="invalid_value") from None
     return content.decode("utf-8", "replace")

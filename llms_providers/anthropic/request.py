@@ -172,7 +172,7 @@ def _add_account(draft: Draft) -> None:
     if metadata.keys() - {"user_id"}:
         draft.dropped.add("metadata")
     tier = parameters.get("service_tier")
-    if tier in _SERVICE_TIERS:
+    if isinstance(tier, str) and tier in _SERVICE_TIERS:
         draft.body["service_tier"] = _SERVICE_TIERS[tier]
     elif tier is not None:
         draft.dropped.add("service_tier")

@@ -1,41 +1,47 @@
-"""Bedrock's answers as OpenAI's, whole and streamed.
+"""Translate whole answers of Converse, and the list of inference profiles.
 
-https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
-
-Reasoning that is signed or redacted goes to the client in `provider_extra.bedrock` of the message, with the vendor of
-the model, for a model of that vendor to get it back. Citations are there, too, for the client to show.
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import Chunks, ToolCall, completion
-from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.building import ToolCall, completion
 from llms_core.contracts.completion import Completion, Usage, finish_reason
 from llms_core.contracts.request import ChatCall
+from llms_providers.bedrock.errors import UNREADABLE, to_error
+from llms_providers.bedrock.models import family_of
+from llms_providers.bedrock.output_format import answer_tool_of
 
-_REASONS = {
+Json = dict[str, Any]
+
+SERVER_TOOL_USE = "server_tool_use"
+"""The type of a tool call that Bedrock executes itself, so that the client does not see it."""
+
+#: Stop reasons beyond those that `llms_core.contracts.completion.finish_reason` translates.
+_FINISH_REASONS = {
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
     "model_context_window_exceeded": "length",
 }
+#: Stop reasons of an answer that is of no use.
 _FAILURES = ("malformed_model_output", "malformed_tool_use")
-#: The type of a call that Bedrock answers itself.
-_SERVER_TOOL = "server_tool_use"
 
 
-class _Struct(msgspec.Struct, rename="camel"):
-    pass
+class CamelStruct(msgspec.Struct, rename="camel"):
+    """A struct whose members are in camel case in JSON."""
 
 
-class _Usage(_Struct):
+class TokenUsage(CamelStruct):
+    """`usage`."""
+
     input_tokens: int = 0
     output_tokens: int = 0
     total_tokens: int = 0
@@ -43,288 +49,274 @@ class _Usage(_Struct):
     cache_write_input_tokens: int = 0
 
     def as_openai(self) -> Usage:
-        """OpenAI counts what came from a cache among the prompt's tokens, Bedrock beside them."""
-        read, written = self.cache_read_input_tokens, self.cache_write_input_tokens
-        details = {"cached_tokens": read, **({"cache_write_tokens": written} if written else {})}
+        """Translate to OpenAI's usage, which counts cached tokens as prompt tokens; Bedrock counts them separately."""
+        cached = self.cache_read_input_tokens
+        written = self.cache_write_input_tokens
+        details: Json | None = None
+        if cached or written:
+            details = {"cached_tokens": cached}
+        if details is not None and written:
+            details["cache_write_tokens"] = written
         return Usage(
-            prompt_tokens=self.input_tokens + read + written,
+            prompt_tokens=self.input_tokens + cached + written,
             completion_tokens=self.output_tokens,
             total_tokens=self.total_tokens,
-            prompt_tokens_details=details if read or written else None,
+            prompt_tokens_details=details,
         )
 
 
-class _ToolUse(_Struct):
-    tool_use_id: str = ""
-    name: str = ""
-    input: Raw = Raw(b"{}")
-    type: str | None = None
-
-
-class _ReasoningText(_Struct):
-    text: str = ""
-    signature: str | None = None
-
-
-class _Reasoning(_Struct):
-    """`text` and `signature` are a delta's, `reasoning_text` is a block's."""
-
-    reasoning_text: _ReasoningText | None = None
-    redacted_content: bytes | None = None
-    text: str | None = None
-    signature: str | None = None
-
-
-class _Text(_Struct):
-    text: str = ""
-
-
-class _Cited(_Struct):
-    content: list[_Text] = []
-    citations: list[dict[str, Any]] = []
-
-
-class _Source(_Struct):
-    data: bytes = msgspec.field(default=b"", name="bytes")
-
-
-class _Image(_Struct):
-    """The format comes with a block's start, the bytes with its deltas, and both with a whole block."""
-
-    format: str = "png"
-    source: _Source | None = None
-
-
-class _Block(_Struct):
-    text: str | None = None
-    tool_use: _ToolUse | None = None
-    reasoning_content: _Reasoning | None = None
-    citations_content: _Cited | None = None
-    image: _Image | None = None
-
-
-class _Said(_Struct):
-    content: list[_Block]
-
-
-class _Output(_Struct):
-    message: _Said
-
-
-class _Told(_Struct):
-    """What Bedrock tells about an answer, to those who asked for it."""
+class Metadata(CamelStruct):
+    """What an answer tells about itself if the request asks for it. In a stream, any event may have some of it."""
 
     trace: Raw = Raw()
     additional_model_response_fields: Raw = Raw()
     performance_config: Raw = Raw()
     service_tier: Raw = Raw()
 
-    def told(self) -> dict[str, Raw]:
-        names = zip(_Told.__struct_fields__, _Told.__struct_encode_fields__, strict=True)
-        return {name: raw for field, name in names if len(raw := getattr(self, field)) and bytes(raw) != b"null"}
+    def as_members(self) -> dict[str, Raw]:
+        """Return the members that are present and not null, under their names in JSON."""
+        members = {
+            "trace": self.trace,
+            "additionalModelResponseFields": self.additional_model_response_fields,
+            "performanceConfig": self.performance_config,
+            "serviceTier": self.service_tier,
+        }
+        return {name: raw for name, raw in members.items() if bytes(raw) not in (b"", b"null")}
 
 
-class _Answer(_Told, kw_only=True):
+class ImageSource(CamelStruct):
+    """`image.source`."""
+
+    data: bytes = msgspec.field(default=b"", name="bytes")
+
+
+class Image(CamelStruct):
+    """`image`. In a stream, the format comes with the start of the block and the source with its deltas."""
+
+    format: str = "png"
+    source: ImageSource | None = None
+
+
+class _ToolUse(CamelStruct):
+    tool_use_id: str = ""
+    name: str = ""
+    input: Raw = Raw(b"{}")
+    type: str | None = None
+
+
+class _ReasoningText(CamelStruct):
+    text: str = ""
+    signature: str | None = None
+
+
+class _Reasoning(CamelStruct):
+    # A block has one of the two.
+    reasoning_text: _ReasoningText | None = None
+    redacted_content: bytes | None = None
+
+
+class _Text(CamelStruct):
+    text: str = ""
+
+
+class _CitedText(CamelStruct):
+    content: list[_Text] = []
+    citations: list[Json] = []
+
+
+class _ContentBlock(CamelStruct):
+    # A block has one of these. Blocks of other kinds have none, and are ignored.
+    text: str | None = None
+    tool_use: _ToolUse | None = None
+    reasoning_content: _Reasoning | None = None
+    citations_content: _CitedText | None = None
+    image: Image | None = None
+
+
+class _Message(CamelStruct):
+    content: list[_ContentBlock]
+
+
+class _Output(CamelStruct):
+    message: _Message
+
+
+class _Response(Metadata, kw_only=True):
     output: _Output
     stop_reason: str
-    usage: _Usage | None = None
+    usage: TokenUsage | None = None
 
 
-class _Start(_Struct):
-    tool_use: _ToolUse | None = None
-    image: _Image | None = None
+class _Profile(CamelStruct):
+    inference_profile_id: str
+    inference_profile_name: str = ""
+    inference_profile_arn: str = ""
+    type: str = "SYSTEM_DEFINED"
 
 
-class _DeltaTool(_Struct):
-    input: str = ""
+class _ProfileList(CamelStruct):
+    inference_profile_summaries: list[_Profile]
 
 
-class _Delta(_Struct):
-    text: str | None = None
-    tool_use: _DeltaTool | None = None
-    reasoning_content: _Reasoning | None = None
-    citation: dict[str, Any] | None = None
-    image: _Image | None = None
+_decode_response = msgspec.json.Decoder(_Response).decode
+_decode_profiles = msgspec.json.Decoder(_ProfileList).decode
 
 
-class _Event(_Told):
-    """Any event of a stream."""
+class MessageExtra:
+    """`provider_extra.bedrock` of a message: what OpenAI's message has no member for.
 
-    content_block_index: int = 0
-    start: _Start = msgspec.field(default_factory=_Start)
-    delta: _Delta = msgspec.field(default_factory=_Delta)
-    stop_reason: str = ""
-    usage: _Usage | None = None
-
-
-_answer = msgspec.json.Decoder(_Answer)
-_event = msgspec.json.Decoder(_Event)
-
-
-class _Extra:
-    """What a message has that OpenAI's has no place for."""
+    Reasoning that is signed or redacted goes to the client together with the model's vendor, and comes back with the
+    next request: only models of that vendor accept it. Citations are for the client to show.
+    """
 
     def __init__(self, vendor: str):
         self._vendor = vendor
-        self._reasoning: list[dict[str, Any]] = []
-        self.citations: list[dict[str, Any]] = []
+        self._reasoning: list[Json] = []
+        self.citations: list[Json] = []
 
-    def add(self, text: str, signature: str | None, redacted: bytes | None) -> None:
-        """A block of reasoning, kept where only the model's vendor can have made it."""
+    def add_reasoning(self, text: str, signature: str | None, redacted: bytes | None) -> None:
+        """Keep a block of reasoning, unless it is neither signed nor redacted: such a block is not worth returning."""
         if redacted:
             self._reasoning.append({"reasoningContent": {"redactedContent": redacted}})
         elif signature:
             self._reasoning.append({"reasoningContent": {"reasoningText": {"text": text, "signature": signature}}})
 
-    def as_member(self) -> dict[str, Any]:
-        said: dict[str, Any] = {"vendor": self._vendor, "reasoning": self._reasoning} if self._reasoning else {}
+    def as_member(self) -> Json:
+        """Return the member of the message; {} if there is nothing."""
+        extra: Json = {}
+        if self._reasoning:
+            extra["vendor"] = self._vendor
+            extra["reasoning"] = self._reasoning
         if self.citations:
-            said["citations"] = self.citations
-        return _extra(said)
+            extra["citations"] = self.citations
+        return provider_extra(extra)
 
 
-def as_completion(call: ChatCall, body: bytes, *, vendor: str, structured: str | None) -> Completion:
-    """An answer of Converse. `structured` names the tool whose call is the answer.
+class _Collector:
+    """Collects the content blocks of an answer. A call of `answer_tool` is the answer itself."""
 
-    Raises a DecodeError where it is none.
-    """
-    answer = _answer.decode(body)
-    texts, reasoning, calls = list[str](), list[str](), list[ToolCall]()
-    extra, images, whole = _Extra(vendor), list[dict[str, Any]](), None
-    for block in answer.output.message.content:
+    def __init__(self, vendor: str, answer_tool: str | None):
+        self.texts: list[str] = []
+        self.reasoning: list[str] = []
+        self.tool_calls: list[ToolCall] = []
+        self.images: list[Json] = []
+        self.extra = MessageExtra(vendor)
+        #: The arguments of the answer tool's call, as JSON text.
+        self.structured_answer = ""
+        self._answer_tool = answer_tool
+
+    def add(self, block: _ContentBlock) -> None:
         if block.text is not None:
-            texts.append(block.text)
-        if (cited := block.citations_content) is not None:
-            texts += [each.text for each in cited.content]
-            extra.citations += cited.citations
-        if (reasoned := block.reasoning_content) is not None:
-            said = reasoned.reasoning_text or _ReasoningText()
-            reasoning.append(said.text)
-            extra.add(said.text, said.signature, reasoned.redacted_content)
-        if (image := block.image) is not None and image.source is not None:
-            images.append(_shown(image.format, image.source.data))
-        if (use := block.tool_use) is not None and use.type != _SERVER_TOOL:
-            if use.name == structured:
-                whole = bytes(use.input).decode()
-            else:
-                calls.append(ToolCall(id=use.tool_use_id, name=use.name, arguments=bytes(use.input).decode()))
+            self.texts.append(block.text)
+        if block.citations_content is not None:
+            self.texts += [part.text for part in block.citations_content.content]
+            self.extra.citations += block.citations_content.citations
+        if block.reasoning_content is not None:
+            self._add_reasoning(block.reasoning_content)
+        if block.image is not None and block.image.source is not None:
+            self.images.append(image_part(block.image.format, block.image.source.data))
+        if block.tool_use is not None and block.tool_use.type != SERVER_TOOL_USE:
+            self._add_tool_use(block.tool_use)
+
+    def _add_reasoning(self, reasoning: _Reasoning) -> None:
+        signed = reasoning.reasoning_text or _ReasoningText()
+        self.reasoning.append(signed.text)
+        self.extra.add_reasoning(signed.text, signed.signature, reasoning.redacted_content)
+
+    def _add_tool_use(self, tool_use: _ToolUse) -> None:
+        arguments = bytes(tool_use.input).decode()
+        if tool_use.name == self._answer_tool:
+            self.structured_answer = arguments
+        else:
+            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id, name=tool_use.name, arguments=arguments))
+
+    @property
+    def content(self) -> str | None:
+        """The text of the answer; None if there are only tool calls."""
+        content = self.structured_answer or "".join(self.texts)
+        if not content and self.tool_calls:
+            return None
+        return content
+
+    def as_extra_members(self) -> Json:
+        """Return the members of the message beyond OpenAI's."""
+        members = self.extra.as_member()
+        if self.images:
+            members["images"] = self.images
+        return members
+
+
+def to_completion(call: ChatCall, body: bytes) -> Completion:
+    """Translate a whole answer. Raises ProviderError if it is an error, unreadable or malformed."""
+    collector = _Collector(family_of(call).vendor, answer_tool_of(call))
+    try:
+        response = _decode_response(body)
+        for block in response.output.message.content:
+            collector.add(block)
+    except UNREADABLE as error:
+        raise _unreadable(body, error) from None
     return completion(
         call,
-        content=whole or "".join(texts) or (None if calls else ""),
-        reasoning="".join(reasoning),
-        tool_calls=calls,
-        finish_reason=_finish(answer.stop_reason, calls=bool(calls)),
-        usage=answer.usage.as_openai() if answer.usage is not None else None,
-        message={**extra.as_member(), **({"images": images} if images else {})},
-        extra=_extra(answer.told()),
+        content=collector.content,
+        reasoning="".join(collector.reasoning),
+        tool_calls=collector.tool_calls,
+        finish_reason=translate_stop_reason(response.stop_reason, has_tool_calls=bool(collector.tool_calls)),
+        usage=response.usage.as_openai() if response.usage is not None else None,
+        message=collector.as_extra_members(),
+        extra=provider_extra(response.as_members()),
     )
 
 
-class ConverseChunks:
-    """The events of ConverseStream as chunks. `failed` makes an error of an event that tells of one."""
+def to_models(body: bytes) -> dict[str, str]:
+    """Map names for clients to the ids of inference profiles.
 
-    framing: Literal["aws"] = "aws"
-
-    def __init__(
-        self, call: ChatCall, *, vendor: str, structured: str | None, failed: Callable[[str, bytes], ProviderError]
-    ):
-        self._chunks, self._structured, self._failed = Chunks(call), structured, failed
-        self._extra = _Extra(vendor)
-        self._told: dict[str, Raw] = {}
-        #: By the index of their block: the numbers of calls, and of those without arguments so far.
-        self._calls: dict[int, int] = {}
-        self._silent: dict[int, int] = {}
-        self._answers: set[int] = set()
-        self._texts: list[str] = []
-        self._reasoning, self._signature, self._redacted = "", "", b""
-        self._format, self._image = "", b""
-
-    def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
-        """One event's chunks."""
-        if event.startswith(("exception:", "error:")):
-            raise self._failed(event.partition(":")[2], data)
-        try:
-            decoded = _event.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream makes no sense: {error}") from None
-        self._told |= decoded.told()
-        match event:
-            case "contentBlockStart":
-                return self._begin(decoded.content_block_index, decoded.start)
-            case "contentBlockDelta":
-                return self._go_on(decoded.content_block_index, decoded.delta)
-            case "contentBlockStop":
-                return self._end(decoded.content_block_index)
-            case "messageStop":
-                return self._stop(decoded.stop_reason)
-            case "metadata" if decoded.usage is not None:
-                return [self._chunks.usage(decoded.usage.as_openai(), extra=_extra(self._told))]
-        return ()
-
-    def _begin(self, index: int, start: _Start) -> Iterator[Chunk]:
-        if start.image is not None:
-            self._format = start.image.format
-        use = start.tool_use
-        if use is None or use.type == _SERVER_TOOL:
-            return
-        if use.name == self._structured:
-            self._answers.add(index)
-            return
-        number = self._calls[index] = self._silent[index] = len(self._calls)
-        yield self._chunks.call_begins(number, use.tool_use_id, use.name)
-
-    def _go_on(self, index: int, delta: _Delta) -> Iterator[Chunk]:
-        if delta.text:
-            if self._structured is None:
-                yield self._chunks.text(delta.text)
-            else:  # it counts only where the answer does not come as it should
-                self._texts.append(delta.text)
-        if (reasoned := delta.reasoning_content) is not None:
-            self._reasoning += reasoned.text or ""
-            self._signature += reasoned.signature or ""
-            self._redacted += reasoned.redacted_content or b""
-            if reasoned.text:
-                yield self._chunks.reasoning(reasoned.text)
-        if (use := delta.tool_use) is not None and use.input:
-            if index in self._answers:
-                yield self._chunks.text(use.input)
-            elif index in self._calls:
-                self._silent.pop(index, None)
-                yield self._chunks.call_arguments(self._calls[index], use.input)
-        if delta.citation is not None:
-            self._extra.citations.append(delta.citation)
-        if delta.image is not None and delta.image.source is not None:
-            self._image += delta.image.source.data
-
-    def _end(self, index: int) -> Iterator[Chunk]:
-        self._extra.add(self._reasoning, self._signature, self._redacted)
-        self._reasoning, self._signature, self._redacted = "", "", b""
-        if (number := self._silent.pop(index, None)) is not None:
-            yield self._chunks.call_arguments(number, "{}")
-        if self._image:
-            yield self._chunks.delta({"images": [_shown(self._format or "png", self._image)]})
-            self._format, self._image = "", b""
-
-    def _stop(self, reason: str) -> Iterator[Chunk]:
-        if self._texts and not self._answers:
-            yield self._chunks.text("".join(self._texts))
-        yield self._chunks.finish(_finish(reason, calls=bool(self._calls)), delta=self._extra.as_member())
+    A profile of AWS is named by its id. One of the account's own is named as the account named it, and called by its
+    ARN. Raises ProviderError if the list is unreadable.
+    """
+    try:
+        profiles = _decode_profiles(body).inference_profile_summaries
+    except UNREADABLE as error:
+        raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Bedrock's list of models: {error}") from None
+    system: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for profile in profiles:
+        if profile.type == "APPLICATION":
+            own[profile.inference_profile_name] = profile.inference_profile_arn
+        else:
+            system[profile.inference_profile_id] = profile.inference_profile_id
+    # The account's own profiles take precedence.
+    return system | own
 
 
-def _finish(reason: str, *, calls: bool) -> str:
-    """A call that was the answer itself, or was of Bedrock's own tools, is none of the client's."""
+def translate_stop_reason(reason: str, *, has_tool_calls: bool) -> str:
+    """Translate a stop reason. Raises ProviderError if the model's output was malformed.
+
+    Whether the answer ends in a tool call follows from the calls that the client sees, not from the reason: a call may
+    have been the answer itself, or one that Bedrock executed.
+    """
     if reason in _FAILURES:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"The model broke off its answer: {reason}", status=200)
-    known = _REASONS.get(reason) or finish_reason(reason) or "stop"
-    if known in ("tool_calls", "stop"):
-        return "tool_calls" if calls else "stop"
-    return known
+        message = f"The model stopped with a malformed answer (stopReason '{reason}')"
+        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)
+    translated = _FINISH_REASONS.get(reason) or finish_reason(reason) or "stop"
+    if translated not in ("stop", "tool_calls"):
+        return translated
+    return "tool_calls" if has_tool_calls else "stop"
 
 
-def _shown(format: str, data: bytes) -> dict[str, Any]:
-    uri = f"data:image/{format};base64,{base64.b64encode(data).decode()}"
-    return {"type": "image_url", "image_url": {"url": uri}}
+def image_part(format: str, data: bytes) -> Json:
+    """Return an image of an answer as a content part."""
+    encoded = base64.b64encode(data).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/{format};base64,{encoded}"}}
 
 
-def _extra(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {"provider_extra": {"bedrock": said}} if said else {}
+def provider_extra(members: Mapping[str, Any]) -> Json:
+    """Return `provider_extra` with members for this adapter; {} if there are none."""
+    return {"provider_extra": {"bedrock": members}} if members else {}
+
+
+def _unreadable(body: bytes, cause: Exception) -> ProviderError:
+    """Return the error for a body that is not an answer: the error that it describes, if it does."""
+    error = to_error(200, {}, body)
+    if error.kind is ErrorKind.BAD_RESPONSE:
+        return ProviderError(error.kind, f"Cannot parse Bedrock's answer: {cause}", status=200)
+    return error

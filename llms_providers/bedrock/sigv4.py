@@ -1,6 +1,6 @@
 """AWS Signature Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 
-AWS's own light signer (aws-sdk-signers) needs Python 3.12 and botocore weighs 25 MB, for what hmac and hashlib do.
+Written here because AWS's own lightweight signer (aws-sdk-signers) requires Python 3.12, and botocore adds 25 MB.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import msgspec
 from llms_core.secret import Secret
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_PORTS = {"http": ":80", "https": ":443"}
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """An access key; temporary ones come with a session token."""
+    """An access key."""
 
     access_key_id: Secret
     secret_access_key: Secret
+    #: Set for temporary credentials only.
     session_token: Secret | None = None
 
 
-def signed(
+def sign(
     method: str,
     url: str,
     headers: Mapping[str, str],
@@ -38,54 +39,96 @@ def signed(
     service: str,
     now: datetime,
 ) -> dict[str, str]:
-    """`headers`, which are all signed, with those that carry the signature. `now` is in UTC.
+    """Return `headers` with lower-case names, and the headers that hold the signature. `now` is in UTC.
 
-    `host` is signed, and left to the HTTP client to send.
+    All of them are signed. `host` is signed too, but left to the HTTP client to send.
     """
     parts = urlsplit(url)
-    host = parts.netloc.removesuffix(_PORTS.get(parts.scheme, ""))
     time = now.strftime("%Y%m%dT%H%M%SZ")
-    sent = {**{name.lower(): value for name, value in headers.items()}, "x-amz-date": time}
+    sent = {name.lower(): value for name, value in headers.items()}
+    sent["x-amz-date"] = time
     if credentials.session_token is not None:
         sent["x-amz-security-token"] = credentials.session_token.reveal()
-    signing = sorted({**sent, "host": host}.items())
-    names = ";".join(name for name, _ in signing)
-    query = sorted((_quoted(name), _quoted(value)) for name, value in parse_qsl(parts.query, keep_blank_values=True))
-    canonical = "\n".join((
-        method,
-        quote(_normal(parts.path), safe="/-_.~"),  # encoded once more than it is sent, as everywhere but in S3
-        "&".join(f"{name}={value}" for name, value in query),
-        *(f"{name}:{' '.join(value.split())}" for name, value in signing),
-        "",
-        names,
-        hashlib.sha256(content).hexdigest(),
-    ))  # fmt: skip
+
+    # HTTP clients leave the default port out of `host`.
+    host = parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
+    signed_headers = {**sent, "host": host}
+    canonical_request = _canonical_request(method, parts.path, parts.query, signed_headers, content)
+
     scope = f"{time[:8]}/{region}/{service}/aws4_request"
-    signing_text = "\n".join((_ALGORITHM, time, scope, hashlib.sha256(canonical.encode()).hexdigest()))
-    key = f"AWS4{credentials.secret_access_key.reveal()}".encode()
-    for step in scope.split("/"):
-        key = _hmac(key, step)
+    string_to_sign = "\n".join(
+        [
+            _ALGORITHM,
+            time,
+            scope,
+            hashlib.sha256(canonical_request.encode()).hexdigest(),
+        ]
+    )
+    key = _signing_key(credentials.secret_access_key, scope)
+    signature = _hmac(key, string_to_sign).hex()
     sent["authorization"] = (
         f"{_ALGORITHM} Credential={credentials.access_key_id.reveal()}/{scope}, "
-        f"SignedHeaders={names}, Signature={_hmac(key, signing_text).hex()}"
+        f"SignedHeaders={_names(signed_headers)}, Signature={signature}"
     )
     return sent
 
 
-def _normal(path: str) -> str:
-    """A path without empty, `.` and `..` segments, as Amazon reads it."""
+def _canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], content: bytes) -> str:
+    header_lines = []
+    for name, value in sorted(headers.items()):
+        # Leading, trailing and repeated blanks do not count.
+        collapsed = " ".join(value.split())
+        header_lines.append(f"{name}:{collapsed}")
+    return "\n".join(
+        [
+            method,
+            # The path in the URL is percent-encoded already, and is encoded a second time: only S3 differs.
+            quote(_normalize_path(path), safe="/-_.~"),
+            _canonical_query(query),
+            *header_lines,
+            # An empty line ends the headers.
+            "",
+            _names(headers),
+            hashlib.sha256(content).hexdigest(),
+        ]
+    )
+
+
+def _canonical_query(query: str) -> str:
+    pairs = [(_encode(name), _encode(value)) for name, value in parse_qsl(query, keep_blank_values=True)]
+    # Sorted after encoding, as the specification requires.
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs))
+
+
+def _normalize_path(path: str) -> str:
+    """Remove empty, `.` and `..` segments, as AWS does before it verifies the signature."""
     kept: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
             del kept[-1:]
         elif segment not in ("", "."):
             kept.append(segment)
-    return "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
+    normalized = "/" + "/".join(kept)
+    if kept and path.endswith("/"):
+        normalized += "/"
+    return normalized
+
+
+def _names(headers: Mapping[str, str]) -> str:
+    return ";".join(sorted(headers))
+
+
+def _signing_key(secret_access_key: Secret, scope: str) -> bytes:
+    """Derive a key that is valid for one day, region and service."""
+    key = f"AWS4{secret_access_key.reveal()}".encode()
+    for step in scope.split("/"):
+        key = _hmac(key, step)
+    return key
 
 
 def _hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def _quoted(text: str) -> str:
+def _encode(text: str) -> str:
     return quote(text, safe="-_.~")

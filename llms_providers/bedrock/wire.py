@@ -1,4 +1,4 @@
-"""Bedrock's Converse and ConverseStream by example, with either kind of credentials."""
+"""Examples of Bedrock's Converse and ConverseStream for the conformance suite, with either kind of credentials."""
 
 from __future__ import annotations
 
@@ -10,58 +10,69 @@ from typing import Any
 from llms_core.errors import ErrorKind
 from llms_core.testing.wire import Call, Event, Example, Failure, Meaning, Wire
 
-_PARIS, _OSLO = Call(name="get_weather", arguments={"city": "Paris"}), Call(name="get_time", arguments={"city": "Oslo"})
+Json = dict[str, Any]
+#: A content block of a stream: its start, {} if it has none, and its deltas.
+Block = Sequence[Mapping[str, Any]]
+
+_PARIS = Call(name="get_weather", arguments={"city": "Paris"})
+_OSLO = Call(name="get_time", arguments={"city": "Oslo"})
 _SIGNATURE = "EqQBCgIYAhIkMWVn"
 
-Json = dict[str, Any]
 
-
-def _usage(usage: tuple[int, int]) -> Json:
-    return {"inputTokens": usage[0], "outputTokens": usage[1], "totalTokens": sum(usage)}
+def _end(usage: tuple[int, int]) -> Json:
+    """The usage and the metrics, at the end of every answer."""
+    counts = {"inputTokens": usage[0], "outputTokens": usage[1], "totalTokens": sum(usage)}
+    return {"usage": counts, "metrics": {"latencyMs": 9}}
 
 
 def _answer(usage: tuple[int, int], reason: str, *content: Mapping[str, Any]) -> Json:
     message = {"role": "assistant", "content": list(content)}
-    return {"output": {"message": message}, "stopReason": reason, "usage": _usage(usage), "metrics": {"latencyMs": 9}}
+    return {"output": {"message": message}, "stopReason": reason, **_end(usage)}
 
 
-def _stream(usage: tuple[int, int], reason: str, *blocks: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """`blocks`: of each its start, {} where it has none, then its deltas."""
+def _stream(usage: tuple[int, int], reason: str, *blocks: Block) -> list[Event]:
     events: list[Event] = [("messageStart", {"role": "assistant"})]
     for index, (start, *deltas) in enumerate(blocks):
+        # Blocks of text and reasoning have no contentBlockStart.
         if start:
             events.append(("contentBlockStart", {"contentBlockIndex": index, "start": start}))
         events += [("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in deltas]
         events.append(("contentBlockStop", {"contentBlockIndex": index}))
-    end = {"usage": _usage(usage), "metrics": {"latencyMs": 9}}
-    return [*events, ("messageStop", {"stopReason": reason}), ("metadata", end)]
+    events.append(("messageStop", {"stopReason": reason}))
+    events.append(("metadata", _end(usage)))
+    return events
 
 
-def _text(*pieces: str) -> list[Mapping[str, Any]]:
-    return [{}, *({"text": piece} for piece in pieces)]
+def _text(*pieces: str) -> Block:
+    deltas = [{"text": piece} for piece in pieces]
+    return [{}, *deltas]
 
 
-def _use(call: Call, number: int) -> Json:
+def _tool_use(call: Call, number: int) -> Json:
     return {"toolUse": {"toolUseId": f"tooluse_A{number}", "name": call.name, "input": call.arguments}}
 
 
-def _use_in_pieces(call: Call, number: int) -> list[Mapping[str, Any]]:
-    text = json.dumps(call.arguments)
+def _tool_use_block(call: Call, number: int) -> Block:
+    arguments = json.dumps(call.arguments)
     start = {"toolUse": {"toolUseId": f"tooluse_A{number}", "name": call.name}}
-    return [start, *({"toolUse": {"input": piece}} for piece in ("", text[:5], text[5:]))]
+    # Bedrock's first delta is empty.
+    deltas = [{"toolUse": {"input": piece}} for piece in ("", arguments[:5], arguments[5:])]
+    return [start, *deltas]
 
 
-def _reasoning(*pieces: str) -> list[Mapping[str, Any]]:
+def _reasoning(text: str) -> Json:
+    return {"reasoningContent": {"reasoningText": {"text": text, "signature": _SIGNATURE}}}
+
+
+def _reasoning_block(*pieces: str) -> Block:
     deltas = [{"reasoningContent": {"text": piece}} for piece in pieces]
     return [{}, *deltas, {"reasoningContent": {"signature": _SIGNATURE}}]
 
 
-def _reasoned(text: str) -> Json:
-    return {"reasoningContent": {"reasoningText": {"text": text, "signature": _SIGNATURE}}}
-
-
 def _failure(status: int, name: str, message: str, kind: ErrorKind | None = None) -> Failure:
-    return Failure(status, {"message": message}, kind, message, headers={"x-amzn-errortype": f"{name}:http://x/"})
+    # AWS appends a URL to the exception's name.
+    headers = {"x-amzn-errortype": f"{name}:http://x/"}
+    return Failure(status, {"message": message}, kind, message, headers=headers)
 
 
 BEDROCK = Wire(
@@ -78,28 +89,36 @@ BEDROCK = Wire(
         usage=(9, 2),
     ),
     tool_call=Example(
-        whole=_answer((31, 12), "tool_use", {"text": "I look."}, _use(_PARIS, 0)),
-        events=_stream((31, 12), "tool_use", _text("I ", "look."), _use_in_pieces(_PARIS, 0)),
+        whole=_answer((31, 12), "tool_use", {"text": "I look."}, _tool_use(_PARIS, 0)),
+        events=_stream((31, 12), "tool_use", _text("I ", "look."), _tool_use_block(_PARIS, 0)),
         means=Meaning(text="I look.", calls=(_PARIS,), finish_reason="tool_calls"),
         usage=(31, 12),
         kept=("tooluse_A0", "I look."),
     ),
     parallel_calls=Example(
-        whole=_answer((31, 40), "tool_use", _reasoned("Both."), _use(_PARIS, 0), _use(_OSLO, 1)),
+        whole=_answer((31, 40), "tool_use", _reasoning("Both."), _tool_use(_PARIS, 0), _tool_use(_OSLO, 1)),
         events=_stream(
-            (31, 40), "tool_use", _reasoning("Bo", "th."), _use_in_pieces(_PARIS, 0), _use_in_pieces(_OSLO, 1)
+            (31, 40),
+            "tool_use",
+            _reasoning_block("Bo", "th."),
+            _tool_use_block(_PARIS, 0),
+            _tool_use_block(_OSLO, 1),
         ),
         means=Meaning(calls=(_PARIS, _OSLO), reasoning="Both.", finish_reason="tool_calls"),
         usage=(31, 40),
         kept=("tooluse_A0", "tooluse_A1", _SIGNATURE, "Both."),
     ),
     reasoning=Example(
-        whole=_answer((9, 14), "end_turn", _reasoned("Six times seven."), {"text": "42"}),
-        events=_stream((9, 14), "end_turn", _reasoning("Six times", " seven."), _text("42")),
+        whole=_answer((9, 14), "end_turn", _reasoning("Six times seven."), {"text": "42"}),
+        events=_stream((9, 14), "end_turn", _reasoning_block("Six times", " seven."), _text("42")),
         means=Meaning(text="42", reasoning="Six times seven."),
         usage=(9, 14),
     ),
-    empty=Example(whole=_answer((9, 1), "end_turn"), events=_stream((9, 1), "end_turn"), usage=(9, 1)),
+    empty=Example(
+        whole=_answer((9, 1), "end_turn"),
+        events=_stream((9, 1), "end_turn"),
+        usage=(9, 1),
+    ),
     blocked=Example(
         whole=_answer((9, 1), "guardrail_intervened", {"text": "Not that."}),
         events=_stream((9, 1), "guardrail_intervened", _text("Not that.")),
@@ -128,13 +147,16 @@ BEDROCK = Wire(
     base="",
     model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     settings={"region": "us-west-2"},
-)  # fmt: skip
+)
 
+# With an access key: requests are signed, and the key itself is not sent.
 SIGNED = replace(
     BEDROCK,
     auth=frozenset(),
     settings={
-        "region": "us-west-2", "api_key": None, "access_key_id": "AKIACONFORMANCE0", "secret_access_key": "$KEY",
+        "region": "us-west-2",
+        "api_key": None,
+        "access_key_id": "AKIACONFORMANCE0",
+        "secret_access_key": "$KEY",
     },
-)  # fmt: skip
-"""With an access key: requests are signed, and the key itself is sent nowhere."""
+)

@@ -1,4 +1,4 @@
-"""A request of OpenAI's as one for Cohere's `/v2/chat`."""
+"""Translate a chat request to the body of Cohere's `/v2/chat`: https://docs.cohere.com/reference/chat."""
 
 from __future__ import annotations
 
@@ -6,156 +6,281 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llms_core import Unsupported
-from llms_core.contracts.content import Part, media
+from llms_core.contracts.content import Media, Part, media
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.tools import Function, called, functions, json_schema, tool_choice
 
-#: Members that pass as they are: OpenAI's that Cohere has, and Cohere's own.
-_MEMBERS = ("temperature", "seed", "documents", "citation_options", "safety_mode", "k", "p", "priority", "strict_tools")
-#: 0 is the default, and some models refuse the two together.
+#: Members that are sent unchanged: OpenAI's that Cohere shares, and Cohere's own.
+_PASSED_THROUGH = (
+    "temperature",
+    "seed",
+    "documents",
+    "citation_options",
+    "safety_mode",
+    "k",
+    "p",
+    "priority",
+    "strict_tools",
+)
+#: Sent only if they are not 0.
 _PENALTIES = ("frequency_penalty", "presence_penalty")
-_TRANSLATED = frozenset({
-    "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "n", "top_p",
-    "top_k", "logprobs", "tools", "tool_choice", "response_format", "reasoning_effort", "enable_thinking", "thinking",
-    *_MEMBERS, *_PENALTIES,
-})  # fmt: skip
+#: Every member that is sent in some form; any other is reported as dropped.
+_SUPPORTED = frozenset(
+    {
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "n",
+        "top_p",
+        "top_k",
+        "logprobs",
+        "tools",
+        "tool_choice",
+        "response_format",
+        "reasoning_effort",
+        "enable_thinking",
+        "thinking",
+        *_PASSED_THROUGH,
+        *_PENALTIES,
+    }
+)
 
-#: Tokens for thinking by effort; more effort than these is without a limit, as Cohere recommends.
-_BUDGETS = {"minimal": 512, "low": 2048, "medium": 8192}
+#: The bounds of `p`. OpenAI's default of 1 would be an error.
+_MIN_P = 0.01
+_MAX_P = 0.99
+#: Thinking tokens per effort. A higher effort is sent without a budget, as Cohere recommends.
+_THINKING_BUDGETS = {"minimal": 512, "low": 2048, "medium": 8192}
+#: Cohere requires a schema even for a function without parameters.
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
+Json = dict[str, Any]
 
-def body_of(call: ChatCall) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The request's body, and the parameters that had to be left out. Raises Unsupported."""
-    request = call.request
-    dropped = {name for name, raw in call.members.items() if name not in _TRANSLATED and bytes(raw) != b"null"}
-    body: dict[str, Any] = {
+
+def to_body(call: ChatCall) -> tuple[Json, tuple[str, ...]]:
+    """Return the body of the request, and the sorted names of the parameters that had to be left out.
+
+    Raises Unsupported for content, roles and response formats that Cohere does not support.
+    """
+    body: Json = {
         "model": call.upstream_model,
-        "messages": _messages(request.messages),
+        "messages": _messages(call.request.messages),
         "stream": call.stream,
     }
-    body |= {name: value for name in _MEMBERS if (value := call.get(name)) is not None}
-    body |= {name: value for name in _PENALTIES if (value := call.get(name))}
-    if request.top_p is not None:
-        body["p"] = min(max(request.top_p, 0.01), 0.99)  # its bounds; 1, for all tokens, would be an error
-    if "k" not in body and (top_k := call.get("top_k")) is not None:
-        body["k"] = top_k
-    if request.token_limit is not None:
-        body["max_tokens"] = request.token_limit
-    if request.stop is not None:
-        body["stop_sequences"] = [request.stop] if isinstance(request.stop, str) else request.stop
-    if request.logprobs:
-        body["logprobs"] = True
-    if (thinking := _thinking(call)) is not None:
+    body |= _sampling(call)
+
+    thinking = _thinking(call)
+    if thinking is not None:
         body["thinking"] = thinking
-    if (form := _response_format(call)) is not None:
-        body["response_format"] = form
-    dropped |= _add_tools(call, body)
+
+    response_format = _response_format(call)
+    if response_format is not None:
+        body["response_format"] = response_format
+
+    tools, dropped = _tools(call)
+    body |= tools
+    dropped |= call.non_null_members() - _SUPPORTED
     return body, tuple(sorted(dropped))
 
 
-def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    told = []
-    for number, message in enumerate(messages):
-        where = f"messages[{number}]"
-        content = _content(message.content, where, images=message.role == "user")
-        match message.role:
-            case "system" | "developer":
-                told.append({"role": "system", "content": content})
-            case "assistant":
-                told.append(_assistant(message, content))
-            case "tool":
-                told.append({"role": "tool", "tool_call_id": message.tool_call_id or "", "content": content})
-            case "user":
-                told.append({"role": "user", "content": content})
-            case role:
-                raise Unsupported(f"Cohere has no messages of role '{role}'", param=f"{where}.role")
-    return told
+def _sampling(call: ChatCall) -> Json:
+    """Return Cohere's own parameters, and OpenAI's for sampling and length under Cohere's names."""
+    request = call.request
+    body = call.pick(_PASSED_THROUGH)
+    for name, value in call.pick(_PENALTIES).items():
+        # Some models refuse a request with both penalties, even if one is 0, the default.
+        if value:
+            body[name] = value
+    if request.top_p is not None:
+        body["p"] = min(max(request.top_p, _MIN_P), _MAX_P)
+    top_k = call.get("top_k")
+    if top_k is not None:
+        # Cohere's own name takes precedence over the one that clients of other servers use.
+        body.setdefault("k", top_k)
+    if request.token_limit is not None:
+        body["max_tokens"] = request.token_limit
+    if isinstance(request.stop, str):
+        body["stop_sequences"] = [request.stop]
+    elif request.stop is not None:
+        body["stop_sequences"] = request.stop
+    if request.logprobs:
+        body["logprobs"] = True
+    return body
 
 
-def _content(content: str | list[Part] | None, where: str, *, images: bool) -> str | list[dict[str, Any]]:
+def _messages(messages: Iterable[Message]) -> list[Json]:
+    return [_message(message, f"messages[{number}]") for number, message in enumerate(messages)]
+
+
+def _message(message: Message, location: str) -> Json:
+    # Cohere accepts images only from the user.
+    content = _content(message.content, location, allow_images=message.role == "user")
+    match message.role:
+        case "system" | "developer":
+            return {"role": "system", "content": content}
+        case "assistant":
+            return _assistant_message(message, content)
+        case "tool":
+            return {"role": "tool", "tool_call_id": message.tool_call_id or "", "content": content}
+        case "user":
+            return {"role": "user", "content": content}
+        case role:
+            raise Unsupported(f"Cohere does not support messages of the role '{role}'", param=f"{location}.role")
+
+
+def _content(content: str | list[Part] | None, location: str, *, allow_images: bool) -> str | list[Json]:
     if not isinstance(content, list):
         return content or ""
-    blocks: list[dict[str, Any]] = []
+    blocks: list[Json] = []
     for place, part in enumerate(content):
-        param = f"{where}.content[{place}]"
-        shown = media(part, param)
-        if shown is None:
+        param = f"{location}.content[{place}]"
+        medium = media(part, param)
+        if medium is None:
             blocks.append({"type": "text", "text": part.text or part.refusal or ""})
-        elif shown.kind == "image" and images:
-            image = {"url": shown.url or f"data:{shown.mime};base64,{shown.data}"}
-            detail = {"detail": shown.detail} if shown.detail else {}
-            blocks.append({"type": "image_url", "image_url": image | detail})
+        elif medium.kind == "image" and allow_images:
+            blocks.append(_image_block(medium))
         else:
-            raise Unsupported(f"Cohere takes no content of type '{part.type}' here", param=param)
+            raise Unsupported(f"Cohere does not support content of type '{part.type}' here", param=param)
     return blocks
 
 
-def _assistant(message: Message, content: str | list[dict[str, Any]]) -> dict[str, Any]:
-    """A message of the model's own, with its reasoning where it was: before the text, or as the plan of its calls."""
-    calls = []
+def _image_block(medium: Media) -> Json:
+    """Return an image as a URL, which Cohere downloads itself, or as a data URI."""
+    image = {"url": medium.url or f"data:{medium.mime};base64,{medium.data}"}
+    if medium.detail:
+        image["detail"] = medium.detail
+    return {"type": "image_url", "image_url": image}
+
+
+def _assistant_message(message: Message, content: str | list[Json]) -> Json:
+    """Translate an earlier answer of a model.
+
+    Its reasoning returns to where it came from: the plan of the tool calls, or a thinking block before the text.
+    """
+    tool_calls = _tool_calls(message)
+    extra = _provider_extra(message)
+    plan, thoughts = _split_reasoning(message, extra, has_tool_calls=bool(tool_calls))
+    if thoughts:
+        content = [{"type": "thinking", "thinking": thoughts}, *_as_blocks(content)]
+
+    translated: Json = {"role": "assistant"}
+    # A message needs content or tool calls; empty content next to tool calls is left out.
+    if content or not tool_calls:
+        translated["content"] = content
+    if plan:
+        translated["tool_plan"] = plan
+    if tool_calls:
+        translated["tool_calls"] = tool_calls
+    citations = extra.get("citations")
+    if citations:
+        translated["citations"] = citations
+    return translated
+
+
+def _tool_calls(message: Message) -> list[Json]:
+    translated = []
     for call in called(message):
         function = {"name": call.function.name, "arguments": call.function.arguments or "{}"}
-        calls.append({"id": call.id, "type": "function", "function": function})
+        translated.append({"id": call.id, "type": "function", "function": function})
+    return translated
+
+
+def _provider_extra(message: Message) -> Json:
+    """Return what the answer translator stored in `provider_extra.cohere`; {} if the client changed it."""
     extra = (message.provider_extra or {}).get("cohere")
-    extra = extra if isinstance(extra, dict) else {}
-    thoughts = message.reasoning_content if isinstance(message.reasoning_content, str) else ""
-    plan = extra.get("tool_plan", thoughts if calls else "")
-    plan = plan if isinstance(plan, str) else ""
-    thoughts = thoughts.removesuffix(plan)
-    if thoughts:
-        text = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
-        content = [{"type": "thinking", "thinking": thoughts}, *text]
-    told = {"content": content, "tool_plan": plan, "tool_calls": calls, "citations": extra.get("citations")}
-    needed = () if calls else ("content",)
-    return {"role": "assistant"} | {name: value for name, value in told.items() if value or name in needed}
+    return extra if isinstance(extra, dict) else {}
+
+
+def _split_reasoning(message: Message, extra: Json, *, has_tool_calls: bool) -> tuple[str, str]:
+    """Split `reasoning_content` into the tool plan, which is at its end, and other thoughts."""
+    reasoning = message.reasoning_content
+    thoughts = reasoning if isinstance(reasoning, str) else ""
+    if "tool_plan" in extra:
+        plan = extra["tool_plan"]
+    elif has_tool_calls:
+        # Without `provider_extra` the two cannot be told apart; a plan is the more common of them.
+        plan = thoughts
+    else:
+        plan = ""
+    if not isinstance(plan, str):
+        plan = ""
+    return plan, thoughts.removesuffix(plan)
+
+
+def _as_blocks(content: str | list[Json]) -> list[Json]:
+    if isinstance(content, list):
+        return content
+    if content:
+        return [{"type": "text", "text": content}]
+    return []
 
 
 def _thinking(call: ChatCall) -> Any:
-    """None leaves it to the model."""
-    if (thinking := call.get("thinking")) is not None:
+    """Return the value of `thinking`. None leaves the choice to the model."""
+    thinking = call.get("thinking")
+    if thinking is not None:
         return thinking
-    effort, enabled = call.request.reasoning_effort, call.request.enable_thinking
+    effort = call.request.reasoning_effort
+    enabled = call.request.enable_thinking
     if enabled is False or effort == "none":
         return {"type": "disabled"}
-    if effort in _BUDGETS:
-        return {"type": "enabled", "token_budget": _BUDGETS[effort]}
-    return {"type": "enabled"} if effort is not None or enabled else None
+    if effort in _THINKING_BUDGETS:
+        return {"type": "enabled", "token_budget": _THINKING_BUDGETS[effort]}
+    if effort is not None or enabled:
+        return {"type": "enabled"}
+    return None
 
 
-def _response_format(call: ChatCall) -> dict[str, Any] | None:
-    kind = call.request.response_format.type if call.request.response_format is not None else "text"
-    if kind not in ("text", "json_object", "json_schema"):
-        raise Unsupported(f"Cohere knows no response_format '{kind}'", param="response_format.type")
-    if kind == "text":
+def _response_format(call: ChatCall) -> Json | None:
+    """Return the value of `response_format`; None for plain text."""
+    wanted = call.request.response_format
+    if wanted is None or wanted.type == "text":
         return None
+    if wanted.type not in ("json_object", "json_schema"):
+        raise Unsupported(f"Cohere does not support the response_format '{wanted.type}'", param="response_format.type")
+    response_format: Json = {"type": "json_object"}
     schema = json_schema(call)
-    return {"type": "json_object", **({"json_schema": schema.schema} if schema is not None and schema.schema else {})}
+    if schema is not None and schema.schema:
+        response_format["json_schema"] = schema.schema
+    return response_format
 
 
-def _add_tools(call: ChatCall, body: dict[str, Any]) -> set[str]:
-    """Add `tools` and what goes with them to a request; gives what had to be left out.
-
-    A choice of certain tools is made by leaving out the others.
-    """
+def _tools(call: ChatCall) -> tuple[Json, set[str]]:
+    """Return the members of the body that concern tools, and the names of the parameters left out."""
     choice = tool_choice(call)
-    names = choice.names if choice is not None else ()
-    found = [function for function in functions(call) if not names or function.name in names]
-    if not found:
-        return {"tool_choice"} if choice is not None else set()
-    body["tools"] = [_tool(function) for function in found]
+    # Cohere cannot name tools in `tool_choice`, so the tools that the choice excludes are not sent.
+    allowed = choice.names if choice is not None else ()
+    selected = [function for function in functions(call) if not allowed or function.name in allowed]
+    if not selected:
+        dropped = {"tool_choice"} if choice is not None else set()
+        return {}, dropped
+
+    members: Json = {"tools": [_tool(function) for function in selected]}
+    # "auto" is the default, for which Cohere has no value.
     if choice is not None and choice.mode != "auto":
-        body["tool_choice"] = choice.mode.upper()
-    if "strict_tools" in body or not any(function.strict for function in found):
-        return set()
-    if all(function.strict and (function.parameters or {}).get("required") for function in found):
-        body["strict_tools"] = True
-        return set()
-    return {"tools.strict"}  # for all tools or for none, and an error for a tool without a required parameter
+        members["tool_choice"] = choice.mode.upper()
+
+    # Cohere's switch applies to all tools at once. The client's own setting, already in the body, takes precedence.
+    is_strict_wanted = any(function.strict for function in selected)
+    if call.get("strict_tools") is not None or not is_strict_wanted:
+        return members, set()
+    if not all(_can_be_strict(function) for function in selected):
+        return members, {"tools.strict"}
+    members["strict_tools"] = True
+    return members, set()
 
 
-def _tool(function: Function) -> dict[str, Any]:
-    said: dict[str, Any] = {"name": function.name, "parameters": function.parameters or _NO_PARAMETERS}
+def _can_be_strict(function: Function) -> bool:
+    """Whether the client wants `function` strict and Cohere accepts it: at least one parameter must be required."""
+    parameters = function.parameters or {}
+    return bool(function.strict and parameters.get("required"))
+
+
+def _tool(function: Function) -> Json:
+    translated: Json = {"name": function.name, "parameters": function.parameters or _NO_PARAMETERS}
     if function.description:
-        said["description"] = function.description
-    return {"type": "function", "function": said}
+        translated["description"] = function.description
+    return {"type": "function", "function": translated}

@@ -1,4 +1,4 @@
-"""Cohere's chat API, version 2, by example."""
+"""Examples of Cohere's chat API, version 2, for the conformance suite."""
 
 from __future__ import annotations
 
@@ -9,65 +9,88 @@ from typing import Any
 from llms_core.errors import ErrorKind
 from llms_core.testing.wire import Call, Event, Example, Failure, Meaning, Wire
 
-_PARIS, _OSLO = Call(name="get_weather", arguments={"city": "Paris"}), Call(name="get_time", arguments={"city": "Oslo"})
-_PLAN = "I look both up."
-
 Json = dict[str, Any]
+
+_PARIS = Call(name="get_weather", arguments={"city": "Paris"})
+_OSLO = Call(name="get_time", arguments={"city": "Oslo"})
+_PLAN = "I look both up."
+_TOKENS = {"text": "Ja", "token_ids": [7], "logprobs": [-0.25]}
 
 
 def _usage(usage: tuple[int, int]) -> Json:
     counts = {"input_tokens": usage[0], "output_tokens": usage[1]}
-    return {"billed_units": {"input_tokens": 5, "output_tokens": usage[1]}, "tokens": counts, "cached_tokens": 0}
+    # Billed units differ from the token counts, so that a test notices if they are confused.
+    billed = {"input_tokens": 5, "output_tokens": usage[1]}
+    return {"billed_units": billed, "tokens": counts, "cached_tokens": 0}
 
 
-def _answer(usage: tuple[int, int], reason: str, *content: Mapping[str, Any], **more: Any) -> Json:
-    message = {"role": "assistant", "content": list(content)}
-    top = {name: more.pop(name) for name in ("logprobs",) if name in more}
-    return {"id": "c-7Ab", "message": {**message, **more}, "finish_reason": reason, "usage": _usage(usage), **top}
+def _answer(
+    usage: tuple[int, int],
+    reason: str,
+    *content: Mapping[str, Any],
+    logprobs: Sequence[Mapping[str, Any]] | None = None,
+    **message: Any,
+) -> Json:
+    """A whole answer. Keyword arguments other than `logprobs` are members of the message."""
+    answer: Json = {
+        "id": "c-7Ab",
+        "message": {"role": "assistant", "content": list(content), **message},
+        "finish_reason": reason,
+        "usage": _usage(usage),
+    }
+    if logprobs is not None:
+        answer["logprobs"] = logprobs
+    return answer
 
 
 def _event(type_: str, message: Mapping[str, Any] | None = None, **members: Any) -> Event:
-    delta = {"delta": {"message": message}} if message is not None else {}
-    return type_, {"type": type_, **members, **delta}
+    data = {"type": type_, **members}
+    if message is not None:
+        data["delta"] = {"message": message}
+    return type_, data
 
 
 def _stream(usage: tuple[int, int], reason: str, *events: Event) -> Sequence[Event]:
-    begin = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+    empty_message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
     end = {"finish_reason": reason, "usage": _usage(usage)}
     return [
-        ("message-start", {"type": "message-start", "id": "c-7Ab", "delta": {"message": begin}}),
+        _event("message-start", empty_message, id="c-7Ab"),
         *events,
         ("message-end", {"type": "message-end", "id": "c-7Ab", "delta": end}),
     ]
 
 
-def _content(*pieces: str, index: int = 0, kind: str = "text", **more: Any) -> list[Event]:
+def _content(*pieces: str, index: int = 0, kind: str = "text", **members: Any) -> list[Event]:
+    """The events of one content block. `members` are further members of its deltas."""
     start = {"content": {"type": kind, kind: ""}}
-    deltas = [_event("content-delta", {"content": {kind: piece}}, index=index, **more) for piece in pieces]
-    return [_event("content-start", start, index=index), *deltas, _event("content-end", index=index)]
+    deltas = [_event("content-delta", {"content": {kind: piece}}, index=index, **members) for piece in pieces]
+    return [
+        _event("content-start", start, index=index),
+        *deltas,
+        _event("content-end", index=index),
+    ]
 
 
-def _called(call: Call, number: int) -> Json:
+def _tool_call(call: Call, number: int) -> Json:
     function = {"name": call.name, "arguments": json.dumps(call.arguments)}
     return {"id": f"{call.name}_x{number}", "type": "function", "function": function}
 
 
-def _called_in_pieces(call: Call, number: int) -> list[Event]:
-    text = json.dumps(call.arguments)
-    start = {**_called(call, number), "function": {"name": call.name, "arguments": ""}}
-    deltas = [
-        _event("tool-call-delta", {"tool_calls": {"function": {"arguments": piece}}}, index=number)
-        for piece in (text[:4], text[4:])
-    ]
-    begin = _event("tool-call-start", {"tool_calls": start}, index=number)
-    return [begin, *deltas, _event("tool-call-end", index=number)]
+def _tool_call_events(call: Call, number: int) -> list[Event]:
+    """The events of one tool call, its arguments in two pieces."""
+    arguments = json.dumps(call.arguments)
+    start = {**_tool_call(call, number), "function": {"name": call.name, "arguments": ""}}
+    events = [_event("tool-call-start", {"tool_calls": start}, index=number)]
+    for piece in (arguments[:4], arguments[4:]):
+        delta = {"tool_calls": {"function": {"arguments": piece}}}
+        events.append(_event("tool-call-delta", delta, index=number))
+    events.append(_event("tool-call-end", index=number))
+    return events
 
 
 def _failure(status: int, message: str, kind: ErrorKind | None = None) -> Failure:
     return Failure(status, {"id": "e-1", "message": message}, kind, message)
 
-
-_TOKENS = {"text": "Ja", "token_ids": [7], "logprobs": [-0.25]}
 
 COHERE = Wire(
     text=Example(
@@ -83,18 +106,26 @@ COHERE = Wire(
         usage=(9, 2),
     ),
     tool_call=Example(
-        whole=_answer((31, 12), "TOOL_CALL", tool_calls=[_called(_PARIS, 0)]),
-        events=_stream((31, 12), "TOOL_CALL", *_called_in_pieces(_PARIS, 0)),
+        whole=_answer((31, 12), "TOOL_CALL", tool_calls=[_tool_call(_PARIS, 0)]),
+        events=_stream((31, 12), "TOOL_CALL", *_tool_call_events(_PARIS, 0)),
         means=Meaning(calls=(_PARIS,), finish_reason="tool_calls"),
         usage=(31, 12),
         kept=("get_weather_x0",),
     ),
     parallel_calls=Example(
-        whole=_answer((31, 25), "TOOL_CALL", tool_plan=_PLAN, tool_calls=[_called(_PARIS, 0), _called(_OSLO, 1)]),
+        whole=_answer(
+            (31, 25),
+            "TOOL_CALL",
+            tool_plan=_PLAN,
+            tool_calls=[_tool_call(_PARIS, 0), _tool_call(_OSLO, 1)],
+        ),
         events=_stream(
-            (31, 25), "TOOL_CALL",
-            _event("tool-plan-delta", {"tool_plan": _PLAN[:6]}), _event("tool-plan-delta", {"tool_plan": _PLAN[6:]}),
-            *_called_in_pieces(_PARIS, 0), *_called_in_pieces(_OSLO, 1),
+            (31, 25),
+            "TOOL_CALL",
+            _event("tool-plan-delta", {"tool_plan": _PLAN[:6]}),
+            _event("tool-plan-delta", {"tool_plan": _PLAN[6:]}),
+            *_tool_call_events(_PARIS, 0),
+            *_tool_call_events(_OSLO, 1),
         ),
         means=Meaning(calls=(_PARIS, _OSLO), reasoning=_PLAN, finish_reason="tool_calls"),
         usage=(31, 25),
@@ -102,11 +133,16 @@ COHERE = Wire(
     ),
     reasoning=Example(
         whole=_answer(
-            (9, 14), "COMPLETE", {"type": "thinking", "thinking": "Six times seven."}, {"type": "text", "text": "42"}
+            (9, 14),
+            "COMPLETE",
+            {"type": "thinking", "thinking": "Six times seven."},
+            {"type": "text", "text": "42"},
         ),
         events=_stream(
-            (9, 14), "COMPLETE",
-            *_content("Six times", " seven.", kind="thinking"), *_content("42", index=1),
+            (9, 14),
+            "COMPLETE",
+            *_content("Six times", " seven.", kind="thinking"),
+            *_content("42", index=1),
         ),
         means=Meaning(text="42", reasoning="Six times seven."),
         usage=(9, 14),
@@ -118,7 +154,10 @@ COHERE = Wire(
         usage=(9, 1),
     ),
     empty=Example(
-        whole=_answer((9, 0), "COMPLETE"), events=_stream((9, 0), "COMPLETE"), means=Meaning(), usage=(9, 0)
+        whole=_answer((9, 0), "COMPLETE"),
+        events=_stream((9, 0), "COMPLETE"),
+        means=Meaning(),
+        usage=(9, 0),
     ),
     failures=(
         _failure(400, "invalid request: message must be at least 1 token long"),
@@ -129,6 +168,7 @@ COHERE = Wire(
         _failure(422, "the field 'x' is not one of this request's"),
         _failure(429, "You are past the per minute request limit"),
         _failure(429, "You are using a Trial key, which is limited to 1000 API calls / month", ErrorKind.QUOTA),
+        # 498 means overload for Groq, which is what the default classification assumes.
         _failure(498, "A deny-listed token is in the request", ErrorKind.CONTENT_POLICY),
         _failure(500, "An internal error came up"),
         _failure(503, "This service is not available now"),
@@ -137,5 +177,8 @@ COHERE = Wire(
         ("message-end", {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "The model failed"}}),
         {"message": "An internal error came up"},
     ),
-    ignored=(_event("debug", prompt="x"), _event("citation-end", index=0)),
-)  # fmt: skip
+    ignored=(
+        _event("debug", prompt="x"),
+        _event("citation-end", index=0),
+    ),
+)

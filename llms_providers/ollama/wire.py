@@ -1,4 +1,4 @@
-"""Ollama's own chat API by example."""
+"""Examples of Ollama's native chat API for the conformance suite."""
 
 from __future__ import annotations
 
@@ -8,36 +8,45 @@ from typing import Any
 from llms_core.errors import ErrorKind
 from llms_core.testing.wire import Call, Example, Failure, Meaning, Wire
 
-_PARIS, _OSLO = Call(name="get_weather", arguments={"city": "Paris"}), Call(name="get_time", arguments={"city": "Oslo"})
-
 Json = dict[str, Any]
 
+_PARIS = Call(name="get_weather", arguments={"city": "Paris"})
+_OSLO = Call(name="get_time", arguments={"city": "Oslo"})
+_TOKENS = [{"token": "Ja", "logprob": -0.25, "bytes": [74, 97]}]
 
-def _line(message: Mapping[str, Any], **more: Any) -> Json:
-    frame = {"model": "llama3.2", "created_at": "2026-01-02T03:04:05.678901Z"}
-    return {**frame, "message": {"role": "assistant", "content": "", **message}, "done": False, **more}
+
+def _line(message: Mapping[str, Any], **members: Any) -> Json:
+    """One line of a stream."""
+    return {
+        "model": "llama3.2",
+        "created_at": "2026-01-02T03:04:05.678901Z",
+        "message": {"role": "assistant", "content": "", **message},
+        "done": False,
+        **members,
+    }
 
 
-def _last(usage: tuple[int, int], reason: str, message: Mapping[str, Any] = {}, **more: Any) -> Json:
-    """Counts of 0 are left out."""
+def _last(usage: tuple[int, int], reason: str, message: Mapping[str, Any] = {}, **members: Any) -> Json:
+    """The last line of a stream, or a whole answer."""
     counts = {"prompt_eval_count": usage[0], "eval_count": usage[1]}
-    told = {name: count for name, count in counts.items() if count}
-    return _line(message, done=True, done_reason=reason, total_duration=5_000_000, **told, **more)
+    # Like Ollama, leave out counts of zero.
+    non_zero = {name: count for name, count in counts.items() if count}
+    return _line(message, done=True, done_reason=reason, total_duration=5_000_000, **non_zero, **members)
 
 
 def _stream(usage: tuple[int, int], reason: str, *messages: Mapping[str, Any]) -> Sequence[Json]:
-    return [*map(_line, messages), _last(usage, reason)]
+    lines = [_line(message) for message in messages]
+    return [*lines, _last(usage, reason)]
 
 
-def _call(call: Call, number: int) -> Json:
-    return {"id": f"call_x{number}", "function": {"index": number, "name": call.name, "arguments": call.arguments}}
+def _tool_call(call: Call, number: int) -> Json:
+    function = {"index": number, "name": call.name, "arguments": call.arguments}
+    return {"id": f"call_x{number}", "function": function}
 
 
 def _failure(status: int, message: str, kind: ErrorKind | None = None) -> Failure:
     return Failure(status, {"error": message}, kind, message)
 
-
-_TOKENS = [{"token": "Ja", "logprob": -0.25, "bytes": [74, 97]}]
 
 OLLAMA = Wire(
     text=Example(
@@ -52,18 +61,26 @@ OLLAMA = Wire(
         means=Meaning(text="Grüße, We", finish_reason="length"),
         usage=(9, 2),
     ),
+    # Ollama has no reason of its own for a tool call: `done_reason` is "stop".
     tool_call=Example(
-        whole=_last((31, 12), "stop", {"tool_calls": [_call(_PARIS, 0)]}),
-        events=_stream((31, 12), "stop", {"tool_calls": [_call(_PARIS, 0)]}),
+        whole=_last((31, 12), "stop", {"tool_calls": [_tool_call(_PARIS, 0)]}),
+        events=_stream((31, 12), "stop", {"tool_calls": [_tool_call(_PARIS, 0)]}),
         means=Meaning(calls=(_PARIS,), finish_reason="tool_calls"),
         usage=(31, 12),
         kept=("call_x0",),
     ),
     parallel_calls=Example(
-        whole=_last((31, 25), "stop", {"thinking": "Both.", "tool_calls": [_call(_PARIS, 0), _call(_OSLO, 1)]}),
+        whole=_last(
+            (31, 25),
+            "stop",
+            {"thinking": "Both.", "tool_calls": [_tool_call(_PARIS, 0), _tool_call(_OSLO, 1)]},
+        ),
         events=_stream(
-            (31, 25), "stop",
-            {"thinking": "Both."}, {"tool_calls": [_call(_PARIS, 0)]}, {"tool_calls": [_call(_OSLO, 1)]},
+            (31, 25),
+            "stop",
+            {"thinking": "Both."},
+            {"tool_calls": [_tool_call(_PARIS, 0)]},
+            {"tool_calls": [_tool_call(_OSLO, 1)]},
         ),
         means=Meaning(calls=(_PARIS, _OSLO), reasoning="Both.", finish_reason="tool_calls"),
         usage=(31, 25),
@@ -81,8 +98,13 @@ OLLAMA = Wire(
         means=Meaning(text="Ja"),
         usage=(9, 1),
     ),
-    empty=Example(whole=_last((9, 0), "stop"), events=_stream((9, 0), "stop"), usage=(9, 0)),
+    empty=Example(
+        whole=_last((9, 0), "stop"),
+        events=_stream((9, 0), "stop"),
+        usage=(9, 0),
+    ),
     failures=(
+        # The model can crash after the status has been sent.
         _failure(200, "model runner has unexpectedly stopped", ErrorKind.OVERLOADED),
         _failure(400, "invalid options: temperature"),
         _failure(400, "registry.ollama.ai/library/x does not support tools"),
@@ -96,4 +118,4 @@ OLLAMA = Wire(
     ),
     stream_failures=({"error": "an error was encountered while running the model"},),
     framing="ndjson",
-)  # fmt: skip
+)

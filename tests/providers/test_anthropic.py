@@ -1445,3 +1445,19 @@ def test_success_without_a_message_is_a_bad_response(body: bytes) -> None:
     with pytest.raises(ProviderError) as raised:
         adapter().completion(chat_call({"model": "m", "messages": [USER]}), body)
     assert raised.value.kind is ErrorKind.BAD_RESPONSE
+
+
+@pytest.mark.parametrize("data", ["ä", "a", "data:text/plain;base64,ä"])
+def test_text_files_that_are_not_base64_are_refused(data: str) -> None:
+    """SR-038: by name, as an invalid request and not as a fault of the adapter."""
+    part = {"type": "file", "file": {"filename": "notes.txt", "file_data": data}}
+    with pytest.raises(RequestError, match=r"Invalid value for 'messages\[0\].content\[0\]"):
+        payload_of({"messages": [{"role": "user", "content": [part]}]})
+
+
+@pytest.mark.parametrize("tier", [[], {}, ["auto"], 5])
+def test_service_tiers_of_another_type_are_dropped(tier: object) -> None:
+    """SR-027."""
+    payload, request = translate({"messages": [USER], "service_tier": tier})
+    assert "service_tier" not in payload
+    assert "service_tier" in request.dropped

@@ -1,4 +1,4 @@
-"""Bedrock's Converse: recorded exchanges, what Amazon's SDK makes of both sides, and what recordings do not have."""
+"""Bedrock's Converse: recorded exchanges, agreement with Amazon's SDK, and cases that the recordings lack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from aws_events import event, exception, message
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as TheirCredentials
+from botocore.credentials import Credentials as SDKCredentials
 from botocore.eventstream import EventStream, EventStreamBuffer
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
@@ -27,10 +27,18 @@ from botocore.serialize import create_serializer
 from botocore.validate import ParamValidator
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
 from chat_streams import ChatStream, open_chat_stream
+from client_view import (
+    assert_leaves_call_unchanged,
+    complete,
+    summarize_completion,
+    summarize_stream,
+    translate_stream,
+)
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from recordings import Recording, pieces, recordings
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletion
+from recordings import Recording, failures, pieces, recordings, streams, whole_answers
 
 from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
 from llms_core.config.llms_json import read as read_config
@@ -44,14 +52,14 @@ from llms_core.testing import Body, Reply, ScriptedUpstream, Status
 from llms_core.upstream.exchange import AttemptLimits
 from llms_core.upstream.transport import create_transport
 from llms_providers.bedrock import BEDROCK, Bedrock, BedrockSettings, bedrock, llms_providers
-from llms_providers.bedrock.sigv4 import Credentials, signed
+from llms_providers.bedrock.sigv4 import Credentials, sign
 
 Json = dict[str, Any]
 
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 HELLO: Json = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 NOW = datetime(2026, 5, 4, 22, 49, 30, tzinfo=UTC)
-#: Of AWS's own test suite for signatures.
+#: The credentials of AWS's own test suite for signatures.
 KEY = Credentials(Secret("AKIDEXAMPLE"), Secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"))
 
 
@@ -66,7 +74,7 @@ def sent(body: Mapping[str, Any], model: str = CLAUDE) -> UpstreamRequest:
 
 
 def native(model: str = CLAUDE, /, **members: Any) -> Json:
-    """What reaches Bedrock of a request with these members, valid by Amazon's own types."""
+    """Return the body sent to Bedrock for a request with these members, after validation by Amazon's SDK."""
     found: Json = json.loads(sent({**HELLO, **members}, model).content)
     assert_valid(found, model)
     return found
@@ -76,9 +84,9 @@ def dropped(model: str = CLAUDE, /, **members: Any) -> tuple[str, ...]:
     return sent({**HELLO, **members}, model).dropped
 
 
-def messages(*said: Json, model: str = CLAUDE, **members: Any) -> list[Json]:
-    found: list[Json] = native(model, messages=list(said), **members)["messages"]
-    return found
+def messages(*given: Json, model: str = CLAUDE, **members: Any) -> list[Json]:
+    translated: list[Json] = native(model, messages=list(given), **members)["messages"]
+    return translated
 
 
 def user(*content: Json | str) -> Json:
@@ -110,7 +118,7 @@ def wanted(schema: Json = SCHEMA, **more: Any) -> Json:
     return {"type": "json_schema", "json_schema": {"name": "place", "schema": schema, **more}}
 
 
-# Amazon's SDK ---------------------------------------------------------------------------------------------------------
+# Amazon's SDK -------------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -123,7 +131,7 @@ def converse_shape() -> Any:
 
 
 def as_params(shape: Any, value: Any, where: str) -> Any:
-    """JSON as the SDK's parameters: blobs decoded, and nothing in it that the API does not name or allow."""
+    """Return JSON as parameters of the SDK, with blobs decoded; assert that the API declares and allows all of it."""
     if getattr(shape, "is_document_type", False):
         return value
     limits = shape.metadata
@@ -149,7 +157,7 @@ def as_params(shape: Any, value: Any, where: str) -> Any:
 
 
 def assert_valid(body: Json, model: str) -> Json:
-    """By the SDK's model of the service; the parameters, as the SDK takes them."""
+    """Assert that a request is valid by the SDK's model of the service. Return the parameters as the SDK takes them."""
     params: Json = as_params(converse_shape(), {**body, "modelId": model}, "")
     report = ParamValidator().validate(params, converse_shape())
     assert not report.has_errors(), report.generate_report()
@@ -164,15 +172,15 @@ def assert_valid(body: Json, model: str) -> Json:
     return params
 
 
-def their_reading(body: bytes) -> Json:
-    """A whole answer as the SDK gives it."""
+def sdk_answer(body: bytes) -> Json:
+    """Return a whole answer as the SDK reads it."""
     shape = service().operation_model("Converse").output_shape
     found: Json = create_parser("rest-json").parse({"status_code": 200, "headers": {}, "body": body}, shape)
     return found
 
 
-def their_events(body: bytes) -> Iterator[Json]:
-    """A stream as the SDK gives it."""
+def sdk_events(body: bytes) -> Iterator[Json]:
+    """Return the events of a stream as the SDK reads them."""
 
     class Stream(io.BytesIO):
         def stream(self) -> Iterator[bytes]:
@@ -182,77 +190,32 @@ def their_events(body: bytes) -> Iterator[Json]:
     yield from EventStream(Stream(body), shape, EventStreamJSONParser(), "Converse")
 
 
-# Reading answers ------------------------------------------------------------------------------------------------------
+# Reading answers ----------------------------------------------------------------------------------------------------
 
 
 def completed(answer: Json | bytes, call: ChatCall | None = None) -> ChatCompletion:
-    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    completion = adapter().completion(call or chat_call(HELLO, model=CLAUDE), body)
-    return ChatCompletion.model_validate_json(completion.data)
+    return complete(adapter(), call or chat_call(HELLO, model=CLAUDE), answer)
 
 
 def streamed(body: bytes, size: int | None = None, call: ChatCall | None = None) -> list[Chunk]:
-    """The chunks of a stream that comes in pieces of a size, as the core reads it."""
-    progress = ChatStream(adapter().chunks(call or chat_call({**HELLO, "stream": True}, model=CLAUDE)))
-    found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
-    found += progress.feed(b"")
-    if progress.failure is not None:
-        raise progress.failure
-    assert progress.complete
-    return found + progress.held_back()
-
-
-def usage_of(said: Any) -> tuple[Any, ...] | None:
-    if said is None:
-        return None
-    details = said.prompt_tokens_details
-    written = (details.model_dump().get("cache_write_tokens") if details else 0) or 0
-    cached = details.cached_tokens if details else 0
-    return (said.prompt_tokens, said.completion_tokens, said.total_tokens, cached, written)
+    return translate_stream(adapter(), call or chat_call({**HELLO, "stream": True}, model=CLAUDE), body, size)
 
 
 def joined(chunks: Iterable[Chunk]) -> Json:
-    """What an OpenAI client makes of a stream."""
-    said: Json = {"text": "", "reasoning": "", "calls": {}, "finish": None, "usage": None, "extra": {}}
-    roles = []
-    for chunk in chunks:
-        parsed = ChatCompletionChunk.model_validate_json(chunk.data)
-        if parsed.usage is not None:
-            assert parsed.choices == []
-            said["usage"] = usage_of(parsed.usage)
-            continue
-        (choice,) = parsed.choices
-        roles.append(choice.delta.role)
-        more = choice.delta.model_extra or {}
-        said["text"] += choice.delta.content or ""
-        said["reasoning"] += more.get("reasoning_content") or ""
-        said["extra"] |= (more.get("provider_extra") or {}).get("bedrock", {})
-        said["finish"] = choice.finish_reason or said["finish"]
-        for call in choice.delta.tool_calls or ():
-            assert call.function is not None
-            if call.index not in said["calls"]:
-                assert call.type == "function"
-                said["calls"][call.index] = [call.id, call.function.name, ""]
-            said["calls"][call.index][2] += call.function.arguments or ""
-    assert roles[0] == "assistant"
-    assert set(roles[1:]) <= {None}
-    calls = [said["calls"][index] for index in range(len(said["calls"]))]
-    return {**said, "calls": [(call_id, name, json.loads(arguments)) for call_id, name, arguments in calls]}
+    return summarize_stream(chunks, "bedrock", counts_of)
 
 
 def read(completion: ChatCompletion) -> Json:
-    """What an OpenAI client makes of a whole answer."""
-    (choice,) = completion.choices
-    calls = [each for each in choice.message.tool_calls or () if each.type == "function"]
-    more = choice.message.model_extra or {}
-    return {
-        "text": choice.message.content or "",
-        "reasoning": more.get("reasoning_content") or "",
-        "calls": [(call.id, call.function.name, json.loads(call.function.arguments)) for call in calls],
-        "finish": choice.finish_reason,
-        "usage": usage_of(completion.usage),
-        "extra": (more.get("provider_extra") or {}).get("bedrock", {}),
-    }
+    return summarize_completion(completion, "bedrock", counts_of)
+
+
+def counts_of(usage: CompletionUsage) -> tuple[int | None, ...]:
+    """Return the prompt, output and total tokens, and the tokens read from and written to a cache."""
+    details = usage.prompt_tokens_details
+    cached = details.cached_tokens if details is not None else 0
+    # Only newer versions of the SDK declare the count of tokens written.
+    written = details.model_dump().get("cache_write_tokens") or 0 if details is not None else 0
+    return usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, cached, written
 
 
 FINISH = {
@@ -263,36 +226,48 @@ FINISH = {
 }
 
 
-def meant(content: list[Json], reason: str, usage: Json) -> Json:
-    """What blocks say, read without the adapter."""
-    texts, reasoning, calls, signed_blocks, citations = [], [], [], [], []
+def expected(content: list[Json], reason: str, usage: Json) -> Json:
+    """Return the summary of content blocks, read independently of the adapter."""
+    texts = []
+    reasoning = []
+    calls = []
+    signed_blocks = []
+    citations = []
     for block in content:
         match block:
             case {"text": text}:
                 texts.append(text)
             case {"citationsContent": cited}:
-                texts += [each["text"] for each in cited["content"]]
+                texts += [part["text"] for part in cited["content"]]
                 citations += cited["citations"]
-            case {"reasoningContent": {"reasoningText": said}}:
-                reasoning.append(said["text"])
-                if "signature" in said:
+            case {"reasoningContent": {"reasoningText": thoughts}}:
+                reasoning.append(thoughts["text"])
+                if "signature" in thoughts:
                     signed_blocks.append(block)
             case {"toolUse": use} if use.get("type") != "server_tool_use":
                 calls.append((use["toolUseId"], use["name"], use["input"]))
-    read, written = usage.get("cacheReadInputTokens", 0), usage.get("cacheWriteInputTokens", 0)
-    extra: Json = {"vendor": "anthropic", "reasoning": signed_blocks} if signed_blocks else {}
+    cached = usage.get("cacheReadInputTokens", 0)
+    written = usage.get("cacheWriteInputTokens", 0)
+    prompt = usage["inputTokens"] + cached + written
+    extra: Json = {}
+    if signed_blocks:
+        extra |= {"vendor": "anthropic", "reasoning": signed_blocks}
+    if citations:
+        extra["citations"] = citations
     return {
+        "id": "chatcmpl-1",
         "text": "".join(texts),
         "reasoning": "".join(reasoning),
         "calls": calls,
         "finish": FINISH[reason],
-        "usage": (usage["inputTokens"] + read + written, usage["outputTokens"], usage["totalTokens"], read, written),
-        "extra": {**extra, **({"citations": citations} if citations else {})},
+        "usage": (prompt, usage["outputTokens"], usage["totalTokens"], cached, written),
+        "extra": extra,
+        "logprobs": [],
     }
 
 
 def blocks_of(events: Iterable[Json]) -> tuple[list[Json], str, Json]:
-    """The blocks, the reason and the usage of a stream, put together without the adapter."""
+    """Return the blocks, the reason and the usage of a stream, joined independently of the adapter."""
     blocks: dict[int, Json] = {}
     reason = ""
     usage: Json = {}
@@ -308,8 +283,10 @@ def blocks_of(events: Iterable[Json]) -> tuple[list[Json], str, Json]:
                     case {"toolUse": {"input": piece}}:
                         block["toolUse"]["input"] += piece
                     case {"reasoningContent": {"text": text}}:
-                        said = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})["reasoningText"]
-                        said["text"] += text
+                        thoughts = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})[
+                            "reasoningText"
+                        ]
+                        thoughts["text"] += text
                     case {"reasoningContent": {"signature": signature}}:
                         block["reasoningContent"]["reasoningText"]["signature"] = signature
                     case {"citation": citation}:
@@ -343,42 +320,44 @@ def call_of(recording: Recording) -> ChatCall:
     return chat_call({**HELLO, "stream": recording.stream}, model=model_of(recording))
 
 
-WHOLE = recordings("bedrock", lambda each: each.status == 200 and not each.stream)
-STREAMS = recordings("bedrock", lambda each: each.status == 200 and each.stream)
-FAILED = recordings("bedrock", lambda each: each.status != 200)
+WHOLE = whole_answers("bedrock")
+STREAMS = streams("bedrock")
+FAILED = failures("bedrock")
 
 
 @pytest.mark.parametrize("recording", WHOLE)
-def test_a_recorded_answer_says_what_its_bytes_say(recording: Recording) -> None:
+def test_recorded_answers_are_translated_completely(recording: Recording) -> None:
     """SR-042 … SR-049."""
     answer = json.loads(recording.body)
     completion = completed(recording.body, call_of(recording))
-    assert read(completion) == meant(answer["output"]["message"]["content"], answer["stopReason"], answer["usage"])
+    assert read(completion) == expected(answer["output"]["message"]["content"], answer["stopReason"], answer["usage"])
     assert (completion.id, completion.object, completion.created) == ("chatcmpl-1", "chat.completion", 1700000000)
 
 
 @pytest.mark.parametrize("recording", WHOLE)
-def test_a_recorded_answer_says_what_amazons_sdk_reads_in_it(recording: Recording) -> None:
-    theirs = their_reading(recording.body)
+def test_recorded_answers_agree_with_amazons_sdk(recording: Recording) -> None:
+    theirs = sdk_answer(recording.body)
     content = [each for each in theirs["output"]["message"]["content"] if "SDK_UNKNOWN_MEMBER" not in each]
-    said = read(completed(recording.body, call_of(recording)))
-    assert said == meant(content, theirs["stopReason"], theirs["usage"])
+    summary = read(completed(recording.body, call_of(recording)))
+    assert summary == expected(content, theirs["stopReason"], theirs["usage"])
 
 
 @pytest.mark.parametrize("recording", STREAMS)
-def test_a_recorded_stream_says_what_its_bytes_say(recording: Recording) -> None:
+def test_recorded_streams_are_translated_completely(recording: Recording) -> None:
     """SR-053 … SR-056, SR-049."""
-    assert joined(streamed(recording.body, call=call_of(recording))) == meant(*blocks_of(native_events(recording.body)))
+    assert joined(streamed(recording.body, call=call_of(recording))) == expected(
+        *blocks_of(native_events(recording.body))
+    )
 
 
 @pytest.mark.parametrize("recording", STREAMS)
-def test_a_recorded_stream_says_what_amazons_sdk_reads_in_it(recording: Recording) -> None:
-    theirs = meant(*blocks_of(their_events(recording.body)))
+def test_recorded_streams_agree_with_amazons_sdk(recording: Recording) -> None:
+    theirs = expected(*blocks_of(sdk_events(recording.body)))
     assert joined(streamed(recording.body, call=call_of(recording))) == theirs
 
 
 @pytest.mark.parametrize("recording", STREAMS)
-def test_a_recorded_stream_gives_the_same_chunks_in_pieces_of_any_size(recording: Recording) -> None:
+def test_chunks_do_not_depend_on_the_size_of_network_pieces(recording: Recording) -> None:
     call = call_of(recording)
     whole = streamed(recording.body, call=call)
     for size in (1, 7, 64):
@@ -386,8 +365,8 @@ def test_a_recorded_stream_gives_the_same_chunks_in_pieces_of_any_size(recording
 
 
 @pytest.mark.parametrize("recording", STREAMS)
-def test_a_recorded_stream_that_is_cut_is_incomplete(recording: Recording) -> None:
-    """SR-058: at the middle of the message that ends it, and anywhere before."""
+def test_truncated_streams_are_incomplete(recording: Recording) -> None:
+    """SR-058: cut in the middle of the event that ends it, and earlier."""
     stop = recording.body.index(b"messageStop")
     for cut in (stop, stop // 2):
         progress = ChatStream(adapter().chunks(call_of(recording)))
@@ -396,35 +375,37 @@ def test_a_recorded_stream_that_is_cut_is_incomplete(recording: Recording) -> No
         assert not progress.complete
 
 
-MEANT = {
+#: By message; the other recorded errors are invalid requests.
+RECORDED_KINDS = {
     "The provided model identifier is invalid.": ErrorKind.MODEL_NOT_FOUND,
     "The security token included in the request is invalid.": ErrorKind.AUTH,
 }
 
 
 @pytest.mark.parametrize("recording", FAILED)
-def test_a_recorded_error_means_what_it_says(recording: Recording) -> None:
+def test_recorded_errors_are_classified(recording: Recording) -> None:
     error = adapter().error(recording.status, recording.headers, recording.body)
-    said = json.loads(recording.body)["message"]
-    assert (error.kind, error.message) == (MEANT.get(said, ErrorKind.INVALID_REQUEST), said)
-    if told := recording.headers.get("x-amzn-errortype"):
-        assert error.type == told.partition(":")[0]
+    message = json.loads(recording.body)["message"]
+    assert (error.kind, error.message) == (RECORDED_KINDS.get(message, ErrorKind.INVALID_REQUEST), message)
+    exception_name = recording.headers.get("x-amzn-errortype")
+    if exception_name:
+        assert error.type == exception_name.partition(":")[0]
 
 
-# Requests -------------------------------------------------------------------------------------------------------------
+# Requests -----------------------------------------------------------------------------------------------------------
 
-#: What OpenAI's requests have no words for.
+#: What OpenAI's requests cannot express.
 NOT_CARRIED = {
-    "s3Location": "a place in S3: the gateway takes no URLs but http(s) and data",
-    "guardContent": "text that a guardrail is pointed at",
+    "s3Location": "a location in S3: the gateway accepts only http(s) and data URLs",
+    "guardContent": "text that a guardrail is to assess",
     "searchResult": "a search result as content",
-    "systemTool": "Bedrock's own tools, and in the conversation what they answered",
+    "systemTool": "Bedrock's own tools, and their results in the conversation",
 }
-#: What is left out of a comparison: it is not asked for, and its absence changes no more than itself.
+#: What is left out of a comparison, because OpenAI's requests do not have it.
 NOT_COMPARED = {
     "citations": "whether a document is to be cited",
-    "status": "whether a tool succeeded: OpenAI's messages do not say",
-    "type": "what kind of call it is, where it is the usual kind",
+    "status": "whether a tool succeeded",
+    "type": "the type of a tool call, if it is the usual one",
 }
 MIMES = {
     "pdf": "application/pdf",
@@ -439,37 +420,37 @@ def not_carried(body: Json) -> set[str]:
 
 
 def as_openai(body: Json) -> Json:
-    """A native request as an OpenAI client would make it."""
-    said: list[Json] = []
+    """Return a native request as an OpenAI client would send it."""
+    messages: list[Json] = []
     for block in body.get("system") or ():
         if "cachePoint" in block:
-            said[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}
+            messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}
         else:
-            said.append({"role": "system", "content": [{"type": "text", "text": block["text"]}]})
+            messages.append({"role": "system", "content": [{"type": "text", "text": block["text"]}]})
     for turn in body["messages"]:
-        said += user_said(turn["content"]) if turn["role"] == "user" else [assistant_said(turn["content"])]
-    asked: Json = {"model": "m", "messages": said, **parameters(body)}
+        messages += user_messages(turn["content"]) if turn["role"] == "user" else [assistant_message(turn["content"])]
+    request: Json = {"model": "m", "messages": messages, **parameters(body)}
     if tools := body.get("toolConfig"):
-        asked |= tools_said(tools)
-    return asked
+        request |= tool_members(tools)
+    return request
 
 
-def user_said(content: list[Json]) -> Iterator[Json]:
+def user_messages(content: list[Json]) -> Iterator[Json]:
     parts: list[Json] = []
     for block in content:
         match block:
             case {"toolResult": result}:
-                told = [part_said(each) for each in result["content"]]
-                yield {"role": "tool", "tool_call_id": result["toolUseId"], "content": told}
+                results = [content_part(each) for each in result["content"]]
+                yield {"role": "tool", "tool_call_id": result["toolUseId"], "content": results}
             case {"cachePoint": _}:
                 parts[-1]["cache_control"] = {"type": "ephemeral"}
             case _:
-                parts.append(part_said(block))
+                parts.append(content_part(block))
     if parts:
         yield {"role": "user", "content": parts}
 
 
-def part_said(block: Json) -> Json:
+def content_part(block: Json) -> Json:
     match block:
         case {"text": text}:
             return {"type": "text", "text": text}
@@ -478,7 +459,7 @@ def part_said(block: Json) -> Json:
         case {"image": {"format": format, "source": {"bytes": data}}}:
             return {"type": "image_url", "image_url": {"url": f"data:image/{format};base64,{data}"}}
         case {"video": {"format": format, "source": {"bytes": data}}}:
-            mime = "video/" + format.removeprefix("video/")  # a recorded client had it twice
+            mime = "video/" + format.removeprefix("video/")  # one recorded client wrote it twice
             return {"type": "video_url", "video_url": {"url": f"data:{mime};base64,{data}"}}
         case {"document": {"format": format, "name": name, "source": source}}:
             data = source["bytes"] if "bytes" in source else base64.b64encode(source["text"].encode()).decode()
@@ -487,38 +468,38 @@ def part_said(block: Json) -> Json:
     raise AssertionError(block)
 
 
-def assistant_said(content: list[Json]) -> Json:
+def assistant_message(content: list[Json]) -> Json:
     texts = [{"type": "text", "text": block["text"]} for block in content if "text" in block]
     uses = [block["toolUse"] for block in content if "toolUse" in block]
     reasoning = [block for block in content if "reasoningContent" in block]
-    said: Json = {"role": "assistant", "content": texts or None}
+    message: Json = {"role": "assistant", "content": texts or None}
     if uses:
-        said["tool_calls"] = [called(use["name"], use["input"], use["toolUseId"]) for use in uses]
+        message["tool_calls"] = [called(use["name"], use["input"], use["toolUseId"]) for use in uses]
     if reasoning:
-        said["provider_extra"] = {"bedrock": {"vendor": "anthropic", "reasoning": reasoning}}
-    return said
+        message["provider_extra"] = {"bedrock": {"vendor": "anthropic", "reasoning": reasoning}}
+    return message
 
 
 def parameters(body: Json) -> Json:
-    asked: Json = {}
+    members: Json = {}
     names = {"maxTokens": "max_tokens", "temperature": "temperature", "topP": "top_p", "stopSequences": "stop"}
     for name, value in (body.get("inferenceConfig") or {}).items():
-        asked[names[name]] = value
+        members[names[name]] = value
     for name, value in (body.get("additionalModelRequestFields") or {}).items():
         match name:
             case "inferenceConfig":
-                asked["top_k"] = value["topK"]
+                members["top_k"] = value["topK"]
             case "thinking" | "reasoning_effort":
-                asked[name] = value
+                members[name] = value
             case _:
-                asked.setdefault("additional_model_request_fields", {})[name] = value
+                members.setdefault("additional_model_request_fields", {})[name] = value
     if output := body.get("outputConfig"):
         schema = output["textFormat"]["structure"]["jsonSchema"]
-        asked["response_format"] = wanted(**{**schema, "schema": json.loads(schema["schema"])})
-    return asked | {name: body[name] for name in ("guardrailConfig", "performanceConfig") if name in body}
+        members["response_format"] = wanted(**{**schema, "schema": json.loads(schema["schema"])})
+    return members | {name: body[name] for name in ("guardrailConfig", "performanceConfig") if name in body}
 
 
-def tools_said(config: Json) -> Json:
+def tool_members(config: Json) -> Json:
     tools: list[Json] = []
     for each in config["tools"]:
         if "cachePoint" in each:
@@ -526,19 +507,19 @@ def tools_said(config: Json) -> Json:
             continue
         spec = {name: value for name, value in each["toolSpec"].items() if name != "inputSchema"}
         tools.append(tool(**spec, parameters=each["toolSpec"]["inputSchema"]["json"]))
-    asked: Json = {"tools": tools}
+    members: Json = {"tools": tools}
     match config.get("toolChoice"):
         case {"auto": _}:
-            asked["tool_choice"] = "auto"
+            members["tool_choice"] = "auto"
         case {"any": _}:
-            asked["tool_choice"] = "required"
+            members["tool_choice"] = "required"
         case {"tool": {"name": name}}:
-            asked["tool_choice"] = {"type": "function", "function": {"name": name}}
-    return asked
+            members["tool_choice"] = {"type": "function", "function": {"name": name}}
+    return members
 
 
 def plain(value: Any) -> Any:
-    """A native request with one spelling for each meaning."""
+    """Return a native request with one spelling for each meaning."""
     if isinstance(value, list):
         return [plain(each) for each in value]
     if not isinstance(value, dict):
@@ -560,24 +541,24 @@ def plain(value: Any) -> Any:
 
 
 def compared(body: Json) -> Any:
-    said: Json = plain(body)
+    normalized: Json = plain(body)
     turns: list[Json] = []
-    for turn in said["messages"]:
+    for turn in normalized["messages"]:
         if turns and turns[-1]["role"] == turn["role"]:
             turns[-1]["content"] += turn["content"]
         else:
             turns.append(turn)
-    config = said.get("toolConfig", {})
-    if not config.get("toolChoice"):  # what is chosen by itself
+    config = normalized.get("toolConfig", {})
+    if not config.get("toolChoice"):  # the default
         config.pop("toolChoice", None)
-    if not said.get("system"):
-        said.pop("system", None)
-    return {**said, "messages": turns}
+    if not normalized.get("system"):
+        normalized.pop("system", None)
+    return {**normalized, "messages": turns}
 
 
 @pytest.mark.parametrize("recording", recordings("bedrock", lambda each: not not_carried(each.request["body"])))
-def test_a_recorded_request_said_as_openais_becomes_itself(recording: Recording) -> None:
-    """Its meaning, but for what OpenAI has no words for."""
+def test_recorded_requests_survive_translation_from_openais_format(recording: Recording) -> None:
+    """Except for what OpenAI's requests cannot express."""
     body, model = recording.request["body"], model_of(recording)
     request = sent(as_openai(body), model)
     made = json.loads(request.content)
@@ -587,8 +568,8 @@ def test_a_recorded_request_said_as_openais_becomes_itself(recording: Recording)
 
 
 @pytest.mark.parametrize("recording", recordings("bedrock"))
-def test_a_request_goes_where_amazons_sdk_sends_it(recording: Recording) -> None:
-    """The path with the model's id escaped, and the body that the SDK writes for the same parameters."""
+def test_request_is_that_of_amazons_sdk(recording: Recording) -> None:
+    """The path contains the escaped model id, and the body is what the SDK writes for the same parameters."""
     model = model_of(recording)
     request = sent({**HELLO, "stream": recording.stream}, model)
     operation = service().operation_model("ConverseStream" if recording.stream else "Converse")
@@ -600,7 +581,7 @@ def test_a_request_goes_where_amazons_sdk_sends_it(recording: Recording) -> None
     assert request.url.split("/")[4] == quote(model, safe="")
 
 
-def test_what_is_not_carried_is_in_the_recordings() -> None:
+def test_recordings_contain_everything_that_is_not_carried() -> None:
     seen = {
         name for each in recordings("bedrock") if each.values[0] for name in not_carried(each.values[0].request["body"])
     }
@@ -631,8 +612,8 @@ ALSO: dict[str, st.SearchStrategy[Any]] = {
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chat_requests(also=ALSO, never=["n", "logprobs"]), st.sampled_from(MODELS))
-def test_any_request_is_one_that_amazons_sdk_takes_or_is_refused_with_a_reason(body: Json, model: str) -> None:
-    """SR-036 too: what stands there by URL is fetched by the core, whose part this plays."""
+def test_any_request_is_valid_for_amazons_sdk_or_rejected_with_a_reason(body: Json, model: str) -> None:
+    """SR-036: the core downloads URLs before, which `fetched` simulates."""
 
     async def fetched(url: str, param: str) -> tuple[str, bytes]:
         return ("application/pdf", PDF) if url.endswith(".pdf") else ("image/png", PNG)
@@ -649,7 +630,18 @@ def test_any_request_is_one_that_amazons_sdk_takes_or_is_refused_with_a_reason(b
     assert request.url.endswith("/converse-stream" if body.get("stream") else "/converse")
 
 
-# Signatures -----------------------------------------------------------------------------------------------------------
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(chat_requests(also=ALSO, never=["n", "logprobs"]), st.sampled_from(MODELS))
+def test_request_does_not_modify_the_call(body: Json, model: str) -> None:
+    # A reasoning block at the end, with a text whose last blanks would be stripped.
+    block = {"reasoningContent": {"reasoningText": {"text": "Hm. "}}, "text": "Hm. "}
+    extra = {"bedrock": {"vendor": "anthropic", "reasoning": [block]}}
+    answer = {"role": "assistant", "content": None, "provider_extra": extra}
+    call = chat_call({**body, "messages": [*HELLO["messages"], *body["messages"], answer]}, model=model)
+    assert_leaves_call_unchanged(adapter(), call)
+
+
+# Signatures ---------------------------------------------------------------------------------------------------------
 
 SUITE = datetime(2015, 8, 30, 12, 36, 0, tzinfo=UTC)
 
@@ -676,10 +668,8 @@ SUITE = datetime(2015, 8, 30, 12, 36, 0, tzinfo=UTC)
     ],
     ids=["get-vanilla", "post-vanilla", "get-vanilla-query-order-key-case", "post-header-key-case"],
 )  # fmt: skip
-def test_signatures_are_those_of_amazons_test_suite(
-    method: str, url: str, headers: Json, names: str, signature: str
-) -> None:
-    made = signed(method, url, headers, b"", credentials=KEY, region="us-east-1", service="service", now=SUITE)
+def test_signatures_match_amazons_test_suite(method: str, url: str, headers: Json, names: str, signature: str) -> None:
+    made = sign(method, url, headers, b"", credentials=KEY, region="us-east-1", service="service", now=SUITE)
     assert made["x-amz-date"] == "20150830T123600Z"
     assert made["authorization"] == (
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
@@ -687,14 +677,14 @@ def test_signatures_are_those_of_amazons_test_suite(
     )
 
 
-def their_signature(method: str, url: str, headers: Mapping[str, str], body: bytes, region: str, name: str) -> str:
-    """What Amazon's SDK signs a request with, headers and time as they were sent."""
+def sdk_signature(method: str, url: str, headers: Mapping[str, str], body: bytes, region: str, name: str) -> str:
+    """Return the signature by Amazon's SDK of a request with the headers and the time that were sent."""
     signed_headers = re.search(r"SignedHeaders=([^,]*)", headers["authorization"])
     assert signed_headers is not None
     kept = {each: headers[each] for each in signed_headers[1].split(";") if each != "host"}
     request = AWSRequest(method=method, url=url, headers=kept, data=body)
     request.context["timestamp"] = headers["x-amz-date"]
-    key = TheirCredentials(KEY.access_key_id.reveal(), KEY.secret_access_key.reveal())
+    key = SDKCredentials(KEY.access_key_id.reveal(), KEY.secret_access_key.reveal())
     signer = SigV4Auth(key, name, region)
     canonical = signer.canonical_request(request)
     made: str = signer.signature(signer.string_to_sign(request, canonical), request)
@@ -715,20 +705,20 @@ def their_signature(method: str, url: str, headers: Mapping[str, str], body: byt
 )
 @example("POST", "..", {}, b"", None)
 @example("POST", ".", {}, b"", None)
-def test_signatures_are_those_of_amazons_sdk(
+def test_signatures_match_amazons_sdk(
     method: str, model: str, query: dict[str, str], body: bytes, token: Secret | None
 ) -> None:
-    asked = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
-    url = f"https://bedrock-runtime.eu-west-3.amazonaws.com:443/model/{quote(model, safe='')}/converse?{asked}".rstrip(
-        "?"
-    )
+    encoded_query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+    url = f"https://bedrock-runtime.eu-west-3.amazonaws.com:443/model/{quote(model, safe='')}/converse"
+    if encoded_query:
+        url += f"?{encoded_query}"
     credentials = msgspec.structs.replace(KEY, session_token=token)
-    headers = signed(
+    headers = sign(
         method, url, {"content-type": "application/json"}, body,
         credentials=credentials, region="eu-west-3", service="bedrock", now=NOW,
     )  # fmt: skip
     assert headers.get("x-amz-security-token") == (token.reveal() if token else None)
-    theirs = their_signature(method, url, headers, body, "eu-west-3", "bedrock")
+    theirs = sdk_signature(method, url, headers, body, "eu-west-3", "bedrock")
     assert headers["authorization"].endswith(f"Signature={theirs}")
 
 
@@ -736,9 +726,9 @@ def by_key(**own: Any) -> Bedrock:
     return adapter(None, access_key_id=KEY.access_key_id, secret_access_key=KEY.secret_access_key, **own)
 
 
-def test_a_request_is_signed_with_an_access_key() -> None:
+def test_request_is_signed_with_the_access_key() -> None:
     request = by_key(headers={"x-team": "search"}).request(chat_call(HELLO, model=CLAUDE))
-    theirs = their_signature("POST", request.url, request.headers, request.content, "us-east-1", "bedrock")
+    theirs = sdk_signature("POST", request.url, request.headers, request.content, "us-east-1", "bedrock")
     assert request.headers["authorization"] == (
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260504/us-east-1/bedrock/aws4_request, "
         f"SignedHeaders=content-type;host;x-amz-date, Signature={theirs}"
@@ -747,8 +737,8 @@ def test_a_request_is_signed_with_an_access_key() -> None:
     assert KEY.secret_access_key.reveal() not in repr(request)
 
 
-def test_a_bearer_token_is_sent_as_it_is() -> None:
-    """SR-116's rule: in a header, never in the URL."""
+def test_api_key_is_sent_as_a_bearer_token() -> None:
+    """SR-116: in a header, never in the URL."""
     request = sent(HELLO)
     assert request.headers["authorization"] == "Bearer a-bearer-token"
     assert "a-bearer-token" not in request.url + repr(adapter().settings)
@@ -756,20 +746,20 @@ def test_a_bearer_token_is_sent_as_it_is() -> None:
 
 @pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
 @pytest.mark.parametrize("model", [CLAUDE, MODELS[-1]])
-def test_what_arrives_is_what_was_signed_and_a_stream_comes_back(
+def test_signed_request_arrives_unchanged_and_its_stream_is_read(
     engine: Literal["aiohttp", "httpx"], model: str
 ) -> None:
-    """The path escaped once, the host as it was signed, and AWS's framing read by the core."""
+    """The path is escaped once, the host is the one that was signed, and the core reads AWS's framing."""
     call = chat_call({**HELLO, "stream": True}, model=model)
     body = event("contentBlockDelta", {"delta": {"text": "Hi"}, "contentBlockIndex": 0}) + event(
         "messageStop", {"stopReason": "end_turn"}
     )
     limits = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=2**20)
 
-    async def talk(asked: Bedrock) -> list[Chunk]:
+    async def talk(sender: Bedrock) -> list[Chunk]:
         http = create_transport(Upstream(engine=engine))
         try:
-            stream = await open_chat_stream(http, asked, call, asked.request(call), limits)
+            stream = await open_chat_stream(http, sender, call, sender.request(call), limits)
             chunks = []
             while not stream.is_complete:
                 chunks += await stream.read()
@@ -780,25 +770,25 @@ def test_what_arrives_is_what_was_signed_and_a_stream_comes_back(
 
     with ScriptedUpstream() as upstream:
         upstream.script(Reply(Status(200, {"content-type": "application/vnd.amazon.eventstream"}), Body(body)))
-        said = joined(asyncio.run(talk(by_key(base_url=upstream.origin))))
+        summary = joined(asyncio.run(talk(by_key(base_url=upstream.origin))))
         seen = upstream.requests[0]
-    assert (said["text"], said["finish"]) == ("Hi", "stop")
+    assert (summary["text"], summary["finish"]) == ("Hi", "stop")
     assert seen.path == f"/model/{quote(model, safe='')}/converse-stream"
     url = f"http://{seen.headers['host']}{seen.path}"
-    theirs = their_signature("POST", url, seen.headers, seen.body, "us-east-1", "bedrock")
+    theirs = sdk_signature("POST", url, seen.headers, seen.body, "us-east-1", "bedrock")
     assert seen.headers["authorization"].endswith(f"Signature={theirs}")
 
 
-# Settings -------------------------------------------------------------------------------------------------------------
+# Settings -----------------------------------------------------------------------------------------------------------
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "the-environments-own"}
 
 
-def authorization(asked: Bedrock) -> str:
-    return asked.request(chat_call(HELLO, model=CLAUDE)).headers.get("authorization", "")
+def authorization(sender: Bedrock) -> str:
+    return sender.request(chat_call(HELLO, model=CLAUDE)).headers.get("authorization", "")
 
 
-def test_the_blocks_access_key_comes_first_then_the_bearer_token_then_the_environments() -> None:
+def test_access_key_of_the_settings_precedes_the_api_key_and_the_environment() -> None:
     keys = {"access_key_id": KEY.access_key_id, "secret_access_key": KEY.secret_access_key}
     assert "AKIDEXAMPLE" in authorization(adapter("token", ENVIRONMENT, **keys))
     assert authorization(adapter("token", ENVIRONMENT)) == "Bearer token"
@@ -806,16 +796,16 @@ def test_the_blocks_access_key_comes_first_then_the_bearer_token_then_the_enviro
     assert redact("AKIDENVIRONMENT the-environments-own") == "*** ***"
 
 
-def test_half_an_access_key_is_not_made_whole_by_another() -> None:
+def test_access_key_is_never_combined_from_settings_and_environment() -> None:
     half = adapter(None, ENVIRONMENT, access_key_id=KEY.access_key_id)
     assert "AKIDENVIRONMENT" in authorization(half)
     assert adapter(None, {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT"}).available() is not None
     assert "x-amz-security-token" not in by_key().request(chat_call(HELLO, model=CLAUDE)).headers
 
 
-def test_temporary_credentials_have_a_token() -> None:
-    asked = adapter(None, {**ENVIRONMENT, "AWS_SESSION_TOKEN": "a-session-token"})
-    headers = asked.request(chat_call(HELLO, model=CLAUDE)).headers
+def test_session_token_is_sent_and_signed() -> None:
+    sender = adapter(None, {**ENVIRONMENT, "AWS_SESSION_TOKEN": "a-session-token"})
+    headers = sender.request(chat_call(HELLO, model=CLAUDE)).headers
     assert headers["x-amz-security-token"] == "a-session-token"
     assert ";x-amz-security-token," in headers["authorization"]
 
@@ -831,13 +821,13 @@ def test_temporary_credentials_have_a_token() -> None:
         ({"region": "", "base_url": "https://vpce-1-2.bedrock-runtime.us-east-1.vpce.amazonaws.com"}, {}, "us-east-1"),
     ],
 )
-def test_the_region(own: Json, environ: Json, region: str) -> None:
-    asked = adapter("token", environ, **own)
-    assert (asked.region, asked.available()) == (region, None)
-    assert f".{region}." in asked.request(chat_call(HELLO, model=CLAUDE)).url
+def test_region_is_found_in_settings_url_or_environment(own: Json, environ: Json, region: str) -> None:
+    sender = adapter("token", environ, **own)
+    assert (sender.region, sender.available()) == (region, None)
+    assert f".{region}." in sender.request(chat_call(HELLO, model=CLAUDE)).url
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_settings_are_reported() -> None:
     assert isinstance(adapter(), Available)
     assert "no credentials" in (adapter(None).available() or "")
     assert "no region" in (adapter("token", region="").available() or "")
@@ -846,7 +836,7 @@ def test_what_is_missing_is_said() -> None:
     assert adapter(None, headers={"authorization": "Basic abc"}, base_url="http://localhost:1").available() is None
 
 
-def test_the_plugin_registers_bedrock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugin_registers_bedrock(monkeypatch: pytest.MonkeyPatch) -> None:
     (spec,) = llms_providers()
     assert (spec.name, spec.key_env, spec.needs_key) == ("bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), False)
     assert {spec.capabilities.n, spec.capabilities.logprobs, spec.capabilities.json_object} == {False}
@@ -857,8 +847,8 @@ def test_the_plugin_registers_bedrock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ap-southeast-2" in made.base_url
 
 
-def test_a_block_of_llms_json_becomes_an_adapter() -> None:
-    """K-05: references to the environment are for every secret of the block."""
+def test_adapter_is_created_from_llms_json() -> None:
+    """K-05: every secret may refer to an environment variable."""
     block = {
         "type": "bedrock", "region": "eu-west-3", "access_key_id": "$KEY_ID", "secret_access_key": "${KEY}",
         "models": {"claude": CLAUDE},
@@ -878,9 +868,9 @@ def test_a_block_of_llms_json_becomes_an_adapter() -> None:
 
 
 def test_models_are_the_inference_profiles() -> None:
-    asked = adapter()
-    assert isinstance(asked, Discovers)
-    request = asked.models_request()
+    sender = adapter()
+    assert isinstance(sender, Discovers)
+    request = sender.models_request()
     assert request.method == "GET"
     assert request.url == "https://bedrock.us-east-1.amazonaws.com/inference-profiles?maxResults=1000"
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl"
@@ -893,37 +883,37 @@ def test_models_are_the_inference_profiles() -> None:
             },
         ],
     }  # fmt: skip
-    assert asked.models(json.dumps(listed).encode()) == {CLAUDE: CLAUDE, "mine": arn}
+    assert sender.models(json.dumps(listed).encode()) == {CLAUDE: CLAUDE, "mine": arn}
     signed_request = by_key().models_request()
-    theirs = their_signature("GET", signed_request.url, signed_request.headers, b"", "us-east-1", "bedrock")
+    theirs = sdk_signature("GET", signed_request.url, signed_request.headers, b"", "us-east-1", "bedrock")
     assert signed_request.headers["authorization"].endswith(theirs)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inferenceProfileSummaries": [{}]}', b"\xff"])
-def test_a_list_of_models_that_makes_no_sense(body: bytes) -> None:
-    with pytest.raises(ProviderError, match="The list of models makes no sense"):
+def test_unreadable_model_list_is_an_error(body: bytes) -> None:
+    with pytest.raises(ProviderError, match="Cannot parse Bedrock's list of models"):
         adapter().models(body)
 
 
-# Messages -------------------------------------------------------------------------------------------------------------
+# Messages -----------------------------------------------------------------------------------------------------------
 
 
 def test_all_system_messages_are_kept() -> None:
-    """SR-041: wherever they stand."""
-    said = [
+    """SR-041: at any position."""
+    conversation = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi"},
         {"role": "developer", "content": [{"type": "text", "text": "In French."}]},
     ]
-    body = native(messages=said)
+    body = native(messages=conversation)
     assert body["system"] == [{"text": "Be brief."}, {"text": "In French."}]
     assert body["messages"] == [{"role": "user", "content": [{"text": "Hi"}]}]
 
 
-def test_messages_of_one_role_are_one_and_results_come_first() -> None:
-    """SR-032, SR-040: roles alternate; results of parallel calls are one message, with what the user says next."""
+def test_consecutive_messages_of_one_role_are_joined() -> None:
+    """SR-032, SR-040: roles alternate; results of parallel calls and the user's next message are one message."""
     calls = [called("weather", {"city": city}, city) for city in ("Paris", "Rome")]
-    said = messages(
+    translated = messages(
         {"role": "user", "content": "Weather?"},
         {"role": "assistant", "content": "Let me see.", "tool_calls": calls},
         {"role": "tool", "tool_call_id": "Paris", "content": "Sunny"},
@@ -931,7 +921,7 @@ def test_messages_of_one_role_are_one_and_results_come_first() -> None:
         {"role": "user", "content": "And?"},
         tools=[tool()],
     )
-    assert said[1:] == [
+    assert translated[1:] == [
         {
             "role": "assistant",
             "content": [
@@ -952,38 +942,38 @@ def test_messages_of_one_role_are_one_and_results_come_first() -> None:
 
 
 def test_blank_text_is_left_out() -> None:
-    said = messages(user("", "Hi", " "), {"role": "assistant", "content": ""}, user("there"))
-    assert said == [{"role": "user", "content": [{"text": "Hi"}, {"text": "there"}]}]
+    translated = messages(user("", "Hi", " "), {"role": "assistant", "content": ""}, user("there"))
+    assert translated == [{"role": "user", "content": [{"text": "Hi"}, {"text": "there"}]}]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "conversation",
     [
         [{"role": "system", "content": "Hi"}],
         [{"role": "user", "content": " "}],
         [{"role": "assistant", "content": "Hi"}],
     ],
 )
-def test_a_conversation_that_does_not_begin_with_the_user(said: list[Json]) -> None:
+def test_conversation_must_begin_with_a_users_message(conversation: list[Json]) -> None:
     with pytest.raises(Unsupported, match="begins with a user's message"):
-        sent({"model": "m", "messages": said})
+        sent({"model": "m", "messages": conversation})
 
 
-def test_an_answer_that_has_begun_is_to_be_continued() -> None:
-    """Bedrock refuses blanks at its end, and a model that thinks would do so before it."""
+def test_prefilled_answer_is_continued() -> None:
+    """Bedrock rejects blanks at its end, and a model would have to think before it."""
     begun = [*HELLO["messages"], {"role": "assistant", "content": "Once upon a "}]
     assert messages(*begun)[1] == {"role": "assistant", "content": [{"text": "Once upon a"}]}
     assert dropped(messages=begun, reasoning_effort="low") == ("reasoning_effort",)
 
 
-def test_messages_of_the_role_function_are_unsupported() -> None:
+def test_messages_of_role_function_are_unsupported() -> None:
     with pytest.raises(Unsupported, match="use 'tool'"):
         sent({"model": "m", "messages": [*HELLO["messages"], {"role": "function", "name": "f", "content": "1"}]})
 
 
 @pytest.mark.parametrize("more", [{}, {"tools": [tool()], "tool_choice": "none"}])
-def test_without_tools_calls_are_told_as_text(more: Json) -> None:
-    """Bedrock refuses calls without tools, and knows no choice `none`."""
+def test_without_tools_calls_and_results_become_text(more: Json) -> None:
+    """Bedrock rejects calls in a request without tools, and has no choice `none`."""
     body = native(messages=TURN, **more)
     assert "toolConfig" not in body
     assert [block["text"] for turn in body["messages"] for block in turn["content"]] == [
@@ -994,18 +984,18 @@ def test_without_tools_calls_are_told_as_text(more: Json) -> None:
     ]
 
 
-def test_ids_that_bedrock_does_not_allow_are_replaced_alike() -> None:
-    """A conversation that began with another provider goes on here; Mistral's models want nine letters."""
+def test_invalid_ids_are_replaced_consistently() -> None:
+    """A conversation may have begun with another provider; Mistral's models require nine characters."""
     long = "call " + "x" * 100
     turn = [TURN[0], {**TURN[1], "tool_calls": [called("weather", {}, long)]}, {**TURN[2], "tool_call_id": long}]
     for model, length in ((CLAUDE, 32), ("mistral.mistral-large-2407-v1:0", 9)):
-        said = messages(*turn, model=model, tools=[tool()])
-        use, result = said[1]["content"][0]["toolUse"], said[2]["content"][0]["toolResult"]
+        translated = messages(*turn, model=model, tools=[tool()])
+        use, result = translated[1]["content"][0]["toolUse"], translated[2]["content"][0]["toolResult"]
         assert use["toolUseId"] == result["toolUseId"]
         assert re.fullmatch(rf"[a-z0-9]{{{length}}}", use["toolUseId"])
 
 
-def test_arguments_that_are_no_object_are_the_clients_fault() -> None:
+def test_arguments_that_are_not_an_object_are_a_request_error() -> None:
     broken = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "["}}
     with pytest.raises(RequestError, match="not a JSON object"):
         sent({"model": "m", "messages": [TURN[0], {**TURN[1], "tool_calls": [broken]}], "tools": [tool()]})
@@ -1040,7 +1030,7 @@ def audio(data: bytes, format: str) -> Json:
         (file(None, data_uri("text/csv", b"1,2")), "document", "csv", b"1,2"),
     ],
 )
-def test_media_are_bytes_with_their_format(part: Json, kind: str, form: str, data: bytes) -> None:
+def test_media_are_sent_as_bytes_with_their_format(part: Json, kind: str, form: str, data: bytes) -> None:
     """SR-035 … SR-038."""
     (block,) = messages(user("Look", part))[0]["content"][1:]
     assert (list(block), block[kind]["format"]) == ([kind], form)
@@ -1050,40 +1040,40 @@ def test_media_are_bytes_with_their_format(part: Json, kind: str, form: str, dat
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        (image("https://example.com/cat.png"), "fetches nothing by URL"),
-        (image(data_uri("image/bmp", b"BM")), "no image of type 'image/bmp'"),
-        (file("a.zip", data_uri("application/zip", b"PK")), "no document of type 'application/zip'"),
+        (image("https://example.com/cat.png"), "Bedrock does not download media"),
+        (image(data_uri("image/bmp", b"BM")), "does not support images of type 'image/bmp'"),
+        (file("a.zip", data_uri("application/zip", b"PK")), "does not support documents of type 'application/zip'"),
         ({"type": "file", "file": {"file_id": "file-1"}}, "type 'file' is not supported"),
         ({"type": "hologram"}, "type 'hologram' is not supported"),
     ],
 )
-def test_media_that_bedrock_does_not_take(part: Json, reason: str) -> None:
+def test_unsupported_media_are_rejected(part: Json, reason: str) -> None:
     with pytest.raises(Unsupported, match=reason) as caught:
         sent({"model": "m", "messages": [user("Look", part)]})
     assert caught.value.param == "messages[0].content[1]"
 
 
-def test_urls_are_for_the_core_to_fetch() -> None:
+def test_urls_are_downloaded_by_the_core() -> None:
     """SR-036."""
-    asked = adapter()
-    assert isinstance(asked, Inlines)
-    assert asked.inlines == {"image_url", "video_url", "audio_url", "file"}
+    sender = adapter()
+    assert isinstance(sender, Inlines)
+    assert sender.inlines == {"image_url", "video_url", "audio_url", "file"}
 
 
-def test_documents_have_names_of_their_own_and_a_text_beside_them() -> None:
-    """SR-038: Bedrock allows few letters in names, no name twice, and no document without a text."""
+def test_documents_have_unique_names_and_a_text() -> None:
+    """SR-038: Bedrock restricts the characters of names, and rejects repeated names and documents without text."""
     pdf = data_uri("application/pdf", PDF)
     names = ["John's  report_v2.pdf", "報告.pdf", "a.pdf", "a.pdf", None, "x" * 300 + ".pdf"]
     (message,) = messages(user(*(file(name, pdf) for name in names)))
-    told = [block["document"]["name"] for block in message["content"][:-1]]
-    assert told == ["John s report v2", "document", "a", "a 2", "document 2", "x" * 180]
-    assert message["content"][-1] == {"text": ", ".join(told)}
+    sent_names = [block["document"]["name"] for block in message["content"][:-1]]
+    assert sent_names == ["John s report v2", "document", "a", "a 2", "document 2", "x" * 180]
+    assert message["content"][-1] == {"text": ", ".join(sent_names)}
 
 
-def test_results_of_tools_may_show_something() -> None:
+def test_tool_results_may_contain_images() -> None:
     shown = {"role": "tool", "tool_call_id": "call_1", "content": [image(data_uri("image/png", PNG))]}
-    said = messages(TURN[0], TURN[1], shown, tools=[tool()])
-    assert [*said[2]["content"][0]["toolResult"]["content"][0]] == ["image"]
+    translated = messages(TURN[0], TURN[1], shown, tools=[tool()])
+    assert [*translated[2]["content"][0]["toolResult"]["content"][0]] == ["image"]
 
 
 def test_cache_control_becomes_a_cache_point() -> None:
@@ -1102,15 +1092,15 @@ def test_cache_control_becomes_a_cache_point() -> None:
 
 
 @pytest.mark.parametrize("control", [True, {"ttl": 1}])
-def test_cache_control_that_makes_no_sense(control: Any) -> None:
+def test_malformed_cache_control_is_rejected(control: Any) -> None:
     with pytest.raises(Unsupported, match="cache_control"):
         sent({"model": "m", "messages": [user({"type": "text", "text": "Hi", "cache_control": control})]})
 
 
-# Tools and schemas ----------------------------------------------------------------------------------------------------
+# Tools and schemas --------------------------------------------------------------------------------------------------
 
 
-def test_tools_have_a_schema_of_an_object() -> None:
+def test_tools_have_an_object_schema() -> None:
     body = native(tools=[tool(parameters={}), tool("b", parameters=SCHEMA, description=" ", strict=True)])
     assert [each["toolSpec"] for each in body["toolConfig"]["tools"]] == [
         {"name": "weather", "inputSchema": {"json": {"type": "object", "properties": {}}}},
@@ -1118,7 +1108,7 @@ def test_tools_have_a_schema_of_an_object() -> None:
     ]
 
 
-def test_strict_is_for_models_that_can_be_held_to_a_schema() -> None:
+def test_strict_requires_structured_output() -> None:
     strict = [tool(parameters=SCHEMA, strict=True)]
     assert dropped(tools=strict) == ()
     assert dropped("amazon.nova-pro-v1:0", tools=strict) == ("tools[].function.strict",)
@@ -1149,13 +1139,13 @@ def test_strict_is_for_models_that_can_be_held_to_a_schema() -> None:
         ),
     ],
 )
-def test_the_choice_of_a_tool(choice: Any, tools: list[str], native_choice: Json | None) -> None:
+def test_tool_choice_is_translated(choice: Any, tools: list[str], native_choice: Json | None) -> None:
     config = native(tools=[tool("a"), tool("b")], tool_choice=choice)["toolConfig"]
     assert [each["toolSpec"]["name"] for each in config["tools"]] == tools
     assert config.get("toolChoice") == native_choice
 
 
-def test_a_tool_of_another_type_is_unsupported() -> None:
+def test_tool_that_is_not_a_function_is_unsupported() -> None:
     with pytest.raises(Unsupported, match="type 'custom'"):
         sent({**HELLO, "tools": [{"type": "custom", "custom": {"name": "a"}}]})
 
@@ -1170,7 +1160,7 @@ def test_a_tool_of_another_type_is_unsupported() -> None:
         "mistral.ministral-3-8b-instruct",
     ],
 )
-def test_a_schema_holds_models_that_can_be_held_to_it(model: str) -> None:
+def test_schema_is_sent_to_models_with_structured_output(model: str) -> None:
     body = native(model, response_format=wanted(description="A place"))
     schema = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
     assert (schema["name"], schema["description"], json.loads(schema["schema"])) == ("place", "A place", SCHEMA)
@@ -1197,7 +1187,7 @@ DEFINED = {**SCHEMA, "properties": {"city": {"$ref": "#/$defs/City"}}}
         ({**SCHEMA, "properties": {"at": {"anyOf": 1}}}, False),
     ],
 )
-def test_a_schema_that_structured_output_does_not_take_is_that_of_a_tool(schema: Json, held: bool) -> None:
+def test_unsupported_schema_becomes_an_answer_tool(schema: Json, held: bool) -> None:
     body = native(response_format=wanted(schema))
     assert ("outputConfig" in body, "toolConfig" in body) == (held, not held)
 
@@ -1206,7 +1196,7 @@ NOVA = "us.amazon.nova-pro-v1:0"
 ANSWER_TOOL = "structured_response"
 
 
-def test_other_models_answer_by_a_tool_that_they_have_to_call() -> None:
+def test_models_without_structured_output_get_an_answer_tool() -> None:
     body = native(NOVA, response_format=wanted())
     (only,) = body["toolConfig"]["tools"]
     assert (only["toolSpec"]["name"], only["toolSpec"]["inputSchema"]["json"]) == (ANSWER_TOOL, SCHEMA)
@@ -1221,8 +1211,8 @@ def test_other_models_answer_by_a_tool_that_they_have_to_call() -> None:
 
 def answer(*content: Json, reason: str = "end_turn", **more: Any) -> Json:
     usage = {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5}
-    said = {"message": {"role": "assistant", "content": list(content)}}
-    return {"output": said, "stopReason": reason, "usage": usage, "metrics": {"latencyMs": 1}, **more}
+    output = {"message": {"role": "assistant", "content": list(content)}}
+    return {"output": output, "stopReason": reason, "usage": usage, "metrics": {"latencyMs": 1}, **more}
 
 
 def use(name: str, input: Json, id: str = "t1", **more: Any) -> Json:
@@ -1230,28 +1220,28 @@ def use(name: str, input: Json, id: str = "t1", **more: Any) -> Json:
 
 
 def stream(*content: Json, reason: str = "end_turn") -> bytes:
-    """The same answer as a stream."""
-    told = [event("messageStart", {"role": "assistant"})]
+    """Return the same answer as a stream."""
+    events = [event("messageStart", {"role": "assistant"})]
     for at, block in enumerate(content):
         match block:
             case {"toolUse": {"input": input, **start}}:
-                told.append(event("contentBlockStart", {"start": {"toolUse": start}, "contentBlockIndex": at}))
+                events.append(event("contentBlockStart", {"start": {"toolUse": start}, "contentBlockIndex": at}))
                 text = json.dumps(input) if input else ""
                 deltas: list[Json] = [{"toolUse": {"input": piece}} for piece in (text[:5], text[5:]) if piece]
-            case {"reasoningContent": {"reasoningText": said}}:
-                deltas = [{"reasoningContent": {name: value}} for name, value in said.items()]
+            case {"reasoningContent": {"reasoningText": thoughts}}:
+                deltas = [{"reasoningContent": {name: value}} for name, value in thoughts.items()]
             case {"image": {"format": format, "source": source}}:
-                told.append(
+                events.append(
                     event("contentBlockStart", {"start": {"image": {"format": format}}, "contentBlockIndex": at})
                 )
                 deltas = [{"image": {"source": source}}]
             case _:
                 deltas = [block]
-        told += [event("contentBlockDelta", {"delta": delta, "contentBlockIndex": at}) for delta in deltas]
-        told.append(event("contentBlockStop", {"contentBlockIndex": at}))
-    told.append(event("messageStop", {"stopReason": reason}))
-    told.append(event("metadata", {"usage": answer()["usage"], "metrics": {"latencyMs": 1}}))
-    return b"".join(told)
+        events += [event("contentBlockDelta", {"delta": delta, "contentBlockIndex": at}) for delta in deltas]
+        events.append(event("contentBlockStop", {"contentBlockIndex": at}))
+    events.append(event("messageStop", {"stopReason": reason}))
+    events.append(event("metadata", {"usage": answer()["usage"], "metrics": {"latencyMs": 1}}))
+    return b"".join(events)
 
 
 @pytest.mark.parametrize(
@@ -1262,28 +1252,35 @@ def stream(*content: Json, reason: str = "end_turn") -> bytes:
         ([{"text": "First"}, use("weather", {})], "First", [("t1", "weather", {})], "tool_calls"),
     ],
 )
-def test_the_answer_by_a_tool_is_the_answer(content: list[Json], text: str, calls: list[Any], finish: str) -> None:
+def test_call_of_the_answer_tool_is_the_answer(content: list[Json], text: str, calls: list[Any], finish: str) -> None:
     call = chat_call({**HELLO, "response_format": wanted(), "tools": [tool()]}, model=NOVA)
     whole = read(completed(answer(*content, reason="tool_use"), call))
     streamed_answer = joined(streamed(stream(*content, reason="tool_use"), call=call))
-    for said in (whole, streamed_answer):
-        assert (said["text"], said["calls"], said["finish"]) == (text, calls, finish)
+    for summary in (whole, streamed_answer):
+        assert (summary["text"], summary["calls"], summary["finish"]) == (text, calls, finish)
 
 
-# Parameters -----------------------------------------------------------------------------------------------------------
+# Parameters ---------------------------------------------------------------------------------------------------------
 
 
-def test_parameters_of_inference() -> None:
-    """SR-014, SR-018: max_completion_tokens wins; a stop and a list of them."""
+def test_inference_parameters_are_translated() -> None:
+    """SR-014, SR-018: max_completion_tokens takes precedence; `stop` is a text or a list."""
     body = native(NOVA, max_tokens=5, max_completion_tokens=6, temperature=0.5, top_p=0.9, stop="a")
     assert body["inferenceConfig"] == {"maxTokens": 6, "temperature": 0.5, "topP": 0.9, "stopSequences": ["a"]}
     assert native(NOVA, stop=["a", "b"])["inferenceConfig"] == {"stopSequences": ["a", "b"]}
     assert "inferenceConfig" not in native()
 
 
-def test_what_is_left_out_is_named() -> None:
-    said = {"seed": 1, "user": "u", "logit_bias": {}, "frequency_penalty": 0, "parallel_tool_calls": False, "foo": 1}
-    assert dropped(**said) == tuple(sorted(said))
+def test_unsupported_parameters_are_reported_as_dropped() -> None:
+    unsupported = {
+        "seed": 1,
+        "user": "u",
+        "logit_bias": {},
+        "frequency_penalty": 0,
+        "parallel_tool_calls": False,
+        "foo": 1,
+    }
+    assert dropped(**unsupported) == tuple(sorted(unsupported))
     assert dropped(parallel_tool_calls=True, seed=None, n=1, logprobs=False, modalities=["text"]) == ()
     assert dropped(NOVA, temperature=1.5) == ("temperature",)
     assert native(NOVA, temperature=1.5)["inferenceConfig"] == {"temperature": 1}
@@ -1302,18 +1299,18 @@ def test_what_is_left_out_is_named() -> None:
         {"messages": [{"role": "system", "content": [image(data_uri("image/png", PNG))]}, *HELLO["messages"]]},
     ],
 )
-def test_what_would_be_another_answer_is_unsupported(more: Json) -> None:
+def test_parameters_that_change_the_kind_of_answer_are_unsupported(more: Json) -> None:
     with pytest.raises(Unsupported):
         sent({**HELLO, **more})
 
 
-def test_tiers_of_service() -> None:
+def test_service_tiers_are_translated() -> None:
     assert native(service_tier="priority")["serviceTier"] == {"type": "priority"}
     assert "serviceTier" not in native(service_tier="auto")
     assert (dropped(service_tier="auto"), dropped(service_tier="scale")) == ((), ("service_tier",))
 
 
-def test_bedrocks_own_parameters_pass() -> None:
+def test_bedrocks_own_parameters_are_passed_through() -> None:
     own = {
         "guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "1", "trace": "enabled"},
         "performanceConfig": {"latency": "optimized"},
@@ -1330,7 +1327,7 @@ def fields(model: str, /, **members: Any) -> Json | None:
     return found
 
 
-def test_top_k_goes_where_the_vendors_models_have_it() -> None:
+def test_top_k_depends_on_the_vendor() -> None:
     assert fields(CLAUDE, top_k=5) == {"top_k": 5}
     assert fields(NOVA, top_k=5) == {"inferenceConfig": {"topK": 5}}
     assert dropped("meta.llama3-1-70b-instruct-v1:0", top_k=5, thinking={}) == ("thinking", "top_k")
@@ -1365,21 +1362,21 @@ OPUS = "us.anthropic.claude-opus-4-7"
         ("meta.llama3-1-70b-instruct-v1:0", "high", None),
     ],
 )
-def test_effort_is_what_the_model_knows_of_it(model: str, effort: str, expected: Json | None) -> None:
+def test_reasoning_effort_depends_on_the_model(model: str, effort: str, expected: Json | None) -> None:
     assert fields(model, reasoning_effort=effort) == expected
-    said = () if expected or effort == "none" else ("reasoning_effort",)
-    assert dropped(model, reasoning_effort=effort) == said
+    expected_dropped = () if expected or effort == "none" else ("reasoning_effort",)
+    assert dropped(model, reasoning_effort=effort) == expected_dropped
 
 
-def test_claudes_budget_is_within_the_limit() -> None:
+def test_thinking_budget_is_within_the_token_limit() -> None:
     assert fields(CLAUDE, reasoning_effort="high", max_tokens=2000) == {
         "thinking": {"type": "enabled", "budget_tokens": 1600}
     }
     assert dropped(CLAUDE, reasoning_effort="high", max_tokens=1000) == ("reasoning_effort",)
 
 
-def test_claude_does_not_think_where_it_may_not() -> None:
-    """A forced call, and results of calls whose reasoning did not come back: then it answers without."""
+def test_claude_does_not_think_if_it_must_not() -> None:
+    """It must not if a call is forced, or after results of calls whose reasoning was not sent back."""
     forced = {"tools": [tool()], "tool_choice": "required", "reasoning_effort": "low"}
     assert dropped(**forced) == ("reasoning_effort",)
     assert dropped(messages=TURN, tools=[tool()], reasoning_effort="low") == ("reasoning_effort",)
@@ -1387,19 +1384,19 @@ def test_claude_does_not_think_where_it_may_not() -> None:
     assert fields(newer, messages=TURN, tools=[tool()], reasoning_effort="low") is not None
 
 
-def test_claude_has_fewer_parameters_where_it_thinks_and_in_newer_versions() -> None:
-    said = {"temperature": 0.5, "top_p": 0.5, "top_k": 5}
-    assert dropped(reasoning_effort="low", **said) == ("temperature", "top_k", "top_p")
-    assert "inferenceConfig" not in native(reasoning_effort="low", **said)
+def test_sampling_parameters_that_claude_rejects_are_dropped() -> None:
+    sampling = {"temperature": 0.5, "top_p": 0.5, "top_k": 5}
+    assert dropped(reasoning_effort="low", **sampling) == ("temperature", "top_k", "top_p")
+    assert "inferenceConfig" not in native(reasoning_effort="low", **sampling)
     assert dropped(temperature=0.5, top_p=0.5) == ("top_p",)
-    assert dropped("anthropic.claude-3-5-sonnet-20241022-v2:0", **said) == ()
-    assert dropped(OPUS, **said) == ("temperature", "top_k", "top_p")
+    assert dropped("anthropic.claude-3-5-sonnet-20241022-v2:0", **sampling) == ()
+    assert dropped(OPUS, **sampling) == ("temperature", "top_k", "top_p")
     thinking = {"type": "enabled", "budget_tokens": 1024}
     assert native(thinking=thinking, temperature=1, top_p=0.99)["inferenceConfig"] == {"temperature": 1}
     assert dropped(thinking={"type": "disabled"}, temperature=0.5) == ()
 
 
-def test_novas_highest_effort_takes_no_limit() -> None:
+def test_novas_highest_effort_excludes_other_parameters() -> None:
     nova = "us.amazon.nova-2-lite-v1:0"
     assert dropped(nova, reasoning_effort="high", temperature=0.5) == ("temperature",)
     assert dropped(nova, reasoning_effort="high", max_tokens=500) == ("reasoning_effort",)
@@ -1408,33 +1405,33 @@ def test_novas_highest_effort_takes_no_limit() -> None:
     assert limited["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == "medium"
 
 
-def test_a_profile_that_says_nothing_is_known_by_its_name() -> None:
-    asked = chat_call({**HELLO, "model": "claude-sonnet-4-6", "reasoning_effort": "low"}, model=MODELS[-1])
-    assert json.loads(adapter().request(asked).content)["additionalModelRequestFields"]["thinking"] == {
+def test_family_of_an_opaque_profile_follows_from_the_clients_name() -> None:
+    call = chat_call({**HELLO, "model": "claude-sonnet-4-6", "reasoning_effort": "low"}, model=MODELS[-1])
+    assert json.loads(adapter().request(call).content)["additionalModelRequestFields"]["thinking"] == {
         "type": "adaptive"
     }
 
 
-# Answers --------------------------------------------------------------------------------------------------------------
+# Answers ------------------------------------------------------------------------------------------------------------
 
 SIGNED = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "c2ln"}}}
 REDACTED = {"reasoningContent": {"redactedContent": "c2VjcmV0"}}
 
 
 @pytest.mark.parametrize("model", [CLAUDE, "amazon.nova-pro-v1:0"])
-def test_signed_reasoning_comes_back_to_the_vendor_that_signed_it(model: str) -> None:
-    """A second turn with tools and thinking; another vendor's model would refuse it."""
+def test_signed_reasoning_is_sent_back_to_its_vendor_only(model: str) -> None:
+    """Another vendor's model would reject it."""
     content: list[Json] = [SIGNED, REDACTED, {"text": "Let me see."}, use("weather", {"city": "Paris"})]
     call = chat_call({**HELLO, "tools": [tool()]}, model=CLAUDE)
     message = completed(answer(*content, reason="tool_use"), call).choices[0].message.model_dump(exclude_none=True)
     assert message["reasoning_content"] == "Hm."
     result = {"role": "tool", "tool_call_id": "t1", "content": "Sunny"}
-    said = messages(*HELLO["messages"], message, result, model=model, tools=[tool()])
-    assert said[1]["content"] == (content if model == CLAUDE else content[2:])
+    translated = messages(*HELLO["messages"], message, result, model=model, tools=[tool()])
+    assert translated[1]["content"] == (content if model == CLAUDE else content[2:])
     assert fields(CLAUDE, messages=[*HELLO["messages"], message, result], tools=[tool()], reasoning_effort="low")
 
 
-def test_signed_reasoning_of_a_stream_is_that_of_a_whole_answer() -> None:
+def test_streams_and_whole_answers_have_the_same_signed_reasoning() -> None:
     chunks = streamed(stream(SIGNED, REDACTED, {"text": "Hi"}))
     assert joined(chunks)["extra"] == {"vendor": "anthropic", "reasoning": [SIGNED, REDACTED]}
     assert joined(chunks)["extra"] == read(completed(answer(SIGNED, REDACTED, {"text": "Hi"})))["extra"]
@@ -1443,25 +1440,25 @@ def test_signed_reasoning_of_a_stream_is_that_of_a_whole_answer() -> None:
 @pytest.mark.parametrize(
     "extra", [5, {"vendor": "anthropic", "reasoning": 5}, {"vendor": "anthropic", "reasoning": ["a", {}]}]
 )
-def test_extras_that_make_no_sense_are_left_out(extra: Any) -> None:
-    said = {"role": "assistant", "content": "Hi", "provider_extra": {"bedrock": extra}}
-    assert messages(*HELLO["messages"], said, user("And?"))[1]["content"] == [{"text": "Hi"}]
+def test_malformed_provider_extra_is_ignored(extra: Any) -> None:
+    earlier = {"role": "assistant", "content": "Hi", "provider_extra": {"bedrock": extra}}
+    assert messages(*HELLO["messages"], earlier, user("And?"))[1]["content"] == [{"text": "Hi"}]
 
 
-def test_parallel_calls_of_a_stream_have_numbers_of_their_own() -> None:
-    """SR-056: with arguments and without; a call of Bedrock's own tools is none of the client's."""
+def test_parallel_calls_of_a_stream_are_kept_apart() -> None:
+    """SR-056: with and without arguments; calls of Bedrock's own tools are not shown to the client."""
     content = [
         {"text": "Let me see."},
         use("nova_grounding", {"q": 1}, "s", type="server_tool_use"),
         use("weather", {"city": "Paris"}, "a"),
         use("time", {}, "b", type="tool_use"),
     ]
-    said = joined(streamed(stream(*content, reason="tool_use")))
-    assert said["calls"] == [("a", "weather", {"city": "Paris"}), ("b", "time", {})]
-    assert said == read(completed(answer(*content, reason="tool_use")))
+    summary = joined(streamed(stream(*content, reason="tool_use")))
+    assert summary["calls"] == [("a", "weather", {"city": "Paris"}), ("b", "time", {})]
+    assert summary == read(completed(answer(*content, reason="tool_use")))
 
 
-def test_images_are_shown_as_data() -> None:
+def test_images_of_an_answer_become_data_uris() -> None:
     block = {"image": {"format": "png", "source": {"bytes": base64.b64encode(PNG).decode()}}}
     shown = [{"type": "image_url", "image_url": {"url": data_uri("image/png", PNG)}}]
     assert (completed(answer({"text": "Here"}, block)).choices[0].message.model_extra or {})["images"] == shown
@@ -1481,41 +1478,44 @@ def test_images_are_shown_as_data() -> None:
         ("something_new", "stop"),
     ],
 )
-def test_reasons_to_stop(reason: str, finish: str) -> None:
+def test_stop_reason_is_translated(reason: str, finish: str) -> None:
     """SR-048."""
     assert read(completed(answer({"text": "Hi"}, reason=reason)))["finish"] == finish
     assert joined(streamed(stream({"text": "Hi"}, reason=reason)))["finish"] == finish
 
 
-def test_a_call_is_a_call_whatever_the_reason_says() -> None:
+def test_finish_reason_is_tool_calls_whatever_the_stop_reason_is() -> None:
     assert read(completed(answer(use("a", {}), reason="end_turn")))["finish"] == "tool_calls"
     assert joined(streamed(stream(use("a", {}), reason="end_turn")))["finish"] == "tool_calls"
 
 
 @pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
-def test_an_answer_that_broke_is_no_answer(reason: str) -> None:
+def test_malformed_output_of_the_model_is_an_error(reason: str) -> None:
     for attempt in (lambda: completed(answer({"text": "Hi"}, reason=reason)), lambda: streamed(stream(reason=reason))):
         with pytest.raises(ProviderError, match=reason) as caught:
             attempt()
         assert caught.value.kind is ErrorKind.BAD_RESPONSE
 
 
-def test_a_blocked_answer_may_be_empty() -> None:
-    said = read(completed(answer(reason="content_filtered")))
-    assert (said["text"], said["finish"]) == ("", "content_filter")
+def test_blocked_answer_may_be_empty() -> None:
+    summary = read(completed(answer(reason="content_filtered")))
+    assert (summary["text"], summary["finish"]) == ("", "content_filter")
 
 
-def test_what_was_asked_about_the_answer_is_told_beside_it() -> None:
-    told: Json = {"trace": {"guardrail": {"actionReason": "masked"}}, "additionalModelResponseFields": {"stop": "x"}}
-    whole = completed(answer({"text": "Hi"}, **told))
-    assert (whole.model_extra or {})["provider_extra"] == {"bedrock": told}
+def test_requested_metadata_is_in_provider_extra() -> None:
+    metadata: Json = {
+        "trace": {"guardrail": {"actionReason": "masked"}},
+        "additionalModelResponseFields": {"stop": "x"},
+    }
+    whole = completed(answer({"text": "Hi"}, **metadata))
+    assert (whole.model_extra or {})["provider_extra"] == {"bedrock": metadata}
     body = event("contentBlockDelta", {"delta": {"text": "Hi"}, "contentBlockIndex": 0})
     body += event("messageStop", {"stopReason": "end_turn", "additionalModelResponseFields": {"stop": "x"}})
-    body += event("metadata", {"usage": answer()["usage"], "trace": told["trace"]})
-    assert json.loads(streamed(body)[-1].data)["provider_extra"] == {"bedrock": told}
+    body += event("metadata", {"usage": answer()["usage"], "trace": metadata["trace"]})
+    assert json.loads(streamed(body)[-1].data)["provider_extra"] == {"bedrock": metadata}
 
 
-def test_events_and_blocks_that_are_not_known_are_passed_over() -> None:
+def test_unknown_events_and_blocks_are_ignored() -> None:
     new = event("newEvent", {"a": 1}) + event("contentBlockDelta", {"delta": {"hologram": {}}, "contentBlockIndex": 0})
     new += event("contentBlockStart", {"start": {"hologram": {}}, "contentBlockIndex": 0})
     assert joined(streamed(new + stream({"text": "Hi"})))["text"] == "Hi"
@@ -1523,25 +1523,25 @@ def test_events_and_blocks_that_are_not_known_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"output": {}}', b'{"Output": {"__type": "x"}}'])
-def test_what_is_no_answer(body: bytes) -> None:
+def test_unreadable_answer_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         completed(body)
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
 
 
-def test_an_error_in_an_answers_place_is_that_error() -> None:
+def test_error_in_place_of_an_answer_is_raised() -> None:
     with pytest.raises(ProviderError, match="Slow down") as caught:
         completed(b'{"__type": "ThrottlingException", "message": "Slow down"}')
     assert caught.value.kind is ErrorKind.RATE_LIMIT
 
 
-def test_an_event_that_makes_no_sense() -> None:
-    with pytest.raises(ProviderError, match="makes no sense") as caught:
+def test_unreadable_event_is_an_error() -> None:
+    with pytest.raises(ProviderError, match="Cannot parse an event of Bedrock's stream") as caught:
         streamed(message(b"[", {":event-type": "contentBlockDelta", ":message-type": "event"}))
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
 
 
-# Errors ---------------------------------------------------------------------------------------------------------------
+# Errors -------------------------------------------------------------------------------------------------------------
 
 ERRORS = [
     ("ThrottlingException", 429, "Too many requests, please wait before trying again.", ErrorKind.RATE_LIMIT),
@@ -1567,17 +1567,17 @@ ERRORS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "status", "said", "kind"), ERRORS)
-def test_errors_mean_what_their_type_and_message_say(name: str, status: int, said: str, kind: ErrorKind) -> None:
+@pytest.mark.parametrize(("name", "status", "text", "kind"), ERRORS)
+def test_errors_are_classified_by_exception_and_message(name: str, status: int, text: str, kind: ErrorKind) -> None:
     header = {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
-    by_header = adapter().error(status, header, json.dumps({"message": said}).encode())
-    by_body = adapter().error(status, {}, json.dumps({"__type": f"com.amazon.coral#{name}", "message": said}).encode())
+    by_header = adapter().error(status, header, json.dumps({"message": text}).encode())
+    by_body = adapter().error(status, {}, json.dumps({"__type": f"com.amazon.coral#{name}", "message": text}).encode())
     for error in (by_header, by_body):
-        assert (error.kind, error.type, error.message, error.status) == (kind, name, said, status)
+        assert (error.kind, error.type, error.message, error.status) == (kind, name, text, status)
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "kind"),
+    ("name", "text", "kind"),
     [
         ("throttlingException", "Too many requests", ErrorKind.RATE_LIMIT),
         ("modelStreamErrorException", "An error occurred while streaming", ErrorKind.OVERLOADED),
@@ -1586,18 +1586,18 @@ def test_errors_mean_what_their_type_and_message_say(name: str, status: int, sai
         ("validationException", "Malformed", ErrorKind.INVALID_REQUEST),
     ],
 )
-def test_a_stream_can_end_in_an_error(name: str, said: str, kind: ErrorKind) -> None:
+def test_exception_within_a_stream_is_raised(name: str, text: str, kind: ErrorKind) -> None:
     """SR-058."""
     body = event("contentBlockDelta", {"delta": {"text": "H"}, "contentBlockIndex": 0})
-    with pytest.raises(ProviderError, match=said) as caught:
-        streamed(body + exception(name, {"message": said}))
+    with pytest.raises(ProviderError, match=text) as caught:
+        streamed(body + exception(name, {"message": text}))
     assert (caught.value.kind, caught.value.type) == (kind, name)
 
 
-def test_an_error_of_the_stream_itself() -> None:
-    told = {":message-type": "error", ":error-code": "InternalFailure", ":error-message": "Something broke"}
+def test_error_of_the_stream_itself_is_raised() -> None:
+    headers = {":message-type": "error", ":error-code": "InternalFailure", ":error-message": "Something broke"}
     with pytest.raises(ProviderError, match="Something broke") as caught:
-        streamed(message(b"", told))
+        streamed(message(b"", headers))
     assert caught.value.kind is ErrorKind.OVERLOADED
 
 

@@ -1,4 +1,4 @@
-"""Cohere's chat API: recorded exchanges, what its SDK makes of both sides, and what the recordings do not have."""
+"""Cohere's chat API: recorded exchanges, agreement with Cohere's SDK, and cases that the recordings lack."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
-from chat_streams import ChatStream
+from client_view import (
+    assert_leaves_call_unchanged,
+    complete,
+    request_or_refusal,
+    summarize_completion,
+    summarize_stream,
+    translate_stream,
+)
 from cohere.v2.raw_client import RawV2Client
 from cohere.v2.types import V2ChatResponse, V2ChatStreamResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai import OpenAI
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, TypeAdapter
-from recordings import Recording, pieces, recordings
+from recordings import Recording, failures, recordings, streams, whole_answers
 
-from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
+from llms_core import ErrorKind, ProviderError, Unsupported
 from llms_core.contracts.chunk import Chunk
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 HELLO: Json = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+MODEL = "command-a-03-2025"
 
 
 def cohere(base_url: str = "", api_key: str | None = None) -> Cohere:
@@ -40,194 +49,166 @@ def cohere(base_url: str = "", api_key: str | None = None) -> Cohere:
 
 
 def sent(body: Mapping[str, Any]) -> UpstreamRequest:
-    return cohere().request(chat_call(body, model="command-a-03-2025"))
+    return cohere().request(chat_call(body, model=MODEL))
 
 
 def native(**members: Any) -> Json:
-    """What reaches Cohere of a request with these members."""
-    found: Json = json.loads(sent({**HELLO, **members}).content)
-    return found
+    """Return the body sent to Cohere for a request with these members."""
+    body: Json = json.loads(sent({**HELLO, **members}).content)
+    return body
 
 
-def message(**said: Any) -> Json:
-    """What reaches Cohere of one message."""
-    found: Json = native(messages=[HELLO["messages"][0], said])["messages"][1]
-    return found
+def message(**members: Any) -> Json:
+    """Return what is sent to Cohere for a message with these members."""
+    messages = [HELLO["messages"][0], members]
+    translated: Json = native(messages=messages)["messages"][1]
+    return translated
 
 
 def completed(answer: Json | bytes) -> ChatCompletion:
-    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    return ChatCompletion.model_validate_json(cohere().completion(chat_call(HELLO), body).data)
+    return complete(cohere(), chat_call(HELLO), answer)
 
 
 def streamed(body: bytes, size: int | None = None) -> list[Chunk]:
-    """The chunks of a stream that comes in pieces of a size, as the core reads it."""
-    progress = ChatStream(cohere().chunks(chat_call({**HELLO, "stream": True})))
-    found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
-    found += progress.feed(b"")
-    if progress.failure is not None:
-        raise progress.failure
-    assert progress.complete
-    return found + progress.held_back()
+    return translate_stream(cohere(), chat_call({**HELLO, "stream": True}), body, size)
 
 
-def events(*said: Json) -> bytes:
-    return b"".join(b"event: %s\ndata: %s\n\n" % (each["type"].encode(), json.dumps(each).encode()) for each in said)
+def joined(chunks: Iterable[Chunk]) -> Json:
+    return summarize_stream(chunks, "cohere", counts_of)
 
 
-def delta(type: str, index: int | None = None, **said: Any) -> Json:
-    return {"type": type, **({} if index is None else {"index": index}), "delta": {"message": said}}
+def read(completion: ChatCompletion) -> Json:
+    return summarize_completion(completion, "cohere", counts_of)
+
+
+def counts_of(usage: CompletionUsage) -> tuple[int | None, ...]:
+    """Return the prompt tokens, the output tokens, and the cached and the reasoning tokens among them."""
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+    prompt = usage.prompt_tokens_details
+    output = usage.completion_tokens_details
+    cached = prompt.cached_tokens if prompt is not None else None
+    reasoning = output.reasoning_tokens if output is not None else None
+    return usage.prompt_tokens, usage.completion_tokens, cached, reasoning
+
+
+def events(*data: Json) -> bytes:
+    """Return a stream of these events."""
+    return b"".join(b"event: %s\ndata: %s\n\n" % (each["type"].encode(), json.dumps(each).encode()) for each in data)
+
+
+def delta(type: str, index: int | None = None, **message: Any) -> Json:
+    event: Json = {"type": type, "delta": {"message": message}}
+    if index is not None:
+        event["index"] = index
+    return event
 
 
 TEXT = delta("content-delta", 0, content={"text": "Hi"})
 
 
-def end(reason: str | None = "COMPLETE", **more: Any) -> Json:
-    return {"type": "message-end", "delta": {"finish_reason": reason, **more}}
+def end(reason: str | None = "COMPLETE", **members: Any) -> Json:
+    """Return the event that ends a stream."""
+    return {"type": "message-end", "delta": {"finish_reason": reason, **members}}
 
 
-def whole(text: str = "Hi", **members: Any) -> Json:
-    said = {"role": "assistant", "content": [{"type": "text", "text": text}], **members.pop("message", {})}
-    return {"id": "an-id", "message": said, "finish_reason": "COMPLETE", **members}
-
-
-def joined(chunks: Iterable[Chunk]) -> Json:
-    """What an OpenAI client makes of a stream."""
-    said: Json = {"text": "", "reasoning": "", "calls": {}, "finish": None, "usage": None, "extra": {}, "logprobs": []}
-    roles, ids = [], set()
-    for chunk in chunks:
-        parsed = ChatCompletionChunk.model_validate_json(chunk.data)
-        ids.add(parsed.id)
-        if parsed.usage is not None:
-            assert parsed.choices == []
-            said["usage"] = counted(parsed.usage)
-            continue
-        (choice,) = parsed.choices
-        extra = choice.delta.model_extra or {}
-        roles.append(choice.delta.role)
-        said["text"] += choice.delta.content or ""
-        said["reasoning"] += extra.get("reasoning_content") or ""
-        said["finish"] = choice.finish_reason or said["finish"]
-        said["extra"] |= extra.get("provider_extra", {}).get("cohere", {})
-        said["logprobs"] += [(each.token, each.logprob) for each in (choice.logprobs and choice.logprobs.content) or ()]
-        for call in choice.delta.tool_calls or ():
-            assert call.function is not None
-            if call.id:
-                assert call.index not in said["calls"]
-                said["calls"][call.index] = [call.id, call.function.name, ""]
-            said["calls"][call.index][2] += call.function.arguments or ""
-    assert roles[0] == "assistant"
-    assert set(roles[1:]) <= {None}
-    assert len(ids) == 1
-    calls = [said["calls"][index] for index in range(len(said["calls"]))]
-    return {**said, "calls": [(*call, json.loads(text)) for *call, text in calls], "id": ids.pop()}
-
-
-def read(completion: ChatCompletion) -> Json:
-    """What an OpenAI client makes of a whole answer."""
-    (choice,) = completion.choices
-    extra = choice.message.model_extra or {}
-    calls = [each for each in choice.message.tool_calls or () if each.type == "function"]
-    logprobs = (choice.logprobs and choice.logprobs.content) or ()
+def whole(text: str = "Hi", *, message: Json | None = None, **members: Any) -> Json:
+    """Return a whole answer. `message` is further members of the message."""
+    content = [{"type": "text", "text": text}]
     return {
-        "id": completion.id,
-        "text": choice.message.content or "",
-        "reasoning": extra.get("reasoning_content") or "",
-        "calls": [(call.id, call.function.name, json.loads(call.function.arguments)) for call in calls],
-        "finish": choice.finish_reason,
-        "usage": completion.usage and counted(completion.usage),
-        "extra": extra.get("provider_extra", {}).get("cohere", {}),
-        "logprobs": [(each.token, each.logprob) for each in logprobs],
+        "id": "an-id",
+        "message": {"role": "assistant", "content": content, **(message or {})},
+        "finish_reason": "COMPLETE",
+        **members,
     }
-
-
-def counted(usage: Any) -> tuple[int | None, ...]:
-    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
-    prompt, output = usage.prompt_tokens_details, usage.completion_tokens_details
-    details = prompt and prompt.cached_tokens, output and output.reasoning_tokens
-    return usage.prompt_tokens, usage.completion_tokens, *details
 
 
 FINISH = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
 
 
-def meant(answer: Json) -> Json:
-    """What a recorded answer says, read without the adapter."""
-    said, usage = answer["message"], answer["usage"]
-    blocks, calls = said.get("content") or (), said.get("tool_calls") or ()
+def expected(answer: Json) -> Json:
+    """Return the summary of a recorded answer, read independently of the adapter."""
+    message = answer["message"]
+    blocks = message.get("content") or ()
+    usage = answer["usage"]
     tokens = usage["tokens"]
-    extra = {"citations": said["citations"]} if said.get("citations") else {}
+    calls = []
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        calls.append((call["id"], function["name"], json.loads(function["arguments"] or "{}")))
+    extra = {}
+    if message.get("citations"):
+        extra["citations"] = message["citations"]
+    if calls:
+        extra["tool_plan"] = message.get("tool_plan", "")
+    thoughts = "".join(block.get("thinking", "") for block in blocks)
     return {
         "id": answer["id"],
         "text": "".join(block.get("text", "") for block in blocks),
-        "reasoning": "".join(block.get("thinking", "") for block in blocks) + said.get("tool_plan", ""),
-        "calls": [
-            (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"] or "{}")) for call in calls
-        ],
+        "reasoning": thoughts + message.get("tool_plan", ""),
+        "calls": calls,
         "finish": FINISH[answer["finish_reason"]],
         "usage": (
-            tokens["input_tokens"] + tokens.get("image_tokens", 0), tokens["output_tokens"],
-            usage.get("cached_tokens"), tokens.get("reasoning_tokens"),
+            tokens["input_tokens"] + tokens.get("image_tokens", 0),
+            tokens["output_tokens"],
+            usage.get("cached_tokens"),
+            tokens.get("reasoning_tokens"),
         ),
-        "extra": extra | ({"tool_plan": said.get("tool_plan", "")} if calls else {}),
-        "logprobs": [(each["text"], sum(each["logprobs"])) for each in answer.get("logprobs") or ()],
-    }  # fmt: skip
+        "extra": extra,
+        "logprobs": [(piece["text"], sum(piece["logprobs"])) for piece in answer.get("logprobs") or ()],
+    }
 
 
 def gathered(body: bytes) -> Json:
-    """A recorded stream as the whole answer that it is the pieces of."""
+    """Return the whole answer that a recorded stream consists of."""
     lines = [line[6:] for line in body.decode().splitlines() if line.startswith("data: {")]
-    said: Json = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-    answer: Json = {"message": said, "logprobs": []}
+    message: Json = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+    answer: Json = {"message": message, "logprobs": []}
     for event in map(json.loads, lines):
-        told = event.get("delta", {}).get("message", {})
-        answer["logprobs"] += [event["logprobs"]] if "logprobs" in event else []
+        part = event.get("delta", {}).get("message", {})
+        if "logprobs" in event:
+            answer["logprobs"].append(event["logprobs"])
         match event["type"]:
             case "message-start":
                 answer["id"] = event["id"]
             case "content-start" | "content-delta":
-                said["content"].append(told["content"])
+                message["content"].append(part["content"])
             case "tool-plan-delta":
-                said["tool_plan"] += told["tool_plan"]
+                message["tool_plan"] += part["tool_plan"]
             case "tool-call-start":
-                said["tool_calls"].append(told["tool_calls"])
+                message["tool_calls"].append(part["tool_calls"])
             case "tool-call-delta":
-                function = said["tool_calls"][event["index"]]["function"]
-                function["arguments"] += told["tool_calls"]["function"]["arguments"]
+                function = message["tool_calls"][event["index"]]["function"]
+                function["arguments"] += part["tool_calls"]["function"]["arguments"]
             case "citation-start":
-                said["citations"].append(told["citations"])
+                message["citations"].append(part["citations"])
             case "message-end":
                 answer |= event["delta"]
     return answer
 
 
-def answered(recording: Recording) -> bool:
-    return recording.status == 200
-
-
 # Recorded answers ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recording", recordings("cohere", lambda each: answered(each) and not each.stream))
-def test_a_recorded_answer_says_what_its_bytes_say(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", whole_answers("cohere"))
+def test_recorded_answers_are_translated_completely(recording: Recording) -> None:
     """SR-042 … SR-050."""
     answer = json.loads(recording.body)
     found = completed(recording.body)
-    assert read(found) == meant(answer)
+    assert read(found) == expected(answer)
     assert (found.created, found.model, found.object) == (1700000000, HELLO["model"], "chat.completion")
     assert (found.model_extra or {})["provider_extra"]["cohere"]["billed_units"] == answer["usage"]["billed_units"]
 
 
-@pytest.mark.parametrize("recording", recordings("cohere", lambda each: answered(each) and each.stream))
-def test_a_recorded_stream_says_what_its_bytes_say(recording: Recording) -> None:
-    """SR-053 … SR-056: in whatever pieces it comes."""
+@pytest.mark.parametrize("recording", streams("cohere"))
+def test_recorded_streams_are_translated_completely(recording: Recording) -> None:
+    """SR-053 … SR-056: independent of the size of the network's pieces."""
     chunks = streamed(recording.body)
-    assert joined(chunks) == meant(gathered(recording.body))
+    assert joined(chunks) == expected(gathered(recording.body))
     assert streamed(recording.body, 1) == streamed(recording.body, 7) == streamed(recording.body, 64) == chunks
 
 
-@pytest.mark.parametrize("recording", recordings("cohere", lambda each: answered(each) and not each.stream))
-def test_coheres_sdk_reads_the_same(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", whole_answers("cohere"))
+def test_answers_agree_with_coheres_sdk(recording: Recording) -> None:
     sdk = V2ChatResponse.model_validate_json(recording.body)
     found = read(completed(recording.body))
     blocks = sdk.message.content or []
@@ -239,24 +220,24 @@ def test_coheres_sdk_reads_the_same(recording: Recording) -> None:
     assert (found["id"], found["finish"]) == (sdk.id, FINISH[sdk.finish_reason])
 
 
-@pytest.mark.parametrize("recording", recordings("cohere", lambda each: answered(each) and each.stream))
-def test_coheres_sdk_reads_the_same_stream(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", streams("cohere"))
+def test_streams_agree_with_coheres_sdk(recording: Recording) -> None:
     event_type: TypeAdapter[Any] = TypeAdapter(V2ChatStreamResponse)
     lines = [line[6:] for line in recording.body.splitlines() if line.startswith(b"data: {")]
-    said = [event_type.validate_json(line) for line in lines]
-    pieces_of_text = [each.delta.message.content.text for each in said if each.type == "content-delta"]
-    plans = [each.delta.message.tool_plan for each in said if each.type == "tool-plan-delta"]
-    thoughts = [each.delta.message.content.thinking for each in said if each.type == "content-delta"]
-    calls = [each.delta.message.tool_calls for each in said if each.type == "tool-call-start"]
+    received = [event_type.validate_json(line) for line in lines]
+    pieces_of_text = [each.delta.message.content.text for each in received if each.type == "content-delta"]
+    plans = [each.delta.message.tool_plan for each in received if each.type == "tool-plan-delta"]
+    thoughts = [each.delta.message.content.thinking for each in received if each.type == "content-delta"]
+    calls = [each.delta.message.tool_calls for each in received if each.type == "tool-call-start"]
     found = joined(streamed(recording.body))
     assert found["text"] == "".join(filter(None, pieces_of_text))
     assert found["reasoning"] == "".join(filter(None, [*thoughts, *plans]))
     assert [call[:2] for call in found["calls"]] == [(call.id, call.function.name) for call in calls]
-    assert found["finish"] == FINISH[said[-1].delta.finish_reason]
+    assert found["finish"] == FINISH[received[-1].delta.finish_reason]
 
 
-@pytest.mark.parametrize("recording", recordings("cohere", lambda each: not answered(each)))
-def test_a_recorded_error_has_its_kind(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", failures("cohere"))
+def test_recorded_errors_are_classified(recording: Recording) -> None:
     kinds = {
         400: ErrorKind.INVALID_REQUEST,
         401: ErrorKind.AUTH,
@@ -268,10 +249,12 @@ def test_a_recorded_error_has_its_kind(recording: Recording) -> None:
     assert (error.message, error.status) == (json.loads(recording.body)["message"], recording.status)
 
 
-@pytest.mark.parametrize("recording", recordings("cohere", lambda each: answered(each) and "tool_call" in each.tags))
+@pytest.mark.parametrize(
+    "recording", recordings("cohere", lambda each: each.status == 200 and "tool_call" in each.tags)
+)
 @pytest.mark.parametrize("faithful", [True, False])
-def test_a_recorded_call_goes_back_as_it_came(recording: Recording, faithful: bool) -> None:
-    """SR-040: also from clients that keep the reasoning and nothing else; what was thought is then the calls' plan."""
+def test_recorded_tool_calls_are_sent_back_unchanged(recording: Recording, faithful: bool) -> None:
+    """SR-040: also from clients that keep only the reasoning, which then becomes the plan of the calls."""
     answer = gathered(recording.body) if recording.stream else json.loads(recording.body)
     came = {name: value for name, value in answer["message"].items() if value and name != "role"}
     thoughts = "".join(block.get("thinking", "") for block in came.pop("content", ()))
@@ -280,53 +263,63 @@ def test_a_recorded_call_goes_back_as_it_came(recording: Recording, faithful: bo
     for call in came["tool_calls"]:
         call["function"]["arguments"] = call["function"]["arguments"] or "{}"
     data = cohere().completion(chat_call(HELLO), json.dumps(answer).encode()).data
-    said = json.loads(data)["choices"][0]["message"]
+    translated = json.loads(data)["choices"][0]["message"]
     if not faithful:
-        del said["provider_extra"]
-    assert message(**said) == {"role": "assistant", **came, **(block if faithful else plan)}
+        del translated["provider_extra"]
+    assert message(**translated) == {"role": "assistant", **came, **(block if faithful else plan)}
 
 
 # Recorded requests --------------------------------------------------------------------------------------------------
 
 
 def as_openai(body: Json) -> Json:
-    """A recorded request of Cohere's as an OpenAI client would say it."""
+    """Return a recorded request as an OpenAI client would send it."""
     names = {"max_tokens": "max_completion_tokens", "stop_sequences": "stop"}
-    asked = {names.get(name, name): value for name, value in body.items() if name not in ("strict_tools", "thinking")}
-    asked["messages"] = []
-    for message in body["messages"]:
-        said = dict(message)
-        if isinstance(message.get("content"), list):
-            thoughts = [block["thinking"] for block in message["content"] if block["type"] == "thinking"]
-            said["content"] = [block for block in message["content"] if block["type"] != "thinking"]
-            said |= {"reasoning_content": "".join(thoughts)} if thoughts else {}
-        asked["messages"].append(said)
+    request = {names.get(name, name): value for name, value in body.items()}
+    request["messages"] = [message_as_openai(message) for message in body["messages"]]
     if "tool_choice" in body:
-        asked["tool_choice"] = body["tool_choice"].lower()
-    if "strict_tools" in body:
-        asked["tools"] = [{**tool, "function": {**tool["function"], "strict": True}} for tool in body["tools"]]
-    if "thinking" in body:
-        asked["reasoning_effort"] = {"enabled": "high", "disabled": "none"}[body["thinking"]["type"]]
+        request["tool_choice"] = body["tool_choice"].lower()
+    if request.pop("strict_tools", None) is not None:
+        request["tools"] = [{**tool, "function": {**tool["function"], "strict": True}} for tool in body["tools"]]
+    thinking = request.pop("thinking", None)
+    if thinking is not None:
+        request["reasoning_effort"] = {"enabled": "high", "disabled": "none"}[thinking["type"]]
     if "json_schema" in body.get("response_format", {}):
         schema = {"name": "answer", "schema": body["response_format"]["json_schema"]}
-        asked["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return asked
+        request["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return request
 
 
-def normal(body: Json) -> Json:
-    """Without what says nothing, and as the reference spells it."""
-    choice = {"tool_choice": body["tool_choice"].upper()} if "tool_choice" in body else {}
-    said = [{name: value for name, value in each.items() if value is not None} for each in body["messages"]]
-    form = {"response_format": body["response_format"] | {"type": "json_object"}} if "response_format" in body else {}
-    return {"stream": False, **body, **choice, **form, "messages": said}
+def message_as_openai(message: Json) -> Json:
+    if not isinstance(message.get("content"), list):
+        return message
+    translated = dict(message)
+    translated["content"] = [block for block in message["content"] if block["type"] != "thinking"]
+    thoughts = [block["thinking"] for block in message["content"] if block["type"] == "thinking"]
+    if thoughts:
+        translated["reasoning_content"] = "".join(thoughts)
+    return translated
+
+
+def normalize(body: Json) -> Json:
+    """Return a request without members that have no effect, spelled as in Cohere's reference."""
+    normalized = {"stream": False, **body}
+    normalized["messages"] = [
+        {name: value for name, value in message.items() if value is not None} for message in body["messages"]
+    ]
+    if "tool_choice" in body:
+        normalized["tool_choice"] = body["tool_choice"].upper()
+    if "response_format" in body:
+        normalized["response_format"] = {**body["response_format"], "type": "json_object"}
+    return normalized
 
 
 @pytest.mark.parametrize("recording", recordings("cohere"))
-def test_a_recorded_request_said_by_an_openai_client_is_the_same_request(recording: Recording) -> None:
+def test_recorded_requests_survive_translation_from_openais_format(recording: Recording) -> None:
     """SR-013 … SR-023, SR-031 … SR-036, SR-040."""
     recorded = recording.request["body"]
     request = cohere().request(chat_call(as_openai(recorded), model=recorded["model"]))
-    assert normal(json.loads(request.content)) == normal(recorded)
+    assert normalize(json.loads(request.content)) == normalize(recorded)
     assert request.dropped == ()
     assert_known_to_the_sdk(json.loads(request.content))
 
@@ -335,7 +328,7 @@ def test_a_recorded_request_said_by_an_openai_client_is_the_same_request(recordi
 
 
 def parameters() -> dict[str, TypeAdapter[Any]]:
-    """The types of the SDK's parameters."""
+    """Return the types of the SDK's parameters."""
     hints = get_type_hints(RawV2Client.chat)
     names = inspect.signature(RawV2Client.chat).parameters.keys() - {"self", "request_options"}
     return {name: TypeAdapter(hints[name]) for name in names}
@@ -345,28 +338,20 @@ PARAMETERS = parameters()
 
 
 def assert_known_to_the_sdk(body: Json) -> None:
-    """Each member of a request is of the SDK's type for it, and none of them says anything that the type has not."""
+    """Assert that each member of a request has the SDK's type, without members that the type does not declare."""
     for name, value in body.items():
         if name != "stream":
-            assert_nothing_more(PARAMETERS[name].validate_python(value))
+            assert_no_extra_members(PARAMETERS[name].validate_python(value))
 
 
-def assert_nothing_more(value: Any) -> None:
+def assert_no_extra_members(value: Any) -> None:
     if isinstance(value, BaseModel):
         assert not value.model_extra
         for each in value.__dict__.values():
-            assert_nothing_more(each)
+            assert_no_extra_members(each)
     elif isinstance(value, list):
         for each in value:
-            assert_nothing_more(each)
-
-
-def answer_to(body: Json) -> UpstreamRequest | Unsupported | RequestError:
-    """What is sent, or why nothing is."""
-    try:
-        return sent(body)
-    except (Unsupported, RequestError) as error:
-        return error
+            assert_no_extra_members(each)
 
 
 OWN = {
@@ -384,28 +369,37 @@ OWN = {
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chat_requests(also=OWN, never=("n",)))
-def test_any_request_is_one_that_the_sdk_knows_or_is_refused_with_a_reason(body: Json) -> None:
-    """SR-001, SR-026: what is left out is named."""
-    request = answer_to(body)
+def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json) -> None:
+    """SR-001, SR-026: parameters that are left out are reported."""
+    request = request_or_refusal(cohere(), chat_call(body, model=MODEL))
     if not isinstance(request, UpstreamRequest):
         assert request.message
         assert request.param
         return
-    asked = json.loads(request.content)
-    assert_known_to_the_sdk(asked)
-    assert len(asked["messages"]) == len(body["messages"])
+    sent_body = json.loads(request.content)
+    assert_known_to_the_sdk(sent_body)
+    assert len(sent_body["messages"]) == len(body["messages"])
     assert set(request.dropped) <= body.keys() | {"tools.strict"}
-    assert asked["model"] == "command-a-03-2025"
-    assert asked["stream"] is bool(body.get("stream"))
-    assert asked.get("tool_choice") in (None, "REQUIRED", "NONE")
-    assert 0.01 <= asked.get("p", 0.5) <= 0.99
+    assert sent_body["model"] == MODEL
+    assert sent_body["stream"] is bool(body.get("stream"))
+    assert sent_body.get("tool_choice") in (None, "REQUIRED", "NONE")
+    assert 0.01 <= sent_body.get("p", 0.5) <= 0.99
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(chat_requests(also=OWN, never=("n",)))
+def test_request_does_not_modify_the_call(body: Json) -> None:
+    extra = {"cohere": {"citations": [{"start": 0}], "tool_plan": "So."}}
+    answer = {"role": "assistant", "content": "Hi", "reasoning_content": "So.", "provider_extra": extra}
+    call = chat_call({**body, "messages": [*body["messages"], answer]})
+    assert_leaves_call_unchanged(cohere(), call)
 
 
 # Addresses, keys and models -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v2", "/v2/", "/compatibility/v1"])
-def test_the_address_is_the_hosts_with_a_version_or_without(path: str) -> None:
+def test_base_url_may_contain_a_version(path: str) -> None:
     """SR-114."""
     adapter = cohere(f"https://api.cohere.com{path}", "co-key")
     request, listing = adapter.request(chat_call(HELLO)), adapter.models_request()
@@ -417,13 +411,13 @@ def test_the_address_is_the_hosts_with_a_version_or_without(path: str) -> None:
     assert "co-key" not in repr(adapter.settings)
 
 
-def test_it_is_registered_with_both_names_of_its_key() -> None:
+def test_spec_names_both_key_variables() -> None:
     (spec,) = llms_providers()
     assert (spec.name, spec.key_env, spec.needs_key) == ("cohere", ("CO_API_KEY", "COHERE_API_KEY"), True)
     assert sent(HELLO).url == "https://api.cohere.com/v2/chat"
 
 
-def test_models_are_those_that_stay() -> None:
+def test_deprecated_models_are_not_listed() -> None:
     """SR-118."""
     adapter = cohere()
     assert isinstance(adapter, Discovers)
@@ -432,21 +426,21 @@ def test_models_are_those_that_stay() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": null}', b"\xff", b"<html>"])
-def test_a_list_of_models_that_makes_no_sense(body: bytes) -> None:
-    with pytest.raises(ProviderError, match="The list of models makes no sense"):
+def test_unreadable_model_list_is_an_error(body: bytes) -> None:
+    with pytest.raises(ProviderError, match="Cannot parse Cohere's list of models"):
         cohere().models(body)
 
 
 # Parameters ---------------------------------------------------------------------------------------------------------
 
 
-def test_parameters_by_coheres_names() -> None:
+def test_parameters_have_coheres_names() -> None:
     """SR-012 … SR-021."""
-    asked = native(
+    body = native(
         temperature=0.5, top_p=0.9, seed=7, stop="END", max_tokens=9, max_completion_tokens=5, logprobs=True,
         frequency_penalty=0.1, presence_penalty=0, top_k=40,
     )  # fmt: skip
-    assert {name: value for name, value in asked.items() if name not in ("model", "messages", "stream")} == {
+    assert {name: value for name, value in body.items() if name not in ("model", "messages", "stream")} == {
         "temperature": 0.5, "p": 0.9, "seed": 7, "stop_sequences": ["END"], "max_tokens": 5, "logprobs": True,
         "frequency_penalty": 0.1, "k": 40,
     }  # fmt: skip
@@ -454,24 +448,24 @@ def test_parameters_by_coheres_names() -> None:
 
 
 @pytest.mark.parametrize(("top_p", "p"), [(1, 0.99), (0, 0.01), (0.4, 0.4)])
-def test_a_top_p_that_many_clients_send_is_no_error(top_p: float, p: float) -> None:
-    """SR-015: Cohere takes 0.01 to 0.99."""
+def test_top_p_is_limited_to_coheres_range(top_p: float, p: float) -> None:
+    """SR-015: many clients send 1, and Cohere accepts 0.01 to 0.99."""
     assert native(top_p=top_p)["p"] == p
 
 
-def test_a_plain_request_has_nothing_that_was_not_asked_for() -> None:
+def test_plain_request_has_no_additional_members() -> None:
     """SR-025, SR-027, SR-028."""
     hello = {"model": "command-a-03-2025", "messages": HELLO["messages"], "stream": False}
     assert native() == hello
     assert native(temperature=None, tools=None, thinking=None, documents=None, user=None) == hello
 
 
-def test_coheres_own_parameters_pass() -> None:
+def test_coheres_own_parameters_are_passed_through() -> None:
     own = {"documents": ["a"], "citation_options": {"mode": "FAST"}, "safety_mode": "STRICT", "k": 3, "priority": 1}
     assert native(**own, top_k=9).items() >= own.items()
 
 
-def test_parameters_that_it_does_not_know_are_reported() -> None:
+def test_unsupported_parameters_are_reported_as_dropped() -> None:
     request = sent({**HELLO, "logit_bias": {"1": 2}, "top_logprobs": 2, "user": "me", "metadata": None})
     assert json.loads(request.content).keys() == {"model", "messages", "stream"}
     assert request.dropped == ("logit_bias", "top_logprobs", "user")
@@ -489,12 +483,12 @@ def test_parameters_that_it_does_not_know_are_reported() -> None:
         ({"thinking": {"token_budget": 500}, "reasoning_effort": "low"}, {"token_budget": 500}),
     ],
 )
-def test_how_much_it_thinks(members: Json, thinking: Json) -> None:
+def test_reasoning_effort_becomes_thinking(members: Json, thinking: Json) -> None:
     """SR-023, SR-024."""
     assert native(**members)["thinking"] == thinking
 
 
-def test_the_answers_form() -> None:
+def test_response_format_is_translated() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}}
     assert native(response_format=wanted)["response_format"] == {"type": "json_object", "json_schema": schema}
@@ -517,7 +511,7 @@ WEATHER, TIME = tool("weather", "city"), {"type": "function", "function": {"name
 
 
 @pytest.mark.parametrize(
-    ("choice", "names", "asked"),
+    ("choice", "names", "expected_choice"),
     [
         ("auto", ["weather", "time"], None),
         ("required", ["weather", "time"], "REQUIRED"),
@@ -527,14 +521,14 @@ WEATHER, TIME = tool("weather", "city"), {"type": "function", "function": {"name
         ({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [TIME]}}, ["time"], "REQUIRED"),
     ],
 )
-def test_a_choice_of_tools_leaves_out_the_others(choice: Any, names: list[str], asked: str | None) -> None:
+def test_tools_excluded_by_tool_choice_are_not_sent(choice: Any, names: list[str], expected_choice: str | None) -> None:
     body = native(tools=[WEATHER, TIME], tool_choice=choice)
     assert [each["function"]["name"] for each in body["tools"]] == names
-    assert body.get("tool_choice") == asked
+    assert body.get("tool_choice") == expected_choice
 
 
-def test_a_function_without_parameters_has_an_empty_schema() -> None:
-    """Cohere wants one."""
+def test_function_without_parameters_gets_an_empty_schema() -> None:
+    """Cohere requires a schema."""
     assert native(tools=[TIME])["tools"][0]["function"]["parameters"] == {"type": "object", "properties": {}}
 
 
@@ -547,8 +541,10 @@ def test_a_function_without_parameters_has_an_empty_schema() -> None:
         ([tool("a", "x", strict=False)], None, ()),
     ],
 )
-def test_strict_tools_are_all_of_them_or_none(tools: list[Json], strict: bool | None, dropped: tuple[str, ...]) -> None:
-    """It is one switch, and an error where a tool has no required parameter."""
+def test_strict_tools_applies_to_all_tools_or_none(
+    tools: list[Json], strict: bool | None, dropped: tuple[str, ...]
+) -> None:
+    """Cohere has one switch for all tools, which fails for a tool without a required parameter."""
     request = sent({**HELLO, "tools": tools})
     body = json.loads(request.content)
     assert body.get("strict_tools") == strict
@@ -557,39 +553,39 @@ def test_strict_tools_are_all_of_them_or_none(tools: list[Json], strict: bool | 
     assert native(tools=tools, strict_tools=False)["strict_tools"] is False
 
 
-def test_a_tool_of_another_type_is_unsupported() -> None:
+def test_tool_that_is_not_a_function_is_unsupported() -> None:
     with pytest.raises(Unsupported, match="Tools of type 'custom'"):
         native(tools=[{"type": "custom", "custom": {"name": "x"}}])
 
 
-def test_the_second_turn_of_a_thinking_model_with_tools() -> None:
-    """SR-032, SR-040: an empty plan beside a call says that what was thought before it is no plan."""
+def test_reasoning_is_sent_back_with_tool_calls() -> None:
+    """SR-032, SR-040: an empty plan next to a call means that the reasoning is not the plan."""
     call = {"id": "a", "type": "function", "function": {"name": "time", "arguments": ""}}
-    asked = {"id": "a", "type": "function", "function": {"name": "time", "arguments": "{}"}}
-    said: Json = {"role": "assistant", "content": None, "reasoning_content": "Time it is.", "tool_calls": [call]}
-    assert message(**said) == {"role": "assistant", "tool_plan": "Time it is.", "tool_calls": [asked]}
+    sent_call = {"id": "a", "type": "function", "function": {"name": "time", "arguments": "{}"}}
+    answer: Json = {"role": "assistant", "content": None, "reasoning_content": "Time it is.", "tool_calls": [call]}
+    assert message(**answer) == {"role": "assistant", "tool_plan": "Time it is.", "tool_calls": [sent_call]}
     thoughts = {"type": "thinking", "thinking": "Time it is."}
     known = {"provider_extra": {"cohere": {"tool_plan": ""}}}
-    assert message(**said, **known) == {"role": "assistant", "content": [thoughts], "tool_calls": [asked]}
+    assert message(**answer, **known) == {"role": "assistant", "content": [thoughts], "tool_calls": [sent_call]}
     both = {"provider_extra": {"cohere": {"tool_plan": " is."}}}
-    assert message(**said, **both)["content"] == [{"type": "thinking", "thinking": "Time it"}]
+    assert message(**answer, **both)["content"] == [{"type": "thinking", "thinking": "Time it"}]
     result = message(role="tool", tool_call_id="a", content=[{"type": "text", "text": "12:00"}])
     assert result == {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "12:00"}]}
 
 
-def test_citations_and_reasoning_of_an_answer_go_back() -> None:
+def test_citations_and_reasoning_are_sent_back() -> None:
     citations = [{"start": 0, "end": 2, "text": "Hi", "sources": []}]
-    told = message(
+    translated = message(
         role="assistant", content="Hi", reasoning_content="So.", provider_extra={"cohere": {"citations": citations}}
     )
     blocks = [{"type": "thinking", "thinking": "So."}, {"type": "text", "text": "Hi"}]
-    assert told == {"role": "assistant", "content": blocks, "citations": citations}
+    assert translated == {"role": "assistant", "content": blocks, "citations": citations}
     plain = {"role": "assistant", "content": "Hi"}
     assert message(**plain, provider_extra={"other": 1}) == plain
 
 
-def test_a_call_without_arguments_has_an_empty_object() -> None:
-    """SR-056: its arguments are JSON, however they come."""
+def test_tool_call_without_arguments_gets_an_empty_object() -> None:
+    """SR-056: arguments are always JSON."""
     start = delta("tool-call-start", 0, tool_calls={"id": "a", "function": {"name": "f", "arguments": ""}})
     stop: Json = {"type": "tool-call-end", "index": 0}
     assert joined(streamed(events(start, stop, end("TOOL_CALL"))))["calls"] == [("a", "f", {})]
@@ -597,29 +593,29 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
     assert read(completed(whole("", message={"tool_calls": calls})))["calls"] == [("a", "f", {})]
 
 
-def test_calls_that_come_at_once_keep_apart() -> None:
-    """SR-056: whatever numbers Cohere gives them."""
-    said = [delta("message-start", role="assistant")]
+def test_interleaved_tool_calls_are_kept_apart() -> None:
+    """SR-056: independent of Cohere's indexes."""
+    data = [delta("message-start", role="assistant")]
     for index in (3, 7):
         call = {"id": f"c{index}", "function": {"name": "f", "arguments": '{"n"'}}
-        said.append(delta("tool-call-start", index, tool_calls=call))
+        data.append(delta("tool-call-start", index, tool_calls=call))
     for index in (7, 3):
-        said += [delta("tool-call-delta", index, tool_calls={"function": {"arguments": f": {index}}}"}})]
-    found = joined(streamed(events(*said, end("TOOL_CALL"))))
+        data += [delta("tool-call-delta", index, tool_calls={"function": {"arguments": f": {index}}}"}})]
+    found = joined(streamed(events(*data, end("TOOL_CALL"))))
     assert found["calls"] == [("c3", "f", {"n": 3}), ("c7", "f", {"n": 7})]
 
 
 # Messages -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_system_message_stays_where_it_is() -> None:
+def test_system_messages_keep_their_position() -> None:
     """SR-041."""
-    said = [{"role": "system", "content": "One"}, {"role": "developer", "content": "Two"}, HELLO["messages"][0]]
-    assert native(messages=said)["messages"] == [said[0], {**said[1], "role": "system"}, said[2]]
+    messages = [{"role": "system", "content": "One"}, {"role": "developer", "content": "Two"}, HELLO["messages"][0]]
+    assert native(messages=messages)["messages"] == [messages[0], {**messages[1], "role": "system"}, messages[2]]
 
 
-def test_images_go_as_data_or_by_url() -> None:
-    """SR-035, SR-036: Cohere fetches them itself."""
+def test_images_are_sent_as_data_or_url() -> None:
+    """SR-035, SR-036: Cohere downloads URLs itself."""
     assert not isinstance(cohere(), Inlines)
     inline, url = data_uri("image/png", PNG), "https://example.com/cat.png"
     parts = [
@@ -642,7 +638,7 @@ def test_images_go_as_data_or_by_url() -> None:
         ("tool", {"type": "image_url", "image_url": {"url": data_uri("image/png", PNG)}}),
     ],
 )
-def test_other_content_is_unsupported(role: str, part: Json) -> None:
+def test_content_other_than_text_and_images_is_unsupported(role: str, part: Json) -> None:
     """SR-037, SR-038."""
     assert {COHERE.capabilities.audio, COHERE.capabilities.files} == {False}
     with pytest.raises(Unsupported) as caught:
@@ -650,16 +646,16 @@ def test_other_content_is_unsupported(role: str, part: Json) -> None:
     assert caught.value.param == "messages[1].content[0]"
 
 
-def test_a_message_of_a_role_that_it_has_not_is_unsupported() -> None:
+def test_message_of_role_function_is_unsupported() -> None:
     with pytest.raises(Unsupported, match="'function'"):
         message(role="function", name="f", content="4")
 
 
-# Ends, usage and faults ---------------------------------------------------------------------------------------------
+# Finish reasons, usage and errors -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("reason", "finish"), [*FINISH.items(), (None, "stop"), ("SOMETHING_NEW", "stop")])
-def test_why_it_ended(reason: str | None, finish: str) -> None:
+def test_finish_reason_is_translated(reason: str | None, finish: str) -> None:
     """SR-048."""
     assert completed(whole(finish_reason=reason)).choices[0].finish_reason == finish
     assert joined(streamed(events(TEXT, end(reason))))["finish"] == finish
@@ -674,8 +670,8 @@ def test_why_it_ended(reason: str | None, finish: str) -> None:
         ("TIMEOUT", None, ErrorKind.TIMEOUT),
     ],
 )
-def test_an_answer_that_was_broken_off_is_an_error(reason: str | None, error: str | None, kind: ErrorKind) -> None:
-    """SR-058: in a stream it is said by the last event."""
+def test_failed_generation_is_an_error(reason: str | None, error: str | None, kind: ErrorKind) -> None:
+    """SR-058: a stream reports it in its last event."""
     with pytest.raises(ProviderError) as caught:
         streamed(events(TEXT, end(reason, **({"error": error} if error else {}))))
     assert caught.value.kind is kind
@@ -685,14 +681,14 @@ def test_an_answer_that_was_broken_off_is_an_error(reason: str | None, error: st
             completed(whole(finish_reason=reason))
 
 
-def test_an_error_in_the_middle_of_a_stream() -> None:
+def test_error_within_a_stream_is_raised() -> None:
     """SR-058."""
     with pytest.raises(ProviderError, match="internal server error"):
         streamed(events(TEXT) + b'data: {"message": "internal server error"}\n\n')
 
 
-def test_events_of_other_kinds_are_passed_over() -> None:
-    said = [
+def test_unknown_and_malformed_events_are_ignored() -> None:
+    data = [
         delta("message-start"),
         {"type": "debug", "prompt": "…"},
         {"type": "message-end"},
@@ -702,21 +698,21 @@ def test_events_of_other_kinds_are_passed_over() -> None:
         TEXT,
         end(),
     ]
-    assert joined(streamed(events(*said)))["text"] == "Hi"
+    assert joined(streamed(events(*data)))["text"] == "Hi"
 
 
-def test_usage_has_every_count() -> None:
-    """SR-049: an image's tokens are the prompt's, too; a stream without usage has none."""
+def test_usage_is_translated() -> None:
+    """SR-049: image tokens count as prompt tokens; an answer without usage has none."""
     tokens = {"input_tokens": 34.0, "output_tokens": 56.0, "reasoning_tokens": 0, "image_tokens": 259}
     found = completed(whole(usage={"tokens": tokens, "cached_tokens": 3})).usage
     assert found is not None
-    assert counted(found) == (293, 56, 3, 0)
+    assert counts_of(found) == (293, 56, 3, 0)
     assert found.total_tokens == 349
     assert completed(whole()).usage is None
     assert joined(streamed(events(TEXT, end())))["usage"] is None
 
 
-def test_the_probability_of_a_text_of_several_tokens() -> None:
+def test_logprob_of_a_text_is_the_sum_of_its_tokens() -> None:
     """SR-021."""
     pieces_of_text = [{"text": "Hi", "token_ids": [1, 2], "logprobs": [-0.5, -0.25]}, {"token_ids": [3]}]
     assert read(completed(whole(logprobs=pieces_of_text)))["logprobs"] == [("Hi", -0.75)]
@@ -737,13 +733,13 @@ def test_the_probability_of_a_text_of_several_tokens() -> None:
         (504, "gateway timeout", ErrorKind.TIMEOUT),
     ],
 )  # fmt: skip
-def test_errors_by_their_texts(status: int, text: str, kind: ErrorKind) -> None:
+def test_errors_are_classified_by_status_and_message(status: int, text: str, kind: ErrorKind) -> None:
     error = cohere().error(status, {}, json.dumps({"id": "1", "message": text}).encode())
     assert (error.kind, error.message, error.status) == (kind, text, status)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{}", b"\xff", b"<html>", b'{"message": "no"}'])
-def test_what_is_no_answer_is_an_error(body: bytes) -> None:
+def test_unreadable_answer_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         cohere().completion(chat_call(HELLO), body)
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
@@ -754,8 +750,8 @@ def test_what_is_no_answer_is_an_error(body: bytes) -> None:
 # Through the gateway ------------------------------------------------------------------------------------------------
 
 
-def test_an_openai_client_speaks_with_cohere_through_the_gateway(upstream: ScriptedUpstream, served: Serve) -> None:
-    """SR-020, SR-055: whole and streamed, with the SDK's own way to join a stream's deltas."""
+def test_openai_client_uses_cohere_through_the_gateway(upstream: ScriptedUpstream, served: Serve) -> None:
+    """SR-020, SR-055: whole and streamed; the SDK joins the deltas of the stream."""
     citations: list[Json] = [{"start": at, "end": at + 1, "text": "o", "sources": []} for at in (1, 3)]
     stream = events(
         {"type": "message-start", "id": "an-id", "delta": {"message": {"role": "assistant"}}},

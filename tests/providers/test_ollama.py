@@ -1,4 +1,4 @@
-"""Ollama's own API: recorded exchanges, what its SDK makes of both sides, and what the recordings do not have."""
+"""Ollama's native API: recorded exchanges, agreement with Ollama's SDK, and cases that the recordings lack."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ import msgspec
 import pytest
 from chat_requests import PNG, WAV, chat_call, chat_requests, data_uri, user_messages
 from chat_streams import ChatStream
+from client_view import (
+    assert_leaves_call_unchanged,
+    complete,
+    request_or_refusal,
+    summarize_completion,
+    summarize_stream,
+    translate_stream,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ollama import ChatResponse
 from ollama._types import ChatRequest, Message, Options
 from openai import OpenAI
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from recordings import Recording, pieces, recordings
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletion
+from recordings import Recording, failures, recordings, streams, whole_answers
 
 from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
 from llms_core.contracts.chunk import Chunk
@@ -33,7 +42,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 HELLO: Json = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
-#: Members of the API that the SDK has no field for.
+MODEL = "llama3:latest"
+#: Members of the API that the SDK does not declare yet.
 NEWER = {"truncate", "shift"}
 NEWER_OPTIONS = {"min_p", "draft_num_predict"}
 
@@ -44,43 +54,44 @@ def ollama(base_url: str = "", api_key: str | None = None, spec: ProviderSpec = 
 
 
 def sent(body: Mapping[str, Any], adapter: Ollama | None = None) -> UpstreamRequest:
-    return (adapter or ollama()).request(chat_call(body, model="llama3:latest"))
+    return (adapter or ollama()).request(chat_call(body, model=MODEL))
 
 
 def native(**members: Any) -> Json:
-    """What reaches Ollama of a request with these members."""
-    found: Json = json.loads(sent({**HELLO, **members}).content)
-    return found
+    """Return the body sent to Ollama for a request with these members."""
+    body: Json = json.loads(sent({**HELLO, **members}).content)
+    return body
 
 
-def messages(*said: Json, **members: Any) -> list[Json]:
-    found: list[Json] = native(messages=list(said), **members)["messages"]
-    return found
+def messages(*given: Json, **members: Any) -> list[Json]:
+    """Return the messages sent to Ollama for a request with these messages."""
+    translated: list[Json] = native(messages=list(given), **members)["messages"]
+    return translated
 
 
-def line(content: str = "", **members: Any) -> Json:
-    message = {"role": "assistant", "content": content, **members.pop("message", {})}
-    return {"model": "m", "created_at": "2026-05-04T22:49:30.565814Z", "message": message, "done": False, **members}
+def line(content: str = "", *, message: Json | None = None, **members: Any) -> Json:
+    """Return one line of a stream. `message` is further members of its message."""
+    return {
+        "model": "m",
+        "created_at": "2026-05-04T22:49:30.565814Z",
+        "message": {"role": "assistant", "content": content, **(message or {})},
+        "done": False,
+        **members,
+    }
 
 
 def whole(content: str = "Hi", **members: Any) -> Json:
-    return line(content, **{"done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2, **members})
+    """Return a whole answer, or the last line of a stream."""
+    end = {"done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2}
+    return line(content, **{**end, **members})
 
 
 def completed(answer: Json | bytes, call: ChatCall | None = None) -> ChatCompletion:
-    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    return ChatCompletion.model_validate_json(ollama().completion(call or chat_call(HELLO), body).data)
+    return complete(ollama(), call or chat_call(HELLO), answer)
 
 
 def streamed(body: bytes, size: int | None = None) -> list[Chunk]:
-    """The chunks of a stream that comes in pieces of a size, as the core reads it."""
-    progress = ChatStream(ollama().chunks(chat_call({**HELLO, "stream": True})))
-    found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
-    found += progress.feed(b"")
-    if progress.failure is not None:
-        raise progress.failure
-    assert progress.complete
-    return found + progress.held_back()
+    return translate_stream(ollama(), chat_call({**HELLO, "stream": True}), body, size)
 
 
 def ndjson(*lines: Json) -> bytes:
@@ -88,86 +99,60 @@ def ndjson(*lines: Json) -> bytes:
 
 
 def joined(chunks: Iterable[Chunk]) -> Json:
-    """What an OpenAI client makes of a stream."""
-    said: Json = {"text": "", "reasoning": "", "calls": {}, "finish": None, "usage": None, "logprobs": []}
-    roles = []
-    for chunk in chunks:
-        parsed = ChatCompletionChunk.model_validate_json(chunk.data)
-        if parsed.usage is not None:
-            assert parsed.choices == []
-            said["usage"] = (parsed.usage.prompt_tokens, parsed.usage.completion_tokens)
-            continue
-        (choice,) = parsed.choices
-        roles.append(choice.delta.role)
-        said["text"] += choice.delta.content or ""
-        said["reasoning"] += (choice.delta.model_extra or {}).get("reasoning_content") or ""
-        said["finish"] = choice.finish_reason or said["finish"]
-        said["logprobs"] += [each.token for each in (choice.logprobs and choice.logprobs.content) or ()]
-        for call in choice.delta.tool_calls or ():
-            assert call.index not in said["calls"]
-            assert call.function is not None
-            said["calls"][call.index] = (call.id, call.function.name, json.loads(call.function.arguments or ""))
-    assert roles[0] == "assistant"
-    assert set(roles[1:]) <= {None}
-    return {**said, "calls": [said["calls"][index] for index in range(len(said["calls"]))]}
+    return summarize_stream(chunks, "ollama", counts_of)
 
 
 def read(completion: ChatCompletion) -> Json:
-    """What an OpenAI client makes of a whole answer."""
-    (choice,) = completion.choices
-    calls = [each for each in choice.message.tool_calls or () if each.type == "function"]
-    logprobs = (choice.logprobs and choice.logprobs.content) or ()
-    return {
-        "text": choice.message.content or "",
-        "reasoning": (choice.message.model_extra or {}).get("reasoning_content") or "",
-        "calls": [(call.id, call.function.name, json.loads(call.function.arguments)) for call in calls],
-        "finish": choice.finish_reason,
-        "usage": completion.usage and (completion.usage.prompt_tokens, completion.usage.completion_tokens),
-        "logprobs": [each.token for each in logprobs],
-    }
+    return summarize_completion(completion, "ollama", counts_of)
 
 
-def meant(lines: list[Json]) -> Json:
-    """What the recorded lines say, read without the adapter."""
-    said = [each["message"] for each in lines]
-    calls = [call for each in said for call in each.get("tool_calls") or ()]
+def counts_of(usage: CompletionUsage) -> tuple[int, int]:
+    return usage.prompt_tokens, usage.completion_tokens
+
+
+def expected(lines: list[Json]) -> Json:
+    """Return the summary of recorded lines, read independently of the adapter."""
+    messages = [each["message"] for each in lines]
+    last = lines[-1]
+    calls = [call for message in messages for call in message.get("tool_calls") or ()]
+    tokens = [token for each in lines for token in each.get("logprobs") or ()]
     return {
-        "text": "".join(each["content"] for each in said),
-        "reasoning": "".join(each.get("thinking", "") for each in said),
+        "id": "chatcmpl-1",
+        "text": "".join(message["content"] for message in messages),
+        "reasoning": "".join(message.get("thinking", "") for message in messages),
         "calls": [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls],
-        "finish": "tool_calls" if calls else lines[-1]["done_reason"],
-        "usage": (lines[-1]["prompt_eval_count"], lines[-1]["eval_count"]),
-        "logprobs": [token["token"] for each in lines for token in each.get("logprobs") or ()],
+        "finish": "tool_calls" if calls else last["done_reason"],
+        "usage": (last["prompt_eval_count"], last["eval_count"]),
+        "extra": {},
+        "logprobs": [(token["token"], token["logprob"]) for token in tokens],
     }
-
-
-def answered(recording: Recording) -> bool:
-    return recording.status == 200
 
 
 # Recorded answers ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recording", recordings("ollama", lambda each: answered(each) and not each.stream))
-def test_a_recorded_answer_says_what_its_bytes_say(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", whole_answers("ollama"))
+def test_recorded_answers_are_translated_completely(recording: Recording) -> None:
     """SR-042 … SR-050."""
     found = completed(recording.body)
-    assert read(found) == meant([json.loads(recording.body)])
+    assert read(found) == expected([json.loads(recording.body)])
     assert (found.id, found.created, found.model, found.object) == (
         "chatcmpl-1", 1700000000, HELLO["model"], "chat.completion",
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("recording", recordings("ollama", lambda each: answered(each) and each.stream))
-def test_a_recorded_stream_says_what_its_bytes_say(recording: Recording) -> None:
-    """SR-053 … SR-056: in whatever pieces it comes."""
+@pytest.mark.parametrize("recording", streams("ollama"))
+def test_recorded_streams_are_translated_completely(recording: Recording) -> None:
+    """SR-053 … SR-056: independent of the size of the network's pieces."""
     chunks = streamed(recording.body)
-    assert joined(chunks) == meant([json.loads(each) for each in recording.body.splitlines()])
+    assert joined(chunks) == expected([json.loads(each) for each in recording.body.splitlines()])
+    fragments = [call for chunk in chunks for call in fragments_of(chunk)]
+    assert all("id" in fragment for fragment in fragments), "Ollama sends each call as a whole"
     assert streamed(recording.body, 1) == streamed(recording.body, 7) == streamed(recording.body, 64) == chunks
 
 
-@pytest.mark.parametrize("recording", recordings("ollama", lambda each: answered(each) and not each.stream))
-def test_ollamas_sdk_reads_the_same(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", whole_answers("ollama"))
+def test_answers_agree_with_ollamas_sdk(recording: Recording) -> None:
     sdk = ChatResponse.model_validate_json(recording.body)
     found = read(completed(recording.body))
     assert (found["text"], found["reasoning"]) == (sdk.message.content, sdk.message.thinking or "")
@@ -176,72 +161,85 @@ def test_ollamas_sdk_reads_the_same(recording: Recording) -> None:
     assert found["usage"] == (sdk.prompt_eval_count, sdk.eval_count)
 
 
-@pytest.mark.parametrize("recording", recordings("ollama", lambda each: not answered(each)))
-def test_a_recorded_error_has_its_kind(recording: Recording) -> None:
-    kinds = {404: ErrorKind.MODEL_NOT_FOUND, 500: ErrorKind.INVALID_REQUEST}  # the 500s: an image of no known format
+@pytest.mark.parametrize("recording", failures("ollama"))
+def test_recorded_errors_are_classified(recording: Recording) -> None:
+    # The recorded 500s are images of an unknown format.
+    kinds = {404: ErrorKind.MODEL_NOT_FOUND, 500: ErrorKind.INVALID_REQUEST}
     error = ollama().error(recording.status, recording.headers, recording.body)
     assert error.kind is kinds[recording.status]
     assert (error.message, error.status) == (json.loads(recording.body)["error"], recording.status)
+
+
+def fragments_of(chunk: Chunk) -> list[Json]:
+    """Return the fragments of tool calls in a chunk."""
+    choices = json.loads(chunk.data)["choices"]
+    return [call for choice in choices for call in choice["delta"].get("tool_calls", ())]
 
 
 # Recorded requests --------------------------------------------------------------------------------------------------
 
 
 def as_openai(body: Json) -> Json:
-    """A recorded request of Ollama's as an OpenAI client would say it."""
-    options = dict(body.get("options") or {})
-    asked: Json = {"model": body["model"], "messages": [], "stream": body["stream"], **options}
-    if "num_predict" in asked:
-        asked["max_completion_tokens"] = asked.pop("num_predict")
-    last = ""
+    """Return a recorded request as an OpenAI client would send it."""
+    request: Json = {"model": body["model"], "messages": [], "stream": body["stream"], **(body.get("options") or {})}
+    if "num_predict" in request:
+        request["max_completion_tokens"] = request.pop("num_predict")
+    # Older recordings have no ids; a result then answers the call before it.
+    call_id = ""
     for message in body["messages"]:
-        said: Json = {"role": message["role"], "content": message.get("content")}
-        if "images" in message:
-            text = [{"type": "text", "text": said["content"]}] if said["content"] else []
-            urls = [f"data:image/png;base64,{image}" for image in message["images"]]
-            said["content"] = [*text, *({"type": "image_url", "image_url": {"url": url}} for url in urls)]
-        if "tool_calls" in message:
-            said["tool_calls"] = [
-                {
-                    "id": (last := call.get("id", "call_made")),
-                    "type": "function",
-                    "function": {**call["function"], "arguments": json.dumps(call["function"]["arguments"])},
-                }
-                for call in message["tool_calls"]
-            ]
+        translated: Json = {"role": message["role"], "content": content_as_openai(message)}
+        for call in message.get("tool_calls", ()):
+            call_id = call.get("id", "call_made")
+            function = {**call["function"], "arguments": json.dumps(call["function"]["arguments"])}
+            translated.setdefault("tool_calls", []).append({"id": call_id, "type": "function", "function": function})
         if message["role"] == "tool":
-            said["tool_call_id"] = message.get("tool_call_id", last)
-        asked["messages"].append(said)
-    if body.get("format"):
-        schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": body["format"]}}
-        asked["response_format"] = {"type": "json_object"} if body["format"] == "json" else schema
+            translated["tool_call_id"] = message.get("tool_call_id", call_id)
+        request["messages"].append(translated)
+    if body.get("format") == "json":
+        request["response_format"] = {"type": "json_object"}
+    elif body.get("format"):
+        schema = {"name": "answer", "schema": body["format"]}
+        request["response_format"] = {"type": "json_schema", "json_schema": schema}
     if "think" in body:
-        asked["reasoning_effort"] = "medium" if body["think"] else "none"
-    return asked | {name: body[name] for name in ("tools", "logprobs", "top_logprobs") if body.get(name)}
+        request["reasoning_effort"] = "medium" if body["think"] else "none"
+    for name in ("tools", "logprobs", "top_logprobs"):
+        if body.get(name):
+            request[name] = body[name]
+    return request
 
 
-def normal(body: Json, like: Json) -> Json:
-    """Without what says nothing; and without ids and tool names where the recorded request, `like`, has none."""
-    found = {name: value for name, value in body.items() if value not in (None, "", [], {})}
-    numbered = any("tool_call_id" in message for message in like["messages"])
-    said = []
+def content_as_openai(message: Json) -> Any:
+    content = message.get("content")
+    if "images" not in message:
+        return content
+    parts: list[Json] = [{"type": "text", "text": content}] if content else []
+    urls = [f"data:image/png;base64,{image}" for image in message["images"]]
+    return parts + [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+
+
+def normalize(body: Json, like: Json) -> Json:
+    """Return a request without empty members, and without ids and tool names if the request `like` has none."""
+    normalized = {name: value for name, value in body.items() if value not in (None, "", [], {})}
+    has_ids = any("tool_call_id" in message for message in like["messages"])
+    normalized["messages"] = []
     for message in body["messages"]:
-        left_out = () if numbered else ("tool_call_id", "tool_name")
-        kept = {name: value for name, value in message.items() if name not in left_out}
-        if "tool_calls" in kept:
-            functions = [call["function"] for call in kept["tool_calls"]]
-            kept["tool_calls"] = kept["tool_calls"] if numbered else functions
-        said.append({"content": "", **kept})
-    return {**found, "messages": said}
+        kept = {"content": "", **message}
+        if not has_ids:
+            kept.pop("tool_call_id", None)
+            kept.pop("tool_name", None)
+            if "tool_calls" in kept:
+                kept["tool_calls"] = [call["function"] for call in kept["tool_calls"]]
+        normalized["messages"].append(kept)
+    return normalized
 
 
 @pytest.mark.parametrize("recording", recordings("ollama"))
-def test_a_recorded_request_said_by_an_openai_client_is_the_same_request(recording: Recording) -> None:
+def test_recorded_requests_survive_translation_from_openais_format(recording: Recording) -> None:
     """SR-013 … SR-023, SR-031 … SR-036, SR-040."""
     recorded = recording.request["body"]
     request = ollama().request(chat_call(as_openai(recorded), model=recorded["model"]))
     body = json.loads(request.content)
-    assert normal(body, recorded) == normal(recorded, recorded)
+    assert normalize(body, recorded) == normalize(recorded, recorded)
     assert request.dropped == ()
     ChatRequest.model_validate(body)
 
@@ -258,82 +256,81 @@ OWN = {
 }
 
 
-def answer_to(body: Json) -> UpstreamRequest | Unsupported | RequestError:
-    """What is sent, or why nothing is."""
-    try:
-        return sent(body)
-    except (Unsupported, RequestError) as error:
-        return error
-
-
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chat_requests(also=OWN, never=("n",)))
-def test_any_request_is_one_that_the_sdk_knows_or_is_refused_with_a_reason(body: Json) -> None:
-    """SR-001, SR-026: what is left out is named."""
-    request = answer_to(body)
+def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json) -> None:
+    """SR-001, SR-026: parameters that are left out are reported."""
+    request = request_or_refusal(ollama(), chat_call(body, model=MODEL))
     if not isinstance(request, UpstreamRequest):
         assert request.message
         assert request.param
         return
-    asked = json.loads(request.content)
-    known = ChatRequest.model_validate(asked)
-    assert asked.keys() <= ChatRequest.model_fields.keys() | NEWER
+    sent_body = json.loads(request.content)
+    known = ChatRequest.model_validate(sent_body)
+    assert sent_body.keys() <= ChatRequest.model_fields.keys() | NEWER
     assert known.messages is not None
     assert len(known.messages) == len(body["messages"])
-    for message in asked["messages"]:
+    for message in sent_body["messages"]:
         images = [{"value": image} for image in message.get("images", ())]
         assert all(base64.b64decode(image["value"], validate=True) for image in images)
         Message.model_validate({**message, "images": images})
         assert message.keys() <= Message.model_fields.keys() | {"tool_call_id"}
-    options = asked.get("options", {})
+    options = sent_body.get("options", {})
     Options.model_validate(options)
     assert options.keys() <= Options.model_fields.keys() | NEWER_OPTIONS
     assert set(request.dropped) <= body.keys()
-    assert asked["model"] == "llama3:latest"
-    assert asked["stream"] is bool(body.get("stream"))
+    assert sent_body["model"] == MODEL
+    assert sent_body["stream"] is bool(body.get("stream"))
 
 
 @settings(max_examples=50, deadline=None)
 @given(user_messages())
-def test_only_what_it_cannot_take_is_refused(message: Json) -> None:
-    """SR-034 … SR-038: a file, a video, or a URL that has not been fetched."""
+def test_only_unsupported_content_is_rejected(message: Json) -> None:
+    """SR-034 … SR-038: files, videos, and URLs that the core has not downloaded."""
     parts = message["content"] if isinstance(message["content"], list) else []
     fit = all(
         part["type"] in ("text", "input_audio") or (part["type"] == "image_url" and "data:" in json.dumps(part))
         for part in parts
     )
     images = any(part["type"] == "file" and part["file"].get("filename") == "cat.png" for part in parts)
-    if isinstance(answer_to({**HELLO, "messages": [message]}), UpstreamRequest):
+    call = chat_call({**HELLO, "messages": [message]})
+    if isinstance(request_or_refusal(ollama(), call), UpstreamRequest):
         assert fit or images
     else:
         assert not fit
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(chat_requests(also=OWN, never=("n",)))
+def test_request_does_not_modify_the_call(body: Json) -> None:
+    assert_leaves_call_unchanged(ollama(), chat_call(body))
 
 
 # Addresses, keys and models -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/api", "/api/"])
-def test_the_address_is_the_servers_with_v1_or_api_or_without(path: str) -> None:
+def test_base_url_may_end_in_v1_or_api(path: str) -> None:
     """SR-104, SR-114."""
     adapter = ollama(f"http://gpu:11434{path}")
     assert sent(HELLO, adapter).url == "http://gpu:11434/api/chat"
-    asked = adapter.models_request()
-    assert (asked.method, asked.url) == ("GET", "http://gpu:11434/api/tags")
+    listing = adapter.models_request()
+    assert (listing.method, listing.url) == ("GET", "http://gpu:11434/api/tags")
 
 
-def test_without_an_address_it_is_this_machine() -> None:
+def test_default_base_url_is_localhost() -> None:
     """SR-104."""
     assert sent(HELLO).url == "http://localhost:11434/api/chat"
 
 
-def test_no_key_is_needed_and_one_is_sent_where_it_is_set() -> None:
-    """SR-118: no key; a proxy in front of it may want one."""
+def test_key_is_optional() -> None:
+    """SR-118: none is needed, but a proxy in front of Ollama may require one."""
     assert not OLLAMA.needs_key
     assert "authorization" not in sent(HELLO).headers
     assert sent(HELLO, ollama(api_key="behind-a-proxy")).headers["authorization"] == "Bearer behind-a-proxy"
 
 
-def test_the_cloud_is_the_same_api_with_a_key() -> None:
+def test_cloud_has_the_same_api_and_requires_a_key() -> None:
     assert [spec.name for spec in llms_providers()] == ["ollama", "ollama-cloud"]
     assert OLLAMA_CLOUD.needs_key
     assert OLLAMA_CLOUD.key_env == ("OLLAMA_API_KEY",)
@@ -346,8 +343,8 @@ def test_the_cloud_is_the_same_api_with_a_key() -> None:
         assert "cloud-key" not in repr(adapter.settings)
 
 
-def test_models_are_those_that_were_pulled() -> None:
-    """SR-118, K-10: `:latest` is stripped for clients; Ollama is told the whole name."""
+def test_pulled_models_are_listed() -> None:
+    """SR-118, K-10: `:latest` is stripped for clients, and sent to Ollama."""
     body = b'{"models": [{"name": "llama3:latest", "size": 1}, {"name": "qwen3:8b", "model": "qwen3:8b"}]}'
     adapter = ollama()
     assert isinstance(adapter, Discovers)
@@ -356,44 +353,46 @@ def test_models_are_those_that_were_pulled() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": null}', b"\xff", b"<html>"])
-def test_a_list_of_models_that_makes_no_sense(body: bytes) -> None:
-    with pytest.raises(ProviderError, match="The list of models makes no sense"):
+def test_unreadable_model_list_is_an_error(body: bytes) -> None:
+    with pytest.raises(ProviderError, match="Cannot parse Ollama's list of models"):
         ollama().models(body)
 
 
 # Parameters ---------------------------------------------------------------------------------------------------------
 
 
-def test_parameters_are_options_by_ollamas_names() -> None:
-    """SR-012 … SR-019: the newer name of the limit wins, and a stop text becomes a list."""
-    asked = native(
+def test_parameters_become_options_with_ollamas_names() -> None:
+    """SR-012 … SR-019: the newer name of the limit takes precedence, and `stop` becomes a list."""
+    sent_body = native(
         temperature=0.5, top_p=0.9, seed=7, frequency_penalty=0.1, presence_penalty=-0.2, stop="END", max_tokens=9,
         max_completion_tokens=5,
     )  # fmt: skip
-    assert asked["options"] == {
+    assert sent_body["options"] == {
         "temperature": 0.5, "top_p": 0.9, "seed": 7, "frequency_penalty": 0.1, "presence_penalty": -0.2,
         "stop": ["END"], "num_predict": 5,
     }  # fmt: skip
     assert native(stop=["a", "b"], max_tokens=9)["options"] == {"stop": ["a", "b"], "num_predict": 9}
 
 
-def test_a_plain_request_has_nothing_that_was_not_asked_for() -> None:
-    """SR-025, SR-027, SR-028: Ollama streams unless it is told not to."""
+def test_plain_request_has_no_additional_members() -> None:
+    """SR-025, SR-027, SR-028: `stream` is always sent, because Ollama streams by default."""
     hello = {"model": "llama3:latest", "messages": HELLO["messages"], "stream": False}
     assert native() == hello
     assert native(temperature=None, tools=None, think=None, options=None, user=None) == hello
 
 
-def test_ollamas_own_parameters_pass() -> None:
-    """Where the client says a thing twice, what OpenAI's reference names wins: it is what the gateway checks."""
-    asked = native(options={"num_ctx": 8192, "temperature": 0}, temperature=1, top_k=40, keep_alive="10m", shift=False)
-    assert asked["options"] == {"num_ctx": 8192, "temperature": 1, "top_k": 40}
-    assert (asked["keep_alive"], asked["shift"]) == ("10m", False)
+def test_ollamas_own_parameters_are_passed_through() -> None:
+    """If a parameter is given twice, the one at the top level takes precedence: the gateway has validated it."""
+    sent_body = native(
+        options={"num_ctx": 8192, "temperature": 0}, temperature=1, top_k=40, keep_alive="10m", shift=False
+    )
+    assert sent_body["options"] == {"num_ctx": 8192, "temperature": 1, "top_k": 40}
+    assert (sent_body["keep_alive"], sent_body["shift"]) == ("10m", False)
     with pytest.raises(RequestError, match="'options': expected an object"):
         native(options=[1])
 
 
-def test_parameters_that_it_does_not_know_are_reported() -> None:
+def test_unsupported_parameters_are_reported_as_dropped() -> None:
     request = sent({**HELLO, "logit_bias": {"1": 2}, "parallel_tool_calls": True, "user": "me", "metadata": None})
     assert json.loads(request.content).keys() == {"model", "messages", "stream"}
     assert request.dropped == ("logit_bias", "parallel_tool_calls", "user")
@@ -413,12 +412,12 @@ def test_parameters_that_it_does_not_know_are_reported() -> None:
         ({"think": False}, False),
     ],
 )
-def test_how_much_it_thinks(members: Json, think: bool | str) -> None:
+def test_reasoning_effort_becomes_think(members: Json, think: bool | str) -> None:
     """SR-023, SR-024."""
     assert native(**members)["think"] == think
 
 
-def test_the_answers_form() -> None:
+def test_response_format_is_translated() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     wanted = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}}
     assert native(response_format=wanted)["format"] == schema
@@ -429,16 +428,17 @@ def test_the_answers_form() -> None:
         native(response_format={"type": "grammar"})
 
 
-def test_tokens_and_their_probabilities() -> None:
+def test_logprobs_are_translated() -> None:
     """SR-021, SR-022."""
-    asked = native(logprobs=True, top_logprobs=3)
-    assert (asked["logprobs"], asked["top_logprobs"]) == (True, 3)
+    sent_body = native(logprobs=True, top_logprobs=3)
+    assert (sent_body["logprobs"], sent_body["top_logprobs"]) == (True, 3)
     tokens = [{"token": "Hi", "logprob": -0.5}, {"token": "!", "logprob": -1.0, "bytes": [33], "top_logprobs": []}]
     choice = completed(whole("Hi!", logprobs=tokens)).choices[0]
     assert choice.logprobs is not None
     assert [each.token for each in choice.logprobs.content or ()] == ["Hi", "!"]
-    # a line may have tokens whose text is still held back
-    assert joined(streamed(ndjson(line(logprobs=tokens), whole("Hi!"))))["logprobs"] == ["Hi", "!"]
+    # A line may have tokens whose text is held back until a later line.
+    summary = joined(streamed(ndjson(line(logprobs=tokens), whole("Hi!"))))
+    assert summary["logprobs"] == [("Hi", -0.5), ("!", -1.0)]
 
 
 # Tools --------------------------------------------------------------------------------------------------------------
@@ -460,7 +460,7 @@ TIME: Json = {"type": "function", "function": {"name": "time"}}
         ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [WEATHER]}}, ["weather"], ()),
     ],
 )
-def test_a_choice_of_tools_leaves_out_the_others_and_says_that_it_cannot_force_one(
+def test_tools_excluded_by_tool_choice_are_not_sent_and_a_forced_call_is_dropped(
     choice: Any, names: list[str], dropped: tuple[str, ...]
 ) -> None:
     request = sent({**HELLO, "tools": [WEATHER, TIME], "tool_choice": choice})
@@ -468,25 +468,25 @@ def test_a_choice_of_tools_leaves_out_the_others_and_says_that_it_cannot_force_o
     assert request.dropped == dropped
 
 
-def test_a_tool_of_another_type_is_unsupported() -> None:
+def test_tool_that_is_not_a_function_is_unsupported() -> None:
     with pytest.raises(Unsupported, match="Tools of type 'custom'"):
         native(tools=[{"type": "custom", "custom": {"name": "x"}}])
 
 
-def test_the_second_turn_of_a_thinking_model_with_tools() -> None:
-    """SR-032, SR-040: results are told apart by their tools' names, which OpenAI's messages do not have."""
+def test_reasoning_and_tool_results_are_sent_back() -> None:
+    """SR-032, SR-040: results need the name of their tool, which OpenAI's messages do not have."""
     calls = [
         {"id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}},
         {"id": "b", "type": "function", "function": {"name": "time", "arguments": ""}},
     ]
-    told = messages(
+    translated = messages(
         HELLO["messages"][0],
         {"role": "assistant", "content": None, "reasoning_content": "Both.", "tool_calls": calls},
         {"role": "tool", "tool_call_id": "b", "content": "12:00"},
         {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "sun"}]},
         {"role": "function", "name": "older", "content": "4"},
     )
-    assert told[1] == {
+    assert translated[1] == {
         "role": "assistant",
         "content": "",
         "thinking": "Both.",
@@ -495,14 +495,14 @@ def test_the_second_turn_of_a_thinking_model_with_tools() -> None:
             {"id": "b", "function": {"name": "time", "arguments": {}}},
         ],
     }
-    assert told[2:] == [
+    assert translated[2:] == [
         {"role": "tool", "content": "12:00", "tool_name": "time", "tool_call_id": "b"},
         {"role": "tool", "content": "sun", "tool_name": "weather", "tool_call_id": "a"},
         {"role": "tool", "content": "4", "tool_name": "older"},
     ]
 
 
-def test_arguments_that_are_no_object_are_the_clients_fault() -> None:
+def test_arguments_that_are_not_an_object_are_a_request_error() -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "[1]"}}
     with pytest.raises(RequestError, match="'f' are not a JSON object"):
         messages({"role": "assistant", "tool_calls": [call]})
@@ -516,8 +516,8 @@ CALLS = [
 ]
 
 
-def test_calls_without_ids_get_ids_of_their_own() -> None:
-    """SR-056: whole and streamed alike, in one line or in several."""
+def test_tool_calls_without_ids_get_unique_ids() -> None:
+    """SR-056: the same ids whole and streamed, in one line or in several."""
     first = completed(whole("", message={"tool_calls": CALLS}))
     calls = read(first)["calls"]
     assert [call[1:] for call in calls] == [("a", {"x": 1.5, "y": "ü"}), ("b", {}), ("c", {}), ("d", {"as": "text"})]
@@ -533,15 +533,17 @@ def test_calls_without_ids_get_ids_of_their_own() -> None:
 # Messages -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_system_message_stays_where_it_is() -> None:
+def test_system_messages_keep_their_position() -> None:
     """SR-041."""
-    told = messages({"role": "system", "content": "One"}, {"role": "developer", "content": "Two"}, HELLO["messages"][0])
-    assert told == [
+    translated = messages(
+        {"role": "system", "content": "One"}, {"role": "developer", "content": "Two"}, HELLO["messages"][0]
+    )
+    assert translated == [
         {"role": "system", "content": "One"}, {"role": "system", "content": "Two"}, HELLO["messages"][0],
     ]  # fmt: skip
 
 
-def test_images_and_recordings_go_as_base64() -> None:
+def test_images_and_audio_are_sent_as_base64() -> None:
     """SR-035, SR-037."""
     parts = [
         {"type": "text", "text": "What "},
@@ -549,14 +551,14 @@ def test_images_and_recordings_go_as_base64() -> None:
         {"type": "text", "text": "is it?"},
         {"type": "input_audio", "input_audio": {"data": data_uri("audio/wav", WAV).partition(",")[2], "format": "wav"}},
     ]
-    (told,) = messages({"role": "user", "content": parts})
+    (translated,) = messages({"role": "user", "content": parts})
     images = [data_uri("", data).partition(",")[2] for data in (PNG, WAV)]
-    assert told == {"role": "user", "content": "What is it?", "images": images}
+    assert translated == {"role": "user", "content": "What is it?", "images": images}
 
 
 @pytest.mark.parametrize("wrap", [True, False])
-def test_an_image_by_url_has_to_be_fetched(wrap: bool) -> None:
-    """SR-036: the core fetches it first; Ollama itself fetches nothing."""
+def test_image_url_is_downloaded_by_the_core(wrap: bool) -> None:
+    """SR-036: Ollama downloads nothing itself."""
     adapter = ollama()
     assert isinstance(adapter, Inlines)
     assert adapter.inlines == {"image_url", "audio_url"}
@@ -574,14 +576,14 @@ def test_an_image_by_url_has_to_be_fetched(wrap: bool) -> None:
         {"type": "hologram"},
     ],
 )
-def test_other_content_is_unsupported(part: Json) -> None:
+def test_content_other_than_text_images_and_audio_is_unsupported(part: Json) -> None:
     """SR-038."""
     assert not OLLAMA.capabilities.files
     with pytest.raises(Unsupported):
         messages({"role": "user", "content": [part]})
 
 
-# Ends, usage and faults ---------------------------------------------------------------------------------------------
+# Finish reasons, usage and errors -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -594,16 +596,16 @@ def test_other_content_is_unsupported(part: Json) -> None:
         ("length", CALLS, "length"),
     ],
 )
-def test_why_it_ended(reason: str | None, calls: list[Json], finish: str) -> None:
-    """SR-048: a call is an end of its own, unless the limit cut it off."""
+def test_finish_reason_is_translated(reason: str | None, calls: list[Json], finish: str) -> None:
+    """SR-048: a tool call is a reason of its own, unless the limit cut it off."""
     answer = whole("Hi", done_reason=reason, message={"tool_calls": calls})
     assert completed(answer).choices[0].finish_reason == finish
     assert joined(streamed(ndjson(answer)))["finish"] == finish
 
 
 @pytest.mark.parametrize("reason", ["load", "unload"])
-def test_a_model_that_was_only_loaded_has_not_answered(reason: str) -> None:
-    """Ollama's word where no message is a user's; asked again it says the same."""
+def test_answer_of_a_model_that_was_only_loaded_is_an_error(reason: str) -> None:
+    """Ollama only loads the model if no message is a user's; a retry would not help."""
     answer = whole("", done_reason=reason)
     with pytest.raises(ProviderError, match=f"done_reason '{reason}'") as caught:
         completed(answer)
@@ -612,8 +614,8 @@ def test_a_model_that_was_only_loaded_has_not_answered(reason: str) -> None:
         streamed(ndjson(answer))
 
 
-def test_usage_has_every_count() -> None:
-    """SR-049: Ollama leaves out zeros, as for a prompt that it still knows."""
+def test_usage_is_translated() -> None:
+    """SR-049: Ollama leaves out counts of zero, for example for a cached prompt."""
     answer = whole("Hi")
     del answer["prompt_eval_count"]
     found = completed(answer).usage
@@ -639,13 +641,13 @@ def test_usage_has_every_count() -> None:
         (503, "server busy, please try again.  maximum pending requests exceeded", ErrorKind.OVERLOADED),
     ],
 )
-def test_errors_by_their_texts(status: int, message: str, kind: ErrorKind) -> None:
+def test_errors_are_classified_by_status_and_message(status: int, message: str, kind: ErrorKind) -> None:
     error = ollama().error(status, {}, json.dumps({"error": message}).encode())
     assert (error.kind, error.message, error.status) == (kind, message, status)
 
 
-def test_an_error_in_the_middle_of_a_stream() -> None:
-    """SR-058: a line of its own, under a status of 200."""
+def test_error_within_a_stream_is_raised() -> None:
+    """SR-058: the error is a line of its own, after the status 200."""
     progress = ChatStream(ollama().chunks(chat_call(HELLO)))
     broken = ndjson(line("Hi"), {"error": "an error was encountered while running the model"})
     assert len(progress.feed(broken)) == 1
@@ -655,7 +657,7 @@ def test_an_error_in_the_middle_of_a_stream() -> None:
     assert not progress.complete
 
 
-def test_a_stream_without_its_last_line_is_not_complete() -> None:
+def test_stream_without_its_last_line_is_incomplete() -> None:
     """SR-058."""
     progress = ChatStream(ollama().chunks(chat_call(HELLO)))
     progress.feed(ndjson(line("Hi")))
@@ -668,7 +670,7 @@ def test_a_stream_without_its_last_line_is_not_complete() -> None:
     [b"", b"[]", b"null", b"{}", b"\xff", b"<html>", b'{"message": 1, "done": true}', b'{"done": true}',
      json.dumps(line("Hi")).encode()],
 )  # fmt: skip
-def test_what_is_no_answer_is_an_error(body: bytes) -> None:
+def test_unreadable_answer_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         ollama().completion(chat_call(HELLO), body)
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
@@ -677,8 +679,8 @@ def test_what_is_no_answer_is_an_error(body: bytes) -> None:
 # Through the gateway ------------------------------------------------------------------------------------------------
 
 
-def test_an_openai_client_speaks_with_ollama_through_the_gateway(upstream: ScriptedUpstream, served: Serve) -> None:
-    """SR-020, SR-035, SR-055, SR-118: whole and streamed, its model's name without `:latest`."""
+def test_openai_client_uses_ollama_through_the_gateway(upstream: ScriptedUpstream, served: Serve) -> None:
+    """SR-020, SR-035, SR-055, SR-118: whole and streamed, with the model's name without `:latest`."""
     upstream.routes["/api/tags"] = json_body({"models": [{"name": "llama3:latest"}]})
     lines = ndjson(line("", message={"thinking": "So"}), line("Hel"), whole("lo"))
     stream_of_lines = Reply(Status(200, {"content-type": "application/x-ndjson"}), Body(lines))

@@ -81,6 +81,21 @@ def recordings(protocol: str, wanted: Callable[[Recording], bool] = lambda recor
     return found or [pytest.param(None, id="no-recordings", marks=missing)]
 
 
+def whole_answers(protocol: str) -> list[Any]:
+    """The recordings of successful answers that were not streamed."""
+    return recordings(protocol, lambda recording: recording.status == 200 and not recording.stream)
+
+
+def streams(protocol: str) -> list[Any]:
+    """The recordings of successful streams."""
+    return recordings(protocol, lambda recording: recording.status == 200 and recording.stream)
+
+
+def failures(protocol: str) -> list[Any]:
+    """The recordings of error responses."""
+    return recordings(protocol, lambda recording: recording.status != 200)
+
+
 def pieces(body: bytes, size: int) -> Iterator[bytes]:
     """A body as the network might cut it."""
     return (body[at : at + size] for at in range(0, len(body), size))
