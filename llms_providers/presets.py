@@ -37,14 +37,14 @@ ZAI_CAN = Capabilities(json_schema=False)
 PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="groq", title="Groq", adapter=OpenAICompatible, docs="https://console.groq.com/docs/openai",
-        base_url="https://api.groq.com/openai/v1", key_env=("GROQ_API_KEY",),
+        base_url="https://api.groq.com/openai/v1", key_env=("GROQ_API_KEY",), aliases=("@ai-sdk/groq",),
         capabilities=Capabilities(logprobs=False, n=False, audio=False, files=False),
         drop=QWEN_ONLY | OPENAI_ONLY | LOGPROBS | {"logit_bias"},
     ),
     ProviderSpec(
         name="cerebras", title="Cerebras", adapter=OpenAICompatible,
         docs="https://inference-docs.cerebras.ai/resources/openai",
-        base_url="https://api.cerebras.ai/v1", key_env=("CEREBRAS_API_KEY",),
+        base_url="https://api.cerebras.ai/v1", key_env=("CEREBRAS_API_KEY",), aliases=("@ai-sdk/cerebras",),
         capabilities=Capabilities(audio=False, files=False),
         # logit_bias is accepted and never applied, but for an error at more than 100 entries.
         drop=QWEN_ONLY | (OPENAI_ONLY - {"prompt_cache_key"}) | {"logit_bias"},
@@ -81,13 +81,13 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="openai", title="OpenAI", adapter=OpenAICompatible,
         docs="https://platform.openai.com/docs/api-reference/chat",
-        base_url="https://api.openai.com/v1", key_env=("OPENAI_API_KEY",), drop=QWEN_ONLY,
+        base_url="https://api.openai.com/v1", key_env=("OPENAI_API_KEY",), drop=QWEN_ONLY, aliases=("@ai-sdk/openai",),
     ),
     ProviderSpec(
         # The reasoning models answer an error to either penalty, and so does grok-3 to the second.
         name="xai", title="xAI", adapter=OpenAICompatible, docs="https://docs.x.ai/docs/guides/reasoning",
         base_url="https://api.x.ai/v1", key_env=("XAI_API_KEY", "GROK_API_KEY"),
-        drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"}, aliases=("grok",),
+        drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"}, aliases=("grok", "@ai-sdk/xai"),
     ),
     ProviderSpec(
         name="qwen", title="Alibaba Qwen", adapter=OpenAICompatible,
@@ -104,7 +104,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ),
     ProviderSpec(
         name="mistral", title="Mistral", adapter=OpenAICompatible, docs="https://docs.mistral.ai/api/",
-        base_url="https://api.mistral.ai/v1", key_env=("MISTRAL_API_KEY",),
+        base_url="https://api.mistral.ai/v1", key_env=("MISTRAL_API_KEY",), aliases=("@ai-sdk/mistral",),
         capabilities=MISTRAL_CAN, rename=MISTRAL_RENAME, drop=MISTRAL_DROP,
     ),
     ProviderSpec(
@@ -133,13 +133,13 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="fireworks", title="Fireworks AI", adapter=OpenAICompatible, docs="https://fireworks.ai/docs/",
         base_url="https://api.fireworks.ai/inference/v1", key_env=("FIREWORKS_API_KEY",),
-        drop=QWEN_ONLY | {"prompt_cache_retention"}, aliases=("fireworks-ai",),
+        drop=QWEN_ONLY | {"prompt_cache_retention"}, aliases=("fireworks-ai", "@fireworks/ai-sdk-provider"),
     ),
     ProviderSpec(
         name="openrouter", title="OpenRouter", adapter=OpenAICompatible,
         docs="https://openrouter.ai/docs/api-reference/overview",
         base_url="https://openrouter.ai/api/v1", key_env=("OPENROUTER_API_KEY",),
-        capabilities=Capabilities(prefill=True), aliases=("openrouter_free",),
+        capabilities=Capabilities(prefill=True), aliases=("openrouter_free", "@openrouter/ai-sdk-provider"),
     ),
     ProviderSpec(
         name="nvidia", title="NVIDIA", adapter=OpenAICompatible,

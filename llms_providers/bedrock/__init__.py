@@ -254,7 +254,7 @@ BEDROCK = ProviderSpec(
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
     needs_key=False,  # access keys do as well: `available` says what is missing
     capabilities=Capabilities(json_object=False, logprobs=False, n=False),
-    aliases=("amazon-bedrock", "aws-bedrock"),
+    aliases=("amazon-bedrock", "aws-bedrock", "@ai-sdk/amazon-bedrock"),
     settings=BedrockSettings,
     wire="llms_providers.bedrock.wire:BEDROCK",
 )

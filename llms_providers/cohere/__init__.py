@@ -254,6 +254,7 @@ def _billed(usage: Any) -> dict[str, Any]:
 COHERE = ProviderSpec(
     name="cohere", title="Cohere", docs="https://docs.cohere.com/reference/chat", adapter=Cohere,
     base_url="https://api.cohere.com", key_env=("CO_API_KEY", "COHERE_API_KEY"),
+    aliases=("@ai-sdk/cohere",),
     capabilities=Capabilities(audio=False, files=False, n=False), wire="llms_providers.cohere.wire:COHERE",
 )  # fmt: skip
 

@@ -214,12 +214,14 @@ class GoogleChunks:
 
 GOOGLE = ProviderSpec(
     name="google", title="Google Gemini", docs="https://ai.google.dev/api/generate-content", adapter=Google,
-    base_url="https://generativelanguage.googleapis.com/v1beta", aliases=("gemini",), settings=GoogleSettings,
+    base_url="https://generativelanguage.googleapis.com/v1beta", settings=GoogleSettings,
+    aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
     wire="llms_providers.google.wire:GOOGLE",
 )  # fmt: skip
 VERTEX = ProviderSpec(
-    name="vertex", title="Google Vertex AI", adapter=Vertex, aliases=("google-vertex",), settings=VertexSettings,
+    name="vertex", title="Google Vertex AI", adapter=Vertex, settings=VertexSettings,
+    aliases=("google-vertex", "@ai-sdk/google-vertex"),
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     key_env=("GOOGLE_VERTEX_ACCESS_TOKEN", "GOOGLE_VERTEX_API_KEY"), wire="llms_providers.google.wire:VERTEX",
 )  # fmt: skip

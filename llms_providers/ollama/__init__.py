@@ -339,7 +339,7 @@ def _usage(answer: _Answer) -> Usage | None:
 OLLAMA = ProviderSpec(
     name="ollama", title="Ollama", docs="https://docs.ollama.com/api/chat", adapter=Ollama,
     base_url="http://localhost:11434", needs_key=False, capabilities=Capabilities(files=False, n=False),
-    wire="llms_providers.ollama.wire:OLLAMA",
+    wire="llms_providers.ollama.wire:OLLAMA", aliases=("OllamaProvider",),
 )  # fmt: skip
 OLLAMA_CLOUD = ProviderSpec(
     name="ollama-cloud", title="Ollama Cloud", docs="https://docs.ollama.com/cloud", adapter=Ollama,
