@@ -47,9 +47,9 @@ CONFIG = {
 
 @pytest.fixture
 def llms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Llms:
-    """Run a command in an empty home that has `CONFIG`."""
+    """Run a command in the user's own folder, which contains `CONFIG`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LLMS_HOME", str(tmp_path))
     (tmp_path / "llms.json").write_text(json.dumps(CONFIG))
 
     def run(*arguments: str, stdin: str = "") -> Result:
