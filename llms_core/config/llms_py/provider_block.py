@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from llms_core.config.adapters import TypeMatch, find_type, is_same_host, own_member_names, provider_name
-from llms_core.config.llms_py.catalogue import LlmsPyCatalogue
+from llms_core.config.llms_py.catalogue import CatalogueEntry, LlmsPyCatalogue
 from llms_core.config.llms_py.shape import LlmsPyBlock
 from llms_core.config.locate import JsonPath
 from llms_core.config.reader import Specs
@@ -44,7 +43,9 @@ class BlockUpgrade:
         self._block = source.decode(msgspec.json.encode(known), LlmsPyBlock, self._path)
         self._provider = provider_name(self._path, self._block)
         self._is_v3 = catalogue is not None
-        self._entry = catalogue.entry(self._block.id or id) if catalogue is not None else None
+        self._entry = CatalogueEntry()
+        if catalogue is not None:
+            self._entry = catalogue.entry(self._block.id or id) or self._entry
         # whether an npm package is used for another host than that of the provider which it is named after
         self._is_elsewhere = False
         #: why no adapter could be found; see Upgraded
@@ -54,41 +55,39 @@ class BlockUpgrade:
     def run(self) -> None:
         """Upgrade `members`."""
         self._upgrade_type()
-        match = self._match()
+        match: TypeMatch | None = None
+        if self.unusable is None:
+            match = find_type(self._specs, self._text("type"), self._provider, self._url())
         if match is not None:
             self._upgrade_url(match)
             self._upgrade_keys(match)
         self._upgrade_models()
         self._drop_unused(match)
 
-    def _match(self) -> TypeMatch | None:
-        """The spec that the upgraded block means."""
-        if self.unusable is not None:
-            return None
-        type_name = self._written_text("type")
-        url = self._written_text("base_url") or self._written_text("api")
-        return find_type(self._specs, type_name, self._provider, url)
-
     def _upgrade_type(self) -> None:
         """Replace `npm`, and what only the catalogue knows of a provider, by `type` (L-08, L-19)."""
         self.members.pop("npm", None)
         block = self._block
         if block.type is not None:
-            if block.type.strip().lower() == _SHORT_OPENAI_TYPE and block.base_url:
+            is_short = block.type.strip().lower() == _SHORT_OPENAI_TYPE
+            if is_short and block.base_url:
                 self._set("type", OPENAI_COMPATIBLE.name)
         elif block.npm is not None:
             self._type_from_npm(block.npm, block.api, (*self._path, "npm"))
-        elif self._provider not in self._specs and self._is_v3:
+        elif self._is_v3 and self._provider not in self._specs:
             self._type_of_unknown_provider()
 
     def _type_of_unknown_provider(self) -> None:
         """Find the type of a provider that is in no plugin: the catalogue may have it, or the block has a URL."""
         entry = self._entry
-        if entry is not None and (entry.npm or entry.api):
-            if self._block.api is None and self._block.base_url is None and entry.api:
+        block = self._block
+        if entry.npm or entry.api:
+            npm = entry.npm or OPENAI_COMPATIBLE.name
+            self._type_from_npm(npm, block.api or entry.api, self._path)
+            has_url = block.base_url is not None or block.api is not None
+            if entry.api and not has_url:
                 self._add("api", entry.api)
-            self._type_from_npm(entry.npm or OPENAI_COMPATIBLE.name, self._block.api or entry.api, self._path)
-        elif self._block.api:
+        elif block.api:
             self._set("type", OPENAI_COMPATIBLE.name)
         else:
             reason = f"provider '{self._path[-1]}' is not known: give `npm` and `api`, or install a plugin that has it"
@@ -116,45 +115,51 @@ class BlockUpgrade:
 
     def _upgrade_url(self, match: TypeMatch) -> None:
         """Take the URL from the catalogue if neither the block nor the spec has one."""
-        has_url = bool(self._written_text("base_url") or self._written_text("api") or match.spec.base_url)
-        if not has_url and self._entry is not None and self._entry.api:
+        has_url = bool(self._url() or match.spec.base_url)
+        if self._entry.api and not has_url:
             self._add("api", self._entry.api)
 
     def _upgrade_keys(self, match: TypeMatch) -> None:
-        """Write out which variables may contain the key, where that is not what our format means by default.
+        """Write out which variables may contain the key, if that is not what our format means by default.
 
         - The catalogue has variables of its own, for the host that it names (L-11).
-        - A block with `npm` and `api` uses an adapter for another host, which must not get the provider's key (SR-005).
-          In our format a block with that adapter as its `type` would send it.
+        - A block with `npm` and `api` may use an adapter for another host, which must not get the provider's key
+          (SR-005). In our format, a block with that adapter as its `type` would send it.
         """
-        is_own = match.is_own and not self._is_elsewhere
-        names = list(self._block.env or ())
-        if self._block.env is None:
-            catalogued = self._catalogued_variables(match)
-            names = _distinct([*catalogued, *(match.spec.key_env if is_own else ())])
-            if catalogued or is_own != match.is_own:
-                self._set("env", names)
-        is_named = bool((self._block.api_key or "").strip() or names)
-        if not is_own and match.is_own and not is_named and self._block.needs_key is None:
+        names = self._block.env
+        loses_key = match.is_own and self._is_elsewhere
+        if names is None:
+            names = self._catalogued_variables(match)
+            is_default = not names and not loses_key
+            if match.is_own and not loses_key:
+                names = [*names, *match.spec.key_env]
+            if not is_default:
+                self._set("env", list(dict.fromkeys(names)))
+        written_key = (self._block.api_key or "").strip()
+        is_named = bool(written_key or names)
+        if loses_key and not is_named and self._block.needs_key is None:
             self._set("needs_key", value=False)
 
     def _catalogued_variables(self, match: TypeMatch) -> list[str]:
-        if self._entry is None:
-            return []
+        """The variables in the catalogue, if the block's URL leads to the host that the catalogue has."""
         own = match.spec.base_url
-        url = self._written_text("base_url") or self._written_text("api") or own
-        return self._entry.env if is_same_host(url, self._entry.api or own) else []
+        url = self._url() or own
+        if is_same_host(url, self._entry.api or own):
+            return self._entry.env
+        return []
 
     def _upgrade_models(self) -> None:
         """Take the models from the catalogue if the block has none (L-19), and make names lenient from v3 on (L-20)."""
-        if self._block.models is None and self._entry is not None and self._entry.models:
+        if self._entry.models and self._block.models is None:
             self._add("models", self._entry.models)
         if self._is_v3 and self._block.lenient_names is None:
             self._set("lenient_names", value=True)
 
     def _drop_unused(self, match: TypeMatch | None) -> None:
         """Drop what has no effect here, unless the adapter has a setting of that name."""
-        own = frozenset[str]() if match is None else own_member_names(match.spec.settings)
+        own = frozenset[str]()
+        if match is not None:
+            own = own_member_names(match.spec.settings)
         if is_given(self.members.get("stream")):
             self._source.note((*self._path, "stream"), "not used: the client chooses whether it wants a stream")
         if self._block.curl:
@@ -176,10 +181,16 @@ class BlockUpgrade:
         warning = self._source.error((*self._path, name), message)
         self.warnings_if_enabled.append(str(warning))
 
-    def _written_text(self, name: str) -> str | None:
-        """A member that is a string, as it is after the steps so far."""
+    def _url(self) -> str | None:
+        """The block's URL after the steps so far."""
+        return self._text("base_url") or self._text("api")
+
+    def _text(self, name: str) -> str | None:
+        """A member that is a string, after the steps so far."""
         raw = self.members.get(name)
-        return msgspec.json.decode(raw, type=str) if is_given(raw) else None
+        if is_given(raw):
+            return msgspec.json.decode(raw, type=str)
+        return None
 
     def _set(self, name: str, value: Any) -> None:
         self.members[name] = Raw(msgspec.json.encode(value))
@@ -188,7 +199,3 @@ class BlockUpgrade:
         """Set a member that is not in the file, but in the catalogue."""
         self._set(name, value)
         self._source.record_addition((*self._path, name))
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
