@@ -52,7 +52,11 @@ def resolve(reader: Reader, path: JsonPath, block: ProviderBlock) -> Target:
     if url or match.spec.name != OPENAI_COMPATIBLE.name:
         return Target(match.spec, url, match.is_own)
     if block.enabled:
-        raise reader.source.error(path, "`base_url` is missing", "the URL to which /v1/chat/completions is appended")
+        raise reader.source.error(
+            path,
+            "`base_url` is missing",
+            "the URL to which /v1/chat/completions is appended",
+        )
     return Target(match.spec, unusable="`base_url` is missing")
 
 

@@ -8,7 +8,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from llms_core.config.adapters import Target, own_settings, resolve, settings_fault, unusable_target
+from llms_core.config.adapters import (
+    Target,
+    own_settings,
+    resolve,
+    settings_fault,
+    unusable_target,
+)
 from llms_core.config.headers import HiddenHeaders, headers
 from llms_core.config.keys import api_key
 from llms_core.config.llms_py.upgrade import Upgraded
@@ -36,7 +42,13 @@ _ForcedParameters = msgspec.defstruct(
 )
 
 
-def provider(reader: Reader, upgraded: Upgraded, id: str, raw: Raw, default_headers: Mapping[str, str]) -> Provider:
+def provider(
+    reader: Reader,
+    upgraded: Upgraded,
+    id: str,
+    raw: Raw,
+    default_headers: Mapping[str, str],
+) -> Provider:
     """Return the provider of a block.
 
     Raises ConfigError if the block is wrong. If the provider merely cannot be used at present, that is a warning, and
@@ -130,7 +142,11 @@ def _check_pricing(source: Source, path: JsonPath, raw: Raw | None) -> None:
 
 
 def _settings(
-    source: Source, path: JsonPath, target: Target, common: Mapping[str, Any], own: Mapping[str, Any]
+    source: Source,
+    path: JsonPath,
+    target: Target,
+    common: Mapping[str, Any],
+    own: Mapping[str, Any],
 ) -> ProviderSettings:
     kind = target.spec.settings if target.unusable is None else ProviderSettings
     try:

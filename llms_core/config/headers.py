@@ -9,7 +9,16 @@ from llms_core.config.locate import JsonPath
 from llms_core.config.reader import Reader
 from llms_core.secret import MASK
 
-SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
+SECRET_HEADERS = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "cookie",
+    }
+)
 
 # The HTTP client sets these itself.
 _RESERVED = frozenset({"content-length", "host", "transfer-encoding", "connection", "accept-encoding"})

@@ -18,7 +18,11 @@ _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
 
 
 def api_key(
-    reader: Reader, path: JsonPath, block: ProviderBlock, target: Target, headers: Mapping[str, str]
+    reader: Reader,
+    path: JsonPath,
+    block: ProviderBlock,
+    target: Target,
+    headers: Mapping[str, str],
 ) -> tuple[Secret | None, str | None]:
     """Return a block's key, and why the provider cannot be used without one: at most one of the two is not None."""
     written = (block.api_key or "").strip()

@@ -30,7 +30,12 @@ _LIMITS = member_names(RequestLimits)
 
 
 def load(
-    path: Path, specs: Mapping[str, ProviderSpec], *, env: Mapping[str, str], strict: bool = False, absent: str = ""
+    path: Path,
+    specs: Mapping[str, ProviderSpec],
+    *,
+    env: Mapping[str, str],
+    strict: bool = False,
+    absent: str = "",
 ) -> LlmsJson:
     """Read the file at `path`; see `read`. llms.py's catalogue is looked for beside it and in llms.py's folder."""
     try:

@@ -55,7 +55,9 @@ def models(source: Source, path: JsonPath, block: ProviderBlock, spec: ProviderS
     return Models(tuple(known), discover)
 
 
-def _entries(models: Mapping[str, str | ModelEntry] | Mapping[str, str] | list[str]) -> dict[str, OfferedModel]:
+def _entries(
+    models: Mapping[str, str | ModelEntry] | Mapping[str, str] | list[str],
+) -> dict[str, OfferedModel]:
     """The models by their names for clients, whichever way they are written."""
     if isinstance(models, list):
         models = {name: name for name in models}

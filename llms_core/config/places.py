@@ -58,7 +58,13 @@ def plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path
     return UntrustedPath(path)
 
 
-def _named(option: str | Path | None, switch: str, variable: str, env: Mapping[str, str], folder: Path) -> Path | None:
+def _named(
+    option: str | Path | None,
+    switch: str,
+    variable: str,
+    env: Mapping[str, str],
+    folder: Path,
+) -> Path | None:
     """The file that the user names, by an option or by a variable."""
     for name, origin in ((option, switch), (env.get(variable), f"${variable}")):
         if not name:

@@ -24,7 +24,11 @@ def price(row: PriceRow | Cost | None) -> Price | None:
     cache_read = None
     if row.cache_read is not None:
         cache_read = _per_million(row.cache_read)
-    return Price(input=_per_million(row.input), output=_per_million(row.output), cache_read=cache_read)
+    return Price(
+        input=_per_million(row.input),
+        output=_per_million(row.output),
+        cache_read=cache_read,
+    )
 
 
 def warn_of_wrong_units(source: Source, path: JsonPath, rows: Mapping[str, PriceRow | Cost | None]) -> None:

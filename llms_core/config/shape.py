@@ -33,7 +33,10 @@ class Cost(msgspec.Struct, kw_only=True, omit_defaults=True):
     cache_read: Amount | None = None
     cache_write: Amount | None = None
     reasoning: Amount | None = None
-    type: Annotated[str | None, Meta(description="`request` for prices per request, which are not used.")] = None
+    type: Annotated[
+        str | None,
+        Meta(description="`request` for prices per request, which are not used."),
+    ] = None
 
 
 class TokenLimits(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -53,9 +56,13 @@ class Modalities(msgspec.Struct, kw_only=True, omit_defaults=True):
 class ModelEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A model in the format of models.dev. Other members are for other programs."""
 
-    id: Annotated[str | None, Meta(description="The provider's id, if it is not the name of this entry.")] = None
+    id: Annotated[
+        str | None,
+        Meta(description="The provider's id, if it is not the name of this entry."),
+    ] = None
     name: Annotated[
-        str | None, Meta(description="The display name; with `lenient_names`, clients may use it, too.")
+        str | None,
+        Meta(description="The display name; with `lenient_names`, clients may use it, too."),
     ] = None
     cost: Cost | None = None
     limit: TokenLimits | None = None
@@ -100,7 +107,8 @@ class ProviderBlock(Parameters, kw_only=True):
         ),
     ] = None
     id: Annotated[
-        str | None, Meta(description="The known provider that this block configures, if the block has another name.")
+        str | None,
+        Meta(description="The known provider that this block configures, if the block has another name."),
     ] = None
     base_url: Annotated[
         str | None,
@@ -115,14 +123,16 @@ class ProviderBlock(Parameters, kw_only=True):
         Meta(description="In place of `base_url`: the URL that `/chat/completions` is appended to as it is."),
     ] = None
     api_key: Annotated[
-        str | None, Meta(description="`$NAME` or `${NAME}` for an environment variable, or the key itself.")
+        str | None,
+        Meta(description="`$NAME` or `${NAME}` for an environment variable, or the key itself."),
     ] = None
     env: Annotated[
         list[str] | None,
         Meta(description="Environment variables that may contain the key, in order. By default the provider's own."),
     ] = None
     needs_key: Annotated[
-        bool | None, Meta(description="Whether the provider is of no use without a key. By default as for its type.")
+        bool | None,
+        Meta(description="Whether the provider is of no use without a key. By default as for its type."),
     ] = None
     models: Annotated[
         dict[str, str | ModelEntry] | list[str] | None,
@@ -131,16 +141,21 @@ class ProviderBlock(Parameters, kw_only=True):
             "known for the provider, or those that it lists itself."
         ),
     ] = None
-    all_models: Annotated[bool | None, Meta(description="Also offer the models that the provider lists itself.")] = None
+    all_models: Annotated[
+        bool | None,
+        Meta(description="Also offer the models that the provider lists itself."),
+    ] = None
     map_models: Annotated[
         dict[str, str] | None,
         Meta(description="Offer these models only: names for clients, each with the provider's id of the model."),
     ] = None
     include_models: Annotated[
-        str | None, Meta(description="Offer only models whose id matches this regular expression.")
+        str | None,
+        Meta(description="Offer only models whose id matches this regular expression."),
     ] = None
     exclude_models: Annotated[
-        str | None, Meta(description="Do not offer models whose id matches this regular expression.")
+        str | None,
+        Meta(description="Do not offer models whose id matches this regular expression."),
     ] = None
     lenient_names: Annotated[
         bool | None,
@@ -150,7 +165,8 @@ class ProviderBlock(Parameters, kw_only=True):
         ),
     ] = None
     pricing: Annotated[
-        dict[str, PriceRow] | None, Meta(description="Prices, by the provider's id of a model or by its local name.")
+        dict[str, PriceRow] | None,
+        Meta(description="Prices, by the provider's id of a model or by its local name."),
     ] = None
     default_pricing: Annotated[PriceRow | None, Meta(description="The price of models without one of their own.")] = (
         None
@@ -160,29 +176,40 @@ class ProviderBlock(Parameters, kw_only=True):
         Meta(description="HTTP headers of each request to the provider; `$NAME` is an environment variable."),
     ] = None
     force: Annotated[dict[str, Any] | None, Meta(description="Parameters that override the client's.")] = None
-    retries: Annotated[int, Meta(ge=0, le=10, description="Retries at this provider before the next one is tried.")] = 0
+    retries: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10,
+            description="Retries at this provider before the next one is tried.",
+        ),
+    ] = 0
 
 
 class RequestLimits(msgspec.Struct, kw_only=True):
     """Limits of a request."""
 
     client_max_size: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="The largest body of a request, in bytes.")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="The largest body of a request, in bytes."),
     ] = None
     client_timeout: Annotated[
-        Annotated[float, Meta(gt=0)] | None, Meta(description="The longest time that a request may take, in seconds.")
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="The longest time that a request may take, in seconds."),
     ] = None
-    retries: Annotated[Annotated[int, Meta(ge=0, le=10)] | None, Meta(description="Attempts over all candidates.")] = (
-        None
-    )
+    retries: Annotated[
+        Annotated[int, Meta(ge=0, le=10)] | None,
+        Meta(description="Attempts over all candidates."),
+    ] = None
 
 
 class Defaults(msgspec.Struct, kw_only=True):
     """What applies to every provider."""
 
-    headers: Annotated[dict[str, str] | None, Meta(description="HTTP headers of each request to every provider.")] = (
-        None
-    )
+    headers: Annotated[
+        dict[str, str] | None,
+        Meta(description="HTTP headers of each request to every provider."),
+    ] = None
 
 
 class File(msgspec.Struct, kw_only=True):
@@ -192,7 +219,8 @@ class File(msgspec.Struct, kw_only=True):
         name="$schema", default=None
     )
     providers: Annotated[
-        Mapping[str, ProviderBlock], Meta(description="The providers by id, in the order in which they are tried.")
+        Mapping[str, ProviderBlock],
+        Meta(description="The providers by id, in the order in which they are tried."),
     ] = msgspec.field(default_factory=dict)
     defaults: Defaults | None = None
     limits: RequestLimits | None = None

@@ -9,7 +9,14 @@ from typing import Any, Literal, TypeGuard, TypeVar, overload
 import msgspec
 from msgspec import Raw
 
-from llms_core.config.locate import JsonPath, dotted, explained, find_duplicate, line_of, nearest
+from llms_core.config.locate import (
+    JsonPath,
+    dotted,
+    explained,
+    find_duplicate,
+    line_of,
+    nearest,
+)
 from llms_core.errors import ConfigError
 
 T = TypeVar("T")
@@ -86,7 +93,13 @@ class Source:
         return self.decode(raw, RawMembers, path)
 
     @overload
-    def decode(self, raw: Raw | bytes, kind: type[T], path: JsonPath, hook: DecodeHook | None = None) -> T: ...
+    def decode(
+        self,
+        raw: Raw | bytes,
+        kind: type[T],
+        path: JsonPath,
+        hook: DecodeHook | None = None,
+    ) -> T: ...
     @overload
     def decode(self, raw: Raw | bytes, kind: Any, path: JsonPath, hook: DecodeHook | None = None) -> Any: ...
 
@@ -136,7 +149,11 @@ class Source:
         except ValueError as error:
             raise ConfigError(f"not valid JSON: {error}", path=self.path) from None
         if not isinstance(top, dict):
-            raise ConfigError("the file has to contain a JSON object", path=self.path, hint='{"providers": {…}}')
+            raise ConfigError(
+                "the file has to contain a JSON object",
+                path=self.path,
+                hint='{"providers": {…}}',
+            )
         try:
             return _decoder.decode(self.text.encode())
         except (msgspec.DecodeError, RecursionError) as error:
@@ -161,7 +178,13 @@ class Source:
         if found is None:
             return ConfigError(message, path=self.path, hint=hint)
         message = f"the member is defined twice, in lines {found.first_line} and {found.second_line}"
-        return ConfigError(message, path=self.path, line=found.second_line, field=dotted(found.path), hint=hint)
+        return ConfigError(
+            message,
+            path=self.path,
+            line=found.second_line,
+            field=dotted(found.path),
+            hint=hint,
+        )
 
 
 def is_given(raw: Raw | None) -> TypeGuard[Raw]:

@@ -7,7 +7,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from llms_core.config.adapters import TypeMatch, find_type, is_same_host, own_member_names, provider_name
+from llms_core.config.adapters import (
+    TypeMatch,
+    find_type,
+    is_same_host,
+    own_member_names,
+    provider_name,
+)
 from llms_core.config.llms_py.catalogue import CatalogueEntry, LlmsPyCatalogue
 from llms_core.config.llms_py.shape import LlmsPyBlock
 from llms_core.config.locate import JsonPath
@@ -33,7 +39,14 @@ class BlockUpgrade:
     of a file in our format is not changed.
     """
 
-    def __init__(self, source: Source, specs: Specs, id: str, raw: Raw, catalogue: LlmsPyCatalogue | None):
+    def __init__(
+        self,
+        source: Source,
+        specs: Specs,
+        id: str,
+        raw: Raw,
+        catalogue: LlmsPyCatalogue | None,
+    ):
         """Check the types of the block's members. A catalogue is given for versions 3 and 4. Raises ConfigError."""
         self._source = source
         self._specs = specs
@@ -161,7 +174,10 @@ class BlockUpgrade:
         if match is not None:
             own = own_member_names(match.spec.settings)
         if is_given(self.members.get("stream")):
-            self._source.note((*self._path, "stream"), "not used: the client chooses whether it wants a stream")
+            self._source.note(
+                (*self._path, "stream"),
+                "not used: the client chooses whether it wants a stream",
+            )
         if self._block.curl:
             self._warn_if_enabled("curl", "not used: requests are never sent with curl")
         for name in (*_UNUSED, *_UNUSED_AND_NOTED, *_SETTINGS_OF_SOME_ADAPTERS):

@@ -19,13 +19,20 @@ class LlmsPyBlock(ProviderBlock, kw_only=True):
 
     npm: Annotated[
         str | None,
-        Meta(description="llms.py 3: the adapter, in place of `type`.", examples=["@ai-sdk/openai-compatible"]),
+        Meta(
+            description="llms.py 3: the adapter, in place of `type`.",
+            examples=["@ai-sdk/openai-compatible"],
+        ),
     ] = None
     name: Annotated[str | None, Meta(description="The display name; not used.")] = None
     doc: Annotated[str | None, Meta(description="The URL of the provider's documentation; not used.")] = None
-    check: Annotated[Template | None, Meta(description="The chat that llms.py's `--check` sends; not used.")] = None
+    check: Annotated[
+        Template | None,
+        Meta(description="The chat that llms.py's `--check` sends; not used."),
+    ] = None
     safety_settings: Annotated[
-        list[dict[str, Any]] | None, Meta(description="Used by adapters that have this setting.")
+        list[dict[str, Any]] | None,
+        Meta(description="Used by adapters that have this setting."),
     ] = None
     thinking_config: Annotated[dict[str, Any] | None, Meta(description="Used by adapters that have this setting.")] = (
         None
@@ -60,7 +67,10 @@ class LlmsPyDefaults(Defaults, kw_only=True):
     file: Annotated[Template | None, Meta(description="A prompt with a file.")] = None
     check: Annotated[Template | None, Meta(description="What llms.py's `--check` sends.")] = None
     limits: LlmsPyLimits | None = None
-    convert: Annotated[dict[str, Any] | None, Meta(description="Not used: images are passed on as they are.")] = None
+    convert: Annotated[
+        dict[str, Any] | None,
+        Meta(description="Not used: images are passed on as they are."),
+    ] = None
     events: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
     voice: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
 
@@ -68,13 +78,20 @@ class LlmsPyDefaults(Defaults, kw_only=True):
 class LlmsPyFile(File, kw_only=True):
     """llms.json: which providers and models there are, in which order they are tried, and with which keys."""
 
-    version: Annotated[int | None, Meta(description="3 for files of llms.py 3 and 4; absent from all others.")] = None
+    version: Annotated[
+        int | None,
+        Meta(description="3 for files of llms.py 3 and 4; absent from all others."),
+    ] = None
     providers: Annotated[
-        Mapping[str, LlmsPyBlock], Meta(description="The providers by id, in the order in which they are tried.")
+        Mapping[str, LlmsPyBlock],
+        Meta(description="The providers by id, in the order in which they are tried."),
     ] = msgspec.field(default_factory=dict)
     defaults: LlmsPyDefaults | None = None
     limits: LlmsPyLimits | None = None
-    convert: Annotated[dict[str, Any] | None, Meta(description="Not used: images are passed on as they are.")] = None
+    convert: Annotated[
+        dict[str, Any] | None,
+        Meta(description="Not used: images are passed on as they are."),
+    ] = None
     auth: Auth | None = None
     disable_extensions: Annotated[list[Any] | None, Meta(description="llms.py 3; not used.")] = None
     loading: Annotated[list[Any] | None, Meta(description="llms.py 3; not used.")] = None
