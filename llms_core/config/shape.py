@@ -101,8 +101,8 @@ class ProviderBlock(Parameters, kw_only=True):
     type: Annotated[
         str | None,
         Meta(
-            description="`openai-compatible`, or the name of any known provider. By default the provider that `id` or "
-            "the name of this block says.",
+            description="`openai-compatible`, or the name of any known provider. By default the provider that is named "
+            "by `id` or by the name of this block.",
             examples=["openai-compatible"],
         ),
     ] = None
