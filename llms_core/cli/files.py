@@ -28,9 +28,8 @@ def _or_global(ctx: click.Context, param: click.Parameter, value: Path | None) -
 
 def table(rows: Sequence[Sequence[str]], indent: str = "") -> None:
     """Print rows in columns that are as wide as their widest cell."""
-    widths = []
-    for column in zip(*rows, strict=True):
-        widths.append(max(len(cell) for cell in column))
+    columns = zip(*rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         line = indent + "  ".join(cells)
