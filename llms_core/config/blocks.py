@@ -15,9 +15,9 @@ from llms_core.config.adapters import (
     settings_fault,
     unusable_target,
 )
+from llms_core.config.document import Document
 from llms_core.config.headers import HiddenHeaders, headers
 from llms_core.config.keys import api_key
-from llms_core.config.llms_py.upgrade import Upgraded
 from llms_core.config.locate import JsonPath
 from llms_core.config.model import Provider
 from llms_core.config.models import models
@@ -26,7 +26,6 @@ from llms_core.config.reader import Reader
 from llms_core.config.shape import Parameters, PriceRow, ProviderBlock, member_names
 from llms_core.config.source import RawMembers, Source, is_given
 from llms_core.contracts.request import ChatRequest
-from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSettings
 from llms_core.secret import Secret
 
@@ -44,7 +43,7 @@ _ForcedParameters = msgspec.defstruct(
 
 def provider(
     reader: Reader,
-    upgraded: Upgraded,
+    document: Document,
     id: str,
     raw: Raw,
     default_headers: Mapping[str, str],
@@ -58,19 +57,17 @@ def provider(
     source = reader.source
     members = source.members_of(raw, path)
     block = source.decode(_only(members, _MEMBERS), ProviderBlock, path)
-    target = _target(reader, path, block, upgraded.unusable.get(id))
+    target = _target(reader, path, block, document.unusable.get(id))
     merged_headers = HiddenHeaders({**default_headers, **headers(reader, (*path, "headers"), block.headers)})
-    own, disabled = _own_members(reader, path, members, target)
+    own, missing_key = _own_members(reader, path, members, target)
     key: Secret | None = None
-    if target.unusable is None and disabled is None:
-        key, disabled = api_key(reader, path, block, target, merged_headers)
-    if disabled is not None and block.enabled:
-        source.warn(path, f"left out: {disabled}")
-    disabled = target.unusable or disabled
-    if not block.enabled:
-        disabled = "disabled in llms.json"
+    if target.unusable is None and missing_key is None:
+        key, missing_key = api_key(reader, path, block, target, merged_headers)
+    if missing_key is not None and block.enabled:
+        source.warn(path, f"left out: {missing_key}")
+    disabled = _disabled(block, target, missing_key)
     if disabled is None:
-        source.warnings.extend(upgraded.warnings_if_enabled.get(id, ()))
+        source.warnings.extend(document.warnings_if_enabled.get(id, ()))
     offered = models(source, path, block, target.spec)
     common = {
         "id": id,
@@ -93,6 +90,13 @@ def provider(
         retries=block.retries,
         price=price(block.default_pricing),
     )
+
+
+def _disabled(block: ProviderBlock, target: Target, missing_key: str | None) -> str | None:
+    """Why the provider is not a candidate; None if it is."""
+    if not block.enabled:
+        return "disabled in llms.json"
+    return target.unusable or missing_key
 
 
 def _target(reader: Reader, path: JsonPath, block: ProviderBlock, unusable: str | None) -> Target:
@@ -152,11 +156,8 @@ def _settings(
     try:
         return kind(**common, **own)
     except (TypeError, ValueError) as error:  # a plugin's own checks, in __post_init__
-        raise _rejected(source, path, target, error) from None
-
-
-def _rejected(source: Source, path: JsonPath, target: Target, error: Exception) -> ConfigError:
-    return source.error(path, f"'{target.spec.name}' does not accept these settings: {error}")
+        message = f"'{target.spec.name}' does not accept these settings: {error}"
+        raise source.error(path, message) from None
 
 
 def _defaults(members: RawMembers, own: Collection[str]) -> RawMembers:

@@ -65,8 +65,8 @@ def read(
     """
     source = Source(text, path, strict=strict)
     known_specs = with_openai_compatible(specs)
-    upgraded = upgrade(source, known_specs, catalogue)
-    members = source.known_members(upgraded.members, _MEMBERS, ())
+    document = upgrade(source, known_specs, catalogue)
+    members = source.known_members(document.members, _MEMBERS, ())
     limits = _limits(source, members)
     reader = Reader(source, References(env), known_specs, absent)
     defaults = source.decode(_encoded(_object(source, members, "defaults")), Defaults, ("defaults",))
@@ -74,7 +74,7 @@ def read(
     blocks = _object(source, members, "providers")
     if not blocks:
         source.warn((), "there are no providers: `providers` is missing or empty")
-    providers = [provider(reader, upgraded, name, raw, default_headers) for name, raw in blocks.items()]
+    providers = [provider(reader, document, name, raw, default_headers) for name, raw in blocks.items()]
     optional: dict[str, Any] = {}
     if limits.client_max_size is not None:
         optional["max_body"] = limits.client_max_size

@@ -61,7 +61,7 @@ class BlockUpgrade:
             self._entry = catalogue.entry(self._block.id or id) or self._entry
         # whether an npm package is used for another host than that of the provider which it is named after
         self._is_elsewhere = False
-        #: why no adapter could be found; see Upgraded
+        #: why no adapter could be found; see Document
         self.unusable: str | None = None
         self.warnings_if_enabled: list[str] = []
 

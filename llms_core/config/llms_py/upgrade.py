@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from llms_core.config.document import Document
 from llms_core.config.llms_py.catalogue import LlmsPyCatalogue
 from llms_core.config.llms_py.provider_block import BlockUpgrade
 from llms_core.config.llms_py.shape import LlmsPyDefaults, LlmsPyFile, LlmsPyLimits
@@ -32,19 +33,7 @@ _AUTH_MESSAGE = "llms.py's sign-in is not supported here, and without it the gat
 _AUTH_HINT = "remove `auth`, and protect the gateway with `keys` of [server] in plugins.toml"
 
 
-class Upgraded(msgspec.Struct, frozen=True):
-    """A document in our format, and what our format cannot express."""
-
-    members: RawMembers
-    #: why no adapter could be found for a provider, by its id. Such a provider is listed and not used, whereas a block
-    #: of ours with an unknown type is an error: llms.py's own file names providers that only its catalogue knows.
-    unusable: dict[str, str]
-    #: members that seem to have an effect and have none, by the provider's id. Not worth a warning if the provider is
-    #: not used anyway, which depends on its key.
-    warnings_if_enabled: dict[str, tuple[str, ...]]
-
-
-def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> Upgraded:
+def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> Document:
     """Upgrade the document. Paths in it lead back to what the user wrote: see `Source.record_move`.
 
     Raises ConfigError for members of the wrong type, and if llms.py's sign-in is enabled.
@@ -59,22 +48,22 @@ def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> 
     if "defaults" in members:
         members["defaults"] = _raw(defaults)
     is_v3 = file.version is not None and file.version >= 3
-    upgraded = Upgraded(members, unusable={}, warnings_if_enabled={})
+    document = Document(members, unusable={}, warnings_if_enabled={})
     if is_given(members.get("providers")):
         catalogue = LlmsPyCatalogue(source, catalogue_folders) if is_v3 else None
-        members["providers"] = _upgrade_providers(source, specs, catalogue, upgraded)
-    return upgraded
+        members["providers"] = _upgrade_providers(source, specs, catalogue, document)
+    return document
 
 
-def _upgrade_providers(source: Source, specs: Specs, catalogue: LlmsPyCatalogue | None, upgraded: Upgraded) -> Raw:
+def _upgrade_providers(source: Source, specs: Specs, catalogue: LlmsPyCatalogue | None, document: Document) -> Raw:
     providers = {}
-    for name, raw in _object(source, upgraded.members, "providers").items():
+    for name, raw in _object(source, document.members, "providers").items():
         block = BlockUpgrade(source, specs, name, raw, catalogue)
         block.run()
         providers[name] = _raw(block.members)
         if block.unusable is not None:
-            upgraded.unusable[name] = block.unusable
-        upgraded.warnings_if_enabled[name] = tuple(block.warnings_if_enabled)
+            document.unusable[name] = block.unusable
+        document.warnings_if_enabled[name] = tuple(block.warnings_if_enabled)
     return _raw(providers)
 
 
