@@ -6,17 +6,8 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from llms_core import hookimpl
-from llms_core.openai_compatible import OpenAICompatible
+from llms_core.openai_compatible import OPENAI_COMPATIBLE
 from llms_core.provider import ProviderSpec
-
-OPENAI_COMPATIBLE = ProviderSpec(
-    name="openai-compatible",
-    title="A server that speaks OpenAI's JSON",
-    docs="https://platform.openai.com/docs/api-reference/chat",
-    adapter=OpenAICompatible,
-    # A server on the own machine or network often needs none. A configured key is sent.
-    needs_key=False,
-)
 
 
 @hookimpl

@@ -61,6 +61,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.groq.com/openai/v1",
         key_env=("GROQ_API_KEY",),
+        aliases=("@ai-sdk/groq",),
         # Log probabilities, `logit_bias` and `n` above 1 are listed as unsupported, and answered with a 400.
         capabilities=Capabilities(logprobs=False, n=False, audio=False, files=False),
         drop=QWEN_ONLY | OPENAI_ONLY | LOGPROBS | {"logit_bias"},
@@ -72,6 +73,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.cerebras.ai/v1",
         key_env=("CEREBRAS_API_KEY",),
+        aliases=("@ai-sdk/cerebras",),
         capabilities=Capabilities(audio=False, files=False),
         # `logit_bias` is accepted but never applied, and more than 100 entries give an error.
         drop=QWEN_ONLY | (OPENAI_ONLY - {"prompt_cache_key"}) | {"logit_bias"},
@@ -139,6 +141,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.openai.com/v1",
         key_env=("OPENAI_API_KEY",),
+        aliases=("@ai-sdk/openai",),
         # "Unrecognized request argument supplied", a 400.
         drop=QWEN_ONLY,
     ),
@@ -151,7 +154,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         key_env=("XAI_API_KEY", "GROK_API_KEY"),
         # The reasoning models answer an error to either penalty, and so does grok-3 to the second.
         drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"},
-        aliases=("grok",),
+        aliases=("grok", "@ai-sdk/xai"),
     ),
     ProviderSpec(
         # The international endpoint. `enable_thinking` is this provider's own parameter.
@@ -182,6 +185,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
+        aliases=("@ai-sdk/mistral",),
         capabilities=MISTRAL_CAPABILITIES,
         rename=MISTRAL_RENAME,
         drop=MISTRAL_DROP,
@@ -239,7 +243,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         key_env=("FIREWORKS_API_KEY",),
         # Unknown parameters are errors. Those of OpenAI's platform are known but for this one.
         drop=QWEN_ONLY | {"prompt_cache_retention"},
-        aliases=("fireworks-ai",),
+        aliases=("fireworks-ai", "@fireworks/ai-sdk-provider"),
     ),
     ProviderSpec(
         # A router to many providers. It removes the parameters that a provider does not know.
@@ -252,7 +256,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Documented as "Assistant Prefill".
         capabilities=Capabilities(prefill=True),
         # llms.py's second block for the same provider.
-        aliases=("openrouter_free",),
+        aliases=("openrouter_free", "@openrouter/ai-sdk-provider"),
     ),
     ProviderSpec(
         name="nvidia",

@@ -218,6 +218,18 @@ class ProviderBlock(Protocol):
     ) -> dict[str, Any]: ...
 
 
+@pytest.fixture(autouse=True, scope="session")
+def empty_working_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run all tests in an empty folder, so that none finds the llms.json and plugins.toml of this repository.
+
+    It has the scope of a session because fixtures of any scope may look for the files.
+    """
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("cwd"))
+    yield
+    os.chdir(before)
+
+
 @pytest.fixture(autouse=True)
 def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on the keys, the proxies and the gateway's own settings of the machine that it runs on."""

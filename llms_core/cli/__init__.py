@@ -66,7 +66,8 @@ def _of_plugins(ctx: click.Context) -> Mapping[str, click.Command]:
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="llms")
 @click.option("--config", type=click.Path(path_type=Path), help="The llms.json to use.")
-@click.option("--plugins", type=click.Path(path_type=Path), help="The plugins.toml to use.")
+# Eager, so that `--plugins FILE --help` lists the commands of that file's plugins.
+@click.option("--plugins", type=click.Path(path_type=Path), is_eager=True, help="The plugins.toml to use.")
 @click.option("--serve", "port", type=click.IntRange(0, 65535), metavar="PORT", help="As `llms serve --port PORT`.")
 @click.option("--verbose", is_flag=True, help="With --serve: a detailed log.")
 @click.pass_context

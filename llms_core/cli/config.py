@@ -12,14 +12,14 @@ from llms_core.cli.files import files
 
 @click.group(short_help="Check llms.json and plugins.toml.")
 def command() -> None:
-    """Check your files, and get the schema of llms.json for your editor."""
+    """Check your files, and get the JSON schema of llms.json for your editor."""
 
 
 @command.command()
-@click.option("--strict", is_flag=True, help="An unknown key is an error.")
+@click.option("--strict", is_flag=True, help="Treat unknown members as errors.")
 @files
 def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
-    """Read both files as the gateway would, and say what is odd in them."""
+    """Read both files like the gateway, and list problems in them."""
     from llms_core import startup
 
     found = startup.load(config, plugins, strict=strict)
@@ -30,14 +30,14 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
     for report in found.host.reports:
         if report.state == "quarantined":
             click.echo(f"warning: {report.reason}", err=True)
-    enabled = sum(item.disabled is None for item in found.configured)
+    enabled = [item for item in found.configured if item.disabled is None]
     click.echo(f"{found.plugins_toml.path or 'no plugins.toml'}: ok")
-    click.echo(f"{found.llms_json.path}: ok, {enabled} of {len(found.configured)} providers enabled")
+    click.echo(f"{found.llms_json.path}: ok, {len(enabled)} of {len(found.configured)} providers enabled")
 
 
 @command.command()
 def schema() -> None:
     """Print the JSON schema of llms.json."""
-    from llms_core.config.schema import schema as of_llms_json
+    from llms_core.config.schema import schema as schema_of_llms_json
 
-    click.echo(json.dumps(of_llms_json(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(schema_of_llms_json(), indent=2, ensure_ascii=False))

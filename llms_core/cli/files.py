@@ -12,21 +12,25 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def files(function: Function) -> Function:
-    """`--config` and `--plugins`; given before the command they hold, too."""
-    for name, help_text in (("plugins", "The plugins.toml to use."), ("config", "The llms.json to use.")):
-        kind = click.Path(path_type=Path)
-        function = click.option(f"--{name}", type=kind, callback=_or_of_group, help=help_text)(function)
-    return function
+    """Add `--config` and `--plugins` to a command. They may also be given before its name."""
+    path = click.Path(path_type=Path)
+    function = click.option("--plugins", type=path, callback=_or_global, help="The plugins.toml to use.")(function)
+    return click.option("--config", type=path, callback=_or_global, help="The llms.json to use.")(function)
 
 
-def _or_of_group(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    given: Path | None = ctx.find_root().params.get(param.name or "") if value is None else value
-    return given
+def _or_global(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """The option's value, or else that of the option of the same name before the command."""
+    if value is not None:
+        return value
+    global_value: Path | None = ctx.find_root().params.get(param.name or "")
+    return global_value
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "") -> None:
-    """Print rows in columns as wide as their widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Print rows in columns that are as wide as their widest cell."""
+    columns = zip(*rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
     for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(indent + "  ".join(cells).rstrip())
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        line = indent + "  ".join(cells)
+        click.echo(line.rstrip())

@@ -22,40 +22,51 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @files
 def command(providers: tuple[str, ...], as_json: bool, config: Path | None, plugins: Path | None) -> None:
-    """List providers in the order they are tried, each with its state and its models.
+    """List providers in the order in which they are tried, with their state and their models.
 
-    Models of a provider that is not enabled are listed where it is named. Prices are USD per million tokens.
+    For a provider that is not enabled, name it to list its models. Prices are in USD per million tokens.
     """
     from llms_core import startup
 
     configured = startup.load(config, plugins).configured
-    chosen = _chosen(configured, providers)
+    selected = _selected(configured, providers)
     if as_json:
-        click.echo(json.dumps([_as_json(item) for item in chosen], indent=2))
+        click.echo(json.dumps([_provider_as_json(item) for item in selected], indent=2))
         return
-    for item in chosen:
-        _show(item, in_full=item.disabled is None or bool(providers))
+    for item in selected:
+        _print_provider(item, in_full=item.disabled is None or bool(providers))
 
 
-def _chosen(configured: Sequence[Configured], names: Sequence[str]) -> Sequence[Configured]:
-    by_id = {item.id: item for item in configured}
+def _selected(configured: Sequence[Configured], names: Sequence[str]) -> Sequence[Configured]:
+    """The providers with these names, or all of them. Raises ConfigError for a name that does not exist."""
+    known = [item.id for item in configured]
     for name in names:
-        if name not in by_id:
-            raise ConfigError(f"there is no provider '{name}'", hint=f"there are {', '.join(by_id) or 'none'}")
-    return [item for item in configured if item.id in names] if names else configured
+        if name not in known:
+            raise ConfigError(f"there is no provider '{name}'", hint=f"known: {', '.join(known) or 'none'}")
+    if not names:
+        return configured
+    return [item for item in configured if item.id in names]
 
 
-def _show(item: Configured, in_full: bool) -> None:
-    state = "enabled" if item.disabled is None else f"not enabled: {item.disabled}"
-    demo = "  (demo model: for trying things out, not for work)" if item.provider.spec.demo else ""
-    click.echo(f"{item.id}: {state}{demo}")
+def _print_provider(item: Configured, in_full: bool) -> None:
+    heading = f"{item.id}: enabled"
+    if item.disabled is not None:
+        heading = f"{item.id}: not enabled: {item.disabled}"
+    if item.provider.spec.demo:
+        heading += "  (demo model: for trying things out, not for work)"
+    click.echo(heading)
     models = item.provider.models
     if in_full and models:
-        table([(", ".join(model.names), model.upstream, _price(model.price)) for model in models], indent="  ")
+        table([_row(model) for model in models], indent="  ")
     elif models:
-        click.echo(f"  {len(models)} model{'s' if len(models) > 1 else ''}")
+        plural = "s" if len(models) > 1 else ""
+        click.echo(f"  {len(models)} model{plural}")
     if in_full and item.provider.discover:
-        click.echo("  and the models that it says it has, once the gateway runs")
+        click.echo("  and the models that the provider lists itself, while the gateway runs")
+
+
+def _row(model: Model) -> tuple[str, str, str]:
+    return ", ".join(model.names), model.upstream, _price(model.price)
 
 
 def _price(price: Price | None) -> str:
@@ -66,7 +77,7 @@ def _price(price: Price | None) -> str:
     return f"${price.input:.10g} in, ${price.output:.10g} out"
 
 
-def _as_json(item: Configured) -> dict[str, Any]:
+def _provider_as_json(item: Configured) -> dict[str, Any]:
     return {
         "id": item.id,
         "type": item.provider.spec.name,
@@ -79,10 +90,12 @@ def _as_json(item: Configured) -> dict[str, Any]:
 
 
 def _model_as_json(model: Model) -> dict[str, Any]:
-    price = model.price
+    price = None
+    if model.price is not None:
+        price = {"input": model.price.input, "output": model.price.output}
     return {
         "name": model.names[0],
         "aliases": model.names[1:],
         "upstream": model.upstream,
-        "price": None if price is None else {"input": price.input, "output": price.output},
+        "price": price,
     }

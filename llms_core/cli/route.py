@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from llms_core.cli.files import files
-from llms_core.config.model import Provider
 from llms_core.errors import RequestError
 
+if TYPE_CHECKING:
+    from llms_core.candidate import Candidate, Refusal
+    from llms_core.config.model import Provider
+    from llms_core.routing.candidates import ModelIndex
 
-@click.command(short_help="Show who would be asked for a model, and why.")
+
+@click.command(short_help="Show which providers would be tried for a model, and why.")
 @click.argument("model")
-@click.option("--explain", is_flag=True, help="Also name each provider that does not have the model.")
+@click.option("--explain", is_flag=True, help="Also list the providers that do not have the model.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @files
 def command(model: str, explain: bool, as_json: bool, config: Path | None, plugins: Path | None) -> None:
-    """Show the candidates for MODEL in the order they are tried, and who is passed over and why.
+    """Show the candidates for MODEL in the order in which they are tried, and why others are skipped.
 
-    Nothing is sent to any provider; a model that only a running gateway discovers is not known here.
+    No request is sent to any provider. Models that only a running gateway discovers are not known here.
     """
     from llms_core import startup
     from llms_core.operations.table import OPERATIONS
@@ -29,32 +35,60 @@ def command(model: str, explain: bool, as_json: bool, config: Path | None, plugi
     from llms_core.routing.circuit import CircuitBreaker
 
     found = startup.load(config, plugins)
-    catalogue = ModelIndex(found.configured, OPERATIONS, CircuitBreaker())
+    index = ModelIndex(found.configured, OPERATIONS, CircuitBreaker())
     names = (model, *found.plugins_toml.routing.fallbacks.get(model, ()))
-    candidates = [candidate for name in names for candidate in catalogue.find(name)]
-    chosen = {candidate.provider_id for candidate in candidates}
-    shown = {item.id for item in found.configured if explain or any(_has(item.provider, name) for name in names)}
-    refusals = [refusal for refusal in catalogue.explain(model)[1] if refusal.provider in shown - chosen]
+    candidates = [candidate for name in names for candidate in index.find(name)]
+
+    # A provider that has a candidate is not skipped, even if it is skipped for another of the names.
+    hidden = {candidate.provider_id for candidate in candidates}
+    if not explain:
+        hidden.update(item.id for item in found.configured if not _has_any(item.provider, names))
+    refusals = [refusal for refusal in index.explain(model)[1] if refusal.provider not in hidden]
+
     if as_json:
-        rows = [
-            {"provider": each.provider_id, "model": each.client_model, "upstream": each.upstream_model}
-            for each in candidates
-        ]
-        reasons = [{"provider": each.provider, "reason": each.reason} for each in refusals]
-        click.echo(json.dumps({"model": model, "candidates": rows, "refusals": reasons}, indent=2))
+        _print_json(model, candidates, refusals)
     else:
-        for place, each in enumerate(candidates, 1):
-            fallback = "" if each.client_model == model else f" (as the fallback {each.client_model})"
-            click.echo(f"{place}. {each.provider_id}: {each.upstream_model}{fallback}")
-        for refusal in refusals:
-            click.echo(f"-  {refusal.provider}: {refusal.reason}")
+        _print_text(model, candidates, refusals)
     if not candidates:
-        near = difflib.get_close_matches(model, [candidate.client_model for candidate in catalogue.listed()], n=3)
-        click.echo(f"Near it: {', '.join(near)}" if near else "`llms ls` lists what there is.", err=True)
+        click.echo(_suggestion(index, model), err=True)
         raise RequestError.model_not_found(model)
 
 
-def _has(provider: Provider, name: str) -> bool:
-    """Whether a provider has a model of that name, enabled or not."""
-    names = [known for model in provider.models for known in model.names]
-    return name in names or (provider.fold_case and name.lower() in [known.lower() for known in names])
+def _print_json(model: str, candidates: Sequence[Candidate], refusals: Sequence[Refusal]) -> None:
+    rows = []
+    for candidate in candidates:
+        row = {
+            "provider": candidate.provider_id,
+            "model": candidate.client_model,
+            "upstream": candidate.upstream_model,
+        }
+        rows.append(row)
+    reasons = [{"provider": refusal.provider, "reason": refusal.reason} for refusal in refusals]
+    click.echo(json.dumps({"model": model, "candidates": rows, "refusals": reasons}, indent=2))
+
+
+def _print_text(model: str, candidates: Sequence[Candidate], refusals: Sequence[Refusal]) -> None:
+    for place, candidate in enumerate(candidates, 1):
+        line = f"{place}. {candidate.provider_id}: {candidate.upstream_model}"
+        if candidate.client_model != model:
+            line += f" (as the fallback {candidate.client_model})"
+        click.echo(line)
+    for refusal in refusals:
+        click.echo(f"-  {refusal.provider}: {refusal.reason}")
+
+
+def _suggestion(index: ModelIndex, model: str) -> str:
+    known = [candidate.client_model for candidate in index.listed()]
+    similar = difflib.get_close_matches(model, known, n=3)
+    if similar:
+        return f"Similar models: {', '.join(similar)}"
+    return "`llms ls` lists the models that are known."
+
+
+def _has_any(provider: Provider, names: Sequence[str]) -> bool:
+    """Whether a provider, enabled or not, has one of the models."""
+    known = {name for model in provider.models for name in model.names}
+    if not provider.fold_case:
+        return not known.isdisjoint(names)
+    folded = {name.lower() for name in known}
+    return not folded.isdisjoint(name.lower() for name in names)

@@ -11,11 +11,15 @@ from llms_core.cli.files import files
 
 @click.command(short_help="Start the gateway.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0: a free one.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 for any free one."
+)
 @files
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes.")
-@click.option("--reload", is_flag=True, help="For development: start anew when Python files change.")
-@click.option("--allow-anonymous", is_flag=True, help="Let clients without a key in on an address that others reach.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="The number of processes.")
+@click.option("--reload", is_flag=True, help="For development: restart when Python files change.")
+@click.option(
+    "--allow-anonymous", is_flag=True, help="Accept clients without a key on an address that other machines can reach."
+)
 @click.option("--verbose", is_flag=True, help="A detailed log.")
 def command(
     host: str,
@@ -29,9 +33,9 @@ def command(
 ) -> None:
     """Start the gateway: OpenAI's API under http://HOST:PORT/v1.
 
-    Only this machine reaches it unless --host says otherwise; another address needs keys in plugins.toml.
+    By default only this machine can reach it. Any other --host requires keys in plugins.toml.
     """
-    from llms_core.server.run import ServeOptions, serve  # the server is slow to import
+    from llms_core.server.run import ServeOptions, serve  # imported only here, as it takes long
 
     serve(
         ServeOptions(

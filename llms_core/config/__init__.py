@@ -1,1 +1,1 @@
-"""The two files: llms.json says which providers and models, plugins.toml says how the gateway behaves."""
+"""The two files: llms.json for providers and models, plugins.toml for how the gateway behaves."""

@@ -1,215 +1,218 @@
-"""A provider block's adapter and the address of its API (K-03, K-04, L-08, L-09, SR-114, SR-115)."""
+"""A provider block's type and the URL of its API (K-03, K-04, L-09, SR-113, SR-114)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import cache
 from urllib.parse import urlsplit
 
 import msgspec
 
-from llms_core.config.llms_json_shape import TYPES, ProviderBlock
-from llms_core.config.llms_py.catalogue import Entry
-from llms_core.config.locate import At, nearest
-from llms_core.config.reading import Reading
-from llms_core.openai_compatible import OpenAICompatible
-from llms_core.provider import ProviderSpec
+from llms_core.config.locate import JsonPath, nearest
+from llms_core.config.reader import Reader, Specs
+from llms_core.config.shape import ProviderBlock
+from llms_core.openai_compatible import OPENAI_COMPATIBLE, OpenAICompatible
+from llms_core.provider import ProviderSettings, ProviderSpec
 
-GENERIC = "openai-compatible"
-GOOGLE_OPENAI = "https://generativelanguage.googleapis.com/v1beta"
-
-_OPENAI_TYPES = ("openaiprovider", "openaicompatible", "openai_compatible", GENERIC)
-_OTHER_TYPES = {
-    "ollamaprovider": ("ollama",),
-    "googleprovider": ("google",),
-    "googleopenaiprovider": ("google-openai", "google"),
-}
-# What llms.py v3 calls its adapters. The second group speaks OpenAI's JSON, wherever `api` says.
-_NPM = {
-    "@ai-sdk/openai": "openai",
-    "@ai-sdk/anthropic": "anthropic",
-    "@ai-sdk/anthropic-cli": "anthropic",
-    "@ai-sdk/google": "google",
-    "@ai-sdk/google-vertex": "vertex",
-    "@ai-sdk/amazon-bedrock": "bedrock",
-    "@ai-sdk/azure": "azure",
-    "@ai-sdk/cohere": "cohere",
-    "@ai-sdk/groq": "groq",
-    "@ai-sdk/xai": "xai",
-    "@ai-sdk/mistral": "mistral",
-    "@ai-sdk/cerebras": "cerebras",
-    "@openrouter/ai-sdk-provider": "openrouter",
-    "@fireworks/ai-sdk-provider": "fireworks",
-    "codestral": "codestral",
-    "ollama": "ollama",
-    "lmstudio": "lmstudio",
-    "openai-local": "openai-local",
-    "@ai-sdk/openai-compatible": GENERIC,
-    "llms-sdk-provider": GENERIC,
-}
 _VERSION = re.compile(r"v\d+")
-_generic = ProviderSpec(name=GENERIC, title="Any OpenAI-compatible API", adapter=OpenAICompatible, needs_key=False)
+_WHITESPACE = re.compile(r"\s")
+_COMMON_SETTINGS = frozenset(field.name for field in msgspec.structs.fields(ProviderSettings))
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A block's spec and base URL.
+class TypeMatch(msgspec.Struct, frozen=True):
+    """The spec that a block's type means."""
 
-    `itself` is whether the block is the provider that the spec describes, so that the spec's key is its key; else
-    the spec only lends its adapter. `missing` is why the block cannot be used.
-    """
+    spec: ProviderSpec
+    #: whether the block is the provider that the spec describes, so that the spec's key is its key; otherwise the spec
+    #: only lends its adapter
+    is_own: bool
+    #: whether the type is the general one: then a base URL gets `/v1`, whatever the spec's own looks like
+    is_general: bool = False
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a block's requests go, and through which adapter."""
 
     spec: ProviderSpec
     base_url: str = ""
-    itself: bool = True
-    missing: str | None = None
+    #: see TypeMatch
+    is_own: bool = True
+    #: why the block cannot be used; None if it can
+    unusable: str | None = None
 
 
-def choose(reading: Reading, at: At, block: ProviderBlock, entry: Entry | None, *, v3: bool) -> Choice:
-    """The adapter that a block means. Raises ConfigError where it names none that is known."""
-    name = (block.id or str(at[-1])).lower()
-    if block.type is not None:
-        choice = _by_type(reading, at, block, name)
-    elif block.npm is not None:
-        choice = _by_npm(reading, (*at, "npm"), block.npm, block.api, name)
-    elif (spec := reading.specs.get(name)) is not None:
-        choice = Choice(spec=spec)
-    elif v3 and entry is not None and (entry.npm or entry.api):
-        choice = _by_npm(reading, at, entry.npm or "@ai-sdk/openai-compatible", block.api or entry.api, name)
-    elif v3 and block.api:
-        choice = Choice(spec=_compatible(reading, name), itself=False)
-    elif v3:
-        missing = f"'{at[-1]}' is not known: give `npm` and `api`, or install a plugin that has it"
-        reading.odd(at, f"{missing}; left out", _meant(name, tuple(reading.specs)))
-        choice = Choice(spec=generic(reading), missing=missing)
-    else:
-        choice = _unknown(reading, at, block, "`type` is missing, and the provider is not known by its name", name)
-    return _addressed(reading, at, block, entry, choice)
+def resolve(reader: Reader, path: JsonPath, block: ProviderBlock) -> Target:
+    """Find a block's adapter and base URL. Raises ConfigError for a type that does not exist."""
+    provider = provider_name(path, block)
+    match = find_type(reader.specs, block.type, provider, block.base_url or block.api)
+    if match is None:
+        return _unknown_type(reader, path, block, provider)
+    url = _base_url(reader, path, block, match)
+    if url or match.spec.name != OPENAI_COMPATIBLE.name:
+        return Target(match.spec, url, match.is_own)
+    if block.enabled:
+        raise reader.source.error(
+            path,
+            "`base_url` is missing",
+            "the URL to which /v1/chat/completions is appended",
+        )
+    return Target(match.spec, unusable="`base_url` is missing")
 
 
-def generic(reading: Reading) -> ProviderSpec:
-    """The spec of whatever speaks OpenAI's JSON."""
-    return reading.specs.get(GENERIC, _generic)
+def provider_name(path: JsonPath, block: ProviderBlock) -> str:
+    """The name of the known provider that a block may configure, in lower case."""
+    return (block.id or str(path[-1])).lower()
 
 
-def _by_type(reading: Reading, at: At, block: ProviderBlock, name: str) -> Choice:
-    given = (block.type or "").strip()
-    kind = given.lower()
-    # llms.py's own tests say "openai" for OpenAiProvider; alone it is the provider of that name.
-    if kind in _OPENAI_TYPES or (kind == "openai" and block.base_url):
-        compatible = _compatible(reading, name)
-        itself = compatible.name != GENERIC and same_host(block.base_url, compatible.base_url)
-        return Choice(spec=compatible, itself=itself)
-    for wanted in _OTHER_TYPES.get(kind, (kind,)):
-        if (spec := reading.specs.get(wanted)) is not None:
-            moved = kind == "googleopenaiprovider" and wanted == "google"
-            return Choice(spec=spec, base_url=GOOGLE_OPENAI if moved else "")
-    return _unknown(reading, (*at, "type"), block, f"unknown type '{given}' of provider '{at[-1]}'", given)
+def find_type(specs: Specs, type_name: str | None, provider: str, url: str | None) -> TypeMatch | None:
+    """Return what a block's type means, None for one that does not exist.
 
-
-def _unknown(reading: Reading, at: At, block: ProviderBlock, why: str, name: str) -> Choice:
-    """A type that nobody has. Raises ConfigError, unless the block is disabled, or a plugin is not in use whose type it
-    may be: a plugin at fault takes its own provider along, and not the gateway.
+    Without a type the block is the known provider of its name. An OpenAI-compatible block that has the name of an
+    OpenAI-compatible provider uses its spec, for the parameters which that provider renames or refuses; but its key
+    only if `url` leads there, too.
     """
-    if not block.enabled:
-        return Choice(spec=generic(reading), missing=why)
-    if not reading.absent:
-        raise reading.error(at, why, _types(reading, name))
-    reading.odd(at, f"{why}; {reading.absent}")
-    return Choice(spec=generic(reading), missing=f"{why}; {reading.absent}")
+    spec = specs.get(provider if type_name is None else type_name.strip().lower())
+    if spec is None:
+        return None
+    if spec.name != OPENAI_COMPATIBLE.name:
+        return TypeMatch(spec, is_own=True)
+    namesake = specs.get(provider)
+    if namesake is None or namesake.name == spec.name or not _speaks_openai(namesake):
+        return TypeMatch(spec, is_own=False, is_general=True)
+    return TypeMatch(namesake, is_own=is_same_host(url, namesake.base_url), is_general=True)
 
 
-def _by_npm(reading: Reading, at: At, npm: str, api: str | None, name: str) -> Choice:
-    wanted = _NPM.get(npm)
-    spec = _compatible(reading, name) if wanted == GENERIC else reading.specs.get(wanted or "")
-    if spec is not None and (api or spec.name != GENERIC):
-        return Choice(spec=spec, itself=spec.name != GENERIC and same_host(api, spec.base_url))
-    why = f"unknown npm '{npm}'" if wanted is None else f"npm '{npm}' needs `api`, or a plugin with '{wanted}'"
-    if api:
-        reading.odd(at, f"{why}; taken for an OpenAI-compatible provider", _meant(npm, _NPM))
-        return Choice(spec=_compatible(reading, name), itself=False)
-    reading.odd(at, f"{why}; left out", _meant(npm, _NPM))
-    return Choice(spec=generic(reading), missing=why)
-
-
-def _compatible(reading: Reading, name: str) -> ProviderSpec:
-    """The spec of the provider of that name, for what it is known to rename and refuse, if it speaks OpenAI's JSON.
-
-    Ollama has an adapter of its own; a block of that name that wants another means Ollama's OpenAI endpoint.
-    """
-    spec = reading.specs.get(name)
-    speaks = spec is not None and isinstance(spec.adapter, type) and issubclass(spec.adapter, OpenAICompatible)
-    return spec if spec is not None and speaks and spec.name != "ollama" else generic(reading)
-
-
-def _addressed(reading: Reading, at: At, block: ProviderBlock, entry: Entry | None, choice: Choice) -> Choice:
-    """The choice with its base URL: what `/chat/completions` and the like are appended to."""
-    spec = choice.spec
-    if block.base_url is not None:
-        url = _checked(reading, (*at, "base_url"), block.base_url)
-        numbered = choice.spec.name == GENERIC or (block.type or "").strip().lower() in (*_OPENAI_TYPES, "openai")
-        url = _with_version(url, spec, numbered=numbered)
-    elif block.api is not None:
-        url = _checked(reading, (*at, "api"), block.api)
-        # v3 adds /v1 for Ollama alone
-        url = _with_version(url, spec, numbered=False) if spec.name == "ollama" else url
-    else:
-        url = choice.base_url or spec.base_url.rstrip("/")
-        if not url and entry is not None and entry.api:
-            url = _checked(reading, at, entry.api)
-        if not url and spec.name == GENERIC and choice.missing is None:
-            if block.enabled:
-                raise reading.error(at, "`base_url` is missing", "the URL that /v1/chat/completions follows")
-            return msgspec.structs.replace(choice, missing="`base_url` is missing")
-    return msgspec.structs.replace(choice, base_url=url)
-
-
-def _with_version(url: str, spec: ProviderSpec, *, numbered: bool) -> str:
-    """SR-114: `/v1` follows, unless the URL ends in a version, or is the provider's own.
-
-    Providers that have no version at the end of their own URL (`numbered` says otherwise) need none here either.
-    """
-    if url == spec.base_url.rstrip("/") or _ends_in_version(url):
-        return url
-    return f"{url}/v1" if numbered or _ends_in_version(spec.base_url) else url
-
-
-def _ends_in_version(url: str) -> bool:
-    return bool(_VERSION.fullmatch(url.rstrip("/").rpartition("/")[2]))
-
-
-def _checked(reading: Reading, at: At, url: str) -> str:
-    """The URL without spaces and slashes at its end."""
-    url = url.strip().rstrip("/")
+def is_same_host(url: str | None, own: str) -> bool:
+    """Whether a block's URL, if it has one, leads to the provider's own host. No other host is sent its key."""
+    if not url:
+        return True
     try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        valid = False
-    if not valid or re.search(r"\s", url):
-        raise reading.error(at, "not an http(s) URL")
-    if "?" in url or "#" in url:
-        raise reading.error(at, "a base URL has no `?` and no `#`, since a path is appended to it")
-    if parts.username or parts.password:
-        raise reading.error(at, "a URL is shown in logs: no user and password in it", "use `api_key` or `headers`")
-    if url.endswith("/chat/completions"):
-        raise reading.error(at, "the URL goes too far", "leave out /chat/completions: it is appended")
-    return url
-
-
-def same_host(url: str | None, own: str) -> bool:
-    """Whether a block's URL, if it has one, leads to the provider itself: nobody else is sent its key."""
-    try:
-        return not url or urlsplit(url.strip()).hostname == urlsplit(own).hostname
+        return urlsplit(url.strip()).hostname == urlsplit(own).hostname
     except ValueError:
         return False
 
 
-def _meant(name: str, known: dict[str, str] | tuple[str, ...]) -> str:
-    near = nearest(name, known)
-    return f"did you mean '{near}'?" if near else ""
+@cache
+def own_settings(settings: type[ProviderSettings]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The members that an adapter's settings add to a provider block."""
+    return tuple(field for field in msgspec.structs.fields(settings) if field.name not in _COMMON_SETTINGS)
 
 
-def _types(reading: Reading, name: str) -> str:
-    """The known types, the nearest of them first."""
-    known = (*TYPES, *sorted({spec.name for spec in reading.specs.values()}))
-    near = nearest(name, (*known, *reading.specs))
-    return (f"did you mean '{near}'? " if near else "") + f"known types: {', '.join(known)}"
+def own_member_names(settings: type[ProviderSettings]) -> frozenset[str]:
+    """The names of `own_settings`. Does not evaluate their types, which may be faulty."""
+    return frozenset(settings.__struct_encode_fields__) - _COMMON_SETTINGS
+
+
+@cache
+def settings_fault(settings: type[ProviderSettings]) -> str | None:
+    """Why msgspec cannot decode a plugin's settings. Such a plugin must not disable the other providers."""
+    try:
+        for field in own_settings(settings):
+            msgspec.json.Decoder(field.type)
+    except Exception as error:
+        return f"the plugin's {settings.__name__} cannot be decoded: {error}"
+    return None
+
+
+def _unknown_type(reader: Reader, path: JsonPath, block: ProviderBlock, provider: str) -> Target:
+    """Handle a type that no plugin has.
+
+    Raises ConfigError, unless the block is disabled, or a plugin is not in use that may have the type: a faulty plugin
+    disables its own provider, and not the gateway.
+    """
+    name = provider
+    place = path
+    reason = "`type` is missing, and no known provider has the name of this block"
+    if block.type is not None:
+        name = block.type.strip()
+        place = (*path, "type")
+        reason = f"unknown type '{name}' of provider '{path[-1]}'"
+    if block.enabled:
+        if not reader.missing_plugins:
+            raise reader.source.error(place, reason, _known_types(reader, name))
+        reason = f"{reason}; {reader.missing_plugins}"
+        reader.source.report(place, reason)
+    return unusable_target(reader, path, block, reason)
+
+
+def unusable_target(reader: Reader, path: JsonPath, block: ProviderBlock, reason: str) -> Target:
+    """A block that cannot be used. Its URL is checked all the same."""
+    match = TypeMatch(reader.openai_compatible, is_own=False, is_general=True)
+    return Target(match.spec, _base_url(reader, path, block, match), is_own=False, unusable=reason)
+
+
+def _known_types(reader: Reader, name: str) -> str:
+    """A hint that lists the types that exist, the most similar one first."""
+    known = dict.fromkeys(_type_names(reader.specs.values()))
+    hint = f"known types: {', '.join(known)}"
+    near = nearest(name, (*known, *reader.specs))
+    return f"did you mean '{near}'? {hint}" if near else hint
+
+
+def _type_names(specs: Iterable[ProviderSpec]) -> Iterable[str]:
+    """Names and aliases, without the npm packages among the aliases: those are for files of llms.py."""
+    names: set[str] = set()
+    for spec in specs:
+        names.add(spec.name)
+        names.update(alias for alias in spec.aliases if "/" not in alias)
+    return sorted(names, key=str.lower)
+
+
+def _speaks_openai(spec: ProviderSpec) -> bool:
+    return isinstance(spec.adapter, type) and issubclass(spec.adapter, OpenAICompatible)
+
+
+def _base_url(reader: Reader, path: JsonPath, block: ProviderBlock, match: TypeMatch) -> str:
+    """The URL that `/chat/completions` and the like are appended to; empty if neither block nor spec has one."""
+    if block.base_url is not None:
+        url = _checked_url(reader, (*path, "base_url"), block.base_url)
+        return _with_version(url, match)
+    if block.api is not None:
+        return _checked_url(reader, (*path, "api"), block.api)
+    return match.spec.base_url.rstrip("/")
+
+
+def _with_version(url: str, match: TypeMatch) -> str:
+    """Append `/v1`, unless the URL ends in a version or is the provider's own (SR-114).
+
+    Nothing is appended for providers whose own URL does not end in a version either.
+    """
+    own = match.spec.base_url
+    if url == own.rstrip("/") or _ends_in_version(url):
+        return url
+    if match.is_general or _ends_in_version(own):
+        return f"{url}/v1"
+    return url
+
+
+def _ends_in_version(url: str) -> bool:
+    last = url.rstrip("/").rpartition("/")[2]
+    return _VERSION.fullmatch(last) is not None
+
+
+def _checked_url(reader: Reader, path: JsonPath, url: str) -> str:
+    """Return the URL without surrounding spaces and trailing slashes. Raises ConfigError if it cannot be used."""
+    url = url.strip().rstrip("/")
+    if not _is_http_url(url):
+        raise reader.source.error(path, "not an http(s) URL")
+    if "?" in url or "#" in url:
+        raise reader.source.error(path, "a base URL must have no `?` and no `#`: a path is appended to it")
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        message = "a URL must have no user and password in it: URLs are logged"
+        raise reader.source.error(path, message, "use `api_key` or `headers`")
+    if url.endswith("/chat/completions"):
+        raise reader.source.error(path, "the URL is too long", "leave out /chat/completions, which is appended")
+    return url
+
+
+def _is_http_url(url: str) -> bool:
+    if _WHITESPACE.search(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises ValueError for one that is out of range
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0

@@ -3,165 +3,183 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from llms_core.config import keys
-from llms_core.config.adapters import Choice, choose
-from llms_core.config.llms_json_shape import Parameters, PriceRow, ProviderBlock
-from llms_core.config.llms_py.catalogue import Catalogue
-from llms_core.config.locate import At
+from llms_core.config.adapters import (
+    Target,
+    own_settings,
+    resolve,
+    settings_fault,
+    unusable_target,
+)
+from llms_core.config.document import Document
+from llms_core.config.headers import HiddenHeaders, headers
+from llms_core.config.keys import api_key
+from llms_core.config.locate import JsonPath
 from llms_core.config.model import Provider
-from llms_core.config.models import offer
+from llms_core.config.models import models
 from llms_core.config.prices import price
-from llms_core.config.reading import Members, Reading
+from llms_core.config.reader import Reader
+from llms_core.config.shape import Parameters, PriceRow, ProviderBlock, member_names
+from llms_core.config.source import RawMembers, Source, is_given
 from llms_core.contracts.request import ChatRequest
 from llms_core.provider import ProviderSettings
+from llms_core.secret import Secret
 
-_MEMBERS = tuple(field.encode_name for field in msgspec.structs.fields(ProviderBlock))
-_PRICES = tuple(field.encode_name for field in msgspec.structs.fields(PriceRow))
-_PARAMETERS = tuple(field.name for field in msgspec.structs.fields(Parameters))
-_COMMON = frozenset(field.name for field in msgspec.structs.fields(ProviderSettings))
-# What llms.py has a use for, and this gateway has not.
-_UNUSED = ("modalities", "server_tools", "speech_config")
-_GEMINI = ("safety_settings", "thinking_config")
-# These say what is asked and how it is answered: the client's business alone.
+_MEMBERS = member_names(ProviderBlock)
+_PRICE_MEMBERS = member_names(PriceRow)
+_PARAMETERS = member_names(Parameters)
+# What is asked and how it is answered is the client's choice alone.
 _NOT_FORCED = ("model", "messages", "stream")
-_ChatParameters = msgspec.defstruct(
-    "_ChatParameters",
+# The parameters of a request, all optional: `force` has the same ranges.
+_ForcedParameters = msgspec.defstruct(
+    "_ForcedParameters",
     [(field.name, field.type, None) for field in msgspec.structs.fields(ChatRequest) if field.name not in _NOT_FORCED],
 )
 
 
-def provider(reading: Reading, id: str, raw: Raw, common: Mapping[str, str], catalogue: Catalogue | None) -> Provider:
-    """The provider of a block. `common` are the headers of `defaults`; a catalogue is given for v3 files alone.
+def provider(
+    reader: Reader,
+    document: Document,
+    id: str,
+    raw: Raw,
+    default_headers: Mapping[str, str],
+) -> Provider:
+    """Return the provider of a block.
 
-    Raises ConfigError where the block is wrong; that it cannot be used now is a warning, and why it is disabled.
+    Raises ConfigError if the block is wrong. If the provider merely cannot be used at present, that is a warning, and
+    the reason is in `disabled`.
     """
-    at: At = ("providers", id)
-    v3 = catalogue is not None
-    given = reading.members_of(raw, at)
-    block = reading.decode(_of(given, _MEMBERS), ProviderBlock, at)
-    entry = catalogue.entry(block.id or id) if catalogue else None
-    choice = choose(reading, at, block, entry, v3=v3)
-    if choice.missing is None and (fault := _fault_of_plugin(choice.spec.settings)):
-        reading.warn(at, f"left out: {fault}")
-        choice = msgspec.structs.replace(choice, missing=fault)
-    headers = keys.Headers({**common, **keys.headers(reading, (*at, "headers"), block.headers)})
-    own, keyless = _own_members(reading, at, given, choice)
-    secret = None
-    if choice.missing is None and keyless is None:
-        secret, keyless = keys.key(reading, at, block, choice, entry, headers)
-    if keyless and block.enabled:
-        reading.warn(at, f"left out: {keyless}")
-    disabled = (None if block.enabled else "disabled in llms.json") or choice.missing or keyless
-    _say_what_is_unused(reading, at, given, own, choice, used=disabled is None)
-    offered = offer(reading, at, block, choice.spec, entry, v3=v3)
-    kind = choice.spec.settings if choice.missing is None else ProviderSettings
-    try:
-        settings = kind(
-            id=id,
-            base_url=choice.base_url,
-            api_key=secret,
-            headers=headers,
-            defaults={name: given[name] for name in _PARAMETERS if name not in own and _is_said(given.get(name))},
-            force=_forced(reading, (*at, "force"), given.get("force")),
-            **own,
-        )
-    except (TypeError, ValueError) as error:
-        raise reading.error(at, f"'{choice.spec.name}' does not take this: {error}") from None
+    path: JsonPath = ("providers", id)
+    source = reader.source
+    members = source.members_of(raw, path)
+    block = source.decode(_only(members, _MEMBERS), ProviderBlock, path)
+    target = _target(reader, path, block, document.unusable.get(id))
+    merged_headers = HiddenHeaders({**default_headers, **headers(reader, (*path, "headers"), block.headers)})
+    own, missing_key = _own_members(reader, path, members, target)
+    key: Secret | None = None
+    if target.unusable is None and missing_key is None:
+        key, missing_key = api_key(reader, path, block, target, merged_headers)
+    if missing_key is not None and block.enabled:
+        source.warn(path, f"left out: {missing_key}")
+    disabled = _disabled(block, target, missing_key)
+    if disabled is None:
+        source.warnings.extend(document.warnings_if_enabled.get(id, ()))
+    offered = models(source, path, block, target.spec)
+    common = {
+        "id": id,
+        "base_url": target.base_url,
+        "api_key": key,
+        "headers": merged_headers,
+        "defaults": _defaults(members, own),
+        "force": _forced(source, (*path, "force"), members.get("force")),
+    }
     return Provider(
         id=id,
-        spec=choice.spec,
-        settings=settings,
+        spec=target.spec,
+        settings=_settings(source, path, target, common, own),
         disabled=disabled,
-        models=offered.models,
+        models=offered.known,
         discover=offered.discover,
         include=block.include_models or None,
         exclude=block.exclude_models or None,
-        fold_case=v3,
+        fold_case=bool(block.lenient_names),
         retries=block.retries,
-        check=None if block.check is None else given["check"],
-        label=block.name or (entry.name if entry else None) or "",
         price=price(block.default_pricing),
     )
 
 
-def _own_members(reading: Reading, at: At, given: Members, choice: Choice) -> tuple[dict[str, Any], str | None]:
-    """The members that this adapter alone has, strictly decoded, and a reason where a secret of them is not set.
+def _disabled(block: ProviderBlock, target: Target, missing_key: str | None) -> str | None:
+    """Why the provider is not a candidate; None if it is."""
+    if not block.enabled:
+        return "disabled in llms.json"
+    return target.unusable or missing_key
 
-    What neither it nor any block has is odd (K-24). Raises ConfigError where the adapter needs one that is missing.
+
+def _target(reader: Reader, path: JsonPath, block: ProviderBlock, unusable: str | None) -> Target:
+    """The block's adapter and URL. `unusable` is why the upgrade could not find an adapter for it."""
+    if unusable is not None:
+        return unusable_target(reader, path, block, unusable)
+    target = resolve(reader, path, block)
+    if target.unusable is None:
+        fault = settings_fault(target.spec.settings)
+        if fault is not None:
+            reader.source.warn(path, f"left out: {fault}")
+            return msgspec.structs.replace(target, unusable=fault)
+    return target
+
+
+def _own_members(
+    reader: Reader, path: JsonPath, members: RawMembers, target: Target
+) -> tuple[dict[str, Any], str | None]:
+    """Decode the members that only this adapter has; the second result names secrets among them that are not set.
+
+    Reports members that neither this adapter nor any block has (K-24). Raises ConfigError if a required one is missing.
     """
-    if choice.missing is not None:
+    if target.unusable is not None:
         return {}, None
-    fields = _own_fields(choice.spec.settings)
-    reading.known(given, (*_MEMBERS, *(field.encode_name for field in fields)), at)
-    own, so_far = {}, len(reading.unset)
+    fields = own_settings(target.spec.settings)
+    reader.source.known_members(members, (*_MEMBERS, *(field.encode_name for field in fields)), path)
+    own = {}
+    unset_before = len(reader.references.unset)
     for field in fields:
         name = field.encode_name
-        if name in given:
-            own[field.name] = reading.decode(given[name], field.type, (*at, name))
+        if name in members:
+            own[field.name] = reader.decode_setting(members[name], field.type, (*path, name))
         elif field.required:
-            raise reading.error(at, f"`{name}` is missing: '{choice.spec.name}' needs it")
-    unset = reading.unset[so_far:]
-    if _is_said(pricing := given.get("pricing", Raw(b"null"))):
-        for name, row in reading.members_of(pricing, (*at, "pricing")).items():
-            reading.known(reading.members_of(row, (*at, "pricing", name)), _PRICES, (*at, "pricing", name))
+            raise reader.source.error(path, f"`{name}` is missing: '{target.spec.name}' needs it")
+    unset = reader.references.unset[unset_before:]
+    _check_pricing(reader.source, (*path, "pricing"), members.get("pricing"))
     return own, f"no key: set {' and '.join(unset)}" if unset else None
 
 
-@cache
-def _own_fields(settings: type[ProviderSettings]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return tuple(field for field in msgspec.structs.fields(settings) if field.name not in _COMMON)
+def _check_pricing(source: Source, path: JsonPath, raw: Raw | None) -> None:
+    """Report unknown members of price rows."""
+    if not is_given(raw):
+        return
+    for name, row in source.members_of(raw, path).items():
+        here = (*path, name)
+        source.known_members(source.members_of(row, here), _PRICE_MEMBERS, here)
 
 
-@cache
-def _fault_of_plugin(settings: type[ProviderSettings]) -> str | None:
-    """Why msgspec cannot decode a plugin's settings: that is no reason to leave out the other providers."""
+def _settings(
+    source: Source,
+    path: JsonPath,
+    target: Target,
+    common: Mapping[str, Any],
+    own: Mapping[str, Any],
+) -> ProviderSettings:
+    kind = target.spec.settings if target.unusable is None else ProviderSettings
     try:
-        for field in _own_fields(settings):
-            msgspec.json.Decoder(field.type)
-    except Exception as error:
-        return f"the plugin's {settings.__name__} cannot be read: {error}"
-    return None
+        return kind(**common, **own)
+    except (TypeError, ValueError) as error:  # a plugin's own checks, in __post_init__
+        message = f"'{target.spec.name}' does not accept these settings: {error}"
+        raise source.error(path, message) from None
 
 
-def _forced(reading: Reading, at: At, raw: Raw | None) -> Members:
-    """`force`, with the same bounds as in a request (K-13)."""
-    if not _is_said(raw) or raw is None:
+def _defaults(members: RawMembers, own: Collection[str]) -> RawMembers:
+    """The parameters for requests that do not set them; an adapter may use a member of that name for itself."""
+    defaults = {}
+    for name in _PARAMETERS:
+        if name not in own and is_given(members.get(name)):
+            defaults[name] = members[name]
+    return defaults
+
+
+def _forced(source: Source, path: JsonPath, raw: Raw | None) -> RawMembers:
+    """The members of `force`, checked like those of a request (K-13)."""
+    if not is_given(raw):
         return {}
-    forced = reading.members_of(raw, at)
+    forced = source.members_of(raw, path)
     for name in _NOT_FORCED:
         if name in forced:
-            raise reading.error((*at, name), "cannot be forced: it is for the client to say")
-    reading.decode(raw, _ChatParameters, at)
+            raise source.error((*path, name), "cannot be forced: it is the client's choice")
+    source.decode(raw, _ForcedParameters, path)
     return forced
 
 
-def _say_what_is_unused(
-    reading: Reading, at: At, given: Members, own: Collection[str], choice: Choice, *, used: bool
-) -> None:
-    """Notes for what only llms.py uses (L-16 … L-18), warnings for what looks as if it did something (K-12, K-14)."""
-    for name in _UNUSED:
-        if _is_said(given.get(name)) and name not in own:
-            reading.note((*at, name), "not used here")
-    if _is_said(given.get("stream")):
-        reading.note((*at, "stream"), "not used: the client says whether it wants a stream")
-    if not used:
-        return
-    if given.get("curl") == Raw(b"true"):
-        reading.warn((*at, "curl"), "not used: requests are never sent with curl")
-    for name in _GEMINI:
-        if _is_said(given.get(name)) and name not in own:
-            reading.warn((*at, name), f"not used: the adapter '{choice.spec.name}' has no such setting")
-
-
-def _of(members: Members, names: Collection[str]) -> bytes:
+def _only(members: RawMembers, names: Collection[str]) -> bytes:
     return msgspec.json.encode({name: value for name, value in members.items() if name in names})
-
-
-def _is_said(raw: Raw | None) -> bool:
-    return raw is not None and bytes(raw) != b"null"

@@ -1,4 +1,4 @@
-"""Where in a file something stands, and what a mistyped name may have meant."""
+"""Finds members of a JSON text by their path, and explains validation errors with the path of the wrong value."""
 
 from __future__ import annotations
 
@@ -6,126 +6,182 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from json import JSONDecoder
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-At = tuple[str | int, ...]
-"""The way to a member: names of objects' members and positions in arrays, from the top."""
+JsonPath = tuple[str | int, ...]
+"""A member's path from the top: names of object members and indexes of array items."""
 
-_PLAIN = re.compile(r"[\w$:/@-]+")
-_SPACE = re.compile(r"[ \t\r\n]*")
-_VALUE = JSONDecoder()
-_STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]|\[(\.\.\.)\]")
-_LOCATION = re.compile(r"^(.*) - at `(?:key in )?\$(.*)`$", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.+)`")
+# Names that need no quotes in a dotted path.
+_PLAIN_NAME = re.compile(r"[\w$:/@-]+")
+_WHITESPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = JSONDecoder()
+
+# msgspec appends the path to its messages: "Expected `int`, got `str` - at `$.a[0][...]`", with "key in " before the
+# path if a key is wrong. It writes [...] in place of a dictionary's key.
+_ERROR_WITH_PATH = re.compile(r"^(.*) - at `(?:key in )?\$(.*)`$", re.DOTALL)
+_ERROR_STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]|\[(\.\.\.)\]")
+_MISSING_FIELD = re.compile(r"Object missing required field `(.+)`")
 
 
-def dotted(at: At) -> str:
-    """`providers.groq.models[0]`; a name with characters of its own is quoted: `providers."z.ai".type`."""
-    parts = []
-    for step in at:
+class Duplicate(NamedTuple):
+    """A name that occurs twice in one object. Lines count from 1."""
+
+    path: JsonPath
+    first_line: int
+    second_line: int
+
+
+class _Item(NamedTuple):
+    """A member of an object, or an item of an array."""
+
+    name: str | int
+    start: int  #: where the member begins: at its name, or at the value in an array
+    value: int  #: where its value begins
+
+
+def dotted(path: JsonPath) -> str:
+    """Format a path as `providers.mine.models[0]`; special names are quoted, as in `providers."z.ai".type`."""
+    text = ""
+    for step in path:
         if isinstance(step, int):
-            parts.append(f"[{step}]")
-        else:
-            name = step if _PLAIN.fullmatch(step) else msgspec.json.encode(step).decode()
-            parts.append(f".{name}" if parts else name)
-    return "".join(parts)
+            text += f"[{step}]"
+            continue
+        if text:
+            text += "."
+        is_plain = _PLAIN_NAME.fullmatch(step) is not None
+        text += step if is_plain else msgspec.json.encode(step).decode()
+    return text
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The one of `known` that `name` most looks like; None where nothing is near."""
+    """Return the item of `known` that is most similar to `name`, or None if none is similar enough."""
     by_lower = {item.lower(): item for item in known}
-    found = get_close_matches(name.lower(), by_lower, n=1, cutoff=cutoff)
-    return by_lower[found[0]] if found else None
+    matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=cutoff)
+    return by_lower[matches[0]] if matches else None
 
 
-def line_of(text: str, at: At) -> int:
-    """The line, from 1, of a member of valid JSON; of what is nearest above it where the member is not there."""
-    position = here = _skip(text, 0)
-    for step in at:
-        found = next(((begin, value) for name, begin, value in _items(text, position) if name == step), None)
-        if found is None:
+def line_of(text: str, path: JsonPath) -> int:
+    """Return the line, from 1, of a member of valid JSON. A path that does not exist gives its closest parent's."""
+    value = _skip_whitespace(text, 0)
+    start = value
+    for step in path:
+        item = _find(text, value, step)
+        if item is None:
             break
-        here, position = found
-    return _line(text, here)
+        start = item.start
+        value = item.value
+    return _line_at(text, start)
 
 
-def repeated(text: str) -> tuple[At, int, int] | None:
-    """The first member that an object of valid JSON has twice, and the lines of both."""
-    pending: list[tuple[At, int]] = [((), _skip(text, 0))]
+def find_duplicate(text: str) -> Duplicate | None:
+    """Find the first name that occurs twice in one object of valid JSON."""
+    pending: list[tuple[JsonPath, int]] = [((), _skip_whitespace(text, 0))]
+    # Breadth first, so that a duplicate near the top is reported before one inside it.
     while pending:
-        at, position = pending.pop(0)
+        path, position = pending.pop(0)
         seen: dict[str | int, int] = {}
-        for name, here, value in _items(text, position):
-            if name in seen:
-                return (*at, name), _line(text, seen[name]), _line(text, here)
-            seen[name] = here
-            if text[value] in "{[":
-                pending.append(((*at, name), value))
+        for item in _items(text, position):
+            item_path = (*path, item.name)
+            if item.name in seen:
+                return Duplicate(item_path, _line_at(text, seen[item.name]), _line_at(text, item.start))
+            seen[item.name] = item.start
+            if text[item.value] in "{[":
+                pending.append((item_path, item.value))
     return None
 
 
-def explained(error: msgspec.ValidationError, value: Any, check: Callable[[Any], object]) -> tuple[str, At]:
-    """What is wrong with `value` and where. `check` is what raised the error; `value` is changed.
+def explained(error: msgspec.ValidationError, value: Any, check: Callable[[Any], object]) -> tuple[str, JsonPath]:
+    """Return the message of a validation error and the path of the wrong value. Changes `value`.
 
-    msgspec does not tell the names of a dictionary's keys: they are found by checking them one at a time.
+    `check` is the validation that raised `error`. msgspec does not report the keys of dictionaries: they are found by
+    validating the dictionary with one key at a time.
     """
-    message, where = _fault(error)
-    while None in where:
-        known = where[: where.index(None)]
-        root = [value]
-        holder, slot = root, 0  # what holds the dictionary, and where
-        for step in known:
-            holder, slot = holder[slot], step
-        for key, item in holder[slot].items():
-            holder[slot] = {key: item}
-            try:
-                check(root[0])
-            except msgspec.ValidationError as narrowed:
-                message, further = _fault(narrowed)
-                value, where = root[0], (*known, key, *further[len(known) + 1 :])
-                break
+    root = [value]  # a list, so that `value` itself can be replaced like any other container
+    message, steps = _parse_error(error)
+    while None in steps:
+        known = steps[: steps.index(None)]
+        narrowed = _narrow(root, known, check)
+        if narrowed is None:
+            steps = known
+            break
+        key, narrower_error = narrowed
+        message, narrower_steps = _parse_error(narrower_error)
+        steps = (*known, key, *narrower_steps[len(known) + 1 :])
+    return message, tuple(step for step in steps if step is not None)
+
+
+def _narrow(
+    root: list[Any], path: tuple[Any, ...], check: Callable[[Any], object]
+) -> tuple[str, msgspec.ValidationError] | None:
+    """Reduce the dictionary at `path` to the first key whose value is wrong, and return that key and its error."""
+    holder: Any = root
+    slot: Any = 0
+    for step in path:
+        holder = holder[slot]
+        slot = step
+    for key, item in holder[slot].items():
+        holder[slot] = {key: item}
+        try:
+            check(root[0])
+        except msgspec.ValidationError as error:
+            return key, error
+    return None
+
+
+def _parse_error(error: msgspec.ValidationError) -> tuple[str, tuple[Any, ...]]:
+    """Split msgspec's text into message and path; None in the path stands for an unreported key."""
+    message = str(error)
+    path = ""
+    if found := _ERROR_WITH_PATH.match(message):
+        message, path = found.groups()
+    steps: list[str | int | None] = []
+    for name, index, unreported in _ERROR_STEP.findall(path):
+        if unreported:
+            steps.append(None)
+        elif index:
+            steps.append(int(index))
         else:
-            where = known
-    return message, tuple(step for step in where if step is not None)
-
-
-def _fault(error: msgspec.ValidationError) -> tuple[str, tuple[Any, ...]]:
-    """msgspec's text as a message and the way to the member; None on it is a key that msgspec does not tell."""
-    found = _LOCATION.match(str(error))
-    message, path = found.groups() if found else (str(error), "")
-    steps = _STEP.findall(path)
-    where = tuple(None if unknown else int(position) if position else name for name, position, unknown in steps)
-    if missing := _MISSING.match(message):
+            steps.append(name)
+    if missing := _MISSING_FIELD.match(message):
         message = f"`{missing[1]}` is missing"
-    return message, where
+    return message, tuple(steps)
 
 
-def _items(text: str, position: int) -> Iterator[tuple[str | int, int, int]]:
-    """The members of the object or array at `position`: name, where it begins, where its value begins."""
+def _find(text: str, position: int, name: str | int) -> _Item | None:
+    for item in _items(text, position):
+        if item.name == name:
+            return item
+    return None
+
+
+def _items(text: str, position: int) -> Iterator[_Item]:
+    """Iterate over the object or array at `position`; over nothing if it is another value."""
     opening = text[position]
     if opening not in "{[":
         return
-    count, position = 0, _skip(text, position + 1)
+    index = 0
+    position = _skip_whitespace(text, position + 1)
     while text[position] not in "}]":
-        here, name = position, count
-        count += 1
+        start = position
+        name: str | int = index
         if opening == "{":
-            key, position = _VALUE.raw_decode(text, position)
-            position = _skip(text, _skip(text, position) + 1)
-            yield key, here, position
-        else:
-            yield name, here, position
-        position = _skip(text, _VALUE.raw_decode(text, position)[1])
+            name, position = _DECODER.raw_decode(text, position)
+            colon = _skip_whitespace(text, position)
+            position = _skip_whitespace(text, colon + 1)
+        yield _Item(name, start, position)
+        index += 1
+        _, position = _DECODER.raw_decode(text, position)
+        position = _skip_whitespace(text, position)
         if text[position] == ",":
-            position = _skip(text, position + 1)
+            position = _skip_whitespace(text, position + 1)
 
 
-def _skip(text: str, position: int) -> int:
-    found = _SPACE.match(text, position)
+def _skip_whitespace(text: str, position: int) -> int:
+    found = _WHITESPACE.match(text, position)
     return found.end() if found else position
 
 
-def _line(text: str, position: int) -> int:
+def _line_at(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1

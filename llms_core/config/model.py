@@ -1,4 +1,4 @@
-"""What the two files say, once read: the configuration that the rest of the gateway works with."""
+"""The configuration that the rest of the gateway works with: both files, decoded and checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from llms_core.errors import Action, ErrorKind
 from llms_core.provider import ProviderSettings, ProviderSpec
@@ -16,179 +16,187 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """USD per million tokens. None: not known, or the same as its plain counterpart (cache, reasoning)."""
+    """What a model costs, in USD per million tokens."""
 
     input: float
     output: float
+    #: for prompt tokens read from a cache; None if unknown, or the same as `input`
     cache_read: float | None = None
-    cache_write: float | None = None
-    reasoning: float | None = None
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """One model of one provider. `names` are what clients may call it; the first is the one that is listed."""
+    """One model of one provider."""
 
+    #: what clients may call it; the first is the one that is listed
     names: tuple[str, ...]
+    #: the provider's id of it
     upstream: str
     price: Price | None = None
-    context: int | None = None
-    output: int | None = None
 
 
 class Provider(msgspec.Struct, kw_only=True):
-    """One provider block of llms.json. `disabled` is the reason why it is no candidate; None means enabled.
-
-    `discover` asks the provider for its models (`all_models`); `include` and `exclude` are regular expressions on the
-    provider's ids, for what is discovered too. `fold_case` is v3's lenient look-up of names (L-20). `retries` are
-    retries at this provider before moving on. `check` is the chat template for `--check`. `price` is that of models
-    which have none of their own: what is discovered.
-    """
+    """One provider block of llms.json."""
 
     id: str
     spec: ProviderSpec
     settings: ProviderSettings
+    #: why it is not a candidate; None if it is enabled
     disabled: str | None = None
     models: tuple[Model, ...] = ()
+    #: whether to ask the provider for its models (`all_models`)
     discover: bool = False
+    #: regular expressions that the provider's ids have to match, or must not; for discovered models, too
     include: str | None = None
     exclude: str | None = None
+    #: whether names of models are compared without case (L-20)
     fold_case: bool = False
+    #: attempts at this provider after the first, before the next provider is tried
     retries: int = 0
-    check: Raw | None = None
-    label: str = ""
+    #: the price of models without one of their own, such as discovered ones
     price: Price | None = None
 
 
 class LlmsJson(msgspec.Struct, kw_only=True):
-    """llms.json, whichever version. `providers` are in the file's order, which is the order of routing.
-
-    `templates` are the chat templates of `defaults` by name (`text`, `image`, `check`, …), as JSON. `warnings` are for
-    the user to see; `notes` say what is not used here and rightly in the file. `secrets` are all that were come across,
-    for the redactor.
-    """
+    """llms.json, whichever version of the format it has."""
 
     path: str
-    version: int
+    #: in the file's order, which is the order in which they are tried
     providers: tuple[Provider, ...]
-    templates: Mapping[str, Raw] = {}
+    #: the largest request body, in bytes
     max_body: int = 20 * 1024 * 1024
+    #: the most seconds that a request may take
     client_timeout: float | None = None
+    #: attempts over all candidates of a request
     retries: int | None = None
+    #: what the user should fix
     warnings: tuple[str, ...] = ()
+    #: members that have no effect here, and are there for llms.py
     notes: tuple[str, ...] = ()
+    #: every secret in the file, for the redactor
     secrets: tuple[Secret, ...] = ()
 
 
 class _Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    pass
+    """A table of plugins.toml. A key that is not known is an error."""
 
 
 class Plugins(_Strict, frozen=True):
-    """`[plugins]`: which plugins may load. With `allow`, any other distribution is listed and not imported."""
+    """`[plugins]`: which plugins may load."""
 
+    #: names of plugins or distributions
     disabled: tuple[str, ...] = ()
+    #: if given, plugins of other distributions are listed, but not imported
     allow: tuple[str, ...] | None = None
+    #: exact version of a plugin or distribution, optionally with the hash of its files
     pins: Mapping[str, str] = {}
+    #: files and modules to load as plugins, relative to plugins.toml
     load: tuple[str, ...] = ()
 
 
 class Server(_Strict, frozen=True):
-    """`[server]`: keys, bounds and deadlines of the HTTP side.
+    """`[server]`: who may use the HTTP server, and its limits."""
 
-    `keys` are `sha256:<hex>` of the keys that clients may use, by name; `keys_file` holds the same, a TOML table.
-    `max_requests` is the bound on requests at once, `drain` how long a stop waits for running ones (seconds),
-    `keep_alive` the pause between comment frames of a silent stream (seconds), `body_timeout` the time a client has
-    to send a body, and `write_timeout` how long it may take nothing of its answer (seconds).
-    """
-
+    #: `sha256:<hex>` of each key that clients may use, by a name for it
     keys: Mapping[str, str] = {}
+    #: a TOML file with more of them
     keys_file: str | None = None
+    #: requests at a time
     max_requests: Annotated[int, Meta(ge=1)] = 2048
+    #: size of a request's headers, in bytes
     max_headers: Annotated[int, Meta(ge=1024)] = 64 * 1024
+    #: how long a stopping server waits for running requests
     drain: Seconds = 30.0
+    #: pause between comment frames while a stream has nothing to send
     keep_alive: Seconds = 15.0
+    #: how long a client may take to send a body
     body_timeout: Seconds = 60.0
+    #: how long a client may leave its response unread
     write_timeout: Seconds = 60.0
 
 
 class Retry(_Strict, frozen=True):
-    """`[routing.retry]`: how the last candidate left is retried in place. Waits are in seconds, jittered."""
+    """`[routing.retry]`: retries of the last remaining candidate, after jittered waits."""
 
     attempts: Annotated[int, Meta(ge=0, le=10)] = 2
+    #: the first wait; each further one is twice as long
     base: Seconds = 0.25
+    #: the longest wait
     longest: Seconds = 8.0
 
 
 class Breaker(_Strict, frozen=True):
-    """`[routing.breaker]`: opens after `failures` in a row, for `cooldown` seconds."""
+    """`[routing.breaker]`: a provider is left out for a while after repeated failures."""
 
+    #: failures in a row
     failures: Annotated[int, Meta(ge=1)] = 5
+    #: how long it is left out
     cooldown: Seconds = 30.0
 
 
 class Routing(_Strict, frozen=True):
-    """`[routing]`: the order of candidates, and what a failure leads to.
-
-    `policy` overrides the table from kind of failure to `next` (candidate) or `stop`. `fallbacks` names models to try
-    when every provider of a model has failed.
-    """
+    """`[routing]`: the order of candidates, and what follows a failure."""
 
     strategy: str = "ordered"
+    #: by provider, for the strategy `weighted`
     weights: Mapping[str, Annotated[float, Meta(ge=0)]] = {}
+    #: overrides the default action after a kind of failure
     policy: Mapping[ErrorKind, Action] = {}
+    #: models to try when every provider of a model has failed
     fallbacks: Mapping[str, tuple[str, ...]] = {}
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
 
 
-class Limits(_Strict, frozen=True):
-    """The four time limits, in seconds; None leaves one as it is for every provider."""
+class ProviderTimeouts(_Strict, frozen=True):
+    """`[timeouts.provider.NAME]`: timeouts for one provider. None leaves the general one in place."""
 
     connect: Seconds | None = None
     first_token: Seconds | None = None
     idle: Seconds | None = None
+    #: for one attempt at this provider
     total: Seconds | None = None
 
 
 class Timeouts(_Strict, frozen=True):
-    """`[timeouts]`: connect, first token of a stream, idle between two reads, total over all attempts.
-
-    A whole answer may take the model minutes before its first byte: up to there only `total` holds. `provider`
-    overrides them for one provider each; its `total` bounds one attempt at that provider.
-    """
+    """`[timeouts]`: how long providers may take."""
 
     connect: Seconds = 10.0
+    #: until a stream's first token; a whole answer, which may be silent for minutes, is limited by `total` alone
     first_token: Seconds = 120.0
+    #: between two reads of a response
     idle: Seconds = 60.0
+    #: for a request, over all of its attempts
     total: Seconds = 600.0
-    provider: Mapping[str, Limits] = {}
+    provider: Mapping[str, ProviderTimeouts] = {}
 
 
 class Upstream(_Strict, frozen=True):
-    """`[upstream]`: the HTTP client. `proxy` defaults to what HTTPS_PROXY and its kin say.
-
-    `max_answer` is the largest answer in bytes. `fetch_from` are networks (`10.1.0.0/16`) that media named by URL in a
-    request may come from although they are not public.
-    """
+    """`[upstream]`: the HTTP client."""
 
     engine: Literal["aiohttp", "httpx"] = "aiohttp"
+    #: URL of a proxy; by default the one that HTTPS_PROXY and related variables name. It may contain a password.
     proxy: Secret | None = None
+    #: size of a response, in bytes
     max_answer: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
+    #: networks that are not public, such as `10.1.0.0/16`, from which media may be fetched that a request links to
     fetch_from: tuple[str, ...] = ()
 
 
 class PluginsToml(_Strict, frozen=True):
-    """plugins.toml. `plugin` holds each plugin's own settings, `types` providers that are pure configuration."""
+    """plugins.toml: how the gateway behaves."""
 
+    #: the file; set by its reader
     path: str = ""
     plugins: Plugins = Plugins()
     server: Server = Server()
     routing: Routing = Routing()
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
+    #: each plugin's own settings
     plugin: Mapping[str, Mapping[str, Any]] = {}
+    #: provider types that need no code
     types: Mapping[str, Mapping[str, Any]] = {}
 
     def __repr__(self) -> str:
-        """Without the tables, in which literal secrets may stand."""
+        """Show the path alone: the tables may contain literal secrets."""
         return f"PluginsToml(path={self.path!r})"

@@ -1,108 +1,125 @@
-"""A block's models: their names, the provider's ids and their prices (K-06 … K-08, K-10, L-13 … L-15, L-20)."""
+"""The models of a block: their names, the provider's ids and their prices (K-06 … K-08, K-10, L-13 … L-15, L-20)."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from llms_core.config.llms_json_shape import ModelEntry, ProviderBlock
-from llms_core.config.llms_py.catalogue import Entry
-from llms_core.config.locate import At
+from llms_core.config.locate import JsonPath
 from llms_core.config.model import Model
-from llms_core.config.prices import price, warn_of_odd_units
-from llms_core.config.reading import Reading
+from llms_core.config.prices import price, warn_of_wrong_units
+from llms_core.config.shape import ModelEntry, ProviderBlock
+from llms_core.config.source import Source
 from llms_core.provider import ProviderSpec
 
-Given = Mapping[str, str | ModelEntry]
+
+class OfferedModel(msgspec.Struct, frozen=True):
+    """A model before the regular expressions and prices of its block are applied."""
+
+    #: its name for clients
+    name: str
+    upstream: str
+    entry: ModelEntry
 
 
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider has: the models that are known, and whether to ask it for more."""
+class Models(msgspec.Struct, frozen=True):
+    """What a provider offers."""
 
-    models: tuple[Model, ...]
+    known: tuple[Model, ...]
+    #: whether to ask the provider for more
     discover: bool
 
 
-def offer(
-    reading: Reading, at: At, block: ProviderBlock, spec: ProviderSpec, entry: Entry | None, *, v3: bool
-) -> Offer:
-    """The models of a block. Raises ConfigError for a regular expression that is none."""
-    wanted = _pattern(reading, (*at, "include_models"), block.include_models)
-    refused = _pattern(reading, (*at, "exclude_models"), block.exclude_models)
-    named = _named(block)
-    # Models that the block has stand for the catalogue's, even if there are none: then the provider is asked (L-19).
-    catalogued = entry.models if entry and block.models is None else {}
-    known: Given = named or catalogued or (spec.models if block.models is None else {})
-    discover = bool(block.all_models) if block.all_models is not None else not known and not block.map_models
-    rows = block.pricing or {}
-    warn_of_odd_units(reading, (*at, "pricing"), rows)
-    warn_of_odd_units(reading, at, {"default_pricing": block.default_pricing})
-    costs = {name: item.cost for name, item in named.items() if isinstance(item, ModelEntry)}
-    warn_of_odd_units(reading, (*at, "models"), costs)
-    models = []
-    for names, upstream, details in _chosen(known, block.map_models, v3=v3):
-        if not all((*names, upstream)):
-            raise reading.error((*at, "models"), "the name of a model is empty")
-        if (wanted and not wanted.search(upstream)) or (refused and refused.search(upstream)):
+def models(source: Source, path: JsonPath, block: ProviderBlock, spec: ProviderSpec) -> Models:
+    """Return the models of a block. Raises ConfigError for an invalid regular expression or an empty name."""
+    included = _pattern(source, (*path, "include_models"), block.include_models)
+    excluded = _pattern(source, (*path, "exclude_models"), block.exclude_models)
+    _warn_of_wrong_units(source, path, block)
+    # A block's own list replaces the spec's, even if it is empty: the provider is asked then.
+    entries = _entries(spec.models if block.models is None else block.models)
+    known = []
+    for offered in _mapped(entries, block.map_models):
+        if not offered.name or not offered.upstream:
+            raise source.error((*path, "models"), "the name of a model is empty")
+        if included is not None and not included.search(offered.upstream):
             continue
-        row = rows.get(upstream) or rows.get(names[0])
-        limit = details.limit
-        models.append(
-            Model(
-                names=names,
-                upstream=upstream,
-                price=price(row or details.cost or block.default_pricing),
-                context=(limit and limit.context) or None,
-                output=(limit and limit.output) or None,
-            )
-        )
-    return Offer(models=tuple(models), discover=discover)
+        if excluded is not None and excluded.search(offered.upstream):
+            continue
+        known.append(_model(block, offered))
+    discover = block.all_models
+    if discover is None:
+        discover = not entries and not block.map_models
+    return Models(tuple(known), discover)
 
 
-def _named(block: ProviderBlock) -> Given:
-    models = block.models or {}
-    return models if isinstance(models, dict) else {name: name for name in models}
+def _entries(
+    models: Mapping[str, str | ModelEntry] | Mapping[str, str] | list[str],
+) -> dict[str, OfferedModel]:
+    """The models by their names for clients, whichever way they are written."""
+    if isinstance(models, list):
+        models = {name: name for name in models}
+    entries = {}
+    for name, item in models.items():
+        if isinstance(item, ModelEntry):
+            entries[name] = OfferedModel(name, item.id or name, item)
+        else:
+            entries[name] = OfferedModel(name, item, ModelEntry())
+    return entries
 
 
-def _chosen(
-    known: Given, aliases: Mapping[str, str] | None, *, v3: bool
-) -> list[tuple[tuple[str, ...], str, ModelEntry]]:
-    """Names for clients, the provider's id and what else is known, of each model that is to be offered.
-
-    With aliases these are the only models (L-14), known or not. In v3 a model also goes by its id, its name and the
-    last part of its id (L-20); in v2 by its local name alone.
-    """
-    unknown = ModelEntry()
-    models = {
-        name: (item.id or name, item) if isinstance(item, ModelEntry) else (item, unknown)
-        for name, item in known.items()
-    }
-    if aliases:
-        by_id = dict(models.values())
-        models = {alias: (upstream, by_id.get(upstream, unknown)) for alias, upstream in aliases.items()}
-    return [
-        (_distinct(name, upstream, details.name, upstream.rpartition("/")[2]) if v3 else (name,), upstream, details)
-        for name, (upstream, details) in models.items()
-    ]
+def _mapped(entries: Mapping[str, OfferedModel], map_models: Mapping[str, str] | None) -> Iterable[OfferedModel]:
+    """Apply `map_models`: if it is given, its models are the only ones, whether they are known or not (L-14)."""
+    if not map_models:
+        return entries.values()
+    by_upstream = {offered.upstream: offered.entry for offered in entries.values()}
+    mapped = []
+    for name, upstream in map_models.items():
+        entry = by_upstream.get(upstream, ModelEntry())
+        mapped.append(OfferedModel(name, upstream, entry))
+    return mapped
 
 
-def _distinct(*names: str | None) -> tuple[str, ...]:
-    """The names that differ in more than case, the first spelling of each."""
+def _model(block: ProviderBlock, offered: OfferedModel) -> Model:
+    pricing = block.pricing or {}
+    # Files have prices by the provider's id, or by the local name.
+    row = pricing.get(offered.upstream) or pricing.get(offered.name)
+    return Model(
+        names=_names(offered, lenient=bool(block.lenient_names)),
+        upstream=offered.upstream,
+        price=price(row or offered.entry.cost or block.default_pricing),
+    )
+
+
+def _names(offered: OfferedModel, *, lenient: bool) -> tuple[str, ...]:
+    """What clients may call a model: its name alone, or also its id, display name and last part of its id (L-20)."""
+    if not lenient:
+        return (offered.name,)
+    last_part = offered.upstream.rpartition("/")[2]
     distinct: dict[str, str] = {}
-    for name in names:
+    for name in (offered.name, offered.upstream, offered.entry.name, last_part):
         if name is not None:
+            # Lenient look-ups ignore case, so that two spellings are one name. The first is kept.
             distinct.setdefault(name.casefold(), name)
     return tuple(distinct.values())
 
 
-def _pattern(reading: Reading, at: At, text: str | None) -> re.Pattern[str] | None:
+def _warn_of_wrong_units(source: Source, path: JsonPath, block: ProviderBlock) -> None:
+    warn_of_wrong_units(source, (*path, "pricing"), block.pricing or {})
+    warn_of_wrong_units(source, path, {"default_pricing": block.default_pricing})
+    if isinstance(block.models, dict):
+        costs = {name: item.cost for name, item in block.models.items() if isinstance(item, ModelEntry)}
+        warn_of_wrong_units(source, (*path, "models"), costs)
+
+
+def _pattern(source: Source, path: JsonPath, text: str | None) -> re.Pattern[str] | None:
     if not text:
         return None
     try:
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # `[[` may mean a set of sets one day
+        # Python warns that `[[` may mean a set of sets in a future version.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
             return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise reading.error(at, f"not a regular expression: {error}") from None
+        raise source.error(path, f"not a regular expression: {error}") from None

@@ -2,51 +2,101 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from llms_core.errors import ConfigError
 
-LLMS_JSON, PLUGINS_TOML = "llms.json", "plugins.toml"
+if sys.platform == "win32":
+    from pathlib import WindowsPath as _NativePath
+else:
+    from pathlib import PosixPath as _NativePath
+
+LLMS_JSON = "llms.json"
+PLUGINS_TOML = "plugins.toml"
+
+
+class UntrustedPath(_NativePath):
+    """The path of a plugins.toml that was merely found in the working directory: it must not make us run code.
+
+    The folder may be a project that the user has just downloaded. Wherever the path is handed on, it stays of this
+    class, while a path that the user has named is an ordinary one.
+    """
 
 
 def home(env: Mapping[str, str]) -> Path:
-    """llms.py's folder: `$LLMS_HOME`, or `.llms` in the user's home (L-21)."""
+    """Return llms.py's folder: `$LLMS_HOME`, or `.llms` in the user's home (L-21)."""
     given = env.get("LLMS_HOME")
-    return _expanded(given, env) if given else _user(env) / ".llms"
+    if given:
+        return _expanded(given, env)
+    return _user_home(env) / ".llms"
 
 
 def llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
-    """`option` (--config), `$LLMS_CONFIG_PATH`, ./llms.json or the home's; None where there is no such file.
+    """Find llms.json: `option` (--config), `$LLMS_CONFIG_PATH`, then the working directory `folder`, then the home.
 
-    `folder` is the working directory. Raises ConfigError for a file that is asked for by name and is not there.
+    Returns None if there is no such file. Raises ConfigError if `option` or the variable name a file that is missing.
     """
-    return _find(option, "--config", "LLMS_CONFIG_PATH", LLMS_JSON, env, folder)
+    return _named(option, "--config", "LLMS_CONFIG_PATH", env, folder) or _found(LLMS_JSON, env, folder)
 
 
 def plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
-    """`option` (--plugins), `$LLMS_PLUGINS_PATH`, ./plugins.toml or the home's; None where there is no such file.
+    """Find plugins.toml: `option` (--plugins), `$LLMS_PLUGINS_PATH`, then the working directory, then the home.
 
-    `folder` is the working directory. Raises ConfigError for a file that is asked for by name and is not there.
+    Returns None if there is no such file, and an UntrustedPath if it is merely in the working directory. Raises
+    ConfigError if `option` or the variable name a file that is missing.
     """
-    return _find(option, "--plugins", "LLMS_PLUGINS_PATH", PLUGINS_TOML, env, folder)
+    if isinstance(option, UntrustedPath):
+        return option  # found by an earlier call
+    named = _named(option, "--plugins", "LLMS_PLUGINS_PATH", env, folder)
+    if named is not None:
+        return named
+    path = _found(PLUGINS_TOML, env, folder)
+    if path is None or _is_own_folder(path.parent, env):
+        return path
+    return UntrustedPath(path)
 
 
-def _find(
-    option: str | Path | None, switch: str, variable: str, name: str, env: Mapping[str, str], folder: Path
+def _named(
+    option: str | Path | None,
+    switch: str,
+    variable: str,
+    env: Mapping[str, str],
+    folder: Path,
 ) -> Path | None:
-    for given, source in ((option, switch), (env.get(variable), f"${variable}")):
-        if given:
-            path = folder / _expanded(given, env)
-            if not _is_file(path):
-                what = "is a folder" if path.is_dir() else "does not exist"
-                raise ConfigError(f"the file that {source} names {what}", path=str(path))
+    """The file that the user names, by an option or by a variable."""
+    for name, origin in ((option, switch), (env.get(variable), f"${variable}")):
+        if not name:
+            continue
+        path = folder / _expanded(name, env)
+        if not _is_file(path):
+            problem = "is a folder" if path.is_dir() else "does not exist"
+            raise ConfigError(f"the file that {origin} names {problem}", path=str(path))
+        return path
+    return None
+
+
+def _found(name: str, env: Mapping[str, str], folder: Path) -> Path | None:
+    """The file in the working directory, or else in the home."""
+    for path in (folder / name, home(env) / name):
+        if _is_file(path):
             return path
-    return next((path for path in (folder / name, home(env) / name) if _is_file(path)), None)
+    return None
 
 
-def _user(env: Mapping[str, str]) -> Path:
-    """The user's home; the working directory for a user without one, as in some containers."""
+def _is_own_folder(folder: Path, env: Mapping[str, str]) -> bool:
+    """Whether a folder is the user's own for llms.
+
+    For a user without a home directory, `home` is relative to the working directory, which may be anybody's.
+    """
+    if not env.get("LLMS_HOME") and not _user_home(env).is_absolute():
+        return False
+    return folder.resolve() == home(env).resolve()
+
+
+def _user_home(env: Mapping[str, str]) -> Path:
+    """The user's home directory; the working directory for a user without one, as in some containers."""
     try:
         return Path(env.get("HOME") or env.get("USERPROFILE") or Path.home())
     except RuntimeError:
@@ -54,9 +104,11 @@ def _user(env: Mapping[str, str]) -> Path:
 
 
 def _expanded(path: str | Path, env: Mapping[str, str]) -> Path:
-    """The path with `~` for the user's home; a shell leaves it as it is in `--config=~/…`."""
+    """Replace `~` by the user's home; in `--config=~/…` a shell leaves it as it is."""
     parts = Path(path).parts
-    return _user(env).joinpath(*parts[1:]) if parts and parts[0] == "~" else Path(path)
+    if parts and parts[0] == "~":
+        return _user_home(env).joinpath(*parts[1:])
+    return Path(path)
 
 
 def _is_file(path: Path) -> bool:

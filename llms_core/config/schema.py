@@ -1,4 +1,4 @@
-"""JSON Schema of llms.json, for editors: `python -m llms_core.config.schema > llms_providers/llms.schema.json`."""
+"""The JSON schema of llms.json, for editors: `python -m llms_core.config.schema > llms_providers/llms.schema.json`."""
 
 from __future__ import annotations
 
@@ -7,36 +7,53 @@ from typing import Any
 
 import msgspec
 
-from llms_core.config.llms_json_shape import TYPES, File, Limits, Parameters, PriceRow, ProviderBlock
+from llms_core.config.llms_py.shape import LlmsPyBlock, LlmsPyFile, LlmsPyLimits
+from llms_core.config.shape import Parameters, PriceRow
+from llms_core.openai_compatible import OPENAI_COMPATIBLE
 
-#: Where an unknown member is a mistake. A provider's block is closed too, unless it is of a type that a plugin adds.
-CLOSED = (File, Limits, PriceRow)
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+#: An unknown member of these is a mistake.
+CLOSED = (LlmsPyFile, LlmsPyLimits, PriceRow)
+
+# Types whose blocks have no members of their own: the general one, and those of llms.py 2, such as OpenAiProvider.
+# Any other type may be a plugin's, with members that the schema does not know.
+_CLOSED_TYPES = rf"^({OPENAI_COMPATIBLE.name}|\w+Provider)$"
 
 
 def schema() -> dict[str, Any]:
-    """The schema, draft 2020-12."""
-    (top,), definitions = msgspec.json.schema_components([File])
-    for kind in CLOSED:
-        definitions[kind.__name__]["additionalProperties"] = False
-    block = definitions[ProviderBlock.__name__]
-    block["if"] = {"properties": {"type": {"enum": list(TYPES)}}}
-    block["then"] = {"propertyNames": {"enum": list(block["properties"])}}
-    checked = {name: block["properties"][name] for name in Parameters.__struct_fields__}
-    block["properties"]["force"] = {
-        "description": block["properties"]["force"]["description"],
-        "anyOf": [{"type": "object", "properties": checked}, {"type": "null"}],
-    }
+    """Return the schema (draft 2020-12) of what llms.json may contain, llms.py's formats included."""
+    (top,), definitions = msgspec.json.schema_components([LlmsPyFile])
+    for struct in CLOSED:
+        definitions[struct.__name__]["additionalProperties"] = False
+    _close_block(definitions[LlmsPyBlock.__name__])
     for definition in definitions.values():
-        for member in definition["properties"].values():
-            if member.get("default", ...) is None:
-                del member["default"]
-    dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, "title": "llms.json", **top, "$defs": definitions}
+        _drop_null_defaults(definition)
+    return {"$schema": _DIALECT, "title": "llms.json", **top, "$defs": definitions}
 
 
 def rendered() -> str:
-    """The schema as a file has it."""
+    """Return the schema as the text of its file."""
     return msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n"
+
+
+def _close_block(block: dict[str, Any]) -> None:
+    """Allow no unknown member in blocks of closed types, and check the parameters in `force` like those beside it."""
+    properties = block["properties"]
+    block["if"] = {"properties": {"type": {"pattern": _CLOSED_TYPES}}}
+    block["then"] = {"propertyNames": {"enum": list(properties)}}
+    parameters = {name: properties[name] for name in Parameters.__struct_fields__}
+    properties["force"] = {
+        "description": properties["force"]["description"],
+        "anyOf": [{"type": "object", "properties": parameters}, {"type": "null"}],
+    }
+
+
+def _drop_null_defaults(definition: dict[str, Any]) -> None:
+    """Remove `"default": null`, which editors would offer to insert."""
+    for member in definition["properties"].values():
+        if "default" in member and member["default"] is None:
+            del member["default"]
 
 
 if __name__ == "__main__":

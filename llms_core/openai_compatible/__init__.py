@@ -267,3 +267,21 @@ def _with_usage(options: Raw) -> Raw:
     if len(options) == 0 or bytes(options) == _NULL:
         return _WITH_USAGE
     return Raw(_encode({**_members.decode(options), "include_usage": Raw(b"true")}))
+
+
+OPENAI_COMPATIBLE = ProviderSpec(
+    name="openai-compatible",
+    title="A server that speaks OpenAI's JSON",
+    docs="https://platform.openai.com/docs/api-reference/chat",
+    adapter=OpenAICompatible,
+    needs_key=False,
+    # The names in files of llms.py: those of version 2, then those of versions 3 and 4.
+    aliases=(
+        "OpenAiProvider",
+        "OpenAiCompatible",
+        "openai_compatible",
+        "@ai-sdk/openai-compatible",
+        "llms-sdk-provider",
+    ),
+)
+"""The type of any OpenAI-compatible server. It is available even if no plugin is."""

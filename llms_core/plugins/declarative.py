@@ -8,17 +8,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from llms_core.config.keys import SECRET_HEADERS, Headers
+from llms_core.config.headers import SECRET_HEADERS, HiddenHeaders
 from llms_core.config.locate import dotted, explained, nearest
 from llms_core.errors import ConfigError
-from llms_core.openai_compatible import OpenAICompatible
+from llms_core.openai_compatible import OPENAI_COMPATIBLE
 from llms_core.provider import Capabilities, HttpAdapter, ProviderSettings, ProviderSpec
 from llms_core.secret import Secret, redact
-
-#: What a type extends where it says nothing: it is there without llms-providers, too.
-OPENAI_COMPATIBLE = ProviderSpec(
-    name="openai-compatible", adapter=OpenAICompatible, title="A server that speaks OpenAI's JSON", needs_key=False
-)
 
 
 class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -94,10 +89,10 @@ def _with_headers(base: ProviderSpec, headers: Mapping[str, str]) -> Any:
         return base.adapter
 
     redact.add(Secret(value.rpartition(" ")[2]) for name, value in headers.items() if name.lower() in SECRET_HEADERS)
-    own = Headers({name.lower(): value for name, value in headers.items()})
+    own = HiddenHeaders({name.lower(): value for name, value in headers.items()})
 
     def adapter(spec: ProviderSpec, settings: ProviderSettings) -> HttpAdapter:
-        merged = Headers({**own, **settings.headers})
+        merged = HiddenHeaders({**own, **settings.headers})
         return base.adapter(spec, msgspec.structs.replace(settings, headers=merged))
 
     return adapter

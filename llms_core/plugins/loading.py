@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from llms_core.config import places, plugins_toml
 from llms_core.config.model import PluginsToml
 from llms_core.plugins.declarative import declared
 from llms_core.plugins.discovery import discover
 from llms_core.plugins.host import PluginHost
+
+log = logging.getLogger("llms_core.plugins")
 
 
 def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -> tuple[PluginsToml, PluginHost]:
@@ -20,6 +25,22 @@ def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -
     """
     path = places.plugins_toml(plugins, env)
     toml = plugins_toml.load(path) if path is not None else PluginsToml()
+    if isinstance(path, places.UntrustedPath):
+        toml = _without_code(toml)
     host = discover(toml.plugins, toml.plugin, path=toml.path)
     host.declare(declared(toml.types, host.specs, path=toml.path), f"[types] of {toml.path}")
     return toml, host
+
+
+def _without_code(toml: PluginsToml) -> PluginsToml:
+    """Ignore `[plugins] load`: to start a command in a folder must not run that folder's code."""
+    if not toml.plugins.load:
+        return toml
+    log.warning(
+        "[plugins] load is ignored, because %s was only found in the current folder; to load %s, name the file: "
+        "--plugins ./%s",
+        toml.path,
+        ", ".join(toml.plugins.load),
+        places.PLUGINS_TOML,
+    )
+    return msgspec.structs.replace(toml, plugins=msgspec.structs.replace(toml.plugins, load=()))

@@ -175,7 +175,7 @@ ANTHROPIC = ProviderSpec(
     base_url="https://api.anthropic.com/v1",
     key_env=("ANTHROPIC_API_KEY",),
     capabilities=Capabilities(audio=False, logprobs=False, n=False),
-    aliases=("claude",),
+    aliases=("claude", "@ai-sdk/anthropic", "@ai-sdk/anthropic-cli"),
     settings=AnthropicSettings,
     wire="llms_providers.anthropic.wire:ANTHROPIC",
 )

@@ -161,7 +161,7 @@ AZURE = ProviderSpec(
     adapter=Azure,
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     drop=frozenset({"enable_thinking"}),
-    aliases=("azure-openai",),
+    aliases=("azure-openai", "@ai-sdk/azure"),
     settings=AzureSettings,
     wire="llms_providers.azure.wire:AZURE",
 )

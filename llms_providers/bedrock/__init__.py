@@ -208,7 +208,7 @@ BEDROCK = ProviderSpec(
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,
     capabilities=Capabilities(json_object=False, logprobs=False, n=False),
-    aliases=("amazon-bedrock", "aws-bedrock"),
+    aliases=("amazon-bedrock", "aws-bedrock", "@ai-sdk/amazon-bedrock"),
     settings=BedrockSettings,
     wire="llms_providers.bedrock.wire:BEDROCK",
 )

@@ -79,6 +79,7 @@ COHERE = ProviderSpec(
     base_url="https://api.cohere.com",
     key_env=("CO_API_KEY", "COHERE_API_KEY"),
     capabilities=Capabilities(audio=False, files=False, n=False),
+    aliases=("@ai-sdk/cohere",),
     wire="llms_providers.cohere.wire:COHERE",
 )
 

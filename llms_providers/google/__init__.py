@@ -249,7 +249,7 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
-    aliases=("gemini",),
+    aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     settings=GoogleSettings,
     # In the order of Google's SDK; the last is that of Vercel's AI SDK.
     key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
@@ -260,7 +260,7 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
-    aliases=("google-vertex",),
+    aliases=("google-vertex", "@ai-sdk/google-vertex"),
     settings=VertexSettings,
     key_env=("GOOGLE_VERTEX_ACCESS_TOKEN", "GOOGLE_VERTEX_API_KEY"),
     wire="llms_providers.google.wire:VERTEX",

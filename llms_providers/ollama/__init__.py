@@ -82,6 +82,7 @@ OLLAMA = ProviderSpec(
     base_url="http://localhost:11434",
     needs_key=False,
     capabilities=Capabilities(files=False, n=False),
+    aliases=("OllamaProvider",),
     wire="llms_providers.ollama.wire:OLLAMA",
 )
 OLLAMA_CLOUD = ProviderSpec(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
+from llms_core.config.model import Plugins
+from llms_core.plugins.discovery import discover
 from llms_core.provider import Capabilities, ProviderSpec
 from llms_providers.presets import PRESETS
 
@@ -69,3 +73,44 @@ def test_enable_thinking_is_only_sent_to_providers_that_accept_it(spec: Provider
     """SR-024: it is Qwen's own parameter. Providers that reject unknown parameters would answer with an error."""
     accepting = {"qwen", "openrouter", "huggingface", "zai", "zai-coding-plan", "openai-local", *LOCAL}
     assert ("enable_thinking" in spec.drop) == (spec.name not in accepting)
+
+
+#: Adapters as files of llms.py name them: version 2 by class, versions 3 and 4 by npm package.
+NAMES_OF_LLMS_PY = {
+    "OpenAiProvider": "openai-compatible",
+    "OllamaProvider": "ollama",
+    "GoogleProvider": "google",
+    "GoogleOpenAiProvider": "google-openai",
+    "@ai-sdk/openai-compatible": "openai-compatible",
+    "llms-sdk-provider": "openai-compatible",
+    "@ai-sdk/openai": "openai",
+    "@ai-sdk/anthropic": "anthropic",
+    "@ai-sdk/anthropic-cli": "anthropic",
+    "@ai-sdk/google": "google",
+    "@ai-sdk/google-vertex": "vertex",
+    "@ai-sdk/amazon-bedrock": "bedrock",
+    "@ai-sdk/azure": "azure",
+    "@ai-sdk/cohere": "cohere",
+    "@ai-sdk/groq": "groq",
+    "@ai-sdk/xai": "xai",
+    "@ai-sdk/mistral": "mistral",
+    "@ai-sdk/cerebras": "cerebras",
+    "@openrouter/ai-sdk-provider": "openrouter",
+    "@fireworks/ai-sdk-provider": "fireworks",
+    "codestral": "codestral",
+    "ollama": "ollama",
+    "lmstudio": "lmstudio",
+    "openai-local": "openai-local",
+}
+
+
+@pytest.fixture(scope="module")
+def specs() -> Mapping[str, ProviderSpec]:
+    """The specs of all installed plugins, by name and alias."""
+    return discover(Plugins(allow=("llms-providers",))).specs
+
+
+@pytest.mark.parametrize(("name", "provider"), NAMES_OF_LLMS_PY.items())
+def test_adapters_of_llms_py_are_names_or_aliases(specs: Mapping[str, ProviderSpec], name: str, provider: str) -> None:
+    """K-03, L-08."""
+    assert specs[name.lower()].name == provider

@@ -53,8 +53,10 @@ def _details(spec: ProviderSpec) -> str:
     said = [f"key: {' or '.join(f'`{name}`' for name in spec.key_env)}" if spec.key_env else "no key"]
     if spec.base_url:
         said.append(f"address: `{spec.base_url}`")
-    if spec.aliases:
-        said.append(f"also called {', '.join(f'`{name}`' for name in spec.aliases)}")
+    # The npm packages that files of llms.py name are of no interest to others.
+    aliases = [f"`{name}`" for name in spec.aliases if "/" not in name]
+    if aliases:
+        said.append(f"also called {', '.join(aliases)}")
     if spec.rename:
         said.append(f"renamed: {', '.join(f'`{ours}` → `{theirs}`' for ours, theirs in sorted(spec.rename.items()))}")
     if spec.drop:

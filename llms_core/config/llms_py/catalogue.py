@@ -1,4 +1,4 @@
-"""llms.py's catalogue: providers.json and providers-extra.json, in models.dev's shape (L-19). Read where present."""
+"""llms.py's catalogue: providers.json and providers-extra.json, in the format of models.dev (L-19)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw
 
-from llms_core.config.llms_json_shape import ModelEntry
-from llms_core.config.reading import Reading
+from llms_core.config.shape import ModelEntry
+from llms_core.config.source import RawMembers, Source
 
-PROVIDERS, EXTRA = "providers.json", "providers-extra.json"
-_file = msgspec.json.Decoder(dict[str, Raw])
+PROVIDERS_JSON = "providers.json"
+EXTRA_JSON = "providers-extra.json"
+_decoder = msgspec.json.Decoder(RawMembers)
 
 
-class Entry(msgspec.Struct, kw_only=True):
-    """What the catalogue knows of one provider."""
+class CatalogueEntry(msgspec.Struct, kw_only=True):
+    """What the catalogue has on one provider."""
 
     npm: str | None = None
     api: str | None = None
@@ -25,52 +26,60 @@ class Entry(msgspec.Struct, kw_only=True):
     models: dict[str, ModelEntry] = {}
 
 
-class Catalogue:
-    """The catalogue's files of the first of some folders that has any. Entries are decoded when they are asked for."""
+class LlmsPyCatalogue:
+    """The catalogue in the first of some folders that contains one. What cannot be read is a warning."""
 
-    def __init__(self, reading: Reading, folders: Iterable[Path]):
-        self._reading = reading
-        folder = next((folder for folder in folders if _is_file(folder / PROVIDERS)), None)
-        self._files = [] if folder is None else [(name, self._read(folder / name)) for name in (PROVIDERS, EXTRA)]
+    def __init__(self, source: Source, folders: Iterable[Path]):
+        """Read both files; their entries are decoded on demand, as they have thousands of models."""
+        self._source = source
+        self._files: list[tuple[str, RawMembers]] = []
+        for folder in folders:
+            if _is_file(folder / PROVIDERS_JSON):
+                self._files = [(name, self._read(folder / name)) for name in (PROVIDERS_JSON, EXTRA_JSON)]
+                break
 
-    def entry(self, provider: str) -> Entry | None:
-        """A provider's entry, with the models of providers-extra.json over those of providers.json."""
-        merged: Entry | None = None
+    def entry(self, provider: str) -> CatalogueEntry | None:
+        """Return a provider's entry; models of providers-extra.json override those of providers.json."""
+        merged: CatalogueEntry | None = None
         for name, providers in self._files:
             raw = providers.get(provider)
-            if raw is None:
-                continue
-            try:
-                entry = msgspec.json.decode(raw, type=Entry)
-            except (msgspec.DecodeError, RecursionError) as error:
-                self._reading.warnings.append(f"{name}: {provider}: not used: {error}")
+            entry = None if raw is None else self._decode(name, provider, raw)
+            if entry is None:
                 continue
             if merged is None:
                 merged = entry
             else:
                 merged.models.update(entry.models)
         if merged is not None:
-            merged.models = {key: model for key, model in merged.models.items() if _answers_in_text(model)}
+            merged.models = {name: model for name, model in merged.models.items() if _writes_text(model)}
         return merged
 
-    def _read(self, path: Path) -> dict[str, Raw]:
+    def _decode(self, file: str, provider: str, raw: Raw) -> CatalogueEntry | None:
         try:
-            return _file.decode(path.read_bytes())
-        except FileNotFoundError:
+            return msgspec.json.decode(raw, type=CatalogueEntry)
+        except (msgspec.DecodeError, RecursionError) as error:
+            self._source.warnings.append(f"{file}: {provider}: not used: {error}")
+            return None
+
+    def _read(self, path: Path) -> RawMembers:
+        try:
+            return _decoder.decode(path.read_bytes())
+        except FileNotFoundError:  # providers-extra.json is optional
             return {}
         except (OSError, msgspec.DecodeError, RecursionError) as error:
-            self._reading.warnings.append(f"{path}: not used: {error}")
+            self._source.warnings.append(f"{path}: not used: {error}")
             return {}
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a home that is closed to us has no catalogue for us
+    except OSError:  # a folder that may not be read
         return False
 
 
-def _answers_in_text(model: ModelEntry) -> bool:
-    """Whether it is a model to chat with: the catalogue also lists those that only draw or speak."""
-    given = model.modalities.output if model.modalities else None
-    return not given or "text" in given
+def _writes_text(model: ModelEntry) -> bool:
+    """Whether a model can chat: the catalogue also lists models that only write images or speech."""
+    if model.modalities is None or not model.modalities.output:
+        return True
+    return "text" in model.modalities.output

@@ -47,9 +47,9 @@ CONFIG = {
 
 @pytest.fixture
 def llms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Llms:
-    """Run a command in an empty home that has `CONFIG`."""
+    """Run a command in the user's own folder, which contains `CONFIG`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LLMS_HOME", str(tmp_path))
     (tmp_path / "llms.json").write_text(json.dumps(CONFIG))
 
     def run(*arguments: str, stdin: str = "") -> Result:
@@ -128,7 +128,7 @@ def test_ls_of_a_provider(llms: Llms) -> None:
     assert llms("ls", "second").output == "second: not enabled: no key: set NO_SUCH_KEY\n  kimi-k2  kimi\n"
     result = llms("ls", "forth")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "llms: there is no provider 'forth' (there are first, second, third, off)\n"
+    assert result.stderr == "llms: there is no provider 'forth' (known: first, second, third, off)\n"
 
 
 def test_ls_says_that_a_model_is_for_trying_things_out(llms: Llms, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_ls_says_that_a_model_is_for_trying_things_out(llms: Llms, tmp_path: Pat
     (tmp_path / "llms.json").write_text('{"providers": {"toy": {"type": "toy", "all_models": true}}}')
     output = llms("ls").output
     assert "toy: enabled  (demo model: for trying things out, not for work)\n" in output
-    assert "and the models that it says it has" in output
+    assert "and the models that the provider lists itself" in output
 
 
 def test_ls_as_json(llms: Llms) -> None:
@@ -203,7 +203,7 @@ def test_route_of_a_model_that_nobody_has(llms: Llms) -> None:
     """SR-061's message, and what may have been meant."""
     result = llms("route", "kimi-k3")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "Near it: kimi-k2\nllms: Model 'kimi-k3' not found in any enabled provider\n"
+    assert result.stderr == "Similar models: kimi-k2\nllms: Model 'kimi-k3' not found in any enabled provider\n"
 
 
 def test_config_check(llms: Llms, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A few providers to read files with, and a shorter way to read."""
+"""Provider types for the tests, and short ways to read a file."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Read = Callable[..., LlmsJson]
 
 
 class GeminiSettings(ProviderSettings, kw_only=True):
-    """An adapter's own members of a block."""
+    """Members that one adapter adds to its blocks."""
 
     safety_settings: list[dict[str, str]] | None = None
     thinking_config: dict[str, Any] | None = None
 
 
 class CloudSettings(ProviderSettings, kw_only=True):
-    """Members that a plugin's adapter needs, one of them a secret."""
+    """Members that a plugin's adapter requires; one is a secret."""
 
     region: str
     secret_key: Secret | None = None
@@ -46,28 +46,30 @@ class CloudSettings(ProviderSettings, kw_only=True):
 
 
 class BrokenSettings(ProviderSettings, kw_only=True):
-    """Settings whose types cannot be resolved: a plugin's mistake."""
+    """Settings with a type that cannot be resolved, by a mistake of the plugin."""
 
     where: Nowhere  # type: ignore[name-defined]  # noqa: F821
 
 
 def native(spec: ProviderSpec, settings: ProviderSettings) -> HttpAdapter:
-    """An adapter that is not OpenAI-compatible; files are read without making one."""
+    """Stand in for an adapter that is not OpenAI-compatible. Reading a file creates no adapters."""
     raise NotImplementedError
 
 
 def preset(name: str, base_url: str, key: str, *aliases: str, **more: Any) -> ProviderSpec:
-    """An OpenAI-compatible provider."""
+    """Make the spec of an OpenAI-compatible provider."""
     return ProviderSpec(
         name=name, title=name, adapter=OpenAICompatible, base_url=base_url, key_env=(key,), aliases=aliases, **more
     )
 
 
 SPECS = (
-    preset("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", capabilities=Capabilities(n=False)),
+    preset(
+        "groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "@ai-sdk/groq", capabilities=Capabilities(n=False)
+    ),
     preset("codestral", "https://codestral.mistral.ai/v1", "CODESTRAL_API_KEY"),
-    preset("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
-    preset("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
+    preset("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "@ai-sdk/openai"),
+    preset("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "@ai-sdk/anthropic-cli"),
     preset("qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY", "alibaba"),
     preset("zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", "z.ai", drop=frozenset({"metadata"})),
     preset("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
@@ -80,8 +82,16 @@ SPECS = (
         base_url="https://generativelanguage.googleapis.com/v1beta",
         key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         settings=GeminiSettings,
+        aliases=("GoogleProvider", "GoogleOpenAiProvider", "@ai-sdk/google"),
     ),
-    ProviderSpec(name="ollama", title="Ollama", adapter=native, base_url="http://localhost:11434", needs_key=False),
+    ProviderSpec(
+        name="ollama",
+        title="Ollama",
+        adapter=native,
+        base_url="http://localhost:11434",
+        needs_key=False,
+        aliases=("OllamaProvider",),
+    ),
     ProviderSpec(name="cloud", title="Cloud", adapter=native, needs_key=False, settings=CloudSettings),
     ProviderSpec(name="broken", title="Broken", adapter=native, needs_key=False, settings=BrokenSettings),
     ProviderSpec(name="demo", title="Demo", adapter=native, needs_key=False, models={"small": "small-135m"}),
@@ -90,25 +100,25 @@ SPECS = (
 
 @pytest.fixture
 def specs() -> Mapping[str, ProviderSpec]:
-    """Specs by name and alias, as the plugins' registry has them."""
+    """The specs by name and alias in lower case, as the plugin host provides them."""
     return {name.lower(): spec for spec in SPECS for name in (spec.name, *spec.aliases)}
 
 
 @pytest.fixture
 def samples() -> Path:
-    """Files in the shapes of llms.py's."""
+    """The folder with files in llms.py's formats."""
     return Path(__file__).parent / "samples"
 
 
 @pytest.fixture
 def all_keys() -> Mapping[str, str]:
-    """An environment with a key for each provider of the samples."""
+    """An environment that contains a key for each provider of the samples."""
     return {f"{name}_API_KEY": f"sk-of-{name.lower()}" for name in WITH_KEYS}
 
 
 @pytest.fixture
 def reader(specs: Mapping[str, ProviderSpec]) -> Read:
-    """Reads a dict, a string or bytes as llms.json; no environment and no catalogue but what is given."""
+    """Reads a dict, a string or bytes as llms.json, without an environment or a catalogue unless they are given."""
 
     def read_config(
         config: Mapping[str, Any] | str | bytes,
@@ -118,8 +128,9 @@ def reader(specs: Mapping[str, ProviderSpec]) -> Read:
         catalogue: Sequence[Path] = (),
         specs: Mapping[str, ProviderSpec] = specs,
     ) -> LlmsJson:
-        text = config if isinstance(config, (str, bytes)) else json.dumps(config, indent=2)
-        data = text.encode() if isinstance(text, str) else text
+        if isinstance(config, Mapping):
+            config = json.dumps(config, indent=2)
+        data = config.encode() if isinstance(config, str) else config
         return read(data, "llms.json", specs, env=env or {}, strict=strict, catalogue=catalogue)
 
     return read_config
@@ -127,9 +138,12 @@ def reader(specs: Mapping[str, ProviderSpec]) -> Read:
 
 @pytest.fixture
 def block(reader: Read) -> Callable[..., Any]:
-    """Reads one provider's block, of the id `mine` unless another is given."""
+    """Reads one provider block; its id is `mine` by default."""
 
     def read_block(members: Mapping[str, Any], id: str = "mine", *, v3: bool = False, **options: Any) -> Any:
-        return reader({**({"version": 3} if v3 else {}), "providers": {id: members}}, **options).providers[0]
+        config: dict[str, Any] = {"providers": {id: members}}
+        if v3:
+            config["version"] = 3
+        return reader(config, **options).providers[0]
 
     return read_block

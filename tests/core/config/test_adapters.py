@@ -1,4 +1,4 @@
-"""Which adapter a block means, and where its API is."""
+"""A block's adapter and base URL, in our format and in llms.py's."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ HERE = "http://localhost:8001"
         ({"type": "demo"}, "demo", ""),
     ],
 )
-def test_types(block: Block, members: dict[str, Any], spec: str, base_url: str) -> None:
-    """K-03, SR-113: llms.py's types, the short names of its own tests, and any registered provider's name."""
+def test_type_selects_the_adapter_and_the_url(block: Block, members: dict[str, Any], spec: str, base_url: str) -> None:
+    """K-03, SR-113: llms.py's types, the short name in its own tests, and any registered name or alias."""
     provider = block(members)
     assert (provider.spec.name, provider.settings.base_url) == (spec, base_url)
 
 
-def test_a_block_without_a_type_is_the_provider_of_its_name(block: Block) -> None:
+def test_a_block_without_a_type_means_the_provider_of_its_name(block: Block) -> None:
     """K-03."""
     provider = block({"api_key": "k"}, "Groq")
     assert (provider.spec.name, provider.settings.base_url) == ("groq", "https://api.groq.com/openai/v1")
 
 
-def test_google_by_its_openai_compatible_endpoint(block: Block, specs: Mapping[str, ProviderSpec]) -> None:
-    """SR-115: through an adapter of its own where there is one."""
+def test_types_of_llms_py_are_aliases_of_specs(block: Block, specs: Mapping[str, ProviderSpec]) -> None:
+    """SR-115: which adapter handles Gemini's OpenAI-compatible endpoint is decided by the plugins alone."""
     members = {"type": "GoogleOpenAiProvider", "api_key": "k"}
     url = "https://generativelanguage.googleapis.com/v1beta"
     assert block(members).spec.name == "google"
     assert block(members).settings.base_url == url
-    own = {**specs, "google-openai": specs["groq"]}
+    own = {**specs, "googleopenaiprovider": specs["groq"]}
     assert block(members, specs=own).spec is specs["groq"]
 
 
 @pytest.mark.parametrize("kind", ["OpenAIProvidr", "grok"])
-def test_an_unknown_type_is_an_error_that_says_what_there_is(reader: Read, kind: str) -> None:
+def test_an_unknown_type_is_an_error_that_lists_the_known_ones(reader: Read, kind: str) -> None:
     """K-03."""
     with pytest.raises(ConfigError) as caught:
         reader({"providers": {"mine": {"type": kind, "base_url": HERE}}})
@@ -67,30 +67,30 @@ def test_an_unknown_type_is_an_error_that_says_what_there_is(reader: Read, kind:
         assert name in text
 
 
-def test_a_type_whose_plugin_is_gone_does_no_harm_while_disabled(block: Block) -> None:
+def test_an_unknown_type_is_accepted_in_a_disabled_block(block: Block) -> None:
     """K-02, K-03."""
     assert block({"type": "gone", "enabled": False}).disabled == "disabled in llms.json"
 
 
-def test_a_type_is_needed_where_the_name_says_nothing(reader: Read) -> None:
+def test_a_block_of_an_unknown_name_needs_a_type(reader: Read) -> None:
     """K-03."""
     with pytest.raises(ConfigError, match=r"providers\.groqq: `type` is missing.*did you mean 'groq'\?"):
         reader({"providers": {"groqq": {"base_url": HERE}}})
 
 
 @pytest.mark.parametrize("id", ["groq", "z.ai", "Qwen", "alibaba"])
-def test_an_openai_compatible_block_has_the_ways_of_the_provider_of_its_name(
+def test_an_openai_compatible_block_uses_the_spec_of_the_provider_of_its_name(
     block: Block, specs: Mapping[str, ProviderSpec], id: str
 ) -> None:
-    """SR-113, SR-114: what a provider renames and refuses is known by its id; the block's URL counts."""
+    """SR-113, SR-114: it decides which parameters are renamed and dropped; the URL is the block's."""
     provider = block({"type": "OpenAiProvider", "base_url": HERE, "api_key": "k"}, id)
     assert provider.spec is specs[id.lower()]
     assert provider.settings.base_url == f"{HERE}/v1"
 
 
 @pytest.mark.parametrize("id", ["google", "ollama", "cloud"])
-def test_an_openai_compatible_block_never_has_another_kind_of_adapter(block: Block, id: str) -> None:
-    """K-03: not even by its id."""
+def test_an_openai_compatible_block_never_gets_another_kind_of_adapter(block: Block, id: str) -> None:
+    """K-03: not even if a provider of its name has one."""
     assert block({"type": "OpenAiProvider", "base_url": HERE}, id).spec.name == "openai-compatible"
 
 
@@ -109,13 +109,13 @@ def test_an_openai_compatible_block_never_has_another_kind_of_adapter(block: Blo
         ("http://[::1]:8080", "http://[::1]:8080/v1"),
     ],
 )
-def test_v1_is_added_unless_a_version_ends_the_url(block: Block, base_url: str, full: str) -> None:
+def test_v1_is_added_unless_the_url_ends_in_a_version(block: Block, base_url: str, full: str) -> None:
     """SR-114, K-04."""
     assert block({"type": "OpenAiProvider", "base_url": base_url}).settings.base_url == full
 
 
-def test_the_url_of_a_known_provider_is_right_as_it_is(block: Block) -> None:
-    """SR-114: DeepSeek's own URL has no version, and its preset knows."""
+def test_the_url_of_a_known_provider_is_not_changed(block: Block) -> None:
+    """SR-114: the spec of DeepSeek has a URL without a version."""
     members = {"type": "OpenAiProvider", "base_url": "https://api.deepseek.com/", "api_key": "k"}
     assert block(members, "deepseek").settings.base_url == "https://api.deepseek.com"
     assert block({"type": "deepseek", "base_url": HERE}).settings.base_url == HERE
@@ -133,74 +133,54 @@ def test_the_url_of_a_known_provider_is_right_as_it_is(block: Block) -> None:
         ("", "not an http"),
         ("http://a/v1?key=secret", r"no `\?`"),
         ("http://a/secret?", r"no `\?`"),
-        ("http://me:secret@a", "no user and password"),
+        ("http://me:secret@a", "must have no user and password"),
         ("http://a/v1/chat/completions", "leave out /chat/completions"),
     ],
 )
 @pytest.mark.parametrize("member", ["base_url", "api"])
-def test_a_url_that_is_none(block: Block, url: str, message: str, member: str) -> None:
-    """K-04, L-09: the URL itself is not shown; it may hold a secret."""
+def test_an_invalid_url_is_rejected(block: Block, url: str, message: str, member: str) -> None:
+    """K-04, L-09: the message does not contain the URL, which may contain a secret."""
     with pytest.raises(ConfigError, match=message) as caught:
         block({"npm": "@ai-sdk/openai-compatible", "api": "http://a", member: url})
     assert caught.value.field == f"providers.mine.{member}"
     assert "secret" not in str(caught.value)
 
 
-def test_an_openai_compatible_provider_needs_a_url(block: Block) -> None:
+def test_an_openai_compatible_block_needs_a_url(block: Block) -> None:
     """K-04."""
     with pytest.raises(ConfigError, match=r"providers\.mine: `base_url` is missing"):
         block({"type": "OpenAiProvider"})
     assert block({"type": "OpenAiProvider", "enabled": False}).disabled == "disabled in llms.json"
 
 
-@pytest.mark.parametrize(
-    ("npm", "spec"),
-    [
-        ("@ai-sdk/openai-compatible", "openai-compatible"),
-        ("llms-sdk-provider", "openai-compatible"),
-        ("@ai-sdk/openai", "openai"),
-        ("@ai-sdk/anthropic", "anthropic"),
-        ("@ai-sdk/anthropic-cli", "anthropic"),
-        ("@ai-sdk/google", "google"),
-        ("@ai-sdk/groq", "groq"),
-        ("@ai-sdk/xai", "xai"),
-        ("@ai-sdk/mistral", "mistral"),
-        ("@ai-sdk/cerebras", "cerebras"),
-        ("@openrouter/ai-sdk-provider", "openrouter"),
-        ("@fireworks/ai-sdk-provider", "fireworks"),
-        ("codestral", "codestral"),
-        ("ollama", "ollama"),
-        ("lmstudio", "lmstudio"),
-        ("openai-local", "openai-local"),
-    ],
-)
-def test_every_npm_name_of_llms_py_is_known(
-    block: Block, specs: Mapping[str, ProviderSpec], npm: str, spec: str
-) -> None:
-    """L-08."""
-    missing = {
-        name: ProviderSpec(name=name, title=name, adapter=specs["groq"].adapter, base_url=f"https://{name}.example/v1")
-        for name in ("xai", "mistral", "cerebras", "openrouter", "fireworks")
-    }
-    provider = block(
-        {"npm": npm, "api": f"{HERE}/v1", "api_key": "k"}, v3=True, specs={**specs, **missing}, strict=True
-    )
-    assert (provider.spec.name, provider.settings.base_url, provider.disabled) == (spec, f"{HERE}/v1", None)
+def test_npm_packages_are_aliases_of_specs(block: Block) -> None:
+    """L-08: and errors lead back to `npm`. tests/providers/test_presets.py has all packages that llms.py knows."""
+    members = {"npm": "@ai-sdk/groq", "api": f"{HERE}/v1", "api_key": "k"}
+    provider = block(members, v3=True, strict=True)
+    assert (provider.spec.name, provider.settings.base_url, provider.disabled) == ("groq", f"{HERE}/v1", None)
 
 
-def test_an_unknown_npm_name_with_an_address_is_openai_compatible(reader: Read) -> None:
-    """L-08: with a warning."""
+@pytest.mark.parametrize("npm", ["@ai-sdk/openai-compatible", "llms-sdk-provider"])
+def test_npm_packages_of_any_openai_compatible_server(block: Block, npm: str) -> None:
+    """L-08: with a URL, which they require."""
+    provider = block({"npm": npm, "api": f"{HERE}/v1"}, v3=True, strict=True)
+    assert (provider.spec.name, provider.settings.base_url) == ("openai-compatible", f"{HERE}/v1")
+    assert block({"npm": npm}, v3=True).disabled == f"npm '{npm}' needs `api`"
+
+
+def test_an_unknown_npm_package_with_a_url_is_openai_compatible(reader: Read) -> None:
+    """L-08: a warning, and an error in strict mode."""
     config = {"version": 3, "providers": {"mine": {"npm": "@ai-sdk/opnai", "api": f"{HERE}/x", "api_key": "k"}}}
     read = reader(config)
     assert (read.providers[0].spec.name, read.providers[0].disabled) == ("openai-compatible", None)
-    assert "unknown npm '@ai-sdk/opnai'; taken for an OpenAI-compatible provider (did you mean" in read.warnings[0]
+    assert "unknown npm '@ai-sdk/opnai'; used as an OpenAI-compatible provider (did you mean" in read.warnings[0]
     with pytest.raises(ConfigError):
         reader(config, strict=True)
 
 
 @pytest.mark.parametrize("members", [{"npm": "nobodys"}, {}, {"npm": "@ai-sdk/xai"}])
-def test_a_v3_provider_that_nothing_is_known_of_is_left_out(reader: Read, members: dict[str, Any]) -> None:
-    """L-08, L-19: llms.py's own file names providers that only its catalogue knows; a warning, and no error."""
+def test_an_unknown_v3_provider_is_left_out(reader: Read, members: dict[str, Any]) -> None:
+    """L-08, L-19: llms.py's own file names providers that only its catalogue has, so that this is no error."""
     read = reader({"version": 3, "providers": {"unheard-of": members, "groq": {"api_key": "k"}}})
     assert read.providers[0].disabled
     assert read.providers[1].disabled is None
@@ -208,19 +188,19 @@ def test_a_v3_provider_that_nothing_is_known_of_is_left_out(reader: Read, member
 
 
 @pytest.mark.parametrize("api", ["http://gpu:1234/v1", "http://gpu:1234", "http://gpu:1234/x/", "http://gpu/v1beta"])
-def test_api_is_used_as_it_is(block: Block, api: str) -> None:
+def test_api_is_used_unchanged(block: Block, api: str) -> None:
     """L-09: no `/v1` is added."""
     for npm in ("@ai-sdk/openai-compatible", "lmstudio", "@ai-sdk/groq"):
         assert block({"npm": npm, "api": api}, v3=True).settings.base_url == api.rstrip("/")
 
 
-def test_an_empty_v3_block_is_the_known_provider(block: Block) -> None:
+def test_an_empty_v3_block_means_the_known_provider_of_its_name(block: Block) -> None:
     """L-19."""
     provider = block({"enabled": True}, "alibaba", v3=True, env={"DASHSCOPE_API_KEY": "k"})
     assert (provider.spec.name, provider.disabled, provider.discover) == ("qwen", None, True)
 
 
-def test_the_id_of_a_v3_block_is_what_counts(block: Block) -> None:
+def test_id_names_the_provider_of_a_block_with_another_name(block: Block) -> None:
     """L-07."""
     provider = block({"id": "groq", "api_key": "k"}, "groq-of-my-team", v3=True)
     assert (provider.id, provider.spec.name) == ("groq-of-my-team", "groq")

@@ -1,4 +1,4 @@
-"""A provider's block: parameters, members of an adapter's own, what is not used."""
+"""A provider block: parameters, settings of its adapter, members that are not used."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from llms_core.config.llms_json_shape import Parameters
 from llms_core.config.model import LlmsJson
+from llms_core.config.shape import Parameters
 from llms_core.contracts.request import ChatRequest, decode, with_provider_settings
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSpec
@@ -42,8 +42,8 @@ SCALARS = {
 
 
 @pytest.mark.parametrize("v3", [False, True])
-def test_parameters_are_what_holds_where_the_client_says_nothing(block: Block, v3: bool) -> None:
-    """K-13, L-18, SR-120: all of them; llms.py lets them override the client."""
+def test_parameters_apply_to_requests_that_do_not_set_them(block: Block, v3: bool) -> None:
+    """K-13, L-18, SR-120: the client takes precedence, unlike in llms.py."""
     provider = block({**SERVER, **SCALARS, "stream": True}, v3=v3, strict=True)
     assert {name: json.loads(bytes(raw)) for name, raw in provider.settings.defaults.items()} == SCALARS
     asked = decode(b'{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":0.9}')
@@ -51,8 +51,8 @@ def test_parameters_are_what_holds_where_the_client_says_nothing(block: Block, v
     assert (found.view.temperature, found.view.seed, bytes(found.members["temperature"])) == (0.9, 42, b"0.9")
 
 
-def test_parameters_that_are_forced(block: Block) -> None:
-    """K-13: for who wants llms.py's way."""
+def test_forced_parameters(block: Block) -> None:
+    """K-13: they override the client's, as all parameters do in llms.py."""
     provider = block({**SERVER, "force": {"temperature": 0.1, "reasoning": {"effort": "low"}}}, strict=True)
     forced = {name: json.loads(bytes(raw)) for name, raw in provider.settings.force.items()}
     assert forced == {"temperature": 0.1, "reasoning": {"effort": "low"}}
@@ -61,7 +61,7 @@ def test_parameters_that_are_forced(block: Block) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("stop", "a"), ("temperature", 0), ("temperature", 2), ("top_logprobs", 20)]
 )
-def test_bounds_are_those_of_a_request(block: Block, name: str, value: object) -> None:
+def test_limits_of_the_ranges_are_accepted(block: Block, name: str, value: object) -> None:
     """K-13, SR-012, SR-018, SR-022."""
     assert block({**SERVER, name: value, "force": {name: value}}).disabled is None
 
@@ -82,7 +82,7 @@ def test_bounds_are_those_of_a_request(block: Block, name: str, value: object) -
         ("enable_thinking", "no"),
     ],
 )
-def test_what_a_request_may_not_say_a_file_may_not_either(block: Block, name: str, value: object) -> None:
+def test_parameters_outside_of_the_ranges_of_a_request_are_rejected(block: Block, name: str, value: object) -> None:
     """K-13, SR-012 … SR-024."""
     with pytest.raises(ConfigError, match=rf"providers\.mine\.{name}: "):
         block({**SERVER, name: value})
@@ -90,8 +90,8 @@ def test_what_a_request_may_not_say_a_file_may_not_either(block: Block, name: st
         block({**SERVER, "force": {name: value}})
 
 
-def test_the_bounds_are_written_twice_and_are_the_same() -> None:
-    """K-13: in the shape of the file and in the contract of a request."""
+def test_ranges_are_equal_to_those_of_a_request() -> None:
+    """K-13: they are written twice, in config/shape.py and in the contract of requests."""
 
     def bounds(struct: type[msgspec.Struct]) -> dict[str, object]:
         return {field.name: field.type for field in msgspec.structs.fields(struct)}
@@ -104,21 +104,21 @@ def test_the_bounds_are_written_twice_and_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("name", ["model", "messages", "stream"])
-def test_what_only_the_client_can_say(block: Block, name: str) -> None:
+def test_the_clients_own_parameters_cannot_be_forced(block: Block, name: str) -> None:
     """K-13."""
     with pytest.raises(ConfigError, match=rf"providers\.mine\.force\.{name}: cannot be forced"):
         block({**SERVER, "force": {name: "x"}})
 
 
-def test_null_is_as_good_as_absent(block: Block) -> None:
+def test_null_is_the_same_as_absent(block: Block) -> None:
     """K-13, SR-027."""
     members = {**SERVER, **dict.fromkeys(SCALARS), "force": None, "headers": None, "check": None, "pricing": None}
     provider = block(members, strict=True)
-    assert (provider.settings.defaults, provider.settings.force, provider.check) == ({}, {}, None)
+    assert (provider.settings.defaults, provider.settings.force) == ({}, {})
 
 
-def test_geminis_members(block: Block) -> None:
-    """K-11, K-12, SR-117: they are the adapter's own."""
+def test_settings_of_the_adapter(block: Block) -> None:
+    """K-11, K-12, SR-117: members of llms.py's that only some adapters have."""
     members = {
         "type": "GoogleProvider",
         "api_key": "k",
@@ -130,13 +130,11 @@ def test_geminis_members(block: Block) -> None:
     assert settings.thinking_config == members["thinking_config"]
 
 
-def test_geminis_members_where_the_adapter_has_no_such_settings(
-    reader: Read, specs: Mapping[str, ProviderSpec]
-) -> None:
-    """K-11, K-12: a warning; none while the provider is not used anyway."""
+def test_settings_that_the_adapter_does_not_have(reader: Read, specs: Mapping[str, ProviderSpec]) -> None:
+    """K-11, K-12: a warning, but not if the provider is not used anyway."""
     members = {"type": "GoogleProvider", "api_key": "$KEY", "safety_settings": [], "thinking_config": {}}
     config = {"providers": {"mine": members}}
-    plain = {**specs, "google": specs["groq"]}
+    plain = {**specs, "googleprovider": specs["groq"]}
     warnings = reader(config, env={"KEY": "k"}, specs=plain).warnings
     assert ["no such setting" in warning for warning in warnings] == [True, True]
     assert ["no key" in warning for warning in reader(config, specs=plain).warnings] == [True]
@@ -144,19 +142,19 @@ def test_geminis_members_where_the_adapter_has_no_such_settings(
 
 @pytest.mark.parametrize(("curl", "count"), [(True, 1), (False, 0)])
 def test_curl_is_not_used(reader: Read, curl: bool, count: int) -> None:
-    """K-14, SR-117: a warning, where it was switched on."""
+    """K-14, SR-117: a warning if it is switched on."""
     config = reader({"providers": {"mine": {"type": "GoogleProvider", "api_key": "k", "curl": curl}}})
     assert len(config.warnings) == count
 
 
-def test_members_of_an_adapters_own(block: Block) -> None:
-    """SR-113: a plugin's settings are decoded like any other member; its secrets are secrets."""
+def test_settings_of_a_plugins_adapter(block: Block) -> None:
+    """SR-113: they are decoded like any other member, and may be secrets."""
     members = {"type": "cloud", "region": "north", "secret_key": "${CLOUD}", "zones": {"a": 1}}
     settings = block(members, env={"CLOUD": "c"}, strict=True).settings
     assert (settings.region, settings.secret_key, settings.zones) == ("north", Secret("c"), {"a": 1})
 
 
-def test_a_secret_of_an_adapters_own_that_is_not_set(block: Block) -> None:
+def test_a_secret_setting_that_is_not_set_disables_the_provider(block: Block) -> None:
     """K-02."""
     assert block({"type": "cloud", "region": "north", "secret_key": "$CLOUD"}).disabled == "no key: set CLOUD"
 
@@ -170,43 +168,50 @@ def test_a_secret_of_an_adapters_own_that_is_not_set(block: Block) -> None:
         ({"region": "n", "secret_key": 5}, r"providers\.mine\.secret_key: Expected `str`"),
     ],
 )
-def test_members_of_an_adapters_own_are_strict(block: Block, members: dict[str, Any], message: str) -> None:
+def test_settings_of_the_wrong_type_are_rejected(block: Block, members: dict[str, Any], message: str) -> None:
     """SR-113."""
     with pytest.raises(ConfigError, match=message):
         block({"type": "cloud", **members})
 
 
-def test_settings_that_cannot_be_decoded_leave_out_that_provider_alone(reader: Read) -> None:
-    """SR-113: a plugin's mistake."""
+def test_settings_that_msgspec_cannot_decode_disable_their_provider_alone(reader: Read) -> None:
+    """SR-113: the plugin has a fault, not the file."""
     config = reader({"providers": {"mine": {"type": "broken", "where": 1}, "other": SERVER}})
     broken, other = config.providers
-    assert broken.disabled == "the plugin's BrokenSettings cannot be read: name 'Nowhere' is not defined"
+    assert broken.disabled == "the plugin's BrokenSettings cannot be decoded: name 'Nowhere' is not defined"
     assert other.disabled is None
     assert len(config.warnings) == 1
 
 
-def test_members_of_another_adapter_are_unknown(reader: Read) -> None:
-    """K-24: the nearest name may be one of the adapter's own."""
+def test_settings_of_another_adapter_are_unknown(reader: Read) -> None:
+    """K-24: similar names are looked for among the adapter's settings, too."""
     assert "unknown member" in reader({"providers": {"mine": {**SERVER, "region": "north"}}}).warnings[0]
     warning = reader({"providers": {"mine": {"type": "cloud", "region": "n", "zoness": {}}}}).warnings[0]
     assert "did you mean 'zones'?" in warning
 
 
-def test_the_chat_of_a_check_is_kept(block: Block) -> None:
-    """K-09, L-18: as it is written."""
-    check = {"messages": [], "max_completion_tokens": 512, "reasoning": {"max_tokens": 128}}
-    assert json.loads(bytes(block({**SERVER, "check": check}).check)) == check
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"check": {"messages": [], "max_completion_tokens": 512, "reasoning": {"max_tokens": 128}}},
+        {"name": "Our Groq", "doc": "https://example.org"},
+    ],
+)
+def test_members_for_people_and_for_checks_are_accepted(reader: Read, members: dict[str, Any]) -> None:
+    """K-09, L-12, L-18: without a warning, although nothing uses them."""
+    config = reader({"version": 3, "providers": {"groq": {**members, "api_key": "k"}}}, strict=True)
+    assert (config.warnings, config.notes) == ((), ())
 
 
-def test_a_name_to_show(block: Block) -> None:
-    """L-12."""
-    provider = block({"name": "Our Groq", "doc": "https://example.org", "api_key": "k"}, "groq", v3=True, strict=True)
-    assert provider.label == "Our Groq"
+def test_a_check_has_to_be_an_object(block: Block) -> None:
+    """K-09."""
+    with pytest.raises(ConfigError, match=r"providers\.mine\.check: Expected `object \| null`, got `bool`"):
+        block({**SERVER, "check": True})
 
 
 @pytest.mark.parametrize(("given", "retries"), [({}, 0), ({"retries": 2}, 2)])
 def test_retries_at_one_provider(block: Block, given: dict[str, int], retries: int) -> None:
-    """SR-072: none, unless the block asks for some."""
+    """SR-072: none by default."""
     assert block({**SERVER, **given}).retries == retries
     with pytest.raises(ConfigError, match=r"providers\.mine\.retries"):
         block({**SERVER, "retries": -1})

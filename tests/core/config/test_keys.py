@@ -1,4 +1,4 @@
-"""Keys and headers: where they come from, what follows where there is none, and that nobody sees them."""
+"""Keys and headers: their sources, what follows if one is missing, and that none is shown."""
 
 from __future__ import annotations
 
@@ -20,27 +20,25 @@ SERVER = {"type": "OpenAiProvider", "base_url": HERE}
 
 
 @pytest.mark.parametrize("api_key", ["$MY_KEY", "${MY_KEY}", " $MY_KEY ", "sk-literal", " sk-literal\n"])
-def test_a_key_is_a_reference_or_itself(block: Block, api_key: str) -> None:
-    """K-05, L-10: `$NAME`, `${NAME}` or the key, without white space around it."""
+def test_a_key_is_a_reference_or_a_literal(block: Block, api_key: str) -> None:
+    """K-05, L-10: `$NAME`, `${NAME}` or the key itself; surrounding white space is ignored."""
     provider = block({**SERVER, "api_key": api_key}, env={"MY_KEY": "sk-literal\n"})
     assert provider.settings.api_key == Secret("sk-literal")
     assert provider.disabled is None
 
 
-def test_a_key_that_only_looks_like_a_reference(reader: Read) -> None:
-    """K-05: it is taken as it is, with a warning that does not show it."""
+def test_a_literal_key_that_looks_like_a_reference(reader: Read) -> None:
+    """K-05: it is used, with a warning that does not contain it."""
     config = reader({"providers": {"mine": {**SERVER, "api_key": "$MY-KEY"}}})
     assert config.providers[0].settings.api_key == Secret("$MY-KEY")
-    assert "no $NAME" in config.warnings[0]
+    assert "is not of the form $NAME" in config.warnings[0]
     assert "MY-KEY" not in config.warnings[0]
 
 
 @pytest.mark.parametrize("enabled", [{}, {"enabled": True}])
 @pytest.mark.parametrize("env", [{}, {"MY_KEY": ""}, {"MY_KEY": " \n"}])
-def test_without_its_key_a_provider_is_no_candidate(
-    reader: Read, enabled: dict[str, bool], env: Mapping[str, str]
-) -> None:
-    """K-02, SR-079: and a warning says which variable to set."""
+def test_a_provider_without_its_key_is_disabled(reader: Read, enabled: dict[str, bool], env: Mapping[str, str]) -> None:
+    """K-02, SR-079: a warning names the variable to set."""
     config = reader({"providers": {"mine": {**SERVER, **enabled, "api_key": "$MY_KEY"}}}, env=env)
     assert config.providers[0].disabled == "no key: set MY_KEY"
     assert config.warnings == ("llms.json:3: providers.mine: left out: no key: set MY_KEY",)
@@ -48,14 +46,14 @@ def test_without_its_key_a_provider_is_no_candidate(
 
 @pytest.mark.parametrize("kind", ["GoogleProvider", "google"])
 @pytest.mark.parametrize("env", [{}, {"GOOGLE_FREE_API_KEY": ""}])
-def test_google_without_its_key_is_no_candidate(block: Block, kind: str, env: Mapping[str, str]) -> None:
+def test_google_without_its_key_is_disabled(block: Block, kind: str, env: Mapping[str, str]) -> None:
     """K-02: llms.py leaves it enabled, with an empty key."""
     provider = block({"type": kind, "api_key": "$GOOGLE_FREE_API_KEY"}, "google_free", env=env)
     assert provider.disabled == "no key: set GOOGLE_FREE_API_KEY"
 
 
-def test_a_provider_that_is_switched_off(reader: Read) -> None:
-    """K-02, L-06, SR-070: no candidate, and no warning about its key."""
+def test_a_disabled_provider(reader: Read) -> None:
+    """K-02, L-06, SR-070: there is no warning about its key."""
     for version in (2, 3):
         config = reader({"version": version, "providers": {"groq": {"enabled": False, "api_key": "$GROQ_API_KEY"}}})
         assert config.providers[0].disabled == "disabled in llms.json"
@@ -63,7 +61,7 @@ def test_a_provider_that_is_switched_off(reader: Read) -> None:
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_enabled_is_what_a_provider_is_unless_it_says_otherwise(reader: Read, version: int) -> None:
+def test_providers_are_enabled_by_default(reader: Read, version: int) -> None:
     """K-02, L-06."""
     for enabled in ({}, {"enabled": True}):
         config = reader({"version": version, "providers": {"groq": {**enabled, "api_key": "k"}}})
@@ -86,34 +84,36 @@ def test_enabled_is_what_a_provider_is_unless_it_says_otherwise(reader: Read, ve
         ({}, "ollama", {}, None, None),
     ],
 )
-def test_variables_are_tried_in_order(
+def test_variables_that_may_contain_the_key_are_tried_in_order(
     block: Block, members: dict[str, Any], id: str, env: Mapping[str, str], key: str | None, disabled: str | None
 ) -> None:
-    """L-11: the block's own, else those that the provider is known to have; some providers need none."""
+    """L-11: the block's own, or else those of the spec; some providers need no key."""
     provider = block(members, id, v3=True, env=env)
     assert provider.settings.api_key == (None if key is None else Secret(key))
     assert provider.disabled == disabled
 
 
 @pytest.mark.parametrize("api_key", [{}, {"api_key": ""}, {"api_key": None}])
-def test_a_server_of_ones_own_needs_no_key(block: Block, api_key: dict[str, Any]) -> None:
-    """K-05, SR-113: vLLM and its kin."""
+def test_an_openai_compatible_server_needs_no_key(block: Block, api_key: dict[str, Any]) -> None:
+    """K-05, SR-113: as with vLLM."""
     provider = block({**SERVER, **api_key})
     assert (provider.settings.api_key, provider.disabled) == (None, None)
 
 
-def test_a_known_providers_key_goes_to_that_provider_alone(block: Block) -> None:
-    """SR-005: not to another host whose block has the provider's name, or merely its adapter."""
+def test_a_known_providers_key_is_sent_to_that_provider_only(block: Block) -> None:
+    """SR-005: not to another host whose block has the provider's name, or only its adapter."""
     env = {"GROQ_API_KEY": "g"}
     assert block(SERVER, "groq", env=env).settings.api_key is None
-    assert block({"npm": "@ai-sdk/groq", "api": HERE}, v3=True, env=env).settings.api_key is None
+    assert block({"type": "openai-compatible", "api": HERE}, "groq", env=env).settings.api_key is None
+    elsewhere = block({"npm": "@ai-sdk/groq", "api": HERE}, v3=True, env=env)
+    assert (elsewhere.settings.api_key, elsewhere.disabled) == (None, None)
     own = {"type": "OpenAiProvider", "base_url": "https://api.groq.com/openai"}
     assert block(own, "groq", env=env).settings.api_key == Secret("g")
     assert block({"type": "groq", "base_url": HERE}, env=env).settings.api_key == Secret("g")
 
 
 @pytest.mark.parametrize("key", ["sk-\u20ac", "sk-a\nb", "sk-a\x00"])
-def test_a_key_that_no_header_can_hold(block: Block, key: str) -> None:
+def test_a_key_with_characters_that_no_header_can_hold(block: Block, key: str) -> None:
     """K-05."""
     provider = block({**SERVER, "api_key": "$MY_KEY"}, env={"MY_KEY": key})
     assert provider.settings.api_key is None
@@ -121,7 +121,7 @@ def test_a_key_that_no_header_can_hold(block: Block, key: str) -> None:
 
 
 def test_headers_of_defaults_and_of_a_block(reader: Read) -> None:
-    """K-15, K-16: the block's win; adapters set Content-Type themselves."""
+    """K-15, K-16: the block takes precedence; adapters set Content-Type themselves."""
     config = reader(
         {
             "defaults": {"headers": {"Content-Type": "application/json", "User-Agent": "llms.py/1.0", "X-Team": "a"}},
@@ -135,14 +135,14 @@ def test_headers_of_defaults_and_of_a_block(reader: Read) -> None:
     assert two == {"user-agent": "llms.py/1.0", "x-team": "a"}
 
 
-def test_a_header_whose_variable_is_not_set_is_left_out(reader: Read) -> None:
+def test_a_header_with_an_unset_variable_is_left_out(reader: Read) -> None:
     """K-15: with a warning."""
     config = reader({"providers": {"mine": {**SERVER, "headers": {"X-Team": "$TEAM"}}}})
     assert config.providers[0].settings.headers == {}
     assert "providers.mine.headers.X-Team: left out: TEAM is not set" in config.warnings[0]
 
 
-def test_headers_that_are_not_for_a_file_to_set(reader: Read) -> None:
+def test_reserved_headers_are_left_out(reader: Read) -> None:
     """K-15, K-16."""
     config = reader({"defaults": {"headers": {"Host": "x", "Content-Length": "1"}}, "providers": {"mine": SERVER}})
     assert config.providers[0].settings.headers == {}
@@ -150,21 +150,21 @@ def test_headers_that_are_not_for_a_file_to_set(reader: Read) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("a b", "x"), ("", "x"), ("x:", "y"), ("x", "a\r\nb: c"), ("x", "\u20ac")])
-def test_a_header_that_is_none(block: Block, name: str, value: str) -> None:
-    """K-15: no second header can be smuggled in."""
+def test_an_invalid_header_is_rejected(block: Block, name: str, value: str) -> None:
+    """K-15: a line break cannot add a second header."""
     with pytest.raises(ConfigError, match=r"not a name of a header|characters that no header can hold"):
         block({**SERVER, "headers": {name: value}})
 
 
 def test_a_key_may_be_a_header(block: Block) -> None:
-    """K-15, K-02: then no other is missing."""
+    """K-15, K-02: then the provider is not disabled for lack of one."""
     provider = block({"headers": {"Authorization": "Bearer $TOKEN"}}, "groq", env={"TOKEN": "t"})
     assert provider.disabled is None
     assert provider.settings.headers["authorization"] == "Bearer t"
 
 
-def test_nobody_sees_a_key(reader: Read, specs: Mapping[str, ProviderSpec]) -> None:
-    """K-05: not in a repr; and the redactor is told of every one, in headers and in members of an adapter's own too."""
+def test_keys_are_not_shown(reader: Read, specs: Mapping[str, ProviderSpec]) -> None:
+    """K-05: not in a repr. The redactor gets all of them, from headers and from adapters' settings, too."""
     config = reader(
         {
             "defaults": {"headers": {"X-Api-Key": "$IN_DEFAULTS"}},

@@ -1,15 +1,16 @@
-"""Lines of members, names of places, nearest names."""
+"""Lines of members, dotted paths, similar names."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llms_core.config.locate import At, dotted, line_of, nearest, repeated
+from llms_core.config.locate import JsonPath, dotted, find_duplicate, line_of, nearest
 
 TEXT = """
 {
@@ -21,7 +22,7 @@ TEXT = """
 
 
 @pytest.mark.parametrize(
-    ("at", "line"),
+    ("path", "line"),
     [
         (("a",), 3),
         (("a", "x", 1, "y"), 3),
@@ -32,14 +33,21 @@ TEXT = """
         ((), 2),
     ],
 )
-def test_the_line_of_a_member(at: At, line: int) -> None:
-    """K-23, K-24: errors and warnings say where."""
-    assert line_of(TEXT, at) == line
+def test_line_of_returns_the_line_of_a_member_or_of_its_closest_parent(path: JsonPath, line: int) -> None:
+    """K-23, K-24: messages contain the line."""
+    assert line_of(TEXT, path) == line
 
 
-def _places(value: Any, at: At = ()) -> list[At]:
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [at, *(place for name, item in inside for place in _places(item, (*at, name)))]
+def _paths(value: Any, path: JsonPath = ()) -> list[JsonPath]:
+    paths = [path]
+    inside: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        inside = value.items()
+    elif isinstance(value, list):
+        inside = enumerate(value)
+    for name, item in inside:
+        paths += _paths(item, (*path, name))
+    return paths
 
 
 @given(
@@ -48,20 +56,20 @@ def _places(value: Any, at: At = ()) -> list[At]:
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     )
 )
-def test_every_member_is_found_where_json_has_it(value: Any) -> None:
-    """K-24: with one member a line, members are on rising lines; no object is taken for one with repeated names."""
+def test_line_of_finds_every_member_of_any_document(value: Any) -> None:
+    """K-24: with one member per line, lines never decrease. There are no false reports of duplicate names."""
     text = json.dumps(value, indent=1)
-    lines = [line_of(text, at) for at in _places(value)]
+    lines = [line_of(text, path) for path in _paths(value)]
     assert lines == sorted(lines)
-    assert repeated(text) is None
+    assert find_duplicate(text) is None
 
 
-def test_a_place_is_written_with_dots() -> None:
-    """K-24: names with dots in them are quoted."""
+def test_dotted_quotes_names_that_contain_dots() -> None:
+    """K-24."""
     assert dotted(("providers", "z.ai", "models", 0, "$schema")) == 'providers."z.ai".models[0].$schema'
 
 
-def test_the_nearest_name() -> None:
+def test_nearest_ignores_case_and_returns_none_if_nothing_is_similar() -> None:
     """K-24."""
     assert nearest("BASEURL", ["api", "base_url"]) == "base_url"
     assert nearest("qqq", ["api", "base_url"]) is None

@@ -1,4 +1,4 @@
-"""Where the two files are looked for."""
+"""Where the two files are looked for, and which of them is trusted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("find", "name", "variable", "switch"), FILES)
-def test_the_first_of_four_places(
+def test_places_in_order_of_precedence(
     find: Find, name: str, variable: str, switch: str, here: Path, home: Path, tmp_path: Path
 ) -> None:
     """J, location; architecture 7: option, variable, working directory, home."""
@@ -44,7 +44,8 @@ def test_the_first_of_four_places(
     assert find(None, env, here) == in_home
     (here / name).touch()
     assert find(None, env, here) == here / name
-    named, given = tmp_path / "named", tmp_path / "given"
+    named = tmp_path / "named"
+    given = tmp_path / "given"
     named.touch()
     given.touch()
     env[variable] = str(named)
@@ -54,7 +55,7 @@ def test_the_first_of_four_places(
 
 
 @pytest.mark.parametrize(("find", "name", "variable", "switch"), FILES)
-def test_llms_home_stands_for_the_homes_folder(
+def test_llms_home_replaces_the_folder_in_the_home(
     find: Find, name: str, variable: str, switch: str, here: Path, home: Path, tmp_path: Path
 ) -> None:
     """L-21."""
@@ -69,10 +70,8 @@ def test_llms_home_stands_for_the_homes_folder(
 
 
 @pytest.mark.parametrize(("find", "name", "variable", "switch"), FILES)
-def test_a_file_that_is_asked_for_has_to_be_there(
-    find: Find, name: str, variable: str, switch: str, here: Path, home: Path
-) -> None:
-    """J, location: another one is never taken instead."""
+def test_a_named_file_has_to_exist(find: Find, name: str, variable: str, switch: str, here: Path, home: Path) -> None:
+    """J, location: another file is never used instead."""
     (here / name).touch()
     env = {"HOME": str(home)}
     with pytest.raises(ConfigError, match=rf"gone: the file that {switch} names does not exist"):
@@ -83,7 +82,7 @@ def test_a_file_that_is_asked_for_has_to_be_there(
         find(here, env, here)
 
 
-def test_names_are_relative_to_the_working_directory(here: Path, home: Path) -> None:
+def test_paths_are_relative_to_the_working_directory(here: Path, home: Path) -> None:
     """J, location; `~` is the user's home."""
     (here / "mine.json").touch()
     (home / "mine.json").touch()
@@ -92,6 +91,52 @@ def test_names_are_relative_to_the_working_directory(here: Path, home: Path) -> 
     assert places.llms_json("~/mine.json", env, here) == home / "mine.json"
 
 
-def test_an_empty_variable_says_nothing(here: Path, home: Path) -> None:
+def test_an_empty_variable_is_ignored(here: Path, home: Path) -> None:
     """J, location."""
     assert places.llms_json(None, {"HOME": str(home), "LLMS_CONFIG_PATH": ""}, here) is None
+
+
+def test_a_plugins_toml_in_the_working_directory_is_not_trusted(here: Path, home: Path) -> None:
+    """It may belong to a project that was just downloaded. The path stays untrusted where it is handed on."""
+    (here / "plugins.toml").touch()
+    env = {"HOME": str(home)}
+    found = places.plugins_toml(None, env, here)
+    assert isinstance(found, places.UntrustedPath)
+    assert found == here / "plugins.toml"
+    assert isinstance(places.plugins_toml(found, env, here), places.UntrustedPath)
+
+
+@pytest.mark.parametrize("option", ["plugins.toml", "./plugins.toml"])
+def test_a_plugins_toml_that_is_named_is_trusted(option: str, here: Path, home: Path) -> None:
+    """By the option, or by the variable."""
+    (here / "plugins.toml").touch()
+    env = {"HOME": str(home)}
+    assert not isinstance(places.plugins_toml(option, env, here), places.UntrustedPath)
+    env["LLMS_PLUGINS_PATH"] = option
+    assert not isinstance(places.plugins_toml(None, env, here), places.UntrustedPath)
+
+
+def test_the_users_own_folder_is_trusted(here: Path, home: Path) -> None:
+    """Even if it is the working directory, by whatever path."""
+    own = home / ".llms"
+    (own / "plugins.toml").touch()
+    for folder in (here, own, home / ".llms" / ".." / ".llms"):
+        found = places.plugins_toml(None, {"HOME": str(home)}, folder)
+        assert found is not None
+        assert not isinstance(found, places.UntrustedPath)
+    (here / "plugins.toml").touch()
+    env = {"HOME": str(home), "LLMS_HOME": str(here)}
+    assert not isinstance(places.plugins_toml(None, env, here), places.UntrustedPath)
+
+
+def test_a_user_without_a_home_has_no_folder_of_their_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their `.llms` is looked for in the working directory, which may be anybody's."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.chdir(here)
+    (here / ".llms").mkdir()
+    (here / ".llms" / "plugins.toml").touch()
+    assert isinstance(places.plugins_toml(None, {}), places.UntrustedPath)

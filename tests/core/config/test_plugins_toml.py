@@ -1,4 +1,4 @@
-"""plugins.toml: strictly read."""
+"""plugins.toml, which is always read strictly."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llms_core.config.model import Limits, PluginsToml, Retry
+from llms_core.config.model import PluginsToml, ProviderTimeouts, Retry
 from llms_core.config.plugins_toml import load, read
 from llms_core.errors import ConfigError, ErrorKind
 
 DIGEST = hashlib.sha256(b"a key").hexdigest()
 
 
-def test_an_empty_file_is_the_defaults() -> None:
-    """Architecture 7: absent means defaults."""
+def test_an_empty_file_gives_the_defaults() -> None:
+    """Architecture 7."""
     assert read(b"", "plugins.toml") == PluginsToml(path="plugins.toml")
 
 
-def test_everything_that_may_be_said(tmp_path: Path) -> None:
+def test_all_tables(tmp_path: Path) -> None:
     """Architecture 7: [plugins], [server], [routing], [timeouts], [upstream], [plugin.NAME], [types.NAME]."""
     path = tmp_path / "plugins.toml"
     path.write_text(
@@ -57,7 +57,7 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
     assert config.routing.policy == {ErrorKind.CONTENT_POLICY: "next"}
     assert config.routing.fallbacks == {"big": ("small",)}
     assert config.routing.retry == Retry(attempts=3)
-    assert config.timeouts.provider == {"z.ai": Limits(total=5.0)}
+    assert config.timeouts.provider == {"z.ai": ProviderTimeouts(total=5.0)}
     assert set(config.plugin) == {"mine"}
     assert config.types == {"other": {"base_url": "https://api.example.com/v1"}}
 
@@ -87,8 +87,8 @@ TOP = "plugins, server, routing, timeouts, upstream, plugin, types"
         ("[plugin]\nmine = 1", "2: plugin.mine", "Expected `object`, got `int`"),
     ],
 )
-def test_a_fault_is_named_with_its_line(text: str, where: str, message: str) -> None:
-    """Architecture 7: an error with path and nearest name."""
+def test_an_error_names_line_and_key(text: str, where: str, message: str) -> None:
+    """Architecture 7: and the most similar name."""
     with pytest.raises(ConfigError) as caught:
         read(text.encode(), "plugins.toml")
     assert str(caught.value) == f"plugins.toml:{where}: {message}"
@@ -97,8 +97,8 @@ def test_a_fault_is_named_with_its_line(text: str, where: str, message: str) -> 
 @pytest.mark.parametrize(
     "key", ["sk-my-own-key", DIGEST, f"sha256:{DIGEST[:-1]}", f"sha256:{DIGEST[:-1]}g", f"md5:{DIGEST}", ""]
 )
-def test_a_key_is_the_hash_of_one(key: str) -> None:
-    """Architecture 9: the value is never shown, and the hint says what to write."""
+def test_a_key_has_to_be_a_hash(key: str) -> None:
+    """Architecture 9: the message contains a hint, and never the value."""
     with pytest.raises(ConfigError, match=r"server\.keys\.alice: .*sha256: and the 64 hexadecimal digits") as caught:
         read(f'[server.keys]\nbob = "sha256:{DIGEST}"\nalice = "{key}"'.encode(), "plugins.toml")
     assert caught.value.line == 3
@@ -116,7 +116,7 @@ def test_a_key_is_the_hash_of_one(key: str) -> None:
         (b"a = " + b"[" * 5000, r"plugins\.toml: not valid TOML"),
     ],
 )
-def test_what_is_not_toml(text: bytes, message: str) -> None:
+def test_invalid_toml_is_rejected(text: bytes, message: str) -> None:
     """Architecture 7."""
     with pytest.raises(ConfigError, match=message):
         read(text, "plugins.toml")
@@ -137,7 +137,7 @@ LINE = (
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(LINE, max_size=5))
-def test_any_toml_is_read_or_refused(lines: list[str]) -> None:
-    """Architecture 7: a file gives settings or a ConfigError."""
+def test_any_toml_is_read_or_rejected(lines: list[str]) -> None:
+    """Architecture 7: reading gives settings, or raises ConfigError."""
     with suppress(ConfigError):
         assert read("\n".join(lines).encode(), "plugins.toml").path == "plugins.toml"

@@ -37,7 +37,7 @@ def block(spec: ProviderSpec = ACME, key: str = "secret-key", **members: Any) ->
 
 
 def document(*providers: Provider) -> LlmsJson:
-    return LlmsJson(path="llms.json", version=2, providers=providers)
+    return LlmsJson(path="llms.json", providers=providers)
 
 
 def test_an_adapter_is_made_for_each_provider_in_order() -> None:

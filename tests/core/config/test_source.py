@@ -1,4 +1,4 @@
-"""Faults of the file's text and of its members: where they are, and how they are mended."""
+"""Errors in the text of llms.json and in its members: their place, and a hint how to fix them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SERVER: dict[str, Any] = {"type": "OpenAiProvider", "base_url": "http://localhos
         ('{"a": "\\ud800"}', None, r"not valid JSON"),
         ("", None, r"the file is empty"),
         ("\n \n", None, r"the file is empty"),
-        ("[]", None, r"has to hold a JSON object"),
-        ('"x"', None, r"has to hold a JSON object"),
+        ("[]", None, r"has to contain a JSON object"),
+        ('"x"', None, r"has to contain a JSON object"),
         ("[" * 100_000, None, r"nested too deeply"),
         (b'{\n"a": "\xff"}', 2, r"not UTF-8 \(save it as UTF-8\)"),
         ('{"providers": {}}'.encode("utf-16"), None, r"UTF-16 \(save it as UTF-8\)"),
     ],
 )
-def test_what_is_not_json_is_refused_with_line_and_hint(
+def test_invalid_json_is_rejected_with_line_and_hint(
     reader: Read, text: str | bytes, line: int | None, message: str
 ) -> None:
     """K-23."""
@@ -43,19 +43,19 @@ def test_what_is_not_json_is_refused_with_line_and_hint(
     assert (caught.value.path, caught.value.line) == ("llms.json", line)
 
 
-def test_a_byte_order_mark_is_no_fault(reader: Read) -> None:
+def test_a_byte_order_mark_is_accepted(reader: Read) -> None:
     """K-23."""
     assert reader(b'\xef\xbb\xbf{"providers": {}}').providers == ()
 
 
-def test_a_provider_that_is_there_twice(reader: Read) -> None:
-    """K-01: neither of the two is left out silently."""
+def test_a_duplicate_provider_is_rejected(reader: Read) -> None:
+    """K-01: otherwise one of the two would be lost silently."""
     text = '{"providers": {\n  "groq": {},\n  "other": {},\n  "groq": {}\n}}'
     with pytest.raises(ConfigError, match=r"llms\.json:4: providers\.groq: .* twice, in lines 2 and 4"):
         reader(text)
 
 
-def test_a_member_that_is_there_twice_deep_inside(reader: Read) -> None:
+def test_a_duplicate_member_deep_inside_is_rejected(reader: Read) -> None:
     """K-06."""
     text = '{"providers": {"a": {"models": [{"x": 1},\n {"y\\"z": 1,\n "y\\"z": 2}]}}}'
     with pytest.raises(ConfigError, match=r'llms\.json:3: providers\.a\.models\[1\]\."y\\"z": .* lines 2 and 3'):
@@ -74,10 +74,10 @@ def test_a_member_that_is_there_twice_deep_inside(reader: Read) -> None:
         ({"env": ["A", 1]}, "providers.mine.env[1]", "Expected `str`, got `int`"),
     ],
 )
-def test_a_value_of_another_type_is_refused_with_its_place(
+def test_a_value_of_the_wrong_type_is_rejected_with_its_path(
     reader: Read, members: dict[str, Any], where: str, message: str
 ) -> None:
-    """K-24: the member at fault is named, whatever the names of those above it."""
+    """K-24: the wrong member is named, even inside of dictionaries with arbitrary keys."""
     with pytest.raises(ConfigError, match=message) as caught:
         reader({"providers": {"before": SERVER, "mine": {**SERVER, **members}}})
     assert caught.value.field == where
@@ -86,7 +86,7 @@ def test_a_value_of_another_type_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize("providers", [[], "groq", {"groq": True}, {"groq": None}])
-def test_providers_are_objects(reader: Read, providers: object) -> None:
+def test_providers_have_to_be_objects(reader: Read, providers: object) -> None:
     """K-01."""
     with pytest.raises(ConfigError, match=r"providers.*: Expected `object`, got"):
         reader({"providers": providers})
@@ -110,10 +110,10 @@ def test_providers_are_objects(reader: Read, providers: object) -> None:
         ),
     ],
 )
-def test_an_unknown_member_is_a_warning_with_the_nearest_name(
+def test_an_unknown_member_is_a_warning_with_the_most_similar_name(
     reader: Read, config: dict[str, Any], where: str, hint: str
 ) -> None:
-    """K-24: a warning, and an error for who wants the file strictly read."""
+    """K-24: in strict mode it is an error."""
     warning = f"llms.json:{where}: unknown member, ignored{hint}"
     assert reader(config).warnings == (warning,)
     with pytest.raises(ConfigError, match="unknown member") as caught:

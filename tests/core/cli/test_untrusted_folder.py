@@ -1,0 +1,136 @@
+"""Commands never run code of the folder that they are started in, unless the user names its plugins.toml."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+TIMEOUT = 60.0
+MESSAGE = "[plugins] load is ignored"
+HINT = "--plugins ./plugins.toml"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a plugin that would leave a file behind."""
+    folder = tmp_path / "downloaded"
+    folder.mkdir()
+    (folder / "evil.py").write_text("from pathlib import Path\nPath('marker').touch()\n")
+    (folder / "plugins.toml").write_text('[plugins]\nload = ["evil.py"]\n[routing]\nstrategy = "ordered"\n')
+    return folder
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user whose home is empty."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return {**os.environ, "HOME": str(home)}
+
+
+def run(arguments: Sequence[str], folder: Path, env: dict[str, str]) -> str:
+    """Run a command in a folder, and return what it writes to stderr."""
+    command = [sys.executable, "-m", "llms_core", *arguments]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+COMMANDS = [["--help"], ["ls"], ["plugins"], ["config", "check"]]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_does_not_run_code_of_the_folder(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+    shown = run(arguments, folder, env)
+    assert not (folder / "marker").exists()
+    assert MESSAGE in shown
+    assert HINT in shown
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_named_file_is_trusted(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+    assert MESSAGE not in run(["--plugins", "./plugins.toml", *arguments], folder, env)
+    assert (folder / "marker").exists()
+
+
+def test_a_file_named_by_the_variable_is_trusted(folder: Path, env: dict[str, str]) -> None:
+    assert MESSAGE not in run(["ls"], folder, {**env, "LLMS_PLUGINS_PATH": "plugins.toml"})
+    assert (folder / "marker").exists()
+
+
+def test_the_users_own_folder_is_trusted(folder: Path, env: dict[str, str]) -> None:
+    assert MESSAGE not in run(["ls"], folder, {**env, "LLMS_HOME": str(folder)})
+    assert (folder / "marker").exists()
+
+
+def test_the_rest_of_the_file_is_used(folder: Path, env: dict[str, str]) -> None:
+    (folder / "plugins.toml").write_text('[plugins]\ndisabled = ["ollama"]\nload = ["evil.py"]')
+    command = [sys.executable, "-m", "llms_core", "plugins"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT)
+    assert "ollama: by [plugins] disabled" in done.stdout
+
+
+class Serving:
+    """`llms serve` in a folder."""
+
+    def __init__(self, folder: Path, env: dict[str, str], arguments: Sequence[str]):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = int(free.getsockname()[1])
+        command = [sys.executable, "-m", "llms_core", *arguments, "serve", "--port", str(self._port)]
+        self._log = folder.parent / "serve.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+
+    def log_when_ready(self) -> str:
+        """Wait until the server answers, and return its log."""
+        deadline = time.monotonic() + TIMEOUT
+        while not self._answers():
+            assert time.monotonic() < deadline, self._log.read_text()
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.05)
+        return self._log.read_text()
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(TIMEOUT)
+
+    def _answers(self) -> bool:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=10)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def serving(folder: Path, env: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Serving]:
+    """`llms serve`, with the options that the test gives as the parameter."""
+    running = Serving(folder, env, request.param)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("serving", [[]], indirect=True, ids=["found"])
+def test_the_server_does_not_run_code_of_the_folder(folder: Path, serving: Serving) -> None:
+    log = serving.log_when_ready()
+    assert not (folder / "marker").exists()
+    assert MESSAGE in log
+    assert HINT in log
+
+
+@pytest.mark.parametrize("serving", [["--plugins", "./plugins.toml"]], indirect=True, ids=["named"])
+def test_the_server_trusts_a_named_file(folder: Path, serving: Serving) -> None:
+    assert MESSAGE not in serving.log_when_ready()
+    assert (folder / "marker").exists()
