@@ -11,7 +11,7 @@ from llms_core.config.model import Model, Provider
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.plugins.registry import Configured
 from llms_core.provider import Discovers, Prepares
-from llms_core.upstream.transport import Engine
+from llms_core.upstream.transport import HttpTransport
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +21,14 @@ PATIENCE = 10.0
 _LARGEST = 16 * 1024 * 1024
 
 
-async def discover(engine: Engine, configured: Iterable[Configured]) -> dict[str, Sequence[Model] | str]:
+async def discover(engine: HttpTransport, configured: Iterable[Configured]) -> dict[str, Sequence[Model] | str]:
     """The models of each provider that is to be asked, by its id; or, as a string, why there is no list."""
     asked = [item for item in configured if item.provider.discover and item.adapter is not None and not item.disabled]
     answers = await asyncio.gather(*(_ask(engine, item) for item in asked))
     return {item.id: answer for item, answer in zip(asked, answers, strict=True)}
 
 
-async def _ask(engine: Engine, item: Configured) -> Sequence[Model] | str:
+async def _ask(engine: HttpTransport, item: Configured) -> Sequence[Model] | str:
     adapter = item.adapter
     if not isinstance(adapter, Discovers):
         return f"providers of type '{item.provider.spec.name}' cannot list their models"

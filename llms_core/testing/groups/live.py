@@ -26,7 +26,7 @@ from llms_core.testing.reading import read_stream, read_whole
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Call
 from llms_core.upstream import exchange
-from llms_core.upstream import transport as engine
+from llms_core.upstream.transport import create_transport
 
 MOST_TOKENS = 16
 """Tokens of an answer: the six calls together cost less than a hundredth of a cent with most models."""
@@ -67,7 +67,7 @@ class _Live:
     async def _ask(self, stream: bool, model: str, members: Mapping[str, Any]) -> Outcome:
         call = self._subject.call(stream=stream, **members)
         call = msgspec.structs.replace(call, upstream_model=model or self._model)
-        client = engine.create(self._subject.toml.upstream)
+        client = create_transport(self._subject.toml.upstream)
         try:
             if isinstance(self._adapter, Prepares):
                 await self._adapter.prepare()

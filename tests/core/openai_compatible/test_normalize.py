@@ -12,7 +12,7 @@ from msgspec import Raw
 from llms_core.contracts.chunk import ChunkChoice
 from llms_core.contracts.completion import ChoiceView
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.openai_compatible.normalize import ChunkMender, is_odd, mended
+from llms_core.openai_compatible.normalize import ChunkNormalizer, is_nonconforming, normalized
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
@@ -24,13 +24,13 @@ def choice(finish_reason: str | None = "stop", **message: object) -> dict[str, A
 
 
 def odd(given: dict[str, Any]) -> bool:
-    return is_odd(msgspec.json.decode(json.dumps(given).encode(), type=ChoiceView))
+    return is_nonconforming(msgspec.json.decode(json.dumps(given).encode(), type=ChoiceView))
 
 
 def whole(given: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
     """The first choice of an answer, mended as far as it is odd."""
     assert odd(given)
-    return mended(Raw(json.dumps([given, *others]).encode()), "call_x")[0]
+    return normalized(Raw(json.dumps([given, *others]).encode()), "call_x")[0]
 
 
 # Whole answers
@@ -67,7 +67,7 @@ def test_a_choice_has_its_index() -> None:
     first, second = choice(), choice(content="Bye")
     del first["index"], second["index"]
     assert odd(first)
-    found = mended(Raw(json.dumps([first, second]).encode()), "call_x")
+    found = normalized(Raw(json.dumps([first, second]).encode()), "call_x")
     assert [each["index"] for each in found] == [0, 1]
 
 
@@ -144,7 +144,7 @@ class Client:
     """Puts deltas together as OpenAI's own client does: texts are joined, whatever they are."""
 
     def __init__(self) -> None:
-        self.mender = ChunkMender("call_x")
+        self.normalizer = ChunkNormalizer("call_x")
         self.deltas: list[dict[str, Any]] = []
         self.mended = 0
         self.role = ""
@@ -154,7 +154,7 @@ class Client:
     def take(self, delta: dict[str, Any] | None, finish_reason: str | None = None, index: int = 0) -> Client:
         choices = json.dumps([{"index": index, "delta": delta, "finish_reason": finish_reason}]).encode()
         views = msgspec.json.decode(choices, type=list[ChunkChoice])
-        found = self.mender.mended(views, Raw(choices))
+        found = self.normalizer.normalized(views, Raw(choices))
         self.mended += found is not None
         given = found if found is not None else json.loads(choices)
         self.deltas.append(given[0]["delta"])

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.upstream import events
+from llms_core.upstream import event_buffer
 from llms_core.upstream.aws_event_stream import EventStreamMessages
 
 STREAM = event("messageStart", {"role": "assistant"}) + event("contentBlockDelta", {"delta": {"text": "Grüße 🦙"}})
@@ -111,7 +111,7 @@ def test_damage_shows_at_the_end_too() -> None:
     [b"\x04", b"\x04name", b"\x04name\x0a", b"\x04name\x07\x00\x09short", b"\x04name\x05\x00", b"\x01\xff\x07\x00\x00"],
 )
 def test_headers_that_make_no_sense(headers: bytes) -> None:
-    with pytest.raises(ProviderError, match="headers make no sense"):
+    with pytest.raises(ProviderError, match="the headers of a message are invalid"):
         read(message(b"{}", headers))
 
 
@@ -122,9 +122,9 @@ def test_lengths_that_contradict_each_other() -> None:
 
 
 def test_a_message_that_is_too_large_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "LARGEST", 1000)
+    monkeypatch.setattr(event_buffer, "MAX_EVENT_BYTES", 1000)
     large = event("contentBlockDelta", {"delta": {"text": "x" * 1000}})
-    with pytest.raises(ProviderError, match="has over 1000 bytes") as caught:
+    with pytest.raises(ProviderError, match="exceeds 1000 bytes") as caught:
         read(large[:12])
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
 

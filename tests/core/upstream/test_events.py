@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.upstream import events
-from llms_core.upstream.events import Lines, ServerSentEvents
+from llms_core.upstream import event_buffer
+from llms_core.upstream.ndjson import Lines
+from llms_core.upstream.sse import ServerSentEvents
 
 STREAMS = {
     "plain": (b'data: {"a":1}\n\ndata: [DONE]\n\n', [("", b'{"a":1}'), ("", b"[DONE]")]),
@@ -55,7 +56,7 @@ def test_lines_are_the_same_wherever_the_stream_is_cut() -> None:
 def test_an_event_without_end_is_refused_before_it_fills_the_memory(
     reader: type[ServerSentEvents | Lines], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "LARGEST", 1000)
+    monkeypatch.setattr(event_buffer, "MAX_EVENT_BYTES", 1000)
     reading = reader()
     pieces = [b"data: " + b"x" * 100] * 100
     with pytest.raises(ProviderError) as caught:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from llms_core.errors import ErrorKind, Unsupported
 from llms_core.testing import Body, Chunk, Close, Drip, Raw, Reply, ScriptedUpstream, Stall, Status, text_body
-from llms_core.upstream import fetch as fetching
+from llms_core.upstream import guarded_session
 from llms_core.upstream.fetch import Fetcher
 
 T = TypeVar("T")
@@ -71,13 +71,13 @@ def run(
     work: Callable[[Fetcher], Awaitable[T]],
     *allowed: str,
     net: Net | None = None,
-    largest: int = 10_000,
-    patience: float = 5.0,
+    max_bytes: int = 10_000,
+    timeout: float = 5.0,
 ) -> T:
     async def session() -> T:
         if net is not None:
             net.use()
-        fetcher = Fetcher(allowed, largest=largest, patience=patience)
+        fetcher = Fetcher(allowed, max_bytes=max_bytes, timeout=timeout)
         try:
             async with asyncio.timeout(20):
                 return await work(fetcher)
@@ -102,8 +102,8 @@ def refused(url: str, *allowed: str, **options: Any) -> str:
 
 # What may be asked
 
-NOT_PUBLIC = "its address is not a public one"
-NO_ADDRESS = "its host is a number, but no address"
+NOT_PUBLIC = "its address is not public"
+NO_ADDRESS = "its host is a number, but not a valid IP address"
 NO_URL = "it is not a plain http(s) URL"
 FAILED = "it cannot be fetched"
 
@@ -303,7 +303,7 @@ def test_no_socket_is_made_for_an_address_that_was_not_checked(
     async def unchecked(self: object, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
         return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
 
-    monkeypatch.setattr(fetching._Resolver, "resolve", unchecked)
+    monkeypatch.setattr(guarded_session.GuardedResolver, "resolve", unchecked)
     assert refused(upstream.origin.replace("127.0.0.1", "media.example")) == FAILED
     assert upstream.requests == []
 
@@ -348,13 +348,13 @@ def test_a_redirect_leads_nowhere_that_may_not_be_asked(upstream: ScriptedUpstre
 
 def test_redirects_have_an_end(upstream: ScriptedUpstream) -> None:
     upstream.default = elsewhere("/again")
-    assert refused(upstream.origin, HERE) == "it is redirected more than 5 times"
+    assert refused(upstream.origin, HERE) == "it was redirected more than 5 times"
     assert len(upstream.requests) == 6
 
 
 def test_a_redirect_to_nowhere_is_an_answer_like_others(upstream: ScriptedUpstream) -> None:
     upstream.default = text_body("Moved", 302)
-    assert refused(upstream.origin, HERE) == "its server answered 302"
+    assert refused(upstream.origin, HERE) == "its server answered with status 302"
 
 
 # What comes
@@ -364,7 +364,7 @@ def test_a_redirect_to_nowhere_is_an_answer_like_others(upstream: ScriptedUpstre
 def test_anything_but_success_is_nothing(upstream: ScriptedUpstream, status: int) -> None:
     body = () if status in (204, 304) else (Body(PNG),)
     upstream.default = Reply(Status(status, {"content-type": "image/png"}), *body)
-    assert refused(upstream.origin, HERE) == f"its server answered {status}"
+    assert refused(upstream.origin, HERE) == f"its server answered with status {status}"
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def test_what_is_no_media_is_not_read(upstream: ScriptedUpstream, told: str | No
     """SR-036: a page of somebody's, whose text a model would be given to read."""
     head = "" if told is None else f"content-type: {told}\r\n"
     upstream.default = Reply(Raw(f"HTTP/1.1 200 OK\r\n{head}content-length: 6\r\n\r\nsecret".encode()), Close())
-    assert refused(upstream.origin + path, HERE).startswith("its content type is ")
+    assert refused(upstream.origin + path, HERE).startswith("its content type '")
 
 
 @pytest.mark.parametrize("size", [0, 1, 9_999, 10_000])
@@ -418,7 +418,7 @@ def test_one_byte_over_the_bound_is_too_much(upstream: ScriptedUpstream) -> None
     head = Status(200, {"content-type": "image/png"})
     for reply in (Reply(head, Body(bytes(10_001))), Reply(head, Chunk(bytes(5_000)), Chunk(bytes(5_001)))):
         upstream.script(reply)
-        assert refused(upstream.origin, HERE) == "it has over 10000 bytes"
+        assert refused(upstream.origin, HERE) == "it exceeds 10000 bytes"
 
 
 ENDLESS = {
@@ -436,7 +436,7 @@ def test_a_file_over_the_bound_is_not_read_on(upstream: ScriptedUpstream, case: 
     upstream.default = ENDLESS[case]
 
     async def work(fetcher: Fetcher) -> None:
-        with pytest.raises(Unsupported, match="it has over 10000 bytes"):
+        with pytest.raises(Unsupported, match="it exceeds 10000 bytes"):
             await fetcher.fetch(upstream.origin, PARAM)
         await asyncio.to_thread(upstream.wait_for_request().wait_closed, 2)
 
@@ -499,7 +499,7 @@ def test_a_slow_server_is_not_waited_for(upstream: ScriptedUpstream, case: str) 
             await fetcher.fetch(upstream.origin, PARAM)
         await asyncio.to_thread(upstream.wait_for_request().wait_closed, 2)
 
-    run(work, HERE, patience=0.3)
+    run(work, HERE, timeout=0.3)
 
 
 def test_a_body_that_trickles_has_no_more_time_than_another() -> None:
@@ -522,7 +522,7 @@ def test_a_body_that_trickles_has_no_more_time_than_another() -> None:
             with pytest.raises(Unsupported, match=r"it did not arrive within 0\.4 s"):
                 await fetcher.fetch(f"http://127.0.0.1:{port}/", PARAM)
 
-    run(work, HERE, patience=0.4)
+    run(work, HERE, timeout=0.4)
 
 
 def test_a_fetch_that_is_cancelled_lets_its_connection_go(upstream: ScriptedUpstream) -> None:
@@ -545,7 +545,7 @@ def test_what_is_compressed_is_not_unpacked(upstream: ScriptedUpstream, coding: 
     """SR-036: a few bytes could become very many; none is asked for compressed."""
     bomb = gzip.compress(bytes(5_000_000))
     upstream.default = Reply(Status(200, {"content-type": "image/png", "content-encoding": coding}), Body(bomb))
-    assert refused(upstream.origin, HERE, largest=10**5) == "it is compressed, which was not asked for"
+    assert refused(upstream.origin, HERE, max_bytes=10**5) == "it is compressed, although that was not requested"
     assert upstream.requests[0].headers["accept-encoding"] == "identity"
 
 
