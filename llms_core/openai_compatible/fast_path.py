@@ -70,7 +70,9 @@ class PlainCompletion(msgspec.Struct):
 
     def token_usage(self) -> Usage | None:
         """Return the usage as the type that the general code returns."""
-        return None if self.usage is None else Usage(*astuple(self.usage))
+        if self.usage is None:
+            return None
+        return Usage(*astuple(self.usage))
 
 
 _decode_completion = msgspec.json.Decoder(PlainCompletion).decode

@@ -58,9 +58,11 @@ def normalized(choices: Raw, id_prefix: str = "call") -> list[dict[str, Any]]:
         for number, call in enumerate(calls):
             call["id"] = call.get("id") or f"{id_prefix}_{choice['index']}_{number}"
             call["type"] = call.get("type") or "function"
-        # The answer is whole, so it has ended, even if the provider gives no reason.
-        default_reason = "tool_calls" if calls else "stop"
-        choice["finish_reason"] = _normalized_reason(choice.get("finish_reason")) or default_reason
+        reason = _normalized_reason(choice.get("finish_reason"))
+        if reason is None:
+            # The answer is whole, so it has ended, even if the provider gives no reason.
+            reason = "tool_calls" if calls else "stop"
+        choice["finish_reason"] = reason
     return decoded
 
 
@@ -163,8 +165,9 @@ def _join_parts(message: dict[str, Any]) -> None:
 
 def _thoughts(thinking: object) -> list[str]:
     """Return the texts of a `thinking` part, which is a list of text parts or a plain string."""
-    pieces = thinking if isinstance(thinking, list) else [{"text": thinking}]
-    return [str(piece.get("text") or "") for piece in pieces if isinstance(piece, dict)]
+    if not isinstance(thinking, list):
+        return [str(thinking or "")]
+    return [str(piece.get("text") or "") for piece in thinking if isinstance(piece, dict)]
 
 
 def _normalized_reason(reason: str | None) -> str | None:

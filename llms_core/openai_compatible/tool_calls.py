@@ -36,9 +36,9 @@ class ToolCallNormalizer:
 
     def conforms(self, choice: ChunkChoice) -> bool:
         """Whether a chunk's fragments are as OpenAI sends them. If so, the calls that begin in it are recorded."""
-        fragments = choice.delta.tool_calls if choice.delta is not None else None
-        if not fragments:
+        if choice.delta is None or not choice.delta.tool_calls:
             return True
+        fragments = choice.delta.tool_calls
         started_before = len(self._started.get(choice.index, ()))
         starting: list[ToolCallView] = []
         for fragment in fragments:
@@ -65,7 +65,9 @@ class ToolCallNormalizer:
             number = len(self._started.get(choice, ()))
             fragment["id"] = fragment.get("id") or f"{self._id_prefix}_{choice}_{number}"
             fragment["type"] = fragment.get("type") or "function"
-            call = self._start(choice, number if index is None else index, fragment["id"], bool(name))
+            if index is None:
+                index = number
+            call = self._start(choice, index, fragment["id"], bool(name))
         else:
             fragment.pop("id", None)
             if call.has_name or not name:
@@ -113,9 +115,13 @@ class ToolCallNormalizer:
         if index is not None:
             return self._by_index.get((choice, index))
         calls = self._started.get(choice)
-        return calls[-1] if calls else None
+        if not calls:
+            return None
+        return calls[-1]
 
 
 def _name(fragment: ToolCallView) -> str | UnsetType | None:
     """Return the function's name; UNSET if the fragment has no function or the function no name."""
-    return fragment.function.name if fragment.function is not None else UNSET
+    if fragment.function is None:
+        return UNSET
+    return fragment.function.name

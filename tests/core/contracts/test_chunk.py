@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import Raw
 
-from llms_core.contracts.chunk import ChunkView, DeltaView, is_set
+from llms_core.contracts.chunk import ChunkView, DeltaView
 
 BEARS: list[dict[str, Any]] = [
     {"content": "Hi"},
@@ -59,14 +58,3 @@ def test_a_chunk_is_looked_at_lightly() -> None:
     view = msgspec.json.decode(text, type=ChunkView)
     assert view.choices is not None
     assert (len(view.choices), len(view.usage), len(view.error)) == (1, 0, 0)
-
-
-@pytest.mark.parametrize("text", ["", "null", "false", '""', "{}", "[]"])
-def test_a_member_that_says_nothing_is_not_set(text: str) -> None:
-    """SR-027: some providers send `"error": ""` with every answer."""
-    assert not is_set(Raw(text.encode()))
-
-
-@pytest.mark.parametrize("text", ["0", "true", '"x"', '{"a": 1}', "[0]"])
-def test_a_member_that_says_something_is_set(text: str) -> None:
-    assert is_set(Raw(text.encode()))
