@@ -1,4 +1,4 @@
-"""Chunks: which of them bear a part of the answer, and so commit it."""
+"""Which chunks carry a part of the answer."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def delta(members: dict[str, Any]) -> DeltaView:
 
 @pytest.mark.parametrize("members", BEARS, ids=str)
 def test_a_delta_with_a_part_of_the_answer_bears_content(members: dict[str, Any]) -> None:
-    """SR-057: with it the answer is committed."""
+    """SR-057: the stream is then committed to its provider."""
     assert delta(members).bears_content()
 
 
 @pytest.mark.parametrize("members", EMPTY, ids=str)
-def test_a_delta_without_a_part_of_the_answer_bears_none(members: dict[str, Any]) -> None:
-    """SR-057: another provider may still answer."""
+def test_a_delta_without_a_part_of_the_answer_bears_no_content(members: dict[str, Any]) -> None:
+    """SR-057: another provider can still answer."""
     assert not delta(members).bears_content()
 
 
-def test_a_chunk_is_looked_at_lightly() -> None:
-    """SR-050: what is not known is no fault."""
+def test_unknown_members_of_a_chunk_are_ignored() -> None:
+    """SR-050."""
     text = b'{"id": 1, "choices": [{"index": 0, "delta": {"content": "Hi", "x": [1]}, "logprobs": {}}], "x_groq": {}}'
     view = msgspec.json.decode(text, type=ChunkView)
     assert view.choices is not None
