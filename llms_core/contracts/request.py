@@ -10,6 +10,7 @@ from msgspec import Meta, Raw
 
 from llms_core.contracts.body import Members, RequestBody
 from llms_core.contracts.content import Part, is_remote_or_inline
+from llms_core.contracts.json import decode_members, is_null
 from llms_core.errors import RequestError
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -128,7 +129,6 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _decode_request = msgspec.json.Decoder(ChatRequest).decode
-_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 # Two names for one limit: a default or forced value for one also replaces the other (SR-014).
 _SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -144,7 +144,7 @@ def decode(body: bytes) -> ChatBody:
     """
     try:
         request = _decode_request(body)
-        members = _decode_members(body)
+        members = decode_members(body)
         body.decode()  # msgspec does not check the UTF-8 of values that stay raw
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
@@ -172,7 +172,7 @@ def with_provider_settings(body: ChatBody, defaults: Members, force: Members) ->
 
 def _is_set(body: ChatBody, name: str) -> bool:
     raw = body.members.get(name)
-    return raw is not None and bytes(raw) != b"null"
+    return raw is not None and not is_null(raw)
 
 
 def _invalid(text: str) -> RequestError:

@@ -312,7 +312,7 @@ def test_a_header_cannot_inject_another_header(talk: Talk, upstream: ScriptedUps
 
 @pytest.fixture
 def unresponsive() -> Iterator[str]:
-    """Yield the URL of a port whose backlog is full: the kernel does not response further connections."""
+    """Yield the URL of a port whose backlog is full: the kernel does not answer further connections."""
     with ExitStack() as sockets, socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
         for _ in range(8):
             waiting = sockets.enter_context(socket.socket())
