@@ -73,7 +73,8 @@ class OpenAICompatible:
         try:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
-            counts = self._normalize(call, body, members)
+            plain = plain_completion(body)
+            counts = plain.token_usage() if plain else self._normalize(call, body, members)
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
         members["model"] = Raw(_encode(call.client_model))
@@ -130,9 +131,6 @@ class OpenAICompatible:
 
         Raises ProviderError if the body is an error or has no choices, and one of UNREADABLE if it cannot be decoded.
         """
-        plain = plain_completion(body)
-        if plain is not None:
-            return plain.token_usage()
         view = _decode_view(body)
         if is_set(view.error):
             raise self.error(200, {}, body)

@@ -40,14 +40,14 @@ class ToolCallNormalizer:
             return True
         fragments = choice.delta.tool_calls
         started_before = len(self._started.get(choice.index, ()))
+        # Fragments that begin a call, in the order of their numbers
         starting: list[ToolCallView] = []
         for fragment in fragments:
-            next_number = started_before + len(starting)
             if fragment.id:
-                if fragment.index != next_number or not fragment.type:
+                if fragment.index != started_before + len(starting) or not fragment.type:
                     return False
                 starting.append(fragment)
-            elif not self._is_plain_continuation(choice.index, fragment, range(started_before, next_number)):
+            elif not self._is_plain_continuation(choice.index, fragment, starting):
                 return False
         for number, fragment in enumerate(starting, start=started_before):
             self._start(choice.index, number, str(fragment.id), bool(_name(fragment)))
@@ -76,17 +76,17 @@ class ToolCallNormalizer:
                 call.has_name = True
         fragment["index"] = call.number
 
-    def _is_plain_continuation(self, choice: int, fragment: ToolCallView, starting: range) -> bool:
+    def _is_plain_continuation(self, choice: int, fragment: ToolCallView, starting: list[ToolCallView]) -> bool:
         """Whether a fragment without an id continues a call by its number, and repeats neither id nor name.
 
-        `starting` are the numbers of the calls that begin in the same chunk.
+        `starting` are the fragments of the same chunk that begin a call.
         """
         if fragment.index is None or fragment.id is not UNSET or _name(fragment) is not UNSET:
             return False
-        if fragment.index in starting:
-            return True
         call = self._by_index.get((choice, fragment.index))
-        return call is not None and call.number == fragment.index
+        if call is not None and call.number == fragment.index:
+            return True
+        return any(first.index == fragment.index for first in starting)
 
     def _start(self, choice: int, index: int, id: str, has_name: bool) -> _StartedCall:
         """Record a call that begins with the provider's `index`."""
