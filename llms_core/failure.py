@@ -1,4 +1,4 @@
-"""What a provider's error answer means: status, headers and body -> ProviderError."""
+"""Classifies a provider's error response: status, headers and body -> ProviderError."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
+from llms_core.contracts.json import UNREADABLE
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.secret import redact
 
-_BY_STATUS = {
+_KIND_OF_STATUS = {
     400: ErrorKind.INVALID_REQUEST,
     401: ErrorKind.AUTH,
     402: ErrorKind.QUOTA,
@@ -25,44 +26,72 @@ _BY_STATUS = {
     415: ErrorKind.INVALID_REQUEST,
     422: ErrorKind.INVALID_REQUEST,
     429: ErrorKind.RATE_LIMIT,
+    498: ErrorKind.OVERLOADED,  # Groq: flex tier capacity exceeded
     504: ErrorKind.TIMEOUT,
-    522: ErrorKind.TIMEOUT,
-    524: ErrorKind.TIMEOUT,
+    522: ErrorKind.TIMEOUT,  # Cloudflare: connection timed out
+    524: ErrorKind.TIMEOUT,  # Cloudflare: the origin did not answer in time
 }
 
-# Read in this order; each is tried on the error's code and type, then on its message.
-_BY_CODE = (
-    (
+
+class _Pattern(msgspec.Struct, frozen=True):
+    """A kind of error, and the code, type or message that it is recognized by, in lower case."""
+
+    kind: ErrorKind
+    regex: re.Pattern[str]
+    #: also applies to 5xx: llama.cpp answers 500 if a prompt is too long
+    on_server_errors: bool = False
+
+
+# Searched in this order: the error's code and type first, then its message.
+_CODES = (
+    _Pattern(
         ErrorKind.CONTEXT_LENGTH,
         re.compile(r"context_length|context_window|max_context|string_above_max_length|too_many_prompt_tokens"),
     ),
-    (
+    _Pattern(
         ErrorKind.CONTENT_POLICY,
         re.compile(r"content_?(policy|filter)|moderation|data_inspection|responsible_?ai|safety|sensitive"),
     ),
-    (ErrorKind.QUOTA, re.compile(r"insufficient_(quota|balance|credit)|billing|quota_exceeded|payment")),
-    (ErrorKind.AUTH, re.compile(r"invalid_api_key|api_key_invalid|authentication|unauthenticated")),
-    (ErrorKind.MODEL_NOT_FOUND, re.compile(r"model_not_(found|exist)|invalid_model|model_decommissioned")),
+    _Pattern(
+        ErrorKind.QUOTA,
+        re.compile(r"insufficient_(quota|balance|credit)|billing|quota_exceeded|payment"),
+    ),
+    _Pattern(
+        ErrorKind.AUTH,
+        re.compile(r"invalid_api_key|api_key_invalid|authentication|unauthenticated"),
+    ),
+    _Pattern(
+        ErrorKind.MODEL_NOT_FOUND,
+        re.compile(r"model_not_(found|exist)|invalid_model|model_decommissioned"),
+    ),
 )
-_BY_MESSAGE = (
-    (
+_MESSAGES = (
+    _Pattern(
         ErrorKind.CONTEXT_LENGTH,
         re.compile(
             r"context[ _](length|window|size)|maximum context|prompt is too long|too many (input |prompt )?tokens"
             r"|input token count .* exceeds|exceeds? the (available|maximum|model'?s?) .{0,20}(context|token)"
         ),
+        on_server_errors=True,
     ),
-    (ErrorKind.INVALID_REQUEST, re.compile(r"no endpoints found that support|(image|audio) input is not supported")),
-    (
+    _Pattern(
+        ErrorKind.INVALID_REQUEST,
+        re.compile(r"no endpoints found that support|(image|audio) input is not supported"),
+        on_server_errors=True,
+    ),
+    _Pattern(
         ErrorKind.CONTENT_POLICY,
         re.compile(r"content (management )?policy|flagged by|was flagged|inappropriate content"),
     ),
-    (ErrorKind.PERMISSION, re.compile(r"insufficient permissions")),
-    (
+    _Pattern(
+        ErrorKind.PERMISSION,
+        re.compile(r"insufficient permissions"),
+    ),
+    _Pattern(
         ErrorKind.AUTH,
         re.compile(r"(incorrect|invalid|missing|check the) api[ _-]?key|api key (not valid|is invalid|expired)"),
     ),
-    (
+    _Pattern(
         ErrorKind.MODEL_NOT_FOUND,
         re.compile(
             r"model .{0,120}(does ?n[o']t exist|not (be )?found|decommissioned|is not available)|not supported model"
@@ -71,145 +100,236 @@ _BY_MESSAGE = (
     ),
 )
 
+# Characters of a text that is taken from a provider's error.
+_MAX_TEXT = 2000
+_MAX_WRAPPED_TEXT = 500
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_MAX_SECONDS = 1e9
+
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime | None = None) -> ProviderError:
-    """The default meaning of a provider's error; `headers` have lower-case names, `now` is for dates in Retry-After.
+    """Return the error that a provider's response stands for, as most providers mean it.
 
-    A `status` of 200 means an error object where an answer was due.
+    A `status` of 200 means an error object in place of an answer. `headers` have lower-case names. `now` is what dates
+    in Retry-After are compared with; the current time by default.
     """
-    said = _read(body)
-    code, message = _text(said.get("code")), _text(said.get("message"))
-    type_, param = _text(said.get("type") or said.get("status")), _text(said.get("param"))
-    hints = f"{message or ''} {param or ''}".lower()  # Xiaomi says in `param` what is wrong
+    error = _error_object(body)
+    code = _text(error.get("code"))
+    message = _text(error.get("message"))
+    type_ = _text(error.get("type") or error.get("status"))
+    param = _text(error.get("param"))
+    # An error with status 200, or in a stream, may have the real status as its code.
     if not 400 <= status < 600 and code is not None and code.isdigit():
         status = int(code)
+    names = f"{code or ''} {type_ or ''}".lower()
+    # Xiaomi explains the error in `param`.
+    explanation = f"{message or ''} {param or ''}".lower()
     return ProviderError(
-        _kind(status, f"{code or ''} {type_ or ''}".lower(), hints),
+        _kind(status, names, explanation),
         message or f"The provider answered HTTP {status}",
         status=status,
         type=type_,
         param=param,
         code=code,
-        retry_after=retry_after(headers, said, now=now),
+        retry_after=retry_after(headers, error, now=now),
     )
-
-
-def _kind(status: int, names: str, message: str) -> ErrorKind:
-    if status < 500 and status not in (408, 409):
-        for kind, pattern in _BY_CODE:
-            if pattern.search(names) and not (kind is ErrorKind.AUTH and status in (401, 429)):
-                return kind
-    if status != 429:  # a 5xx too: llama.cpp says so that a prompt is too long
-        for kind, pattern in _BY_MESSAGE if status < 500 else _BY_MESSAGE[:2]:
-            if pattern.search(message):
-                return kind
-    if known := _BY_STATUS.get(status):
-        return known
-    if status >= 500 or status == 498:  # 498: Groq's "flex tier capacity exceeded"
-        return ErrorKind.OVERLOADED
-    if status >= 400:
-        return ErrorKind.INVALID_REQUEST
-    if "rate" in names and "limit" in names:
-        return ErrorKind.RATE_LIMIT
-    if "invalid_request" in names:
-        return ErrorKind.INVALID_REQUEST
-    return ErrorKind.OVERLOADED if "overload" in names or "server_error" in names else ErrorKind.BAD_RESPONSE
-
-
-def _read(body: bytes) -> dict[str, Any]:
-    """The error object out of the shapes that providers use; {} where the body is none of them."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    if isinstance(value, list):
-        value = value[0] if value else {}
-    if not isinstance(value, dict):
-        return {"message": value} if isinstance(value, str) else {}
-    inner = value.get("error", value.get("errors"))
-    if isinstance(inner, list):
-        inner = inner[0] if inner else None
-    if isinstance(inner, dict):
-        return _nested(inner)
-    if isinstance(inner, str):
-        return {**value, "message": _text(value.get("message")) or inner}
-    if "message" not in value and "detail" in value:
-        return {**value, **_detail(value["detail"])}
-    return value
-
-
-def _detail(detail: object) -> dict[str, Any]:
-    """FastAPI's `detail`: a text, or a list of what is wrong and where."""
-    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
-        where = [str(step) for step in detail[0].get("loc") or () if step != "body"]
-        return {"message": detail[0].get("msg"), "param": ".".join(where), "type": detail[0].get("type")}
-    return {"message": detail}
-
-
-def _nested(inner: dict[str, Any]) -> dict[str, Any]:
-    """OpenRouter and others wrap the error of the provider behind them as JSON text in `metadata.raw`."""
-    metadata = inner.get("metadata")
-    raw = metadata.get("raw") if isinstance(metadata, dict) else None
-    return {**inner, "message": f"{inner.get('message')}: {raw[:500]}"} if isinstance(raw, str) and raw else inner
-
-
-def _text(value: object) -> str | None:
-    """A member that should be a string, whatever the provider made of it; bounded."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        return redact(value)[:2000]  # cut first, a key at the cut would show in part
-    if isinstance(value, bool | int | float):
-        return str(value)
-    return msgspec.json.encode(value).decode()[:2000]
-
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def retry_after(
     headers: Mapping[str, str], error: Mapping[str, Any] = {}, *, now: datetime | None = None
 ) -> float | None:
-    """Seconds that the provider asks to wait: Retry-After (seconds or a date), retry-after-ms, or Google's RetryInfo.
+    """Return the seconds that the provider asks to wait; None if it does not.
 
-    None where it asks for nothing. `x-ratelimit-reset-*` counts only where the matching `remaining` is 0.
+    Read from `retry-after-ms`, Retry-After (seconds or a date), Google's RetryInfo in the error's details, and
+    `x-ratelimit-reset-*` if the matching `remaining` is 0. `headers` have lower-case names.
     """
-    if (value := _number(headers.get("retry-after-ms"))) is not None:
-        return value / 1000
-    if text := headers.get("retry-after"):
-        if (value := _number(text)) is not None:
-            return value
-        try:
-            date = parsedate_to_datetime(text)
-        except ValueError:
-            return _duration(text)
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=UTC)
-        return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
-    details = error.get("details")
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):
-            return _duration(delay)
-    waits = [
-        _duration(headers.get(f"x-ratelimit-reset-{what}", ""))
-        for what in ("requests", "tokens")
-        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
-    ]
-    return max((wait for wait in waits if wait is not None), default=None)
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    if text:
+        return _retry_after_header(text, now)
+    delay = _retry_delay(error.get("details"))
+    if delay is not None:
+        return _duration(delay)
+    return _rate_limit_reset(headers)
+
+
+# The kind of error
+
+
+def _kind(status: int, names: str, explanation: str) -> ErrorKind:
+    """Return the kind of an error. `names` are its code and type, `explanation` is its message; in lower case."""
+    # A server error says little in its code, and 408 and 409 have only one meaning.
+    if status < 500 and status not in (408, 409):
+        kind = _kind_of_code(status, names)
+        if kind is not None:
+            return kind
+    # Messages about rate limits mention models and tokens.
+    if status != 429:
+        kind = _kind_of_message(status, explanation)
+        if kind is not None:
+            return kind
+    kind = _KIND_OF_STATUS.get(status)
+    if kind is not None:
+        return kind
+    if status >= 500:
+        return ErrorKind.OVERLOADED
+    if status >= 400:
+        return ErrorKind.INVALID_REQUEST
+    return _kind_without_status(names)
+
+
+def _kind_of_code(status: int, names: str) -> ErrorKind | None:
+    for pattern in _CODES:
+        # The message of a 401 may be more specific, and a 429 is about limits whatever its type.
+        if pattern.kind is ErrorKind.AUTH and status in (401, 429):
+            continue
+        if pattern.regex.search(names):
+            return pattern.kind
+    return None
+
+
+def _kind_of_message(status: int, explanation: str) -> ErrorKind | None:
+    for pattern in _MESSAGES:
+        if status >= 500 and not pattern.on_server_errors:
+            continue
+        if pattern.regex.search(explanation):
+            return pattern.kind
+    return None
+
+
+def _kind_without_status(names: str) -> ErrorKind:
+    """Return the kind of an error object that came with a status other than 4xx or 5xx."""
+    if "rate" in names and "limit" in names:
+        return ErrorKind.RATE_LIMIT
+    if "invalid_request" in names:
+        return ErrorKind.INVALID_REQUEST
+    if "overload" in names or "server_error" in names:
+        return ErrorKind.OVERLOADED
+    return ErrorKind.BAD_RESPONSE
+
+
+# The error object
+
+
+def _error_object(body: bytes) -> dict[str, Any]:
+    """Return the error object of any of the shapes that providers use; {} for another body."""
+    try:
+        value = msgspec.json.decode(body)
+    except UNREADABLE:
+        return {}
+    # Google's OpenAI endpoint answers a list with one error.
+    if isinstance(value, list):
+        value = _first(value)
+    if isinstance(value, str):
+        return {"message": value}
+    if not isinstance(value, dict):
+        return {}
+    inner = value.get("error", value.get("errors"))
+    if isinstance(inner, list):
+        inner = _first(inner)
+    if isinstance(inner, dict):
+        return _unwrapped(inner)
+    if isinstance(inner, str):
+        return {**value, "message": _text(value.get("message")) or inner}
+    if "message" not in value and "detail" in value:
+        return {**value, **_from_detail(value["detail"])}
+    return value
+
+
+def _first(values: list[Any]) -> Any:
+    return values[0] if values else None
+
+
+def _from_detail(detail: object) -> dict[str, Any]:
+    """Return the members of FastAPI's `detail`: a text, or a list of validation errors with their locations."""
+    if not isinstance(detail, list) or not detail or not isinstance(detail[0], dict):
+        return {"message": detail}
+    first = detail[0]
+    location = [str(step) for step in first.get("loc") or () if step != "body"]
+    return {"message": first.get("msg"), "param": ".".join(location), "type": first.get("type")}
+
+
+def _unwrapped(error: dict[str, Any]) -> dict[str, Any]:
+    """Add the error of the provider behind a router, which OpenRouter and others put into `metadata.raw` as text."""
+    metadata = error.get("metadata")
+    if not isinstance(metadata, dict):
+        return error
+    raw = metadata.get("raw")
+    if not isinstance(raw, str) or not raw:
+        return error
+    return {**error, "message": f"{error.get('message')}: {raw[:_MAX_WRAPPED_TEXT]}"}
+
+
+def _text(value: object) -> str | None:
+    """Return a member that should be a string as a string, whatever its type, redacted and truncated."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        # Redacted before it is truncated: a key at the end would be cut, and not be recognized.
+        return redact(value)[:_MAX_TEXT]
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return msgspec.json.encode(value).decode()[:_MAX_TEXT]
+
+
+# How long to wait
+
+
+def _retry_after_header(text: str, now: datetime | None) -> float | None:
+    seconds = _number(text)
+    if seconds is not None:
+        return seconds
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return _duration(text)
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    remaining = date - (now or datetime.now(UTC))
+    return max(0.0, remaining.total_seconds())
+
+
+def _retry_delay(details: object) -> str | None:
+    """Return the `retryDelay` of Google's RetryInfo (`34s`)."""
+    if not isinstance(details, list):
+        return None
+    for detail in details:
+        if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
+            return str(detail["retryDelay"])
+    return None
+
+
+def _rate_limit_reset(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until all exhausted rate limits are reset; None if none is exhausted."""
+    delays = []
+    for limit in ("requests", "tokens"):
+        if headers.get(f"x-ratelimit-remaining-{limit}") == "0":
+            delay = _duration(headers.get(f"x-ratelimit-reset-{limit}", ""))
+            if delay is not None:
+                delays.append(delay)
+    return max(delays, default=None)
 
 
 def _number(text: str | None) -> float | None:
+    """Return a number of seconds or milliseconds; None if it is not a number, negative or absurdly large."""
+    if text is None:
+        return None
     try:
-        value = float(text) if text is not None else -1.0
+        value = float(text)
     except ValueError:
         return None
-    return value if 0 <= value < 1e9 else None
+    # Also False for NaN.
+    return value if 0 <= value < _MAX_SECONDS else None
 
 
 def _duration(text: str) -> float | None:
-    """`1s`, `6m0.5s`, `120ms`, or plain seconds."""
+    """Return the seconds of a duration such as `1s`, `6m0.5s` or `120ms`, or of a plain number of seconds."""
     found = _DURATION.findall(text)
-    if found and "".join(number + unit for number, unit in found) == text.strip():
+    matched = "".join(number + unit for number, unit in found)
+    if found and matched == text.strip():
         return sum(float(number) * _SECONDS[unit] for number, unit in found)
     return _number(text or None)

@@ -1,4 +1,4 @@
-"""Secrets: values that no log, error, header or repr shows."""
+"""Secrets: values that appear in no log, error, header or repr."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterable
 
 MASK = "***"
 
+# Shorter values would redact ordinary words.
+_MIN_LENGTH = 6
+
 
 class Secret:
-    """A string that shows itself only to who asks by name."""
+    """A string that is masked wherever it is printed; `reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -17,7 +20,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself: for the header of an upstream request, and nothing else."""
+        """Return the value. Only for the header of an upstream request."""
         return self._value
 
     def __repr__(self) -> str:
@@ -33,7 +36,7 @@ class Secret:
 
 
 class Redactor:
-    """Replaces every known secret in a text. Shared by errors and logs; values are added as they are configured."""
+    """Replaces every known secret in a text by the mask. Secrets are added as the configuration is read."""
 
     def __init__(self, secrets: Iterable[Secret] = ()):
         self._known: set[str] = set()
@@ -41,14 +44,23 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[Secret]) -> None:
-        """Know these too. Values under six characters are left out: they would maim ordinary text."""
-        self._known.update(secret.reveal() for secret in secrets if len(secret.reveal()) >= 6)
+        """Redact these secrets from now on, except values shorter than six characters."""
+        for secret in secrets:
+            value = secret.reveal()
+            if len(value) >= _MIN_LENGTH:
+                self._known.add(value)
+        if not self._known:
+            return
+        # The longest first: the first alternative wins, and a secret may begin with another one.
         longest_first = sorted(self._known, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        """Return the text with every known secret masked."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(MASK, text)
 
 
 redact = Redactor()
-"""What this process knows to be secret; the log's formatter and every error body use it."""
+"""The secrets of this process. The log formatter and every error body use it."""

@@ -16,7 +16,7 @@ import pytest
 from llms_core.config import plugins_toml
 from llms_core.config.model import PluginsToml
 from llms_core.config.schema import schema
-from llms_providers.local import lacking
+from llms_providers.local.weights import missing_requirement
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,7 +62,7 @@ def test_plugins_toml_has_the_defaults() -> None:
     assert msgspec.structs.replace(found, path="") == PluginsToml()
 
 
-@pytest.mark.skipif(lacking("") is not None, reason="the embedded model is not installed")
+@pytest.mark.skipif(missing_requirement("") is not None, reason="the embedded model is not installed")
 def test_the_embedded_model_is_enabled_without_a_key(env: dict[str, str]) -> None:
     found = providers(env)
     assert [name for name, provider in found.items() if provider["enabled"]] == ["local"]

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts.json import decode_members
 from llms_core.errors import RequestError
 
 View = TypeVar("View")
@@ -55,8 +56,6 @@ class RequestBody(Generic[View]):
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _LOCATION = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 
-_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
-
 
 class BodyDecoder(Generic[View]):
     """Decodes and validates request bodies against the msgspec type of their view."""
@@ -68,7 +67,7 @@ class BodyDecoder(Generic[View]):
         """Return the body. Raises RequestError (400), which names the invalid member."""
         try:
             view = self._decode_view(data)
-            members = _decode_members(data)
+            members = decode_members(data)
             data.decode()  # msgspec does not check the UTF-8 of values that stay raw
         except msgspec.ValidationError as error:
             raise _invalid_member(str(error)) from None

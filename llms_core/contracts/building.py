@@ -1,4 +1,4 @@
-"""For adapters that translate: OpenAI's answers built piece by piece, in the envelope that the call gives."""
+"""For adapters that translate: builds OpenAI's completions and chunks with the id, date and model of a call."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ _encode = msgspec.json.encode
 
 
 class ToolCall(msgspec.Struct, kw_only=True):
-    """A call of a function: `arguments` is JSON text. `extra` are further members of the call, such as signatures."""
+    """A call of a function."""
 
     id: str
     name: str
+    #: JSON text
     arguments: str
+    #: further members of the call, such as signatures
     extra: Mapping[str, Any] = {}
 
     def as_openai(self) -> dict[str, Any]:
-        """As a member of `tool_calls`."""
-        function = {"name": self.name, "arguments": self.arguments}
-        return {"id": self.id, "type": "function", "function": function, **self.extra}
+        """Return the call as a member of `tool_calls`."""
+        return {
+            "id": self.id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": self.arguments},
+            **self.extra,
+        }
 
 
 def completion(
@@ -41,7 +47,10 @@ def completion(
     extra: Mapping[str, Any] = {},
     id: str | None = None,
 ) -> Completion:
-    """A chat.completion of one choice. `message` and `extra` are further members of the message and of the whole."""
+    """Build a chat.completion with one choice.
+
+    `message` and `extra` are further members of the message and of the completion; `id` is the provider's own id.
+    """
     choice = choice_of(
         content=content,
         finish_reason=finish_reason,
@@ -63,13 +72,14 @@ def choice_of(
     message: Mapping[str, Any] = {},
     index: int = 0,
 ) -> dict[str, Any]:
-    """One choice of a chat.completion."""
-    said: dict[str, Any] = {"role": "assistant", "content": content}
+    """Build one choice of a chat.completion. `message` are further members of its message."""
+    members: dict[str, Any] = {"role": "assistant", "content": content}
     if reasoning:
-        said["reasoning_content"] = reasoning
+        members["reasoning_content"] = reasoning
     if tool_calls:
-        said["tool_calls"] = [each.as_openai() for each in tool_calls]
-    return {"index": index, "message": {**said, **message}, "logprobs": logprobs, "finish_reason": finish_reason}
+        members["tool_calls"] = [tool_call.as_openai() for tool_call in tool_calls]
+    members.update(message)
+    return {"index": index, "message": members, "logprobs": logprobs, "finish_reason": finish_reason}
 
 
 def completion_of(
@@ -80,8 +90,8 @@ def completion_of(
     extra: Mapping[str, Any] = {},
     id: str | None = None,
 ) -> Completion:
-    """A chat.completion of choices that are made already."""
-    whole: dict[str, Any] = {
+    """Build a chat.completion from its choices. `extra` are further members, `id` is the provider's own id."""
+    members: dict[str, Any] = {
         "id": id or call.id,
         "object": "chat.completion",
         "created": call.created,
@@ -89,12 +99,13 @@ def completion_of(
         "choices": choices,
     }
     if usage is not None:
-        whole["usage"] = usage
-    return Completion(data=_encode({**whole, **extra}), usage=usage)
+        members["usage"] = usage
+    members.update(extra)
+    return Completion(data=_encode(members), usage=usage)
 
 
 class Chunks:
-    """The chunks of one stream: the envelope is the same throughout, the role comes with each choice's first delta."""
+    """Builds the chunks of one stream: all have the same envelope, and each choice's first delta has the role."""
 
     def __init__(self, call: ChatCall):
         self._envelope: dict[str, Any] = {
@@ -106,28 +117,34 @@ class Chunks:
         self._begun: set[int] = set()
 
     def identify(self, id: str) -> None:
-        """Use the provider's own id from the first chunk on."""
+        """Use the provider's own id. To be called before the first chunk is built."""
         self._envelope["id"] = id
 
     def text(self, text: str, *, index: int = 0, logprobs: Mapping[str, Any] | None = None) -> Chunk:
-        """A piece of the answer."""
+        """Build a chunk with a piece of the answer."""
         return self.delta({"content": text}, index=index, logprobs=logprobs)
 
     def reasoning(self, text: str, *, index: int = 0) -> Chunk:
-        """A piece of the model's reasoning."""
+        """Build a chunk with a piece of the model's reasoning."""
         return self.delta({"reasoning_content": text}, index=index)
 
     def call_begins(
         self, number: int, id: str, name: str, arguments: str = "", *, extra: Mapping[str, Any] = {}, index: int = 0
     ) -> Chunk:
-        """A tool call begins: `number` counts the calls of a choice from 0."""
-        function = {"name": name, "arguments": arguments}
-        fragment = {"index": number, "id": id, "type": "function", "function": function, **extra}
+        """Build a chunk that begins a tool call. `number` counts the calls of a choice from 0."""
+        fragment = {
+            "index": number,
+            "id": id,
+            "type": "function",
+            "function": {"name": name, "arguments": arguments},
+            **extra,
+        }
         return self.delta({"tool_calls": [fragment]}, index=index)
 
     def call_arguments(self, number: int, arguments: str, *, index: int = 0) -> Chunk:
-        """A piece of a tool call's arguments, as JSON text."""
-        return self.delta({"tool_calls": [{"index": number, "function": {"arguments": arguments}}]}, index=index)
+        """Build a chunk with a piece of a tool call's arguments, which is JSON text."""
+        fragment = {"index": number, "function": {"arguments": arguments}}
+        return self.delta({"tool_calls": [fragment]}, index=index)
 
     def delta(
         self,
@@ -137,34 +154,36 @@ class Chunks:
         logprobs: Mapping[str, Any] | None = None,
         content: bool = True,
     ) -> Chunk:
-        """Any delta. `content`: it bears a part of the answer, so that the stream may be committed to."""
-        return self._chunk(delta, index, None, logprobs, content)
+        """Build a chunk with any delta. `content`: it carries a part of the answer, which commits the stream to it."""
+        return self._chunk(delta, index=index, logprobs=logprobs, content=content)
 
     def finish(self, reason: str, *, index: int = 0, delta: Mapping[str, Any] = {}) -> Chunk:
-        """The end of a choice; `delta` is what is only known then."""
-        return self._chunk(delta, index, reason, None, False)
+        """Build the chunk that ends a choice. `delta` is for what is known only at the end."""
+        return self._chunk(delta, index=index, finish_reason=reason)
 
     def usage(self, usage: Usage, *, extra: Mapping[str, Any] = {}) -> Chunk:
-        """The stream's usage."""
-        return Chunk(data=_encode({**self._envelope, "choices": [], "usage": usage, **extra}), usage=True)
+        """Build the chunk with the stream's usage."""
+        members = {**self._envelope, "choices": [], "usage": usage, **extra}
+        return Chunk(data=_encode(members), usage=True)
 
     def _chunk(
         self,
         delta: Mapping[str, Any],
+        *,
         index: int,
-        reason: str | None,
-        logprobs: Mapping[str, Any] | None,
-        content: bool,
+        finish_reason: str | None = None,
+        logprobs: Mapping[str, Any] | None = None,
+        content: bool = False,
     ) -> Chunk:
         if index not in self._begun:
             self._begun.add(index)
             delta = {"role": "assistant", **delta}
-        choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": reason}
+        choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": finish_reason}
         if logprobs is not None:
             choice["logprobs"] = logprobs
         return Chunk(
             data=_encode({**self._envelope, "choices": [choice]}),
             content=content,
             begun=(index,),
-            ended=(index,) if reason is not None else (),
+            ended=(index,) if finish_reason is not None else (),
         )

@@ -1,31 +1,40 @@
-"""A chunk of a streamed completion: its bytes, and a light view of what the gateway has to know of it."""
+"""A chunk of a streamed completion: its bytes, and a typed view of the members that the gateway reads.
+
+The views declare only what the gateway looks at. Every other member stays in the raw bytes and is passed on unchanged.
+"""
 
 from __future__ import annotations
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from llms_core.contracts.json import is_set
+
 
 class FunctionView(msgspec.Struct):
-    """The function of a fragment of a tool call, as far as it is looked at. Unset is for absent."""
+    """The function of a tool call fragment."""
 
+    #: UNSET if absent: a fragment that repeats the name is not the same as one that omits it
     name: str | UnsetType | None = UNSET
 
 
 class ToolCallView(msgspec.Struct):
-    """A fragment of a tool call, as far as it is looked at. Unset is for absent."""
+    """A fragment of a tool call."""
 
     index: int | None = None
+    #: UNSET if absent, as opposed to null or empty
     id: str | UnsetType | None = UNSET
     type: str | None = None
     function: FunctionView | None = None
 
 
 class DeltaView(msgspec.Struct):
-    """What a delta bears, as far as it is looked at."""
+    """The delta of a choice."""
 
     role: str | None = None
+    #: a list of parts with Mistral's reasoning models
     content: str | list[Raw] | None = None
+    #: the model's reasoning, under either of the names that providers use
     reasoning_content: Raw = Raw()
     reasoning: Raw = Raw()
     refusal: str | None = None
@@ -35,7 +44,7 @@ class DeltaView(msgspec.Struct):
     images: list[Raw] | None = None
 
     def bears_content(self) -> bool:
-        """Whether a client that got this delta has got a part of the answer."""
+        """Whether the delta carries a part of the answer, so that the stream is committed to its provider (SR-057)."""
         return bool(
             self.content
             or self.tool_calls
@@ -49,7 +58,7 @@ class DeltaView(msgspec.Struct):
 
 
 class ChunkChoice(msgspec.Struct):
-    """A choice of a chunk, as far as it is looked at."""
+    """A choice of a chunk."""
 
     index: int = 0
     delta: DeltaView | None = None
@@ -57,69 +66,23 @@ class ChunkChoice(msgspec.Struct):
 
 
 class ChunkView(msgspec.Struct):
-    """A `chat.completion.chunk`, as far as it is looked at. `usage` and `error` are raw, empty where absent."""
+    """A `chat.completion.chunk`. Raw members are empty if absent."""
 
     choices: list[ChunkChoice] | None = None
     usage: Raw = Raw()
     error: Raw = Raw()
 
 
-class TextDelta(msgspec.Struct):
-    """A delta that is a piece of text, of thoughts or of a refusal, and nothing else. See TextChunk."""
-
-    content: str | None = None
-    reasoning_content: Raw = Raw()
-    reasoning: Raw = Raw()
-    refusal: str | None = None
-    role: None = None
-    tool_calls: None = None
-    function_call: None = None
-    audio: None = None
-    images: None = None
-
-    def bears_content(self) -> bool:
-        """Whether a client that got this delta has got a part of the answer."""
-        return bool(self.content or self.refusal or is_set(self.reasoning_content) or is_set(self.reasoning))
-
-
-class TextChoice(msgspec.Struct):
-    """The one choice of a TextChunk."""
-
-    delta: TextDelta
-    index: int = 0
-    finish_reason: None = None
-
-
-class TextChunk(msgspec.Struct):
-    """A `chat.completion.chunk` from its choices on, where they are one choice that goes on, as nearly all are.
-
-    What is None here may not say anything: such a chunk does not fit, which the decoder finds out at no cost.
-    """
-
-    choices: tuple[TextChoice]
-    usage: None = None
-    error: None = None
-    id: None = None
-    created: None = None
-    model: None = None
-    object: None = None
-
-
 class Chunk(msgspec.Struct):
-    """A `chat.completion.chunk` as JSON, ready for the client.
+    """A `chat.completion.chunk` as JSON, ready for the client, and what the gateway has to know about it."""
 
-    `content`: it bears a part of the answer. `begun` and `ended`: indices of the choices that it carries, and of those
-    that it ends with a finish_reason. `usage`: it is the stream's last word on usage, with `choices: []`, sent on only
-    to clients that asked for it (SR-055).
-    """
-
+    #: the chunk as JSON
     data: bytes
+    #: it carries a part of the answer
     content: bool = False
+    #: indices of the choices that it has
     begun: tuple[int, ...] = ()
+    #: indices of the choices that it ends with a finish_reason
     ended: tuple[int, ...] = ()
+    #: it is the usage of the whole stream, with `choices: []`; sent only to clients that asked for it (SR-055)
     usage: bool = False
-
-
-def is_set(raw: Raw) -> bool:
-    """Whether a member is there and says something."""
-    return bool(raw) and bytes(raw) not in (b"null", b"false", b'""', b"{}", b"[]")

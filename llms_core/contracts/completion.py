@@ -1,15 +1,24 @@
-"""A chat completion: a light view for answers that pass untouched, and structs for adapters that build one."""
+"""A chat completion: its bytes, a typed view of the members that the gateway reads, and its usage.
+
+The views declare only what the gateway looks at. Every other member stays in the raw bytes and is passed on unchanged.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Raw
 
+from llms_core.contracts.json import UNREADABLE
+
+#: OpenAI's finish reasons.
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 
-# How providers spell OpenAI's finish reasons, seen in recorded answers; compared in lower case.
+# Finish reasons that mean that the provider gave up: the answer is incomplete and must not look finished (SR-058).
+_FAILURES = frozenset({"error", "abort", "network_error", "insufficient_system_resource"})
+
+# Other spellings of OpenAI's finish reasons, from recorded answers; compared in lower case.
 _SPELLINGS = {
     "eos": "stop",
     "eos_token": "stop",
@@ -34,21 +43,23 @@ _SPELLINGS = {
 
 
 def finish_reason(reason: str) -> str | None:
-    """`reason` in OpenAI's spelling (SR-048); None for one that means a failure, not an end (`error`, `abort`)."""
+    """Return a provider's finish reason in OpenAI's spelling (SR-048); None if it means a failure, such as `error`."""
     lower = reason.lower()
     if lower in FINISH_REASONS:
         return lower
-    if lower in ("error", "abort", "network_error", "insufficient_system_resource"):
+    if lower in _FAILURES:
         return None
+    # An unknown reason still ends the answer.
     return _SPELLINGS.get(lower, "stop")
 
 
 class Usage(msgspec.Struct, omit_defaults=True):
-    """Token counts, always all three; details are the provider's own, as written, and left out where there are none."""
+    """Token counts. All three are always written; the details are the provider's own, and omitted if it sent none."""
 
-    # A factory, because omit_defaults would leave out a plain 0, which clients miss.
+    # Factories, because omit_defaults would leave out a plain 0, and clients expect all three counts (SR-049).
     prompt_tokens: int = msgspec.field(default_factory=int)
     completion_tokens: int = msgspec.field(default_factory=int)
+    #: the sum of the other two if the provider omits it; its own total may be larger
     total_tokens: int = msgspec.field(default_factory=int)
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
@@ -58,33 +69,37 @@ class Usage(msgspec.Struct, omit_defaults=True):
             self.total_tokens = self.prompt_tokens + self.completion_tokens
 
 
-_usage = msgspec.json.Decoder(Usage | None)
+_usage_decoder: msgspec.json.Decoder[Usage | None] = msgspec.json.Decoder(Usage | None)
 
 
 def usage(raw: Raw) -> Usage | None:
-    """A provider's usage, read; None where there is none, or it makes no sense: no answer is lost over its count."""
+    """Decode a provider's usage; None if it is absent or cannot be read: that must not fail the answer."""
+    if not raw:
+        return None
     try:
-        return _usage.decode(raw) if len(raw) else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _usage_decoder.decode(raw)
+    except UNREADABLE:
         return None
 
 
 class Completion(msgspec.Struct):
-    """What an adapter makes of a provider's answer: a `chat.completion` as JSON, and its usage where it has one."""
+    """A provider's whole answer, as its adapter returns it."""
 
+    #: a `chat.completion` as JSON, ready for the client
     data: bytes
+    #: None if the provider sent none
     usage: Usage | None = None
 
 
 class CallView(msgspec.Struct):
-    """A tool call of a message, as far as it is looked at."""
+    """A tool call of a message."""
 
     id: str | None = None
     type: str | None = None
 
 
 class MessageView(msgspec.Struct):
-    """The message of a choice, as far as it is looked at."""
+    """The message of a choice."""
 
     role: str | None = None
     content: Raw = Raw()
@@ -92,7 +107,7 @@ class MessageView(msgspec.Struct):
 
 
 class ChoiceView(msgspec.Struct):
-    """A choice, as far as it is looked at."""
+    """A choice of a completion."""
 
     index: int | None = None
     message: MessageView | None = None
@@ -100,7 +115,7 @@ class ChoiceView(msgspec.Struct):
 
 
 class CompletionView(msgspec.Struct):
-    """A `chat.completion`, as far as it is looked at."""
+    """A `chat.completion`. Raw members are empty if absent."""
 
     id: Raw = Raw()
     object: Raw = Raw()
@@ -108,46 +123,3 @@ class CompletionView(msgspec.Struct):
     choices: list[ChoiceView] | None = None
     usage: Raw = Raw()
     error: Raw = Raw()
-
-
-class PlainCall(msgspec.Struct):
-    """A tool call of a PlainCompletion."""
-
-    id: Annotated[str, Meta(min_length=1)]
-    type: str
-
-
-class PlainMessage(msgspec.Struct):
-    """The message of a choice of a PlainCompletion."""
-
-    role: Literal["assistant"]
-    content: str | None
-    tool_calls: list[PlainCall] | None = None
-
-
-class PlainChoice(msgspec.Struct):
-    """A choice of a PlainCompletion."""
-
-    index: int
-    message: PlainMessage
-    finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
-
-
-class PlainUsage(msgspec.Struct):
-    """The usage of a PlainCompletion: a Usage that has its total."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: Annotated[int, Meta(ge=1)]
-    prompt_tokens_details: dict[str, Any] | None = None
-    completion_tokens_details: dict[str, Any] | None = None
-
-
-class PlainCompletion(msgspec.Struct):
-    """A `chat.completion` with nothing to mend, as most are. Any other does not fit, which the decoder finds out."""
-
-    id: Annotated[str, Meta(min_length=1)]
-    created: Annotated[int, Meta(ge=1_000_000_000, le=9_999_999_999)]
-    choices: Annotated[list[PlainChoice], Meta(min_length=1)]
-    usage: PlainUsage | None = None
-    error: None = None

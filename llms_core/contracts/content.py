@@ -1,4 +1,4 @@
-"""Content parts of a message: enough of each to check it, and for adapters to translate it."""
+"""The content parts of a message: as much of each as is needed to check it and to translate it."""
 
 from __future__ import annotations
 
@@ -12,41 +12,52 @@ import msgspec
 
 from llms_core.errors import Unsupported
 
-# What no path can be: long runs of base64's alphabet. A short string, or one with another character, may be a path.
+# A long run of base64's alphabet is data, not a path, even if it begins like one: the base64 of a JPEG begins with
+# `/9j/`. Line breaks are allowed in base64.
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{64}")
 _SCHEME = re.compile(r"(?:data|https?):", re.IGNORECASE)
 
+# Shorter values are base64, too, unless they look like a path: absolute, relative, in the home directory, on Windows,
+# or a file name with an extension.
+_PATH_PREFIXES = ("/", ".", "~", "\\")
+_PATH_CHARACTERS = re.compile(r"[.:\\]")
+
 
 class ImageUrl(msgspec.Struct, frozen=True):
-    """`image_url`: an http(s) URL or a data URI."""
+    """`image_url`."""
 
+    #: an http(s) URL or a data URI
     url: str
     detail: str | None = None
 
 
 class MediaUrl(msgspec.Struct, frozen=True):
-    """`video_url`, `audio_url`: as some providers extend OpenAI's parts."""
+    """`video_url` and `audio_url`: extensions of some providers, not in OpenAI's API."""
 
     url: str
 
 
 class InputAudio(msgspec.Struct, frozen=True):
-    """`input_audio`: base64 data and its format (`wav`, `mp3`, …)."""
+    """`input_audio`."""
 
+    #: base64
     data: str
+    #: `wav`, `mp3`, …
     format: str | None = None
 
 
 class InputFile(msgspec.Struct, frozen=True):
-    """`file`: a data URI or base64 data with its name, or the id of an uploaded file."""
+    """`file`: a file in the request, or one that was uploaded before."""
 
+    #: a data URI or base64
     file_data: str | None = None
     filename: str | None = None
+    #: the id of an uploaded file
     file_id: str | None = None
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One content part. `type` tells which member is set; parts of unknown types pass as they are."""
+    """One content part. `type` names the member that is set; parts of unknown types are passed on unchanged."""
 
     type: str
     text: str | None = None
@@ -58,12 +69,17 @@ class Part(msgspec.Struct, frozen=True):
     file: InputFile | None = None
 
     def references(self) -> list[tuple[str, str, bool]]:
-        """What the part refers to: (member, value, whether bare base64 is allowed there)."""
+        """Return every URL or file of the part: (member, value, whether bare base64 is allowed there)."""
         found = []
+        # All members are checked, whatever `type` is: a provider may look at another one.
         for member in ("image_url", "video_url", "audio_url"):
             value = getattr(self, member)
-            if value is not None:
-                found.append((member, value, False) if isinstance(value, str) else (f"{member}.url", value.url, False))
+            if value is None:
+                continue
+            if isinstance(value, str):
+                found.append((member, value, False))
+            else:
+                found.append((f"{member}.url", value.url, False))
         if self.input_audio is not None:
             found.append(("input_audio.data", self.input_audio.data, True))
         if self.file is not None and self.file.file_data is not None:
@@ -72,24 +88,27 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def is_remote_or_inline(value: str, base64_allowed: bool) -> bool:
-    """Whether `value` is an http(s) URL, a data URI or (where allowed) base64 data: anything but a local path."""
+    """Whether `value` is an http(s) URL, a data URI or, if allowed, base64: anything but a local path (SR-039)."""
     if _SCHEME.match(value):
         return True
     if not base64_allowed:
         return False
-    return bool(_BASE64.match(value)) or (
-        not value.startswith(("/", ".", "~", "\\")) and not re.search(r"[.:\\]", value)
-    )
+    if _BASE64.match(value):
+        return True
+    looks_like_path = value.startswith(_PATH_PREFIXES) or _PATH_CHARACTERS.search(value)
+    return not looks_like_path
 
 
 Kind = Literal["image", "audio", "video", "document"]
 
 
 class Media(msgspec.Struct, frozen=True):
-    """An image, a recording or a document, wherever it stood. Either `data` (base64) or `url` is set."""
+    """An image, a recording or a document, from whichever member it came. Either `data` or `url` is set."""
 
     kind: Kind
+    #: ends with `/*` if only the kind is known
     mime: str
+    #: base64
     data: str | None = None
     url: str | None = None
     filename: str | None = None
@@ -97,50 +116,78 @@ class Media(msgspec.Struct, frozen=True):
 
 
 _DATA_URI = re.compile(r"data:([^;,]*)((?:;[^;,]*)*?)(;base64)?,", re.IGNORECASE)
-_KINDS: dict[str, Kind] = {
-    "image_url": "image",
-    "input_audio": "audio",
-    "audio_url": "audio",
-    "video_url": "video",
-}
-_AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg", "m4a": "audio/mp4", "pcm16": "audio/pcm"}
+_KIND_OF_URL: dict[str, Kind] = {"image_url": "image", "audio_url": "audio", "video_url": "video"}
+_KIND_OF_MIME: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
+
+# Formats of `input_audio` whose media type is not `audio/<format>`.
+_AUDIO_TYPES = {"mp3": "audio/mpeg", "m4a": "audio/mp4", "pcm16": "audio/pcm"}
 
 
 def media(part: Part, param: str = "messages") -> Media | None:
-    """What a part that is no text shows; None for text. Raises Unsupported for a type that is not known."""
-    if part.type == "input_audio" and part.input_audio is not None:
-        sound = part.input_audio.format or "wav"
-        return _media("audio", part.input_audio.data, _AUDIO.get(sound, f"audio/{sound}"))
-    if part.type == "file" and part.file is not None and part.file.file_data is not None:
-        mime = mimetypes.guess_type(part.file.filename or "")[0] or "application/pdf"
-        found = _media("document", part.file.file_data, mime, filename=part.file.filename)
-        kind = found.mime.partition("/")[0]
-        return msgspec.structs.replace(found, kind=kind) if kind in ("image", "audio", "video") else found
-    shown = {"image_url": part.image_url, "video_url": part.video_url, "audio_url": part.audio_url}.get(part.type)
-    if shown is not None:
-        url = shown if isinstance(shown, str) else shown.url
-        detail = shown.detail if isinstance(shown, ImageUrl) else None
-        guessed = mimetypes.guess_type(url.partition("?")[0])[0] if not url.startswith("data:") else None
-        return _media(_KINDS[part.type], url, guessed or f"{_KINDS[part.type]}/*", detail=detail)
-    if part.type in ("text", "refusal"):
-        return None
+    """Return the media of a part; None if it is text. Raises Unsupported, naming `param`, for an unknown type."""
+    match part:
+        case Part(type="text" | "refusal"):
+            return None
+        case Part(type="input_audio", input_audio=InputAudio() as audio):
+            return _audio(audio)
+        case Part(type="file", file=InputFile(file_data=str(data), filename=filename)):
+            return _file(data, filename)
+        case Part(type="image_url", image_url=ImageUrl() as image):
+            return _linked("image_url", image.url, detail=image.detail)
+    url = _url(part)
+    if url is not None:
+        return _linked(part.type, url)
     raise Unsupported(f"Content of type '{part.type}' is not supported here", param=param)
 
 
-def _media(kind: Kind, text: str, mime: str, *, filename: str | None = None, detail: str | None = None) -> Media:
-    found = _DATA_URI.match(text)
-    if found is not None:
-        data = text[found.end() :]
-        if not found[3]:
-            data = base64.b64encode(unquote_to_bytes(data)).decode()
-        return Media(kind, found[1].lower() or mime, data=data, filename=filename, detail=detail)
-    if _SCHEME.match(text):
-        return Media(kind, mime, url=text, filename=filename, detail=detail)
-    return Media(kind, mime, data=text, filename=filename, detail=detail)
-
-
 def text_of(content: str | list[Part] | None) -> str:
-    """The text of a message's content, its parts joined."""
+    """Return the text of a message's content, its parts concatenated."""
     if isinstance(content, list):
         return "".join(part.text or part.refusal or "" for part in content)
     return content or ""
+
+
+def _audio(audio: InputAudio) -> Media:
+    name = audio.format or "wav"
+    return _media("audio", audio.data, _AUDIO_TYPES.get(name, f"audio/{name}"))
+
+
+def _file(data: str, filename: str | None) -> Media:
+    guessed_type, _ = mimetypes.guess_type(filename or "")
+    found = _media("document", data, guessed_type or "application/pdf", filename=filename)
+    kind = _KIND_OF_MIME.get(found.mime.partition("/")[0])
+    return msgspec.structs.replace(found, kind=kind) if kind else found
+
+
+def _url(part: Part) -> str | None:
+    """Return the URL of an `image_url`, `video_url` or `audio_url` part; None for other types."""
+    if part.type not in _KIND_OF_URL:
+        return None
+    value: ImageUrl | MediaUrl | str | None = getattr(part, part.type)
+    if value is None or isinstance(value, str):
+        return value
+    return value.url
+
+
+def _linked(member: str, url: str, *, detail: str | None = None) -> Media:
+    kind = _KIND_OF_URL[member]
+    guessed_type = None
+    # The type of a data URI is in the URI itself.
+    if not url.startswith("data:"):
+        path, _, _ = url.partition("?")
+        guessed_type, _ = mimetypes.guess_type(path)
+    return _media(kind, url, guessed_type or f"{kind}/*", detail=detail)
+
+
+def _media(kind: Kind, value: str, mime: str, *, filename: str | None = None, detail: str | None = None) -> Media:
+    """Return the media of a data URI, a URL or base64. `mime` is used unless a data URI has its own."""
+    uri = _DATA_URI.match(value)
+    if uri is not None:
+        data = value[uri.end() :]
+        if not uri[3]:
+            # Percent-encoded text.
+            data = base64.b64encode(unquote_to_bytes(data)).decode()
+        return Media(kind, uri[1].lower() or mime, data=data, filename=filename, detail=detail)
+    if _SCHEME.match(value):
+        return Media(kind, mime, url=value, filename=filename, detail=detail)
+    return Media(kind, mime, data=value, filename=filename, detail=detail)

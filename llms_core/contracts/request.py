@@ -10,6 +10,7 @@ from msgspec import Meta, Raw
 
 from llms_core.contracts.body import BodyDecoder, Members, RequestBody
 from llms_core.contracts.content import Part, is_remote_or_inline
+from llms_core.contracts.json import is_null
 from llms_core.errors import RequestError
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -137,7 +138,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
 
     def non_null_members(self) -> set[str]:
         """Return the names of the members that are present and not null."""
-        return {name for name, raw in self.body.members.items() if bytes(raw) != b"null"}
+        return {name for name, raw in self.body.members.items() if not is_null(raw)}
 
 
 _decoder = BodyDecoder(ChatRequest)
@@ -172,7 +173,7 @@ def with_provider_settings(body: ChatBody, defaults: Members, force: Members) ->
 
 def _is_set(body: ChatBody, name: str) -> bool:
     raw = body.members.get(name)
-    return raw is not None and bytes(raw) != b"null"
+    return raw is not None and not is_null(raw)
 
 
 def _reject_local_paths(request: ChatRequest) -> None:

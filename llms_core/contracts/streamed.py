@@ -1,7 +1,8 @@
-"""A whole completion as the chunks of a stream, for a provider that answers whole although a stream was asked for."""
+"""A whole completion as the chunks of a stream, for providers that ignore `stream` and answer whole (SR-020)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,32 +12,46 @@ from llms_core.contracts.completion import Completion
 
 
 def as_chunks(completion: Completion) -> list[Chunk]:
-    """One chunk with every choice's whole message, one with their ends, and one with the usage where there is one."""
-    whole: dict[str, Any] = msgspec.json.decode(completion.data)
-    choices, usage = whole.pop("choices"), whole.pop("usage", None)
-    envelope = {**whole, "object": "chat.completion.chunk"}
+    """Return a chunk with every whole message, one with the finish reasons, and one with the usage if there is any."""
+    envelope: dict[str, Any] = msgspec.json.decode(completion.data)
+    envelope["object"] = "chat.completion.chunk"
+    choices = envelope.pop("choices")
+    usage = envelope.pop("usage", None)
+
     indices = tuple(choice.get("index", position) for position, choice in enumerate(choices))
-    begun = [
-        {"index": index, "delta": _delta(choice["message"]), "logprobs": choice.get("logprobs"), "finish_reason": None}
-        for index, choice in zip(indices, choices, strict=True)
-    ]
-    ended = [
-        {"index": index, "delta": {}, "logprobs": None, "finish_reason": choice["finish_reason"]}
-        for index, choice in zip(indices, choices, strict=True)
-    ]
-    encode = msgspec.json.encode
+    messages = []
+    endings = []
+    for index, choice in zip(indices, choices, strict=True):
+        messages.append(_choice(index, _delta(choice["message"]), logprobs=choice.get("logprobs")))
+        endings.append(_choice(index, {}, finish_reason=choice["finish_reason"]))
+
     chunks = [
-        Chunk(data=encode({**envelope, "choices": begun}), content=True, begun=indices),
-        Chunk(data=encode({**envelope, "choices": ended}), begun=indices, ended=indices),
+        Chunk(data=_chunk(envelope, messages), content=True, begun=indices),
+        Chunk(data=_chunk(envelope, endings), begun=indices, ended=indices),
     ]
     if usage:
-        chunks.append(Chunk(data=encode({**envelope, "choices": [], "usage": usage}), usage=True))
+        chunks.append(Chunk(data=_chunk(envelope, [], usage=usage), usage=True))
     return chunks
 
 
+def _chunk(envelope: dict[str, Any], choices: Sequence[dict[str, Any]], **members: object) -> bytes:
+    return msgspec.json.encode({**envelope, "choices": choices, **members})
+
+
+def _choice(
+    index: int,
+    delta: dict[str, Any],
+    *,
+    logprobs: object = None,
+    finish_reason: object = None,
+) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+
+
 def _delta(message: dict[str, Any]) -> dict[str, Any]:
-    """A message as a delta: its tool calls are numbered."""
+    """Return a message as a delta. The tool calls of a delta have an `index`, those of a message have none."""
     calls = message.get("tool_calls")
     if not calls:
         return message
-    return {**message, "tool_calls": [{**call, "index": number} for number, call in enumerate(calls)]}
+    numbered = [{**call, "index": number} for number, call in enumerate(calls)]
+    return {**message, "tool_calls": numbered}

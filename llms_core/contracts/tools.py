@@ -1,13 +1,13 @@
-"""Tools, their calls and JSON schemas of a request, decoded for adapters that translate."""
+"""The tools, tool calls and JSON schema of a request, decoded for adapters that translate them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.errors import RequestError, Unsupported
 
@@ -15,37 +15,40 @@ T = TypeVar("T")
 
 
 class Function(msgspec.Struct):
-    """A function that the model may call. `parameters` is a JSON schema; None means that it takes none."""
+    """A function that the model may call."""
 
     name: str
     description: str | None = None
+    #: a JSON schema; None for a function without parameters
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
 class CalledFunction(msgspec.Struct):
-    """What is called: `arguments` is JSON text, as the model wrote it."""
+    """The function of a tool call."""
 
     name: str
+    #: JSON text, as the model wrote it
     arguments: str = ""
 
 
 class Called(msgspec.Struct):
-    """A tool call of an assistant's message. `extra_content` and `provider_extra` carry signatures."""
+    """A tool call of an assistant message."""
 
     function: CalledFunction
     id: str = ""
+    # Opaque data of an earlier answer, such as signatures, which the client returns unchanged.
     extra_content: dict[str, Any] | None = None
     provider_extra: dict[str, Any] | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments as an object; {} for none. Raises RequestError where they are no JSON object."""
+        """Return the decoded arguments, {} if empty. Raises RequestError if they are not a JSON object."""
         text = self.function.arguments.strip()
         if not text:
             return {}
         try:
             value = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             value = None
         if not isinstance(value, dict):
             name = self.function.name
@@ -54,9 +57,10 @@ class Called(msgspec.Struct):
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
-    """`tool_choice`: `names` is what the choice is limited to, where it is; empty means any tool."""
+    """`tool_choice`, in one form instead of OpenAI's four."""
 
     mode: Literal["auto", "none", "required"]
+    #: the functions that may be called; empty if any may
     names: tuple[str, ...] = ()
 
 
@@ -79,12 +83,12 @@ class _JsonFormat(msgspec.Struct):
 
 
 def functions(call: ChatCall) -> list[Function]:
-    """The functions among the request's `tools`. Raises Unsupported for a tool of another type."""
+    """Return the functions among the request's `tools`. Raises Unsupported for a tool of another type."""
     return functions_of(call.request.tools or ())
 
 
 def functions_of(tools: Sequence[msgspec.Raw]) -> list[Function]:
-    """The functions among some raw tools. Raises Unsupported for a tool of another type."""
+    """Return the functions among raw tools. Raises Unsupported for a tool of another type."""
     found = []
     for number, raw in enumerate(tools):
         tool = _decode(raw, _Tool, f"tools[{number}]")
@@ -95,12 +99,12 @@ def functions_of(tools: Sequence[msgspec.Raw]) -> list[Function]:
 
 
 def called(message: Message) -> list[Called]:
-    """The tool calls of an assistant's message."""
+    """Return the tool calls of an assistant message."""
     return [_decode(raw, Called, "messages[].tool_calls") for raw in message.tool_calls or ()]
 
 
 def tool_choice(call: ChatCall) -> ToolChoice | None:
-    """`tool_choice` in any of its forms; None where the request has none. Raises RequestError for another form."""
+    """Return `tool_choice`; None if absent. Raises RequestError if it has none of OpenAI's forms."""
     match call.get("tool_choice"):
         case None:
             return None
@@ -109,14 +113,24 @@ def tool_choice(call: ChatCall) -> ToolChoice | None:
         case {"type": "function", "function": {"name": str(name)}}:
             return ToolChoice("required", (name,))
         case {"type": "allowed_tools", "allowed_tools": {"mode": "auto" | "required" as mode, "tools": list(tools)}}:
-            with suppress(KeyError, TypeError):
-                return ToolChoice(mode, tuple(tool["function"]["name"] for tool in tools if "function" in tool))
+            names = _allowed_names(tools)
+            if names is not None:
+                return ToolChoice(mode, names)
     raise RequestError("Invalid value for 'tool_choice'", param="tool_choice", code="invalid_value")
 
 
+def _allowed_names(tools: list[Any]) -> tuple[str, ...] | None:
+    """Return the names of the functions in `allowed_tools`; None if one has another shape. Other tools are skipped."""
+    try:
+        return tuple(tool["function"]["name"] for tool in tools if "function" in tool)
+    except (KeyError, TypeError):
+        return None
+
+
 def json_schema(call: ChatCall) -> JsonSchema | None:
-    """The schema that the answer has to follow; None where the request asks for none."""
-    if call.request.response_format is None or call.request.response_format.type != "json_schema":
+    """Return the schema that the answer has to follow; None if the request has none."""
+    response_format = call.request.response_format
+    if response_format is None or response_format.type != "json_schema":
         return None
     return _decode(call.members["response_format"], _JsonFormat, "response_format").json_schema
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.json import UNREADABLE, decode_members
 from llms_core.contracts.request import ChatBody, decode
 from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OpenApi, openai_error, sse
 from llms_core.errors import RequestError
@@ -26,7 +27,6 @@ class _LegacyRequest(msgspec.Struct):
 
 
 _decode_legacy = msgspec.json.Decoder(_LegacyRequest).decode
-_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
 
 #: Members that a chat completion does not have.
@@ -56,11 +56,11 @@ def _decode(request: IncomingRequest) -> ChatBody:
 
 def _read(body: bytes) -> tuple[_LegacyRequest, dict[str, Raw]]:
     try:
-        return _decode_legacy(body), _decode_members(body)
+        return _decode_legacy(body), decode_members(body)
     except msgspec.ValidationError as error:
         text = str(error)
         raise RequestError(f"Invalid request: {text}", param=_param_in(text), code="invalid_value") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise RequestError(f"The request body is not valid JSON: {error}", code="invalid_json") from None
 
 

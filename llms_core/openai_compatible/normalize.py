@@ -1,6 +1,7 @@
-"""Where a provider's answer departs from OpenAI's contract: choices made as the contract has them.
+"""Normalizes the choices of answers that depart from OpenAI's contract.
 
-The departures are those of recorded answers. What does not depart is never decoded this far.
+The departures are those of recorded answers. The views find them, so that choices that conform are never decoded in
+full, and their bytes are passed on.
 """
 
 from __future__ import annotations
@@ -9,196 +10,172 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
-from llms_core.contracts.chunk import ChunkChoice, ToolCallView
-from llms_core.contracts.completion import FINISH_REASONS, ChoiceView, finish_reason
+from llms_core.contracts.chunk import ChunkChoice
+from llms_core.contracts.completion import FINISH_REASONS, CallView, ChoiceView, finish_reason
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.openai_compatible.tool_calls import ToolCallNormalizer
+
+# Whole answers
 
 
-def is_odd(choice: ChoiceView) -> bool:
-    """Whether a choice of a whole answer has to be mended."""
+def is_nonconforming(choice: ChoiceView) -> bool:
+    """Whether a choice of a whole answer has to be normalized."""
     message = choice.message
-    if message is None or message.role != "assistant" or choice.finish_reason not in FINISH_REASONS:
+    if message is None or message.role != "assistant":
         return True
-    if choice.index is None:
+    if choice.index is None or choice.finish_reason not in FINISH_REASONS:
         return True
-    if message.tool_calls and any(not call.id or call.type is None for call in message.tool_calls):
+    if any(map(_is_incomplete, message.tool_calls or ())):
         return True
-    return len(message.content) == 0 or bytes(message.content).startswith(b"[")
+    is_missing = len(message.content) == 0
+    is_list_of_parts = bytes(message.content).startswith(b"[")
+    return is_missing or is_list_of_parts
 
 
-def mended(choices: Raw, stem: str = "call") -> list[dict[str, Any]]:
-    """The choices of a whole answer, mended. What it calls tool calls that have no id begins with `stem`.
+def _is_incomplete(call: CallView) -> bool:
+    # Gemini sends empty ids, Mistral no type.
+    return not call.id or call.type is None
 
-    Raises ProviderError where there is no message, or the answer was broken off.
+
+def normalized(choices: Raw, id_prefix: str = "call") -> list[dict[str, Any]]:
+    """Return the choices of a whole answer, normalized. Made-up ids of tool calls begin with `id_prefix`.
+
+    Raises ProviderError if a choice has no message, or the provider gave up.
     """
-    found: list[dict[str, Any]] = msgspec.json.decode(choices)
-    for place, choice in enumerate(found):
-        choice["index"] = place if choice.get("index") is None else choice["index"]
+    decoded: list[dict[str, Any]] = msgspec.json.decode(choices)
+    for position, choice in enumerate(decoded):
+        if choice.get("index") is None:
+            choice["index"] = position
         message = choice.get("message")
         if not isinstance(message, dict):
             raise ProviderError(ErrorKind.BAD_RESPONSE, "The answer is not a chat completion: a choice has no message")
         message["role"] = "assistant"
         message.setdefault("content", None)
-        _flatten(message)
+        _join_parts(message)
         calls = [call for call in message.get("tool_calls") or () if isinstance(call, dict)]
         for number, call in enumerate(calls):
-            call["id"] = call.get("id") or f"{stem}_{choice['index']}_{number}"
+            call["id"] = call.get("id") or f"{id_prefix}_{choice['index']}_{number}"
             call["type"] = call.get("type") or "function"
-        choice["finish_reason"] = _finish(choice.get("finish_reason")) or ("tool_calls" if calls else "stop")
-    return found
+        reason = _normalized_reason(choice.get("finish_reason"))
+        if reason is None:
+            # The answer is whole, so it has ended, even if the provider gives no reason.
+            reason = "tool_calls" if calls else "stop"
+        choice["finish_reason"] = reason
+    return decoded
 
 
-class ChunkMender:
-    """Mends the chunks of one stream. What it calls tool calls that have no id begins with `stem`."""
+# Streams
 
-    def __init__(self, stem: str = "call"):
-        self._begun: set[int] = set()
-        self._calls = _ToolCalls(stem)
 
-    def has_begun(self, index: int) -> bool:
-        """Whether a choice has begun: pieces of text that follow need no mending."""
-        return index in self._begun
+class _Conformity(msgspec.Struct, frozen=True):
+    """What has to be normalized in a choice of a chunk."""
 
-    def mended(self, views: Sequence[ChunkChoice], choices: Raw) -> list[dict[str, Any]] | None:
-        """A chunk's choices, mended; None where none of them departs. To be asked of each chunk in turn."""
-        faults: list[tuple[bool, bool, bool]] = []
-        departs = False
+    #: it is the choice's first chunk
+    is_first: bool
+    delta_conforms: bool
+    tool_calls_conform: bool
+
+
+class ChunkNormalizer:
+    """Normalizes the chunks of one stream. Made-up ids of tool calls begin with `id_prefix`."""
+
+    def __init__(self, id_prefix: str = "call"):
+        #: the choices that have had their first chunk, which has the role
+        self.begun: set[int] = set()
+        self._tool_calls = ToolCallNormalizer(id_prefix)
+
+    def normalized(self, views: Sequence[ChunkChoice], choices: Raw) -> list[dict[str, Any]] | None:
+        """Return a chunk's choices, normalized; None if all of them conform.
+
+        Must be called for each chunk in order: tool calls are tracked from chunk to chunk. Raises ProviderError if the
+        provider gave up.
+        """
+        checks: list[_Conformity] = []
+        all_conform = True
         for view in views:
-            first = view.index not in self._begun
-            odd, plain = _is_odd_delta(view, first), self._calls.are_plain(view)
-            self._begun.add(view.index)
-            faults.append((first, odd, plain))
-            departs = departs or odd or not plain
-        if not departs:
+            check = self._check(view)
+            checks.append(check)
+            if not (check.delta_conforms and check.tool_calls_conform):
+                all_conform = False
+        if all_conform:
             return None
-        found: list[dict[str, Any]] = msgspec.json.decode(choices)
-        for choice, (first, odd, plain) in zip(found, faults, strict=True):
-            if odd:
-                delta = choice["delta"] = choice.get("delta") or {}
-                if first:
-                    delta["role"] = "assistant"
-                else:
-                    delta.pop("role", None)
-                _flatten(delta)
-                choice["finish_reason"] = _finish(choice.get("finish_reason"))
-            if not plain:
+        decoded: list[dict[str, Any]] = msgspec.json.decode(choices)
+        for choice, check in zip(decoded, checks, strict=True):
+            if not check.delta_conforms:
+                _normalize_delta(choice, is_first=check.is_first)
+            if not check.tool_calls_conform:
                 for call in choice["delta"]["tool_calls"]:
-                    self._calls.mend(call, choice.get("index", 0))
-        return found
+                    self._tool_calls.normalize(call, choice.get("index", 0))
+        return decoded
+
+    def _check(self, view: ChunkChoice) -> _Conformity:
+        is_first = view.index not in self.begun
+        self.begun.add(view.index)
+        return _Conformity(is_first, _delta_conforms(view, is_first), self._tool_calls.conforms(view))
 
 
-def _is_odd_delta(choice: ChunkChoice, first: bool) -> bool:
-    """A role belongs to the first delta alone: OpenAI's own client would join it to the one before."""
+def _delta_conforms(choice: ChunkChoice, is_first: bool) -> bool:
     delta = choice.delta
     if delta is None or isinstance(delta.content, list):
-        return True
-    if delta.role != ("assistant" if first else None):
-        return True
-    return choice.finish_reason is not None and choice.finish_reason not in FINISH_REASONS
+        return False
+    # Only the first delta has a role (SR-054): OpenAI's own client concatenates the role if it is repeated.
+    expected_role = "assistant" if is_first else None
+    if delta.role != expected_role:
+        return False
+    return choice.finish_reason is None or choice.finish_reason in FINISH_REASONS
 
 
-class _ToolCalls:
-    """The tool calls of one stream by number: from 0 on in each choice, in the order in which they begin (SR-056).
+def _normalize_delta(choice: dict[str, Any], *, is_first: bool) -> None:
+    delta = choice.get("delta") or {}
+    choice["delta"] = delta
+    if is_first:
+        delta["role"] = "assistant"
+    else:
+        delta.pop("role", None)
+    _join_parts(delta)
+    choice["finish_reason"] = _normalized_reason(choice.get("finish_reason"))
 
-    A fragment that begins a call has an id, a type and a name; one that goes on has none of them, because clients join
-    what they get twice. Some servers give all calls the same index, some give none, or say the id with every fragment.
+
+# Both
+
+
+def _join_parts(message: dict[str, Any]) -> None:
+    """Turn content that is a list of parts into a string, and its thinking into `reasoning_content`.
+
+    Mistral's reasoning models answer in parts.
     """
-
-    def __init__(self, stem: str):
-        self._stem = stem
-        self._count: dict[int, int] = {}
-        self._numbers: dict[tuple[int, int], int] = {}  # (choice, the provider's index) -> number
-        self._begun: dict[tuple[int, int], tuple[str, bool]] = {}  # (choice, number) -> its id, whether it has a name
-
-    def are_plain(self, choice: ChunkChoice) -> bool:
-        """Whether a choice's fragments are as OpenAI's are; if so, they are counted."""
-        calls = choice.delta.tool_calls if choice.delta is not None else None
-        if not calls:
-            return True
-        count = self._count.get(choice.index, 0)
-        begun: dict[int, ToolCallView] = {}
-        for call in calls:
-            index = call.index
-            if index is None:
-                return False
-            if call.id:
-                if index != count + len(begun) or not call.type:
-                    return False
-                begun[index] = call
-            else:
-                known = index in begun or self._numbers.get((choice.index, index)) == index
-                if not known or call.id is not UNSET or _name(call) is not UNSET:
-                    return False
-        for index, call in begun.items():
-            self._begin(choice.index, index, str(call.id), bool(_name(call)))
-        return True
-
-    def mend(self, call: dict[str, Any], choice: int) -> None:
-        """Number a fragment, and leave out what was said before."""
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
-        name, index = function.get("name"), call.get("index")
-        number = self._going_on(choice, index, call.get("id"), name)
-        if number is None:
-            number = self._count.get(choice, 0)
-            call["id"] = call.get("id") or f"{self._stem}_{choice}_{number}"
-            call["type"] = call.get("type") or "function"
-            self._begin(choice, number if index is None else index, call["id"], bool(name))
-        else:
-            call.pop("id", None)
-            known, named = self._begun[choice, number]
-            if named or not name:
-                function.pop("name", None)
-            self._begun[choice, number] = known, named or bool(name)
-        call["index"] = number
-
-    def _begin(self, choice: int, index: int, id: str, named: bool) -> None:
-        number = self._count.get(choice, 0)
-        self._count[choice] = number + 1
-        self._numbers[choice, index] = number
-        self._begun[choice, number] = id, named
-
-    def _going_on(self, choice: int, index: int | None, id: str | None, name: str | None) -> int | None:
-        """The number of the call that a fragment goes on with; None where it begins one."""
-        last = self._count.get(choice, 0) - 1
-        number = last if index is None else self._numbers.get((choice, index), -1)
-        if number < 0:
-            return None
-        known, named = self._begun[choice, number]
-        if id == known or not (name or (id and index is None)):
-            return number
-        return None if named or id else number
-
-
-def _name(call: ToolCallView) -> str | UnsetType | None:
-    return call.function.name if call.function is not None else UNSET
-
-
-def _flatten(message: dict[str, Any]) -> None:
-    """Content that is a list of parts (Mistral's reasoning models) as a string, its thinking as reasoning_content."""
     parts = message.get("content")
     if not isinstance(parts, list):
         return
     texts: list[str] = []
     thoughts: list[str] = []
     for part in parts:
-        if isinstance(part, dict) and part.get("type") == "thinking":
-            inner = part.get("thinking")
-            pieces = inner if isinstance(inner, list) else [{"text": inner}]
-            thoughts += [str(piece.get("text") or "") for piece in pieces if isinstance(piece, dict)]
-        elif isinstance(part, dict) and isinstance(part.get("text"), str):
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "thinking":
+            thoughts += _thoughts(part.get("thinking"))
+        elif isinstance(part.get("text"), str):
             texts.append(part["text"])
     message["content"] = "".join(texts)
     if thoughts:
         message.setdefault("reasoning_content", "".join(thoughts))
 
 
-def _finish(reason: str | None) -> str | None:
+def _thoughts(thinking: object) -> list[str]:
+    """Return the texts of a `thinking` part, which is a list of text parts or a plain string."""
+    if not isinstance(thinking, list):
+        return [str(thinking or "")]
+    return [str(piece.get("text") or "") for piece in thinking if isinstance(piece, dict)]
+
+
+def _normalized_reason(reason: str | None) -> str | None:
+    """Return a finish reason in OpenAI's spelling; None if there is none. Raises ProviderError if it is a failure."""
     if not reason:
         return None
     known = finish_reason(reason)
     if known is None:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"The provider broke off its answer: finish_reason '{reason}'")
+        message = f"The provider stopped before its answer was complete: finish_reason '{reason}'"
+        raise ProviderError(ErrorKind.BAD_RESPONSE, message)
     return known

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.content import Part
+from llms_core.contracts.json import decode_members
 from llms_core.contracts.request import ChatBody, ChatRequest
 from llms_core.errors import Unsupported
 from llms_core.operations import FetchMedia
@@ -24,7 +25,6 @@ MAX_BYTES = 64 * 1024 * 1024
 _CONCURRENT_FETCHES = 4
 
 _encode = msgspec.json.encode
-_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -98,7 +98,7 @@ def _inline_message(
 ) -> Raw:
     if not isinstance(content, list) or not any(_has_url(part, types) for part in content):
         return raw
-    members = _decode_members(raw)
+    members = decode_members(raw)
     raw_parts = _decode_items(members["content"])
     parts = [_inline_part(raw, part, types, data_uris) for raw, part in zip(raw_parts, content, strict=True)]
     return Raw(_encode({**members, "content": parts}))
@@ -109,11 +109,11 @@ def _has_url(part: Part, types: frozenset[str]) -> bool:
 
 
 def _inline_part(raw: Raw, part: Part, types: frozenset[str], data_uris: Mapping[str, str]) -> Raw:
-    members: dict[str, Any] = dict(_decode_members(raw))
+    members: dict[str, Any] = dict(decode_members(raw))
     for member, url in _remote_urls(part, types):
         name, _, inner = member.partition(".")
         if inner:
-            members[name] = {**_decode_members(members[name]), inner: data_uris[url]}
+            members[name] = {**decode_members(members[name]), inner: data_uris[url]}
         else:
             members[name] = data_uris[url]
     return Raw(_encode(members))

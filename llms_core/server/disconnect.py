@@ -66,7 +66,7 @@ class DisconnectWatcher:
     def start(self) -> None:
         """Start watching soon. Not before the body has been read, since `receive` is the body's as well."""
         self.due = asyncio.get_running_loop().time() + _WATCH_AFTER
-        if self.due < self._timers.next:
+        if self.due < self._timers.next_check:
             self._timers.reschedule(self.due)
 
     def on_timeout(self) -> None:

@@ -91,7 +91,7 @@ class ResponseWriter:
 
     def _schedule(self) -> None:
         self.due = self._loop.time() + self._keep_alive_interval
-        if self.due < self._timers.next:
+        if self.due < self._timers.next_check:
             self._timers.reschedule(self.due)
 
     async def _write_keep_alive(self) -> None:

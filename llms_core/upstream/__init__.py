@@ -1,1 +1,1 @@
-"""Talking to providers: the only importer of an HTTP client, behind one seam (`engine.Engine`)."""
+"""Requests to providers. Only this package imports HTTP clients, behind one seam (`transport.HttpTransport`)."""

@@ -1,4 +1,4 @@
-"""The engine that is always there: an httpx transport, called directly, without AsyncClient's cost."""
+"""The transport that runs everywhere: httpx's transport is called directly, which avoids the cost of AsyncClient."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import httpx
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
+from llms_core.upstream.transport import network_error
+
+# Seconds that an idle connection is kept for the next request.
+_KEEP_ALIVE = 30
 
 
-class HttpxAnswer:
-    """One answer of httpx's."""
+class HttpxResponse:
+    """A response of httpx."""
 
     __slots__ = ("_pieces", "_response", "headers", "status")
 
@@ -23,25 +27,34 @@ class HttpxAnswer:
 
     async def read(self) -> bytes:
         try:
+            # A piece can be empty when a body is compressed, but b"" means the end here.
             async for piece in self._pieces:
                 if piece:
                     return piece
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            raise _failure("The connection broke", error) from None
+            raise network_error("The connection broke", error) from None
         return b""
 
     async def aclose(self) -> None:
         await self._response.aclose()
 
 
-class HttpxEngine:
-    """Takes any `httpx.AsyncBaseTransport`: for tests, proxies, HTTP/2 or TLS settings of one's own."""
+class HttpxTransport:
+    """Sends requests with httpx.
+
+    `transport` is for tests, and for proxies, HTTP/2 or TLS settings of your own.
+    """
 
     def __init__(self, proxy: str | None = None, *, transport: httpx.AsyncBaseTransport | None = None):
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
+        # The server limits the number of concurrent requests; a second limit here would only queue them.
+        limits = httpx.Limits(
+            max_connections=None,
+            max_keepalive_connections=None,
+            keepalive_expiry=_KEEP_ALIVE,
+        )
         self._transport = transport or httpx.AsyncHTTPTransport(limits=limits, proxy=proxy)
 
-    async def send(self, request: UpstreamRequest, connect: float) -> HttpxAnswer:
+    async def send(self, request: UpstreamRequest, connect_timeout: float) -> HttpxResponse:
         try:
             response = await self._transport.handle_async_request(
                 httpx.Request(
@@ -49,18 +62,14 @@ class HttpxEngine:
                     request.url,
                     headers=request.headers,
                     content=request.content,
-                    extensions={"timeout": {"connect": connect}},
+                    extensions={"timeout": {"connect": connect_timeout}},
                 )
             )
         except httpx.TimeoutException:
-            raise ProviderError(ErrorKind.TIMEOUT, f"No connection within {connect:g} s") from None
+            raise ProviderError(ErrorKind.TIMEOUT, f"No connection within {connect_timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise _failure("No answer", error) from None
-        return HttpxAnswer(response)
+            raise network_error("The request failed", error) from None
+        return HttpxResponse(response)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
-
-
-def _failure(what: str, error: Exception) -> ProviderError:
-    return ProviderError(ErrorKind.NETWORK, f"{what}: {error or type(error).__name__}")

@@ -6,7 +6,8 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.errors import ProviderError
 from llms_core.operations.stream import StreamReader
 from llms_core.upstream.aws_event_stream import EventStreamMessages
-from llms_core.upstream.events import Lines, ServerSentEvents
+from llms_core.upstream.ndjson import Lines
+from llms_core.upstream.sse import ServerSentEvents
 
 _EVENT_READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages]] = {
     "sse": ServerSentEvents,

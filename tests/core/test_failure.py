@@ -1,4 +1,4 @@
-"""What a provider's error means: its kind (SR-064, SR-068, SR-072) and Retry-After, from bodies as they are written."""
+"""Classification of recorded error responses (SR-064, SR-068, SR-072), and how long to wait before a retry."""
 
 from __future__ import annotations
 
@@ -56,19 +56,19 @@ KINDS: list[tuple[int, Any, ErrorKind]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), KINDS, ids=lambda value: str(value)[:60])
-def test_status_and_body_give_the_kind(status: int, body: Any, kind: ErrorKind) -> None:
+def test_the_kind_follows_from_status_and_body(status: int, body: Any, kind: ErrorKind) -> None:
     assert classify(status, {}, json.dumps(body).encode() if body is not None else b"").kind is kind
 
 
-def test_the_providers_own_words_are_kept() -> None:
-    """SR-068: message, type, param and code are the provider's."""
+def test_the_providers_message_type_param_and_code_are_kept() -> None:
+    """SR-068."""
     body = {"error": {"message": "too long", "type": "invalid_request_error", "param": "messages", "code": "c"}}
     error = classify(400, {}, json.dumps(body).encode())
-    said = (error.message, error.type, error.param, error.code)
-    assert said == ("too long", "invalid_request_error", "messages", "c")
+    members = (error.message, error.type, error.param, error.code)
+    assert members == ("too long", "invalid_request_error", "messages", "c")
 
 
-def test_where_a_schema_was_violated_becomes_the_param() -> None:
+def test_the_location_of_a_validation_error_becomes_the_param() -> None:
     body = {"detail": [{"type": "missing", "loc": ["body", "messages", 0, "role"], "msg": "Field required"}]}
     error = classify(422, {}, json.dumps(body).encode())
     assert (error.message, error.param) == ("Field required", "messages.0.role")
@@ -93,8 +93,8 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
         ({}, None),
     ],
 )
-def test_how_long_to_wait_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
-    """SR-064: the delay a provider asks for, in seconds."""
+def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
+    """SR-064: in seconds."""
     assert retry_after(headers, now=NOW) == seconds
 
 
@@ -107,7 +107,7 @@ waits = st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.t
 
 
 @given(st.integers(200, 599), waits, st.binary())
-def test_any_answer_gives_some_kind(status: int, headers: dict[str, str], body: bytes) -> None:
+def test_arbitrary_responses_can_be_classified(status: int, headers: dict[str, str], body: bytes) -> None:
     assert classify(status, headers, body).kind in ErrorKind
 
 
@@ -122,5 +122,5 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_any_json_as_an_error_body_gives_a_text(body: Any) -> None:
+def test_arbitrary_json_can_be_classified(body: Any) -> None:
     assert isinstance(classify(400, {}, json.dumps(body).encode()).message, str)

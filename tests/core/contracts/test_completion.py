@@ -1,4 +1,4 @@
-"""Whole answers: how their ends are spelt, and how their tokens are counted."""
+"""Finish reasons and usage of completions."""
 
 from __future__ import annotations
 
@@ -17,30 +17,32 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize(("theirs", "ours"), [(each, name) for name, spelt in SPELLINGS.items() for each in spelt])
-def test_an_end_is_spelt_as_openai_does(theirs: str, ours: str) -> None:
-    """SR-048: lower case, and one of the known ones."""
-    assert finish_reason(theirs) == ours
+@pytest.mark.parametrize(
+    ("reason", "expected"), [(each, name) for name, spellings in SPELLINGS.items() for each in spellings]
+)
+def test_finish_reasons_get_openais_spelling(reason: str, expected: str) -> None:
+    """SR-048."""
+    assert finish_reason(reason) == expected
 
 
-@pytest.mark.parametrize("theirs", ["error", "ERROR", "abort", "network_error", "insufficient_system_resource"])
-def test_an_end_that_is_a_failure_is_none(theirs: str) -> None:
-    """SR-058: the answer was broken off, and is not to look complete."""
-    assert finish_reason(theirs) is None
+@pytest.mark.parametrize("reason", ["error", "ERROR", "abort", "network_error", "insufficient_system_resource"])
+def test_a_finish_reason_that_means_failure_is_none(reason: str) -> None:
+    """SR-058: an incomplete answer must not look complete."""
+    assert finish_reason(reason) is None
 
 
-def test_the_total_is_the_sum_where_it_is_not_said() -> None:
+def test_a_missing_total_is_the_sum() -> None:
     """SR-049."""
     assert Usage(prompt_tokens=3, completion_tokens=4).total_tokens == 7
 
 
-def test_the_providers_own_total_is_kept() -> None:
-    """SR-049: it may count more than the two."""
+def test_the_providers_total_is_kept() -> None:
+    """SR-049: it may be larger than the sum."""
     assert Usage(prompt_tokens=3, completion_tokens=4, total_tokens=9).total_tokens == 9
 
 
-def test_all_three_counts_are_written() -> None:
-    """SR-049: 0 too."""
+def test_all_three_counts_are_encoded() -> None:
+    """SR-049: also if they are 0."""
     written = msgspec.json.decode(msgspec.json.encode(Usage(prompt_tokens=3)))
     assert written == {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
 
@@ -54,7 +56,7 @@ def test_all_three_counts_are_written() -> None:
         ("{}", 0),
     ],
 )
-def test_usage_is_read(text: str, total: int) -> None:
+def test_usage_is_decoded(text: str, total: int) -> None:
     """SR-049."""
     read = usage(Raw(text.encode()))
     assert read is not None
@@ -64,6 +66,6 @@ def test_usage_is_read(text: str, total: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "null", "1", "[]", '{"prompt_tokens": "3"}', '{"prompt_tokens": null}', '{"completion_tokens": 1.5}']
 )
-def test_usage_that_makes_no_sense_is_none(text: str) -> None:
-    """No answer is lost over the count of its tokens."""
+def test_unreadable_usage_is_none(text: str) -> None:
+    """It must not fail the answer."""
     assert usage(Raw(text.encode())) is None

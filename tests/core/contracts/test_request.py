@@ -1,4 +1,4 @@
-"""Requests: what is accepted, what is refused and under which name, and that nothing is lost (SR-010 … SR-041)."""
+"""Requests: what is accepted, what is rejected and with which error, and that no byte is lost (SR-010 … SR-041)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HI = '[{"role": "user", "content": "Hi"}]'
 
 
 def body(**members: str) -> bytes:
-    """A request whose further members are JSON as written."""
+    """Return a request; further members are given as JSON text."""
     texts = {"model": '"m"', "messages": HI, **members}
     return ("{" + ", ".join(f'"{name}": {text}' for name, text in texts.items()) + "}").encode()
 
 
-def refusal(data: bytes) -> RequestError:
+def rejection(data: bytes) -> RequestError:
     with pytest.raises(RequestError) as caught:
         decode(data)
     return caught.value
@@ -55,7 +55,7 @@ ACCEPTED: dict[str, list[str]] = {
     "response_format": ['{"type": "text"}', '{"type": "json_schema", "json_schema": {"name": "x"}}'],
 }
 
-REFUSED: dict[str, list[str]] = {
+REJECTED: dict[str, list[str]] = {
     "temperature": ["-0.1", "2.1", '"hot"', "true", "[]", "1e400"],
     "max_tokens": ["0", "-1", "1.5", '"x"', "true"],
     "max_completion_tokens": ["0", "1.5", '"150"'],
@@ -81,28 +81,28 @@ def rows(table: dict[str, list[str]]) -> pytest.MarkDecorator:
 
 
 @rows(ACCEPTED)
-def test_a_parameter_within_its_bounds_is_accepted_as_written(param: str, text: str) -> None:
-    """SR-012 … SR-024: and goes on in the client's own spelling."""
+def test_a_valid_parameter_is_accepted_and_keeps_its_bytes(param: str, text: str) -> None:
+    """SR-012 … SR-024."""
     members = decode(body(**{param: text})).members
     assert bytes(members[param]) == text.encode()
 
 
-@rows(REFUSED)
-def test_a_parameter_out_of_its_bounds_is_refused_by_name(param: str, text: str) -> None:
+@rows(REJECTED)
+def test_an_invalid_parameter_is_rejected_by_name(param: str, text: str) -> None:
     """SR-012 … SR-024: 400, `invalid_request_error`, and `param`."""
-    error = refusal(body(**{param: text}))
+    error = rejection(body(**{param: text}))
     assert (error.status, error.type, error.param) == (400, "invalid_request_error", param)
 
 
 @pytest.mark.parametrize("param", ACCEPTED)
-def test_null_is_absent(param: str) -> None:
+def test_null_means_absent(param: str) -> None:
     """SR-027."""
     request = decode(body(**{param: "null"})).view
     assert getattr(request, param) is None
 
 
 def test_only_model_and_messages_are_required() -> None:
-    """SR-025, SR-028: all else is absent, and nothing is a stream."""
+    """SR-025, SR-028: streaming is off by default."""
     decoded = decode(body())
     request, members = decoded.view, decoded.members
     assert set(members) == {"model", "messages"}
@@ -110,25 +110,25 @@ def test_only_model_and_messages_are_required() -> None:
 
 
 @pytest.mark.parametrize("text", ["1", '""', "null", "[]", "{}"])
-def test_a_model_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_model_is_rejected(text: str) -> None:
     """SR-010."""
-    error = refusal(body(model=text))
+    error = rejection(body(model=text))
     assert (error.status, error.param) == (400, "model")
 
 
 @pytest.mark.parametrize("text", ['"Hi"', "[]", "null", "{}", "1"])
-def test_messages_that_are_none_are_refused(text: str) -> None:
+def test_invalid_messages_are_rejected(text: str) -> None:
     """SR-011."""
-    error = refusal(body(messages=text))
+    error = rejection(body(messages=text))
     assert (error.status, error.param) == (400, "messages")
 
 
 @pytest.mark.parametrize("missing", ["model", "messages"])
-def test_what_is_missing_is_named(missing: str) -> None:
-    """SR-010, SR-011: as OpenAI says it."""
+def test_a_missing_parameter_is_named(missing: str) -> None:
+    """SR-010, SR-011: with OpenAI's message."""
     whole = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
     del whole[missing]
-    error = refusal(json.dumps(whole).encode())
+    error = rejection(json.dumps(whole).encode())
     assert (error.param, error.code) == (missing, "missing_required_parameter")
     assert error.message == f"Missing required parameter: '{missing}'"
 
@@ -147,14 +147,14 @@ def test_what_is_missing_is_named(missing: str) -> None:
         ('[{"role": "assistant", "tool_calls": {}}]', "messages[0].tool_calls"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_in_a_message_is_named(messages: str, param: str) -> None:
-    """SR-032: an unknown role, and the like."""
-    error = refusal(body(messages=messages))
+def test_the_location_of_an_invalid_value_in_a_message_is_named(messages: str, param: str) -> None:
+    """SR-032."""
+    error = rejection(body(messages=messages))
     assert (error.status, error.type, error.param) == (400, "invalid_request_error", param)
 
 
-def test_what_is_wrong_deep_in_an_option_is_named() -> None:
-    assert refusal(body(stream_options='{"include_usage": "yes"}')).param == "stream_options.include_usage"
+def test_the_location_of_an_invalid_value_in_an_option_is_named() -> None:
+    assert rejection(body(stream_options='{"include_usage": "yes"}')).param == "stream_options.include_usage"
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_what_is_wrong_deep_in_an_option_is_named() -> None:
         ({}, None),
     ],
 )
-def test_the_limit_of_an_answer_has_two_names(texts: dict[str, str], limit: int | None) -> None:
-    """SR-014: `max_completion_tokens` wins; both go to who knows both."""
+def test_the_token_limit_has_two_names(texts: dict[str, str], limit: int | None) -> None:
+    """SR-014: `max_completion_tokens` takes precedence; both are passed on."""
     decoded = decode(body(**texts))
     request, members = decoded.view, decoded.members
     assert request.token_limit == limit
@@ -179,7 +179,7 @@ def test_the_limit_of_an_answer_has_two_names(texts: dict[str, str], limit: int 
     ("text", "wanted"),
     [("null", False), ("{}", False), ('{"include_usage": false}', False), ('{"include_usage": true}', True)],
 )
-def test_usage_in_a_stream_is_asked_for(text: str, wanted: bool) -> None:
+def test_include_usage_is_read(text: str, wanted: bool) -> None:
     """SR-055."""
     assert decode(body(stream_options=text)).view.include_usage is wanted
 
@@ -188,14 +188,14 @@ def test_usage_in_a_stream_is_asked_for(text: str, wanted: bool) -> None:
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool", "function"])
-def test_a_role_is_known(role: str) -> None:
+def test_all_roles_are_accepted(role: str) -> None:
     """SR-031, SR-032."""
     request = decode(body(messages=f'[{{"role": "{role}", "content": "Hi"}}]')).view
     assert request.messages[0].role == role
 
 
-def test_a_conversation_goes_on_as_written() -> None:
-    """SR-031, SR-033, SR-041: in order, white space and all."""
+def test_messages_keep_their_order_and_bytes() -> None:
+    """SR-031, SR-033, SR-041."""
     messages = '[ {"role":"system","content":"A"},{"content":"B","role":"system"}, {"role":"user","content":"C"} ]'
     decoded = decode(body(messages=messages))
     request, members = decoded.view, decoded.members
@@ -203,22 +203,22 @@ def test_a_conversation_goes_on_as_written() -> None:
     assert bytes(members["messages"]) == messages.encode()
 
 
-def test_a_round_of_tool_calls_goes_on() -> None:
-    """SR-040: no content beside tool calls, and the answer by its call's id."""
+def test_tool_calls_and_their_results_are_accepted() -> None:
+    """SR-040: content may be null or absent beside tool calls."""
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    asked = [
+    messages: list[dict[str, Any]] = [
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": "42"},
     ]
-    decoded = decode(body(messages=json.dumps(asked)))
+    decoded = decode(body(messages=json.dumps(messages)))
     request, members = decoded.view, decoded.members
     assert [message.content for message in request.messages] == [None, None, "42"]
     assert request.messages[2].tool_call_id == "call_1"
-    assert json.loads(bytes(members["messages"])) == asked
+    assert json.loads(bytes(members["messages"])) == messages
 
 
-def test_parts_are_read() -> None:
+def test_content_parts_are_decoded() -> None:
     """SR-034, SR-035, SR-037, SR-038."""
     parts: list[dict[str, Any]] = [
         {"type": "text", "text": "What is this?"},
@@ -256,9 +256,9 @@ AS_WRITTEN = [
 
 
 @pytest.mark.parametrize("text", AS_WRITTEN)
-def test_an_unknown_member_goes_on_byte_for_byte(text: str) -> None:
-    """SR-026: number spelling, big integers, escapes, white space."""
-    assert bytes(decode(body(of_the_vendor=text)).members["of_the_vendor"]) == text.encode()
+def test_an_unknown_member_keeps_its_bytes(text: str) -> None:
+    """SR-026: spelling of numbers, large integers, escapes, white space."""
+    assert bytes(decode(body(vendor_option=text)).members["vendor_option"]) == text.encode()
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_an_unknown_member_goes_on_byte_for_byte(text: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("text", ['"x"', '{"a": 1.0}', "null"])
-def test_a_parameter_of_openais_that_is_not_checked_goes_on(name: str, text: str) -> None:
+def test_an_unchecked_parameter_keeps_its_bytes(name: str, text: str) -> None:
     """SR-026."""
     assert bytes(decode(body(**{name: text})).members[name]) == text.encode()
 
@@ -283,14 +283,14 @@ json_values = st.recursive(
 
 
 @given(json_values, st.booleans())
-def test_any_json_goes_on_in_an_unknown_member(value: Any, escaped: bool) -> None:
+def test_arbitrary_json_in_an_unknown_member_keeps_its_bytes(value: Any, escaped: bool) -> None:
     """SR-026."""
     text = json.dumps(value, ensure_ascii=escaped)
     assert bytes(decode(body(x=text)).members["x"]) == text.encode()
 
 
-def test_of_a_member_that_is_there_twice_the_last_counts_everywhere() -> None:
-    """What is checked is what goes on."""
+def test_the_last_of_duplicate_members_counts() -> None:
+    """Otherwise what is validated would not be what is sent."""
     data = body()[:-1] + b', "model": "other", "temperature": 2, "temperature": 1}'
     decoded = decode(data)
     request, members = decoded.view, decoded.members
@@ -298,27 +298,27 @@ def test_of_a_member_that_is_there_twice_the_last_counts_everywhere() -> None:
     assert (request.temperature, bytes(members["temperature"])) == (1, b"1")
 
 
-def test_of_a_member_that_is_there_twice_the_first_is_checked_too() -> None:
-    """A way around the check is closed from both sides."""
-    assert refusal(body()[:-1] + b', "temperature": 1, "temperature": 9}').param == "temperature"
+def test_the_first_of_duplicate_members_is_validated_too() -> None:
+    """Otherwise a provider that uses the first one would get an invalid value."""
+    assert rejection(body()[:-1] + b', "temperature": 1, "temperature": 9}').param == "temperature"
 
 
-# What is no JSON
+# Invalid JSON
 
-NO_JSON: dict[str, bytes] = {
-    "nothing": b"",
+INVALID_JSON: dict[str, bytes] = {
+    "empty": b"",
     "white space": b"  ",
     "cut": b"{bad",
-    "cut in a text": b'{"model": "m',
-    "more behind it": body() + b"{}",
+    "cut in a string": b'{"model": "m',
+    "trailing data": body() + b"{}",
     "single quotes": b"{'model': 'm'}",
-    "a comma too many": body()[:-1] + b",}",
+    "a trailing comma": body()[:-1] + b",}",
     "NaN": body(temperature="NaN"),
-    "Infinity, where nobody looks": body(x="Infinity"),
-    "a control character in a text": body(x='"a\nb"'),
-    "no UTF-8 in the model": body(model='"m"').replace(b'"m"', b'"\xff"'),
-    "no UTF-8 where nobody looks": body(x='"?"').replace(b"?", b"\xff"),
-    "no UTF-8 in a message": body().replace(b"Hi", b"\xc3"),
+    "Infinity in an unchecked member": body(x="Infinity"),
+    "a control character in a string": body(x='"a\nb"'),
+    "invalid UTF-8 in the model": body(model='"m"').replace(b'"m"', b'"\xff"'),
+    "invalid UTF-8 in an unchecked member": body(x='"?"').replace(b"?", b"\xff"),
+    "invalid UTF-8 in a message": body().replace(b"Hi", b"\xc3"),
     "half a surrogate pair": body(model='"\\ud800"'),
     "UTF-16": body().decode().encode("utf-16"),
     "a million brackets": body(x="[" * 1_000_000),
@@ -328,46 +328,46 @@ NO_JSON: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("case", NO_JSON)
-def test_what_is_no_json_is_refused(case: str) -> None:
+@pytest.mark.parametrize("case", INVALID_JSON)
+def test_invalid_json_is_rejected(case: str) -> None:
     """SR-030."""
-    error = refusal(NO_JSON[case])
+    error = rejection(INVALID_JSON[case])
     assert (error.status, error.type) == (400, "invalid_request_error")
 
 
 @pytest.mark.parametrize("data", [b"[]", b"1", b'"x"', b"null", b"true", b'[{"model": "m"}]'])
-def test_json_that_is_no_object_is_refused(data: bytes) -> None:
+def test_json_that_is_not_an_object_is_rejected(data: bytes) -> None:
     """SR-030."""
-    error = refusal(data)
+    error = rejection(data)
     assert (error.status, error.type) == (400, "invalid_request_error")
     assert "must be a JSON object" in error.message
 
 
-def test_schemas_may_be_deep() -> None:
-    """SR-026: a hundred levels are not too many."""
+def test_a_hundred_levels_of_nesting_are_accepted() -> None:
+    """SR-026: JSON schemas can be deep."""
     deep = '{"a":' * 100 + "1" + "}" * 100
     assert bytes(decode(body(tools=f"[{deep}]")).members["tools"]) == f"[{deep}]".encode()
 
 
 @given(st.binary() | st.text().map(str.encode) | json_values.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    """SR-065: and never a fault of another kind."""
+def test_arbitrary_bytes_raise_only_request_errors(data: bytes) -> None:
+    """SR-065."""
     try:
         decode(data)
     except RequestError as error:
-        assert error.status == 400  # noqa: PT017 - either is right
+        assert error.status == 400  # noqa: PT017 - both outcomes are correct
 
 
 @given(
     st.dictionaries(st.sampled_from([*ChatRequest.__struct_fields__, "x"]), json_values, max_size=6)
     | st.fixed_dictionaries({"model": json_values, "messages": json_values})
 )
-def test_any_object_is_read_or_refused(value: dict[str, Any]) -> None:
+def test_arbitrary_objects_raise_only_request_errors(value: dict[str, Any]) -> None:
     """SR-065."""
     try:
         decode(json.dumps(value).encode())
     except RequestError as error:
-        assert error.status == 400  # noqa: PT017 - either is right
+        assert error.status == 400  # noqa: PT017 - both outcomes are correct
 
 
 # SR-039: no local paths over HTTP
@@ -402,7 +402,7 @@ def image(url: str) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def sound(data: str) -> dict[str, Any]:
+def audio(data: str) -> dict[str, Any]:
     return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
 
 
@@ -413,70 +413,70 @@ def file(data: str) -> dict[str, Any]:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     ("part", "member"),
-    [(image, "image_url.url"), (sound, "input_audio.data"), (file, "file.file_data")],
-    ids=["image", "sound", "file"],
+    [(image, "image_url.url"), (audio, "input_audio.data"), (file, "file.file_data")],
+    ids=["image", "audio", "file"],
 )
-def test_a_path_is_refused(part: Any, member: str, path: str) -> None:
-    """SR-039: only the command line reads files."""
-    error = refusal(content({"type": "text", "text": "Hi"}, part(path)))
+def test_a_local_path_is_rejected(part: Any, member: str, path: str) -> None:
+    """SR-039: the server does not read files for a client."""
+    error = rejection(content({"type": "text", "text": "Hi"}, part(path)))
     assert (error.status, error.param, error.code) == (400, f"messages[0].content[1].{member}", "invalid_value")
     assert "local files are not read" in error.message
 
 
 @pytest.mark.parametrize("member", ["image_url", "video_url", "audio_url"])
-def test_a_path_is_refused_in_every_member_that_takes_an_address(member: str) -> None:
-    """SR-039: as an object and as a mere text, as some providers have it."""
-    assert refusal(content({"type": member, member: {"url": "/etc/hostname"}})).param == (
+def test_a_local_path_is_rejected_in_every_url_member(member: str) -> None:
+    """SR-039: as an object, and as a string, which some providers accept."""
+    assert rejection(content({"type": member, member: {"url": "/etc/hostname"}})).param == (
         f"messages[0].content[0].{member}.url"
     )
-    assert refusal(content({"type": member, member: "/etc/hostname"})).param == f"messages[0].content[0].{member}"
+    assert rejection(content({"type": member, member: "/etc/hostname"})).param == f"messages[0].content[0].{member}"
 
 
-def test_a_path_is_refused_whatever_the_part_calls_itself() -> None:
+def test_a_local_path_is_rejected_whatever_the_type_of_the_part() -> None:
     """SR-039."""
-    assert refusal(content({"type": "text", "file": {"file_data": "/etc/hostname"}})).param == (
+    assert rejection(content({"type": "text", "file": {"file_data": "/etc/hostname"}})).param == (
         "messages[0].content[0].file.file_data"
     )
 
 
-def test_a_path_is_refused_in_any_message() -> None:
-    """SR-039: the fault is told by its place."""
+def test_a_local_path_is_rejected_in_any_message() -> None:
+    """SR-039: the error names its location."""
     messages = [{"role": "user", "content": "Hi"}, {"role": "tool", "content": [image("/etc/hostname")]}]
-    assert refusal(body(messages=json.dumps(messages))).param == "messages[1].content[0].image_url.url"
+    assert rejection(body(messages=json.dumps(messages))).param == "messages[1].content[0].image_url.url"
 
 
-@pytest.mark.parametrize("part", [image, sound, file])
+@pytest.mark.parametrize("part", [image, audio, file])
 @pytest.mark.parametrize("value", INLINE)
-def test_addresses_and_inline_data_are_accepted(part: Any, value: str) -> None:
+def test_urls_and_inline_data_are_accepted(part: Any, value: str) -> None:
     """SR-035 … SR-038."""
     decode(content(part(value)))
 
 
-@pytest.mark.parametrize("part", [sound, file])
+@pytest.mark.parametrize("part", [audio, file])
 @pytest.mark.parametrize("value", BASE64)
-def test_base64_is_accepted_where_it_may_stand(part: Any, value: str) -> None:
-    """SR-037, SR-038: a picture in base64 begins like a path."""
+def test_base64_is_accepted_for_audio_and_files(part: Any, value: str) -> None:
+    """SR-037, SR-038: the base64 of a JPEG begins like a path."""
     decode(content(part(value)))
 
 
 @pytest.mark.parametrize("value", BASE64)
-def test_base64_is_no_address(value: str) -> None:
+def test_bare_base64_is_rejected_as_a_url(value: str) -> None:
     """SR-039: an image's URL has a scheme."""
-    assert refusal(content(image(value))).param == "messages[0].content[0].image_url.url"
+    assert rejection(content(image(value))).param == "messages[0].content[0].image_url.url"
 
 
-def test_a_text_may_look_like_a_path() -> None:
-    """SR-039: it is only told to the model."""
+def test_a_text_part_may_look_like_a_path() -> None:
+    """SR-039: it is only sent to the model."""
     decode(content({"type": "text", "text": "/etc/hostname"}))
 
 
-# K-13: what a provider's block adds
+# K-13: defaults and forced values of a provider's block
 
 
 def applied(
-    asked: dict[str, str], defaults: dict[str, str] | None = None, force: dict[str, str] | None = None
+    members: dict[str, str], defaults: dict[str, str] | None = None, force: dict[str, str] | None = None
 ) -> tuple[ChatRequest, dict[str, str]]:
-    decoded = decode(body(**asked))
+    decoded = decode(body(**members))
     given: list[Members] = [
         {name: Raw(text.encode()) for name, text in (texts or {}).items()} for texts in (defaults, force)
     ]
@@ -485,55 +485,55 @@ def applied(
     return found.view, shown
 
 
-def test_a_default_stands_where_the_client_says_nothing() -> None:
+def test_a_default_applies_if_the_client_sets_nothing() -> None:
     """K-13."""
     view, members = applied({}, {"temperature": "0.10"})
     assert (view.temperature, members) == (0.1, {"temperature": "0.10"})
 
 
-def test_null_says_nothing() -> None:
+def test_a_default_replaces_null() -> None:
     """K-13, SR-027."""
     assert applied({"temperature": "null"}, {"temperature": "0.1"})[1] == {"temperature": "0.1"}
 
 
-@pytest.mark.parametrize("said", ["0", "0.9", "2"])
-def test_the_client_wins_over_a_default(said: str) -> None:
-    """K-13: in llms.py the provider's block did."""
-    assert applied({"temperature": said}, {"temperature": "0.1"})[1] == {"temperature": said}
+@pytest.mark.parametrize("value", ["0", "0.9", "2"])
+def test_the_client_overrides_a_default(value: str) -> None:
+    """K-13: in llms.py, the provider's block overrides the client."""
+    assert applied({"temperature": value}, {"temperature": "0.1"})[1] == {"temperature": value}
 
 
-def test_a_default_that_is_false_is_one() -> None:
+def test_a_default_can_be_false() -> None:
     """SR-120, SR-024: `enable_thinking` of Qwen."""
     assert applied({}, {"enable_thinking": "false"})[1] == {"enable_thinking": "false"}
 
 
-def test_what_is_forced_wins_over_the_client() -> None:
+def test_a_forced_value_overrides_the_client() -> None:
     """K-13."""
     view, members = applied({"temperature": "0.9"}, {"temperature": "0.5"}, {"temperature": "0.1"})
     assert (view.temperature, members) == (0.1, {"temperature": "0.1"})
 
 
 @pytest.mark.parametrize("client", ["max_tokens", "max_completion_tokens"])
-def test_a_limit_of_the_clients_wins_over_a_default_by_its_other_name(client: str) -> None:
-    """K-13, SR-014: otherwise a default of 1000 would make 5 of no effect."""
+def test_the_clients_token_limit_overrides_a_default_under_the_other_name(client: str) -> None:
+    """K-13, SR-014: otherwise a default of 1000 would override the client's 5."""
     other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}[client]
     assert applied({client: "5"}, {other: "1000"})[1] == {client: "5"}
 
 
-def test_a_limit_that_is_forced_wins_by_its_other_name() -> None:
+def test_a_forced_token_limit_overrides_the_client_under_the_other_name() -> None:
     """K-13, SR-014."""
     view, members = applied({"max_tokens": "5000"}, force={"max_completion_tokens": "100"})
     assert (view.token_limit, members) == (100, {"max_completion_tokens": "100"})
 
 
-def test_without_anything_to_add_the_request_is_the_same() -> None:
+def test_the_same_body_is_returned_if_nothing_changes() -> None:
     """SR-075."""
     decoded = decode(body(temperature="0.9"))
     assert with_provider_settings(decoded, {"temperature": Raw(b"0.1")}, {}) is decoded
 
 
-def test_the_clients_request_is_not_changed() -> None:
-    """SR-075: the next provider gets it as it came."""
+def test_the_original_body_is_not_changed() -> None:
+    """SR-075: the next provider gets it unchanged."""
     decoded = decode(body())
     with_provider_settings(decoded, {"temperature": Raw(b"0.1")}, {"top_p": Raw(b"0.5")})
     assert (decoded.view.temperature, decoded.view.top_p) == (None, None)

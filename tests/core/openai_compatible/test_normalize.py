@@ -1,4 +1,4 @@
-"""Departures from OpenAI's contract, as providers have them: mended, and nothing else touched."""
+"""Departures from OpenAI's contract in recorded answers are normalized, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from msgspec import Raw
 from llms_core.contracts.chunk import ChunkChoice
 from llms_core.contracts.completion import ChoiceView
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.openai_compatible.normalize import ChunkMender, is_odd, mended
+from llms_core.openai_compatible.normalize import ChunkNormalizer, is_nonconforming, normalized
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
 def choice(finish_reason: str | None = "stop", **message: object) -> dict[str, Any]:
-    said = {"role": "assistant", "content": "Hello", **message}
-    kept = {name: value for name, value in said.items() if value != "left out"}
+    members = {"role": "assistant", "content": "Hello", **message}
+    kept = {name: value for name, value in members.items() if value != "absent"}
     return {"index": 0, "message": kept, "finish_reason": finish_reason}
 
 
-def odd(given: dict[str, Any]) -> bool:
-    return is_odd(msgspec.json.decode(json.dumps(given).encode(), type=ChoiceView))
+def nonconforming(given: dict[str, Any]) -> bool:
+    return is_nonconforming(msgspec.json.decode(json.dumps(given).encode(), type=ChoiceView))
 
 
 def whole(given: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
-    """The first choice of an answer, mended as far as it is odd."""
-    assert odd(given)
-    return mended(Raw(json.dumps([given, *others]).encode()), "call_x")[0]
+    """Return the first choice of a whole answer, normalized."""
+    assert nonconforming(given)
+    return normalized(Raw(json.dumps([given, *others]).encode()), "call_x")[0]
 
 
 # Whole answers
 
-AS_IT_SHOULD_BE = {
+CONFORMING = {
     "a text": choice(),
     "an empty text": choice(content=""),
     "no text beside calls": choice("tool_calls", content=None, tool_calls=[CALL]),
@@ -44,56 +44,58 @@ AS_IT_SHOULD_BE = {
 }
 
 
-@pytest.mark.parametrize("case", AS_IT_SHOULD_BE)
-def test_a_choice_in_order_is_left_alone(case: str) -> None:
+@pytest.mark.parametrize("case", CONFORMING)
+def test_a_conforming_choice_is_not_changed(case: str) -> None:
     """SR-050: its bytes are passed on."""
-    assert not odd(AS_IT_SHOULD_BE[case])
+    assert not nonconforming(CONFORMING[case])
 
 
-@pytest.mark.parametrize("role", ["left out", None, "", "model", "user"])
-def test_the_role_is_the_assistants(role: object) -> None:
+@pytest.mark.parametrize("role", ["absent", None, "", "model", "user"])
+def test_the_role_is_assistant(role: object) -> None:
     """SR-047."""
     assert whole(choice(role=role))["message"]["role"] == "assistant"
 
 
-def test_content_is_there() -> None:
-    """SR-046: null where there is none."""
-    given = choice("tool_calls", content="left out", tool_calls=[CALL])
+def test_missing_content_becomes_null() -> None:
+    """SR-046."""
+    given = choice("tool_calls", content="absent", tool_calls=[CALL])
     assert whole(given)["message"] == {"role": "assistant", "content": None, "tool_calls": [CALL]}
 
 
-def test_a_choice_has_its_index() -> None:
+def test_a_missing_index_is_added() -> None:
     """SR-046."""
     first, second = choice(), choice(content="Bye")
     del first["index"], second["index"]
-    assert odd(first)
-    found = mended(Raw(json.dumps([first, second]).encode()), "call_x")
+    assert nonconforming(first)
+    found = normalized(Raw(json.dumps([first, second]).encode()), "call_x")
     assert [each["index"] for each in found] == [0, 1]
 
 
-@pytest.mark.parametrize(("theirs", "ours"), [("STOP", "stop"), ("max_tokens", "length"), ("SAFETY", "content_filter")])
-def test_the_finish_reason_is_spelt_as_openai_does(theirs: str, ours: str) -> None:
+@pytest.mark.parametrize(
+    ("reason", "expected"), [("STOP", "stop"), ("max_tokens", "length"), ("SAFETY", "content_filter")]
+)
+def test_the_finish_reason_gets_openais_spelling(reason: str, expected: str) -> None:
     """SR-048."""
-    assert whole(choice(theirs))["finish_reason"] == ours
+    assert whole(choice(reason))["finish_reason"] == expected
 
 
 @pytest.mark.parametrize("reason", [None, ""])
-def test_a_whole_answer_without_a_finish_reason_has_ended(reason: str | None) -> None:
-    """SR-048: it came whole."""
+def test_a_missing_finish_reason_is_added_to_a_whole_answer(reason: str | None) -> None:
+    """SR-048: a whole answer has ended."""
     assert whole(choice(reason))["finish_reason"] == "stop"
     assert whole(choice(reason, tool_calls=[CALL]))["finish_reason"] == "tool_calls"
 
 
 @pytest.mark.parametrize("reason", ["error", "abort"])
-def test_an_answer_that_was_broken_off_is_a_failure(reason: str) -> None:
+def test_a_finish_reason_that_means_failure_raises(reason: str) -> None:
     """SR-058, SR-072."""
     with pytest.raises(ProviderError) as caught:
         whole(choice(reason))
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
 
 
-def test_a_choice_without_a_message_is_a_failure() -> None:
-    """SR-072: a text completion, perhaps."""
+def test_a_choice_without_a_message_raises() -> None:
+    """SR-072: it may be a text completion."""
     with pytest.raises(ProviderError):
         whole({"index": 0, "text": "Hello", "finish_reason": "stop"})
 
@@ -105,34 +107,34 @@ THINKING = [
 ]
 
 
-def test_content_in_parts_is_joined() -> None:
-    """SR-046, SR-050: Mistral's reasoning models; what they think is `reasoning_content`, as others have it."""
+def test_content_parts_are_joined() -> None:
+    """SR-046, SR-050: Mistral's reasoning models; their thinking becomes `reasoning_content`."""
     message = whole(choice(content=THINKING))["message"]
     assert message == {"role": "assistant", "content": "Hello", "reasoning_content": "Let me think."}
 
 
-def test_thinking_may_be_a_mere_text() -> None:
+def test_thinking_may_be_a_string() -> None:
     message = whole(choice(content=[{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "Hello"}]))[
         "message"
     ]
     assert (message["content"], message["reasoning_content"]) == ("Hello", "Hm")
 
 
-def test_parts_of_other_kinds_leave_no_trace_in_the_text() -> None:
-    parts = [{"type": "reference", "reference_ids": [1]}, {"type": "text", "text": "Hello"}, "odd", None]
+def test_parts_of_other_types_are_ignored() -> None:
+    parts = [{"type": "reference", "reference_ids": [1]}, {"type": "text", "text": "Hello"}, "x", None]
     assert whole(choice(content=parts))["message"]["content"] == "Hello"
 
 
-def test_a_tool_call_has_its_type() -> None:
-    """SR-050: Mistral leaves it out."""
+def test_a_missing_type_is_added_to_a_tool_call() -> None:
+    """SR-050: Mistral omits it."""
     bare = {"id": "call_1", "function": CALL["function"]}
     assert whole(choice("tool_calls", tool_calls=[bare]))["message"]["tool_calls"] == [CALL]
 
 
-@pytest.mark.parametrize("id", ["left out", "", None])
-def test_a_tool_call_has_an_id(id: object) -> None:
-    """SR-040: it is how its result is told; Gemini's are empty."""
-    bare = {name: value for name, value in {**CALL, "id": id}.items() if value != "left out"}
+@pytest.mark.parametrize("id", ["absent", "", None])
+def test_a_missing_id_is_added_to_a_tool_call(id: object) -> None:
+    """SR-040: the tool's result refers to it; Gemini's are empty."""
+    bare = {name: value for name, value in {**CALL, "id": id}.items() if value != "absent"}
     calls = whole(choice("tool_calls", tool_calls=[bare, bare]))["message"]["tool_calls"]
     assert [call["id"] for call in calls] == ["call_x_0_0", "call_x_0_1"]
 
@@ -141,12 +143,12 @@ def test_a_tool_call_has_an_id(id: object) -> None:
 
 
 class Client:
-    """Puts deltas together as OpenAI's own client does: texts are joined, whatever they are."""
+    """Assembles deltas as OpenAI's own client does: it concatenates all strings."""
 
     def __init__(self) -> None:
-        self.mender = ChunkMender("call_x")
+        self.normalizer = ChunkNormalizer("call_x")
         self.deltas: list[dict[str, Any]] = []
-        self.mended = 0
+        self.normalized = 0
         self.role = ""
         self.calls: dict[int, dict[str, str]] = {}
         self.finish_reasons: list[str | None] = []
@@ -154,8 +156,8 @@ class Client:
     def take(self, delta: dict[str, Any] | None, finish_reason: str | None = None, index: int = 0) -> Client:
         choices = json.dumps([{"index": index, "delta": delta, "finish_reason": finish_reason}]).encode()
         views = msgspec.json.decode(choices, type=list[ChunkChoice])
-        found = self.mender.mended(views, Raw(choices))
-        self.mended += found is not None
+        found = self.normalizer.normalized(views, Raw(choices))
+        self.normalized += found is not None
         given = found if found is not None else json.loads(choices)
         self.deltas.append(given[0]["delta"])
         self.finish_reasons.append(given[0]["finish_reason"])
@@ -169,7 +171,7 @@ class Client:
 
 
 def fragment(index: int | None = 0, *, arguments: str = "", **more: Any) -> dict[str, Any]:
-    """A fragment of a tool call; `name` is its function's."""
+    """Return a fragment of a tool call; `name` is the name of its function."""
     function = {name: more.pop(name) for name in ("name",) if name in more}
     numbered = {} if index is None else {"index": index}
     return {**numbered, **more, "function": {**function, "arguments": arguments}}
@@ -193,16 +195,16 @@ def joined(id: str = "call_1", name: str = "f", arguments: str = '{"a": 1}') -> 
 A, B = '{"a"', ": 1}"
 
 
-def test_a_stream_in_order_is_left_alone() -> None:
+def test_a_conforming_stream_is_not_changed() -> None:
     """SR-050: its bytes are passed on."""
     client = Client().take({"role": "assistant", "content": ""}).take({"content": "Hello"}).take({}, "stop")
-    assert client.mended == 0
+    assert client.normalized == 0
 
 
-def test_tool_calls_in_order_are_left_alone() -> None:
+def test_conforming_tool_calls_are_not_changed() -> None:
     """SR-056: ids on first fragments, distinct indices, arguments in pieces."""
     client = calls([begin()], [fragment(arguments=A)], [fragment(arguments=B)], [begin(1, "call_2", "g", A + B)])
-    assert client.mended == 0
+    assert client.normalized == 0
     assert client.calls == {0: joined(), 1: joined("call_2", "g")}
 
 
@@ -212,34 +214,34 @@ def test_the_first_delta_has_the_role(delta: dict[str, Any] | None) -> None:
     assert Client().take(delta).deltas[0]["role"] == "assistant"
 
 
-def test_the_role_is_said_once() -> None:
-    """SR-054: clients join it to the one before."""
+def test_the_role_is_not_repeated() -> None:
+    """SR-054: clients would concatenate it."""
     client = Client()
     for word in ("Hel", "lo"):
         client.take({"role": "assistant", "content": word})
     assert client.role == "assistant"
 
 
-def test_every_choice_has_its_role() -> None:
+def test_the_first_delta_of_every_choice_has_the_role() -> None:
     """SR-054."""
     client = Client().take({"role": "assistant"}, index=0).take({"content": "x"}, index=1)
     assert client.deltas[1]["role"] == "assistant"
 
 
-@pytest.mark.parametrize(("theirs", "ours"), [("STOP", "stop"), ("MAX_TOKENS", "length"), ("", None), (None, None)])
-def test_the_finish_reason_of_a_stream_is_spelt_as_openai_does(theirs: str | None, ours: str | None) -> None:
-    """SR-048: and an empty one is none."""
-    assert Client().take({"role": "assistant"}).take({}, theirs).finish_reasons[-1] == ours
+@pytest.mark.parametrize(("reason", "expected"), [("STOP", "stop"), ("MAX_TOKENS", "length"), ("", None), (None, None)])
+def test_the_finish_reason_in_a_stream_gets_openais_spelling(reason: str | None, expected: str | None) -> None:
+    """SR-048: an empty one becomes null."""
+    assert Client().take({"role": "assistant"}).take({}, reason).finish_reasons[-1] == expected
 
 
-def test_a_stream_that_was_broken_off_is_a_failure() -> None:
+def test_a_finish_reason_that_means_failure_raises_in_a_stream() -> None:
     """SR-058."""
     with pytest.raises(ProviderError) as caught:
         Client().take({"role": "assistant"}).take({}, "error")
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
 
 
-def test_content_in_parts_is_joined_in_a_stream() -> None:
+def test_content_parts_are_joined_in_a_stream() -> None:
     """SR-050: Mistral's reasoning models."""
     client = Client().take({"role": "assistant", "content": THINKING[:1]}).take({"content": THINKING[1:]})
     assert client.deltas == [
@@ -248,16 +250,16 @@ def test_content_in_parts_is_joined_in_a_stream() -> None:
     ]
 
 
-ODD_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[str, str]]]] = {
-    "ids that are empty go on": (
+NONCONFORMING_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[str, str]]]] = {
+    "empty ids in continuations": (
         [[begin()], [fragment(id="", name="", arguments=A)], [fragment(id=None, arguments=B)]],
         {0: joined()},
     ),
-    "the id with every fragment": (
+    "the id repeated with every fragment": (
         [[begin(arguments=A)], [fragment(id="call_1", type="function", arguments=B)]],
         {0: joined()},
     ),
-    "the name with every fragment": (
+    "the name repeated with every fragment": (
         [[begin(arguments=A)], [fragment(id="call_1", type="function", name="f", arguments=B)]],
         {0: joined()},
     ),
@@ -266,15 +268,15 @@ ODD_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[str, str]]
         [[begin(None, arguments=A + B)], [begin(None, "call_2", "g", A)], [fragment(None, arguments=B)]],
         {0: joined(), 1: joined("call_2", "g")},
     ),
-    "no index, several calls at once": (
+    "no index, several calls in one chunk": (
         [[begin(None, arguments=A + B), begin(None, "call_2", "g", A + B)]],
         {0: joined(), 1: joined("call_2", "g")},
     ),
-    "one index for all": (
+    "one index for all calls": (
         [[begin(0, arguments=A + B)], [begin(0, "call_2", "g", A)], [fragment(0, arguments=B)]],
         {0: joined(), 1: joined("call_2", "g")},
     ),
-    "one index for all, at once": (
+    "one index for all calls, in one chunk": (
         [[begin(0, arguments=A + B), begin(0, "call_2", "g", A + B)]],
         {0: joined(), 1: joined("call_2", "g")},
     ),
@@ -283,11 +285,11 @@ ODD_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[str, str]]
         {0: joined(), 1: joined("call_2", "g")},
     ),
     "no id at all": ([[fragment(0, name="f", arguments=A)], [fragment(0, arguments=B)]], {0: joined("call_x_0_0")}),
-    "an empty id at first": (
+    "an empty id in the first fragment": (
         [[fragment(0, id="", type="function", name="f", arguments=A)], [fragment(0, id="", arguments=B)]],
         {0: joined("call_x_0_0")},
     ),
-    "parallel calls in turns": (
+    "interleaved calls": (
         [
             [begin(0), begin(1, "call_2", "g")],
             [fragment(0, id="", arguments=A), fragment(1, id="", arguments=A)],
@@ -298,22 +300,22 @@ ODD_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[str, str]]
 }
 
 
-@pytest.mark.parametrize("case", ODD_CALLS)
-def test_tool_calls_come_together_right(case: str) -> None:
-    """SR-056: one id and one name a call, arguments that are JSON, indices of their own."""
-    chunks, expected = ODD_CALLS[case]
+@pytest.mark.parametrize("case", NONCONFORMING_CALLS)
+def test_nonconforming_tool_calls_can_be_assembled(case: str) -> None:
+    """SR-056: each has one id, one name, an index of its own, and arguments that are JSON."""
+    chunks, expected = NONCONFORMING_CALLS[case]
     client = calls(*chunks)
-    assert client.mended > 0
+    assert client.normalized > 0
     assert client.calls == expected
 
 
-def test_the_first_fragment_has_its_type() -> None:
+def test_a_missing_type_is_added_to_the_first_fragment() -> None:
     """SR-056."""
     client = calls([fragment(0, id="call_1", name="f")])
     assert client.deltas[-1]["tool_calls"][0]["type"] == "function"
 
 
-def test_calls_of_each_choice_are_numbered_for_themselves() -> None:
+def test_tool_calls_are_numbered_separately_for_each_choice() -> None:
     """SR-056."""
     client = Client()
     for index in (0, 1):

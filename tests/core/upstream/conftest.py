@@ -1,4 +1,4 @@
-"""Both HTTP clients, each talked to in an event loop of its own."""
+"""Both HTTP transports, each in an event loop of its own."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def name(request: pytest.FixtureRequest) -> Name:
 
 @pytest.fixture
 def talk(name: Name) -> Talk:
-    """Runs what talks to an engine, and closes the engine after it; a test that takes this runs on both engines."""
+    """Run a function with a transport, and close the transport. Tests with this fixture run with both transports."""
 
     def run(work: Callable[[HttpTransport], Awaitable[T]], **settings: Any) -> T:
         async def session() -> T:
-            engine = create_transport(Upstream(engine=name, **settings))
+            transport = create_transport(Upstream(engine=name, **settings))
             try:
                 async with asyncio.timeout(20):
-                    return await work(engine)
+                    return await work(transport)
             finally:
-                await engine.aclose()
+                await transport.aclose()
 
         return asyncio.run(session())
 

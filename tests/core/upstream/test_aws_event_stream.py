@@ -1,4 +1,4 @@
-"""AWS's event streams, whatever pieces the network cuts them into, and what damages them."""
+"""AWS's event streams: split anywhere by the network, truncated, and damaged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.upstream import events
+from llms_core.upstream import event_buffer
 from llms_core.upstream.aws_event_stream import EventStreamMessages
 
 STREAM = event("messageStart", {"role": "assistant"}) + event("contentBlockDelta", {"delta": {"text": "Grüße 🦙"}})
@@ -31,7 +31,7 @@ def read(*pieces: bytes) -> list[tuple[str, bytes]]:
     return [found for piece in pieces for found in reader.feed(piece)] + reader.end()
 
 
-def test_messages_are_the_same_wherever_the_stream_is_cut() -> None:
+def test_messages_do_not_depend_on_how_the_stream_is_split() -> None:
     for size in range(1, len(STREAM) + 1):
         assert read(*(STREAM[at : at + size] for at in range(0, len(STREAM), size))) == EVENTS, size
 
@@ -40,15 +40,15 @@ def test_messages_are_the_same_wherever_the_stream_is_cut() -> None:
     st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=20), st.binary(max_size=50)), max_size=5),
     st.integers(1, 40),
 )
-def test_what_amazons_sdk_reads_is_what_is_read(said: list[tuple[str, bytes]], size: int) -> None:
-    stream = b"".join(message(payload, {":event-type": name, ":message-type": "event"}) for name, payload in said)
+def test_messages_are_the_same_as_with_amazons_sdk(messages: list[tuple[str, bytes]], size: int) -> None:
+    stream = b"".join(message(payload, {":event-type": name, ":message-type": "event"}) for name, payload in messages)
     theirs = EventStreamBuffer()
     theirs.add_data(stream)
     expected = [(each.headers[":event-type"], each.payload) for each in theirs]
-    assert read(*(stream[at : at + size] for at in range(0, len(stream), size))) == expected == said
+    assert read(*(stream[at : at + size] for at in range(0, len(stream), size))) == expected == messages
 
 
-def test_headers_of_every_type_are_passed_over() -> None:
+def test_headers_of_all_types_are_skipped() -> None:
     def header(name: str, kind: int, value: bytes) -> bytes:
         return bytes([len(name)]) + name.encode() + bytes([kind]) + value
 
@@ -67,7 +67,7 @@ def test_headers_of_every_type_are_passed_over() -> None:
     assert read(message(b"{}", headers)) == [("last", b"{}")]
 
 
-def test_what_tells_of_a_failure_is_named_as_one() -> None:
+def test_exceptions_and_errors_are_named_as_such() -> None:
     failed = exception("throttlingException", {"message": "Too many tokens"})
     error = message(b"", {":message-type": "error", ":error-code": "InternalError", ":error-message": "An error"})
     assert read(failed, error) == [
@@ -80,13 +80,13 @@ def test_a_message_without_headers_has_no_name() -> None:
     assert read(message(b"{}", {})) == [("", b"{}")]
 
 
-def test_what_the_end_cut_off_is_no_event() -> None:
-    """SR-058: nothing half is taken for a whole, so that the stream is seen to be incomplete."""
+def test_a_truncated_message_is_not_returned() -> None:
+    """SR-058: so that the stream is recognized as incomplete."""
     for keep in range(1, len(STREAM)):
         assert read(STREAM[:keep]) == (EVENTS[:1] if keep >= FIRST else []), keep
 
 
-def test_a_flipped_bit_is_found_and_nothing_after_it_is_believed() -> None:
+def test_a_flipped_bit_is_detected_and_ends_the_stream() -> None:
     for at in range(len(STREAM)):
         damaged = bytearray(STREAM)
         damaged[at] ^= 1
@@ -99,7 +99,7 @@ def test_a_flipped_bit_is_found_and_nothing_after_it_is_believed() -> None:
         assert caught.value.kind is ErrorKind.BAD_RESPONSE
 
 
-def test_damage_shows_at_the_end_too() -> None:
+def test_damage_after_the_last_message_is_reported_at_the_end() -> None:
     reader = EventStreamMessages()
     assert reader.feed(STREAM + b"\0" * 12) == EVENTS
     with pytest.raises(ProviderError, match="The stream is damaged"):
@@ -110,26 +110,26 @@ def test_damage_shows_at_the_end_too() -> None:
     "headers",
     [b"\x04", b"\x04name", b"\x04name\x0a", b"\x04name\x07\x00\x09short", b"\x04name\x05\x00", b"\x01\xff\x07\x00\x00"],
 )
-def test_headers_that_make_no_sense(headers: bytes) -> None:
-    with pytest.raises(ProviderError, match="headers make no sense"):
+def test_invalid_headers_raise(headers: bytes) -> None:
+    with pytest.raises(ProviderError, match="the headers of a message are invalid"):
         read(message(b"{}", headers))
 
 
-def test_lengths_that_contradict_each_other() -> None:
+def test_contradictory_lengths_raise() -> None:
     prelude = struct.pack("!II", 16, 100)
     with pytest.raises(ProviderError, match="shorter than its headers"):
         read(prelude + struct.pack("!I", zlib.crc32(prelude)))
 
 
-def test_a_message_that_is_too_large_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "LARGEST", 1000)
+def test_a_message_that_is_too_large_is_rejected_before_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_buffer, "MAX_EVENT_BYTES", 1000)
     large = event("contentBlockDelta", {"delta": {"text": "x" * 1000}})
-    with pytest.raises(ProviderError, match="has over 1000 bytes") as caught:
+    with pytest.raises(ProviderError, match="exceeds 1000 bytes") as caught:
         read(large[:12])
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
 
 
 @given(st.lists(st.binary(max_size=30), max_size=20))
-def test_any_bytes_are_read_or_refused(pieces: list[bytes]) -> None:
+def test_arbitrary_bytes_raise_only_provider_errors(pieces: list[bytes]) -> None:
     with suppress(ProviderError):
         read(*pieces)

@@ -1,4 +1,4 @@
-"""The one way by which the gateway asks an address that a client names: what it may ask, and what that may cost."""
+"""Fetching a URL that a client names: what may be requested, and the limits of size and time."""
 
 from __future__ import annotations
 
@@ -17,67 +17,70 @@ from hypothesis import strategies as st
 
 from llms_core.errors import ErrorKind, Unsupported
 from llms_core.testing import Body, Chunk, Close, Drip, Raw, Reply, ScriptedUpstream, Stall, Status, text_body
-from llms_core.upstream import fetch as fetching
+from llms_core.upstream import guarded_session
 from llms_core.upstream.fetch import Fetcher
 
 T = TypeVar("T")
 
 PARAM = "messages[0].content[1].image_url.url"
 HERE = "127.0.0.1/32"
-"""Where the scripted servers are; nothing else of the loopback network is allowed with it."""
+"""The address of the scripted servers; it allows nothing else of the loopback network."""
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 IMAGE = Reply(Status(200, {"content-type": "image/png"}), Body(PNG))
 
 Names = Mapping[str, Sequence[Sequence[str]]]
-"""What the resolver answers for a name, time after time; the last answer holds."""
+"""Name -> the resolver's answers, one for each lookup; the last one is repeated."""
 
 
 class Net:
-    """The network as far as a test makes it: a resolver of its own, and a note of every connection that is tried."""
+    """A fake network: a resolver with the given names, and a record of every connection attempt."""
 
-    def __init__(self, names: Names, *, connected: bool) -> None:
+    def __init__(self, names: Names, *, connect: bool) -> None:
         self._names = {name: list(answers) for name, answers in names.items()}
-        self._connected = connected
-        self.asked: list[str] = []
-        self.tried: list[str] = []
+        self._connect = connect
+        self.resolved: list[str] = []
+        self.connected: list[str] = []
 
     def use(self) -> None:
-        """Take the place of the running loop's resolver and of its way to connect."""
+        """Replace the resolver of the running loop and its way to connect."""
         loop: Any = asyncio.get_running_loop()
         connect = loop.sock_connect
 
         async def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
-            self.asked.append(host)
+            self.resolved.append(host)
             answers = self._names.get(host)
             if not answers:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-            found = answers.pop(0) if len(answers) > 1 else answers[0]
-            return [
-                (socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port))
-                for each in found
-            ]
+            addresses = answers.pop(0) if len(answers) > 1 else answers[0]
+            return [_address_info(address, port) for address in addresses]
 
-        async def sock_connect(made: socket.socket, address: Any) -> None:
-            self.tried.append(address[0])
-            if not self._connected:
+        async def sock_connect(connecting: socket.socket, address: Any) -> None:
+            self.connected.append(address[0])
+            if not self._connect:
                 raise ConnectionRefusedError
-            await connect(made, address)
+            await connect(connecting, address)
 
-        loop.getaddrinfo, loop.sock_connect = getaddrinfo, sock_connect
+        loop.getaddrinfo = getaddrinfo
+        loop.sock_connect = sock_connect
+
+
+def _address_info(address: str, port: int) -> tuple[Any, ...]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
 
 
 def run(
     work: Callable[[Fetcher], Awaitable[T]],
     *allowed: str,
     net: Net | None = None,
-    largest: int = 10_000,
-    patience: float = 5.0,
+    max_bytes: int = 10_000,
+    timeout: float = 5.0,
 ) -> T:
     async def session() -> T:
         if net is not None:
             net.use()
-        fetcher = Fetcher(allowed, largest=largest, patience=patience)
+        fetcher = Fetcher(allowed, max_bytes=max_bytes, timeout=timeout)
         try:
             async with asyncio.timeout(20):
                 return await work(fetcher)
@@ -87,24 +90,24 @@ def run(
     return asyncio.run(session())
 
 
-def got(url: str, *allowed: str, **options: Any) -> tuple[str, bytes]:
+def fetched(url: str, *allowed: str, **options: Any) -> tuple[str, bytes]:
     return run(lambda fetcher: fetcher.fetch(url, PARAM), *allowed, **options)
 
 
-def refused(url: str, *allowed: str, **options: Any) -> str:
-    """Why it was not fetched."""
+def refusal(url: str, *allowed: str, **options: Any) -> str:
+    """Return the reason why a URL is not fetched."""
     with pytest.raises(Unsupported) as caught:
-        got(url, *allowed, **options)
+        fetched(url, *allowed, **options)
     error = caught.value
     assert (error.kind, error.param) == (ErrorKind.INVALID_REQUEST, PARAM)
     return error.message.removeprefix(f"The file named by '{PARAM}' was not fetched: ")
 
 
-# What may be asked
+# Which URLs may be requested
 
-NOT_PUBLIC = "its address is not a public one"
-NO_ADDRESS = "its host is a number, but no address"
-NO_URL = "it is not a plain http(s) URL"
+NOT_PUBLIC = "its address is not public"
+NUMERIC_HOST = "its host is a number, but not a valid IP address"
+NOT_PLAIN_HTTP = "it is not a plain http(s) URL"
 FAILED = "it cannot be fetched"
 
 ADDRESSES = [
@@ -119,38 +122,38 @@ ADDRESSES = [
 ]  # fmt: skip
 
 
-def written(address: str) -> str:
+def url_of(address: str) -> str:
     return f"http://[{address}]/cat.png" if ":" in address else f"http://{address}/cat.png"
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_an_address_that_is_not_public_is_not_asked(address: str) -> None:
+def test_an_address_that_is_not_public_is_refused(address: str) -> None:
     """SR-036."""
-    net = Net({}, connected=False)
-    assert refused(written(address), net=net) == NOT_PUBLIC
-    assert (net.asked, net.tried) == ([], [])
+    net = Net({}, connect=False)
+    assert refusal(url_of(address), net=net) == NOT_PUBLIC
+    assert (net.resolved, net.connected) == ([], [])
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_name_of_such_an_address_is_not_asked(address: str) -> None:
-    """SR-036: alone, or among public addresses, before or after them."""
+def test_a_name_with_an_address_that_is_not_public_is_refused(address: str) -> None:
+    """SR-036: also if it has public addresses before or after that one."""
     for found in ([address], ["93.184.215.14", address], [address, "2606:4700::1111"]):
-        net = Net({"media.example": [found]}, connected=False)
-        assert refused("http://media.example/cat.png", net=net) == NOT_PUBLIC
-        assert (net.asked, net.tried) == (["media.example"], [])
+        net = Net({"media.example": [found]}, connect=False)
+        assert refusal("http://media.example/cat.png", net=net) == NOT_PUBLIC
+        assert (net.resolved, net.connected) == (["media.example"], [])
 
 
 PUBLIC = ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1"]
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_a_public_address_is_asked(address: str) -> None:
-    """SR-036: written out, or by name; also by way of a NAT64, which is how machines with IPv6 alone see IPv4."""
-    net = Net({"media.example": [[address]]}, connected=False)
-    for url in (written(address), "http://media.example/cat.png", "https://media.example/cat.png"):
-        assert refused(url, net=net) == FAILED
+def test_a_public_address_is_connected_to(address: str) -> None:
+    """SR-036: as an IP address or by name; also through a NAT64, which machines with only IPv6 need."""
+    net = Net({"media.example": [[address]]}, connect=False)
+    for url in (url_of(address), "http://media.example/cat.png", "https://media.example/cat.png"):
+        assert refusal(url, net=net) == FAILED
     same = [str(ipaddress.ip_address(address))] * 3
-    assert [str(ipaddress.ip_address(each)) for each in net.tried] == same
+    assert [str(ipaddress.ip_address(each)) for each in net.connected] == same
 
 
 private = st.one_of(
@@ -162,23 +165,23 @@ wrapping = st.sampled_from(["::ffff:0:0", "64:ff9b::", "2002::", "::", "::ffff:0
 
 @settings(max_examples=60)
 @given(private, wrapping)
-def test_no_wrapping_makes_an_address_public(inner: ipaddress.IPv4Address, prefix: str) -> None:
+def test_embedding_does_not_make_an_address_public(inner: ipaddress.IPv4Address, prefix: str) -> None:
     """SR-036."""
     shift = 80 if prefix == "2002::" else 0
     wrapped = ipaddress.IPv6Address(int(ipaddress.IPv6Address(prefix)) | int(inner) << shift)
-    net = Net({}, connected=False)
-    assert refused(written(str(inner)), net=net) == refused(written(str(wrapped)), net=net) == NOT_PUBLIC
-    assert net.tried == []
+    net = Net({}, connect=False)
+    assert refusal(url_of(str(inner)), net=net) == refusal(url_of(str(wrapped)), net=net) == NOT_PUBLIC
+    assert net.connected == []
 
 
 @settings(max_examples=60)
 @given(st.ip_addresses(v=6).filter(lambda address: int(address) >> 125 != 1))
-def test_of_ipv6_only_global_unicast_is_public(address: ipaddress.IPv6Address) -> None:
-    """SR-036: whatever else an address may mean to a router."""
-    net = Net({}, connected=False)
-    refused(written(str(address)), net=net)
+def test_only_global_unicast_is_public_in_ipv6(address: ipaddress.IPv6Address) -> None:
+    """SR-036."""
+    net = Net({}, connect=False)
+    refusal(url_of(str(address)), net=net)
     wrapped = address.ipv4_mapped or address in ipaddress.ip_network("64:ff9b::/96")
-    assert net.tried == [] or wrapped
+    assert net.connected == [] or wrapped
 
 
 SPELLINGS = [
@@ -189,34 +192,34 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("url", SPELLINGS)
-def test_a_number_that_is_no_address_is_nothing(url: str) -> None:
-    """SR-036: some resolvers take it for an address all the same."""
-    net = Net({}, connected=False)
-    assert refused(url, net=net) == NO_ADDRESS
-    assert (net.asked, net.tried) == ([], [])
+def test_a_numeric_host_that_is_not_an_ip_address_is_refused(url: str) -> None:
+    """SR-036: some resolvers accept it as an address."""
+    net = Net({}, connect=False)
+    assert refusal(url, net=net) == NUMERIC_HOST
+    assert (net.resolved, net.connected) == ([], [])
 
 
 @pytest.mark.parametrize("url", ["http://①②⑦.⓪.⓪.①/", "http://127。0。0。1/", "http://[0:0:0:0:0:ffff:127.0.0.1]/"])
-def test_an_address_in_other_characters_is_that_address(url: str) -> None:
+def test_an_address_in_other_unicode_characters_is_recognized(url: str) -> None:
     """SR-036."""
-    assert refused(url, net=Net({}, connected=False)) == NOT_PUBLIC
+    assert refusal(url, net=Net({}, connect=False)) == NOT_PUBLIC
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST", "localhost.", "localhost..", "a.localhost", "ip6-localhost"]
 )
-def test_this_machine_is_not_asked_by_name(host: str) -> None:
+def test_names_of_this_machine_are_refused(host: str) -> None:
     """SR-036."""
     names = ("localhost", "localhost.", "a.localhost", "ip6-localhost")
-    net = Net({name: [["127.0.0.1", "::1"]] for name in names}, connected=False)
-    assert refused(f"http://{host}/cat.png", net=net) in (NOT_PUBLIC, FAILED)
-    assert net.tried == []
+    net = Net({name: [["127.0.0.1", "::1"]] for name in names}, connect=False)
+    assert refusal(f"http://{host}/cat.png", net=net) in (NOT_PUBLIC, FAILED)
+    assert net.connected == []
 
 
-def test_this_machine_is_not_asked_by_the_names_that_it_knows_itself(upstream: ScriptedUpstream) -> None:
-    """SR-036: with the system's own resolver."""
-    assert refused(upstream.origin.replace("127.0.0.1", "localhost")) == NOT_PUBLIC
-    assert refused(upstream.origin) == NOT_PUBLIC
+def test_localhost_is_refused_with_the_systems_resolver(upstream: ScriptedUpstream) -> None:
+    """SR-036."""
+    assert refusal(upstream.origin.replace("127.0.0.1", "localhost")) == NOT_PUBLIC
+    assert refusal(upstream.origin) == NOT_PUBLIC
     assert upstream.requests == []
 
 
@@ -229,11 +232,11 @@ URLS = [
 
 
 @pytest.mark.parametrize("url", URLS)
-def test_what_is_no_plain_url_is_not_asked(url: str) -> None:
+def test_other_urls_than_plain_http_are_refused(url: str) -> None:
     """SR-036, SR-039."""
-    net = Net({"media.example": [["93.184.215.14"]]}, connected=False)
-    assert refused(url, net=net) == NO_URL
-    assert (net.asked, net.tried) == ([], [])
+    net = Net({"media.example": [["93.184.215.14"]]}, connect=False)
+    assert refusal(url, net=net) == NOT_PLAIN_HTTP
+    assert (net.resolved, net.connected) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -241,50 +244,50 @@ def test_what_is_no_plain_url_is_not_asked(url: str) -> None:
     ["http://[::1", "http://a\\@127.0.0.1/", "http://media.example:99999/", "http://[v1.x]/", "http://ex ample/",
      "http://\x00.example/", f"http://{'a' * 70}.example/", "http://nowhere.example/", "http://\udcff.example/"],
 )  # fmt: skip
-def test_what_leads_nowhere_is_an_error_like_the_others(url: str) -> None:
-    net = Net({}, connected=False)
-    assert refused(url, net=net) in (FAILED, NO_URL)
-    assert net.tried == []
+def test_an_invalid_or_unresolvable_url_is_refused(url: str) -> None:
+    net = Net({}, connect=False)
+    assert refusal(url, net=net) in (FAILED, NOT_PLAIN_HTTP)
+    assert net.connected == []
 
 
 @settings(max_examples=100)
 @given(st.text(max_size=30), st.sampled_from(["", "http://", "https://", "http://[", "//"]))
-def test_any_text_as_a_url_is_refused_or_asked(text: str, scheme: str) -> None:
-    refused(scheme + text, net=Net({}, connected=False))
+def test_arbitrary_text_as_a_url_raises_only_unsupported(text: str, scheme: str) -> None:
+    refusal(scheme + text, net=Net({}, connect=False))
 
 
 def test_a_network_can_be_allowed(upstream: ScriptedUpstream) -> None:
-    """SR-036: `[upstream] fetch_from`; by address and by name, and what is not in it stays refused."""
+    """SR-036: `[upstream] fetch_from`; by address and by name. Everything else stays refused."""
     upstream.default = IMAGE
-    assert got(upstream.origin, HERE) == ("image/png", PNG)
-    assert got(upstream.origin, "10.0.0.0/8", "127.0.0.0/8") == ("image/png", PNG)
-    assert got(upstream.origin.replace("127.0.0.1", "[::ffff:127.0.0.1]"), HERE) == ("image/png", PNG)
-    assert refused(upstream.origin, "10.0.0.0/8", "::1/128", "127.0.0.2/32") == NOT_PUBLIC
-    assert refused("http://127.0.0.2/", HERE) == NOT_PUBLIC
-    net = Net({"media.example": [["127.0.0.1"]]}, connected=True)
-    assert got(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == ("image/png", PNG)
-    mixed = Net({"media.example": [["127.0.0.1", "127.0.0.2"]]}, connected=True)
-    assert refused(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=mixed) == NOT_PUBLIC
+    assert fetched(upstream.origin, HERE) == ("image/png", PNG)
+    assert fetched(upstream.origin, "10.0.0.0/8", "127.0.0.0/8") == ("image/png", PNG)
+    assert fetched(upstream.origin.replace("127.0.0.1", "[::ffff:127.0.0.1]"), HERE) == ("image/png", PNG)
+    assert refusal(upstream.origin, "10.0.0.0/8", "::1/128", "127.0.0.2/32") == NOT_PUBLIC
+    assert refusal("http://127.0.0.2/", HERE) == NOT_PUBLIC
+    net = Net({"media.example": [["127.0.0.1"]]}, connect=True)
+    assert fetched(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == ("image/png", PNG)
+    mixed = Net({"media.example": [["127.0.0.1", "127.0.0.2"]]}, connect=True)
+    assert refusal(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=mixed) == NOT_PUBLIC
     assert len(upstream.requests) == 4
 
 
 # Names that change their address between check and use
 
 
-def test_a_name_is_resolved_once_and_its_checked_address_is_the_one_that_is_asked(upstream: ScriptedUpstream) -> None:
-    """SR-036: DNS rebinding gains nothing."""
+def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(upstream: ScriptedUpstream) -> None:
+    """SR-036: against DNS rebinding."""
     upstream.default = IMAGE
-    net = Net({"media.example": [["127.0.0.1"], ["169.254.169.254"]]}, connected=True)
-    assert got(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == ("image/png", PNG)
-    assert (net.asked, net.tried) == (["media.example"], ["127.0.0.1"])
+    net = Net({"media.example": [["127.0.0.1"], ["169.254.169.254"]]}, connect=True)
+    assert fetched(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == ("image/png", PNG)
+    assert (net.resolved, net.connected) == (["media.example"], ["127.0.0.1"])
     assert upstream.requests[0].headers["host"].startswith("media.example:")
 
 
-def test_each_connection_has_its_own_check(upstream: ScriptedUpstream) -> None:
-    """SR-036: what a name was before is not remembered."""
+def test_a_name_is_checked_again_for_each_connection(upstream: ScriptedUpstream) -> None:
+    """SR-036: no cache of addresses."""
     upstream.default = IMAGE
     url = upstream.origin.replace("127.0.0.1", "media.example")
-    net = Net({"media.example": [["127.0.0.1"], ["10.0.0.1"]]}, connected=True)
+    net = Net({"media.example": [["127.0.0.1"], ["10.0.0.1"]]}, connect=True)
 
     async def twice(fetcher: Fetcher) -> None:
         assert await fetcher.fetch(url, PARAM) == ("image/png", PNG)
@@ -292,26 +295,26 @@ def test_each_connection_has_its_own_check(upstream: ScriptedUpstream) -> None:
             await fetcher.fetch(url, PARAM)
 
     run(twice, HERE, net=net)
-    assert net.tried == ["127.0.0.1"]
+    assert net.connected == ["127.0.0.1"]
 
 
-def test_no_socket_is_made_for_an_address_that_was_not_checked(
+def test_no_socket_is_created_for_an_address_that_is_not_allowed(
     upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SR-036: even if the HTTP client asked another resolver, or none."""
+    """SR-036: even if the resolver does not check it."""
 
     async def unchecked(self: object, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
         return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
 
-    monkeypatch.setattr(fetching._Resolver, "resolve", unchecked)
-    assert refused(upstream.origin.replace("127.0.0.1", "media.example")) == FAILED
+    monkeypatch.setattr(guarded_session.GuardedResolver, "resolve", unchecked)
+    assert refusal(upstream.origin.replace("127.0.0.1", "media.example")) == FAILED
     assert upstream.requests == []
 
 
 # Redirects
 
 
-def elsewhere(location: str, status: int = 302) -> Reply:
+def redirect(location: str, status: int = 302) -> Reply:
     return Reply(Status(status, {"location": location}), Body(b"there"))
 
 
@@ -319,8 +322,8 @@ def elsewhere(location: str, status: int = 302) -> Reply:
 def test_a_redirect_is_followed(upstream: ScriptedUpstream, status: int) -> None:
     port = upstream.origin.rpartition(":")[2]
     for location in ("/cat.png", "cat.png", f"//127.0.0.1:{port}/cat.png", f"{upstream.origin}/cat.png?a=1#b"):
-        upstream.script(elsewhere(location, status), IMAGE)
-        assert got(f"{upstream.origin}/old", HERE) == ("image/png", PNG)
+        upstream.script(redirect(location, status), IMAGE)
+        assert fetched(f"{upstream.origin}/old", HERE) == ("image/png", PNG)
         assert [seen.method for seen in upstream.requests[-2:]] == ["GET", "GET"]
         assert upstream.requests[-1].path.startswith("/cat.png")
 
@@ -330,45 +333,46 @@ def test_a_redirect_is_followed(upstream: ScriptedUpstream, status: int) -> None
     [
         ("http://127.0.0.2/", NOT_PUBLIC), ("http://10.0.0.1/", NOT_PUBLIC), ("http://[fd12::1]/", NOT_PUBLIC),
         ("http://[::ffff:10.0.0.1]/", NOT_PUBLIC), ("http://[64:ff9b::a9fe:a9fe]/", NOT_PUBLIC),
-        ("//169.254.169.254/latest/meta-data", NOT_PUBLIC), ("//[::1]/", NOT_PUBLIC), ("//2130706434/", NO_ADDRESS),
-        ("//0x7f.2/", NO_ADDRESS), ("http://inside.example/", NOT_PUBLIC), ("//inside.example/", NOT_PUBLIC),
-        ("http://mixed.example/", NOT_PUBLIC), ("file:///etc/passwd", NO_URL), ("gopher://127.0.0.1/", NO_URL),
-        ("data:image/png;base64,AAAA", NO_URL), ("http://user:secret@media.example/", NO_URL),
-        ("http://[::1", FAILED), ("ftp://media.example/cat.png", NO_URL),
+        ("//169.254.169.254/latest/meta-data", NOT_PUBLIC), ("//[::1]/", NOT_PUBLIC), ("//2130706434/", NUMERIC_HOST),
+        ("//0x7f.2/", NUMERIC_HOST), ("http://inside.example/", NOT_PUBLIC), ("//inside.example/", NOT_PUBLIC),
+        ("http://mixed.example/", NOT_PUBLIC), ("file:///etc/passwd", NOT_PLAIN_HTTP),
+        ("gopher://127.0.0.1/", NOT_PLAIN_HTTP),
+        ("data:image/png;base64,AAAA", NOT_PLAIN_HTTP), ("http://user:secret@media.example/", NOT_PLAIN_HTTP),
+        ("http://[::1", FAILED), ("ftp://media.example/cat.png", NOT_PLAIN_HTTP),
     ],
 )  # fmt: skip
-def test_a_redirect_leads_nowhere_that_may_not_be_asked(upstream: ScriptedUpstream, location: str, why: str) -> None:
+def test_a_redirect_to_a_refused_url_is_not_followed(upstream: ScriptedUpstream, location: str, why: str) -> None:
     """SR-036."""
     names = {"inside.example": [["10.0.0.1"]], "mixed.example": [["93.184.215.14", "10.0.0.1"]]}
-    net = Net(names, connected=True)
-    upstream.default = elsewhere(location)
-    assert refused(upstream.origin, HERE, net=net) == why
-    assert net.tried == ["127.0.0.1"]
+    net = Net(names, connect=True)
+    upstream.default = redirect(location)
+    assert refusal(upstream.origin, HERE, net=net) == why
+    assert net.connected == ["127.0.0.1"]
 
 
-def test_redirects_have_an_end(upstream: ScriptedUpstream) -> None:
-    upstream.default = elsewhere("/again")
-    assert refused(upstream.origin, HERE) == "it is redirected more than 5 times"
+def test_the_number_of_redirects_is_limited(upstream: ScriptedUpstream) -> None:
+    upstream.default = redirect("/again")
+    assert refusal(upstream.origin, HERE) == "it was redirected more than 5 times"
     assert len(upstream.requests) == 6
 
 
-def test_a_redirect_to_nowhere_is_an_answer_like_others(upstream: ScriptedUpstream) -> None:
+def test_a_redirect_without_location_is_refused(upstream: ScriptedUpstream) -> None:
     upstream.default = text_body("Moved", 302)
-    assert refused(upstream.origin, HERE) == "its server answered 302"
+    assert refusal(upstream.origin, HERE) == "its server answered with status 302"
 
 
-# What comes
+# Responses
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 300, 304, 400, 401, 403, 404, 407, 429, 500, 503])
-def test_anything_but_success_is_nothing(upstream: ScriptedUpstream, status: int) -> None:
+def test_other_statuses_than_200_are_refused(upstream: ScriptedUpstream, status: int) -> None:
     body = () if status in (204, 304) else (Body(PNG),)
     upstream.default = Reply(Status(status, {"content-type": "image/png"}), *body)
-    assert refused(upstream.origin, HERE) == f"its server answered {status}"
+    assert refusal(upstream.origin, HERE) == f"its server answered with status {status}"
 
 
 @pytest.mark.parametrize(
-    ("told", "path", "kind"),
+    ("content_type", "path", "kind"),
     [
         ("image/png", "/", "image/png"),
         ("IMAGE/JPEG; charset=binary", "/", "image/jpeg"),
@@ -384,41 +388,41 @@ def test_anything_but_success_is_nothing(upstream: ScriptedUpstream, status: int
         ("", "/song.mp3", "audio/mpeg"),
     ],
 )  # fmt: skip
-def test_media_have_their_type(upstream: ScriptedUpstream, told: str, path: str, kind: str) -> None:
-    """What a store of files does not know is told by the name."""
-    upstream.default = Reply(Status(200, {"content-type": told}), Body(PNG))
-    assert got(upstream.origin + path, HERE) == (kind, PNG)
+def test_the_media_type_is_returned(upstream: ScriptedUpstream, content_type: str, path: str, kind: str) -> None:
+    """A generic type of an object store is replaced by that of the file name."""
+    upstream.default = Reply(Status(200, {"content-type": content_type}), Body(PNG))
+    assert fetched(upstream.origin + path, HERE) == (kind, PNG)
 
 
 @pytest.mark.parametrize(
-    ("told", "path"),
+    ("content_type", "path"),
     [
         ("text/html", "/cat.png"), ("application/json", "/"), ("application/octet-stream", "/"),
         ("application/octet-stream", "/index.html"), ("application/x-sh", "/"), ("multipart/form-data", "/"),
         ('image/png,"x"', "/"), ("image/", "/"), ("nonsense", "/"), ("", "/"), (None, "/"), ("image/\u00e9", "/"),
     ],
 )  # fmt: skip
-def test_what_is_no_media_is_not_read(upstream: ScriptedUpstream, told: str | None, path: str) -> None:
-    """SR-036: a page of somebody's, whose text a model would be given to read."""
-    head = "" if told is None else f"content-type: {told}\r\n"
+def test_other_content_types_are_refused(upstream: ScriptedUpstream, content_type: str | None, path: str) -> None:
+    """SR-036: a page of HTML would be given to the model to read."""
+    head = "" if content_type is None else f"content-type: {content_type}\r\n"
     upstream.default = Reply(Raw(f"HTTP/1.1 200 OK\r\n{head}content-length: 6\r\n\r\nsecret".encode()), Close())
-    assert refused(upstream.origin + path, HERE).startswith("its content type is ")
+    assert refusal(upstream.origin + path, HERE).startswith("its content type '")
 
 
 @pytest.mark.parametrize("size", [0, 1, 9_999, 10_000])
-def test_a_file_within_the_bound_is_whole(upstream: ScriptedUpstream, size: int) -> None:
+def test_a_file_within_the_limit_is_complete(upstream: ScriptedUpstream, size: int) -> None:
     data = bytes(range(256)) * 40
     for body in (Body(data[:size]), Drip(data[:size], 999)):
         upstream.script(Reply(Status(200, {"content-type": "image/png"}), body))
-        assert got(upstream.origin, HERE) == ("image/png", data[:size])
+        assert fetched(upstream.origin, HERE) == ("image/png", data[:size])
 
 
-def test_one_byte_over_the_bound_is_too_much(upstream: ScriptedUpstream) -> None:
-    """SR-036: announced or not."""
+def test_a_file_one_byte_over_the_limit_is_refused(upstream: ScriptedUpstream) -> None:
+    """SR-036: whether its length is announced or not."""
     head = Status(200, {"content-type": "image/png"})
     for reply in (Reply(head, Body(bytes(10_001))), Reply(head, Chunk(bytes(5_000)), Chunk(bytes(5_001)))):
         upstream.script(reply)
-        assert refused(upstream.origin, HERE) == "it has over 10000 bytes"
+        assert refusal(upstream.origin, HERE) == "it exceeds 10000 bytes"
 
 
 ENDLESS = {
@@ -431,12 +435,12 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("case", ENDLESS)
-def test_a_file_over_the_bound_is_not_read_on(upstream: ScriptedUpstream, case: str) -> None:
-    """SR-036: however it is framed; and the connection is closed."""
+def test_a_file_over_the_limit_is_not_read_further(upstream: ScriptedUpstream, case: str) -> None:
+    """SR-036: however it is framed; the connection is closed."""
     upstream.default = ENDLESS[case]
 
     async def work(fetcher: Fetcher) -> None:
-        with pytest.raises(Unsupported, match="it has over 10000 bytes"):
+        with pytest.raises(Unsupported, match="it exceeds 10000 bytes"):
             await fetcher.fetch(upstream.origin, PARAM)
         await asyncio.to_thread(upstream.wait_for_request().wait_closed, 2)
 
@@ -447,8 +451,8 @@ FORGED = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 6\r\n\r
 
 
 @pytest.mark.parametrize("surplus", [b"more", FORGED, FORGED * 2], ids=["bytes", "an answer", "two answers"])
-def test_what_a_server_sends_too_much_is_a_part_of_no_file(upstream: ScriptedUpstream, surplus: bytes) -> None:
-    """The file that was announced too small may be lost over it, but each has a connection of its own."""
+def test_surplus_bytes_do_not_become_part_of_another_file(upstream: ScriptedUpstream, surplus: bytes) -> None:
+    """The file with the wrong length may fail, but each file has a connection of its own."""
     upstream.script(Reply(Status(200, {"content-type": "image/png"}), Body(PNG), Raw(surplus)), IMAGE)
 
     async def twice(fetcher: Fetcher) -> None:
@@ -477,9 +481,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_breaks_off_is_nothing(upstream: ScriptedUpstream, case: str) -> None:
+def test_a_broken_response_is_refused(upstream: ScriptedUpstream, case: str) -> None:
     upstream.default = BROKEN[case]
-    assert refused(upstream.origin, HERE) == FAILED
+    assert refusal(upstream.origin, HERE) == FAILED
 
 
 SLOW = {
@@ -490,8 +494,8 @@ SLOW = {
 
 
 @pytest.mark.parametrize("case", SLOW)
-def test_a_slow_server_is_not_waited_for(upstream: ScriptedUpstream, case: str) -> None:
-    """SR-036; and the connection is closed."""
+def test_a_slow_server_times_out(upstream: ScriptedUpstream, case: str) -> None:
+    """SR-036: and the connection is closed."""
     upstream.default = SLOW[case]
 
     async def work(fetcher: Fetcher) -> None:
@@ -499,11 +503,11 @@ def test_a_slow_server_is_not_waited_for(upstream: ScriptedUpstream, case: str) 
             await fetcher.fetch(upstream.origin, PARAM)
         await asyncio.to_thread(upstream.wait_for_request().wait_closed, 2)
 
-    run(work, HERE, patience=0.3)
+    run(work, HERE, timeout=0.3)
 
 
-def test_a_body_that_trickles_has_no_more_time_than_another() -> None:
-    """SR-036: time is not counted anew with each byte, nor with each redirect."""
+def test_a_trickling_body_times_out() -> None:
+    """SR-036: the timeout is not restarted by each byte or redirect."""
 
     async def work(fetcher: Fetcher) -> None:
         async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -522,10 +526,10 @@ def test_a_body_that_trickles_has_no_more_time_than_another() -> None:
             with pytest.raises(Unsupported, match=r"it did not arrive within 0\.4 s"):
                 await fetcher.fetch(f"http://127.0.0.1:{port}/", PARAM)
 
-    run(work, HERE, patience=0.4)
+    run(work, HERE, timeout=0.4)
 
 
-def test_a_fetch_that_is_cancelled_lets_its_connection_go(upstream: ScriptedUpstream) -> None:
+def test_cancelling_a_fetch_closes_its_connection(upstream: ScriptedUpstream) -> None:
     """SR-059."""
     upstream.default = SLOW["half a body"]
 
@@ -541,19 +545,19 @@ def test_a_fetch_that_is_cancelled_lets_its_connection_go(upstream: ScriptedUpst
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "identity, gzip"])
-def test_what_is_compressed_is_not_unpacked(upstream: ScriptedUpstream, coding: str) -> None:
-    """SR-036: a few bytes could become very many; none is asked for compressed."""
+def test_compressed_files_are_refused(upstream: ScriptedUpstream, coding: str) -> None:
+    """SR-036: a few bytes could expand to very many. No compression is requested."""
     bomb = gzip.compress(bytes(5_000_000))
     upstream.default = Reply(Status(200, {"content-type": "image/png", "content-encoding": coding}), Body(bomb))
-    assert refused(upstream.origin, HERE, largest=10**5) == "it is compressed, which was not asked for"
+    assert refusal(upstream.origin, HERE, max_bytes=10**5) == "it is compressed, although that was not requested"
     assert upstream.requests[0].headers["accept-encoding"] == "identity"
 
 
-# What is said
+# What is sent
 
 
-def test_nothing_is_sent_but_the_question(upstream: ScriptedUpstream) -> None:
-    """SR-005, SR-036: no cookie, no credential, nothing of the client's."""
+def test_nothing_else_is_sent(upstream: ScriptedUpstream) -> None:
+    """SR-005, SR-036: no cookie, no credential, nothing of the client's request."""
     upstream.default = Reply(
         Status(200, {"content-type": "image/png", "set-cookie": "a=b; Path=/", "www-authenticate": "Basic"}), Body(PNG)
     )
@@ -569,10 +573,10 @@ def test_nothing_is_sent_but_the_question(upstream: ScriptedUpstream) -> None:
     assert upstream.requests[0].path.startswith("/cat.png?a=b")
 
 
-def test_neither_proxies_nor_passwords_of_this_machine_are_used(
+def test_proxies_and_netrc_are_not_used(
     upstreams: Callable[[], ScriptedUpstream], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """SR-036: a proxy would make the connection, to whatever address it likes."""
+    """SR-036: a proxy would connect to any address."""
     upstream, proxy = upstreams(), upstreams()
     upstream.default = proxy.default = IMAGE
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
@@ -582,13 +586,13 @@ def test_neither_proxies_nor_passwords_of_this_machine_are_used(
     netrc.write_text("machine 127.0.0.1 login me password secret\ndefault login me password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    got(upstream.origin, HERE)
-    assert refused("http://10.0.0.1/cat.png", HERE) == NOT_PUBLIC
+    fetched(upstream.origin, HERE)
+    assert refusal("http://10.0.0.1/cat.png", HERE) == NOT_PUBLIC
     assert proxy.requests == []
     assert "authorization" not in upstream.requests[0].headers
 
 
-def test_https_is_https() -> None:
+def test_https_is_encrypted() -> None:
     async def work(fetcher: Fetcher) -> None:
         async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 0\r\n\r\n")
@@ -607,15 +611,15 @@ def test_https_is_https() -> None:
     run(work, HERE)
 
 
-@pytest.mark.parametrize("reply", [text_body("no", 403), elsewhere("http://10.0.0.1/?sig=secret"), text_body("a")])
-def test_a_refusal_does_not_repeat_the_url(upstream: ScriptedUpstream, reply: Reply) -> None:
+@pytest.mark.parametrize("reply", [text_body("no", 403), redirect("http://10.0.0.1/?sig=secret"), text_body("a")])
+def test_the_error_does_not_contain_the_url(upstream: ScriptedUpstream, reply: Reply) -> None:
     """SR-066: it may be signed."""
     upstream.default = reply
     url = f"{upstream.origin}/cat.png?sig=secret"
-    assert "secret" not in (refused(url) + refused(url, "127.0.0.2/32") + refused("http://10.0.0.1/?secret", HERE))
+    assert "secret" not in (refusal(url) + refusal(url, "127.0.0.2/32") + refusal("http://10.0.0.1/?secret", HERE))
 
 
-def test_many_files_come_at_once(upstream: ScriptedUpstream) -> None:
+def test_many_files_can_be_fetched_concurrently(upstream: ScriptedUpstream) -> None:
     upstream.default = IMAGE
 
     async def many(fetcher: Fetcher) -> list[tuple[str, bytes]]:

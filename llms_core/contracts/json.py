@@ -1,0 +1,39 @@
+"""Reading JSON: shared decoders, predicates on raw values, and the exceptions of input that cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+#: What decoding raises for input that is not valid JSON, not valid UTF-8, nested too deeply, or of another type than
+#: asked for (msgspec.ValidationError is a DecodeError).
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+#: The value of a Raw member that is absent: the default of Raw members in structs.
+ABSENT = Raw()
+
+_NULL = b"null"
+_EMPTY_VALUES = (_NULL, b"false", b'""', b"{}", b"[]")
+
+#: Returns the top-level members of a JSON object, each as the bytes that were received. Raises one of UNREADABLE if the
+#: data is not a JSON object. msgspec does not check the UTF-8 of values that it leaves raw: `data.decode()` does.
+decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+_encode = msgspec.json.encode
+
+
+def encode_raw(value: Any) -> Raw:
+    """Encode a value as a raw member, to be put into an object that is encoded later."""
+    return Raw(_encode(value))
+
+
+def is_null(raw: Raw) -> bool:
+    """Whether a member is `null`, which the gateway treats as absent (SR-027)."""
+    return bytes(raw) == _NULL
+
+
+def is_set(raw: Raw) -> bool:
+    """Whether a member is present and not empty: some providers send `"error": ""` or `{}` with every answer."""
+    return bool(raw) and bytes(raw) not in _EMPTY_VALUES

@@ -1,0 +1,80 @@
+"""Raw members of completions, chunks and requests: what is checked, completed or converted in them."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Raw
+
+from llms_core.contracts.completion import Usage
+from llms_core.contracts.json import decode_members, encode_raw, is_null
+from llms_core.contracts.request import ChatCall
+
+#: The values of `object`.
+COMPLETION = Raw(b'"chat.completion"')
+CHUNK = Raw(b'"chat.completion.chunk"')
+
+EMPTY_LIST = Raw(b"[]")
+
+_INCLUDE_USAGE = Raw(b'{"include_usage":true}')
+
+# Larger timestamps are milliseconds: in seconds, this is the year 5138.
+_MAX_SECONDS = 1e11
+
+
+def tool_call_id_prefix(call: ChatCall) -> str:
+    """Return how the ids of tool calls begin if the provider sends none.
+
+    The prefix is short, because OpenAI rejects ids of over 40 characters when the client sends them back.
+    """
+    return f"call_{call.id.removeprefix('chatcmpl-')}"
+
+
+def normalized_id(raw: Raw, fallback: str) -> Raw:
+    """Return an answer's `id`; `fallback` if it is not a string or empty (SR-042)."""
+    # The quotes alone are two bytes.
+    if len(raw) > 2 and bytes(raw).startswith(b'"'):
+        return raw
+    return encode_raw(fallback)
+
+
+def normalized_created(raw: Raw, fallback: int) -> Raw:
+    """Return an answer's `created` as whole Unix seconds (SR-044); `fallback` if it is not a timestamp."""
+    if len(raw) == 10 and bytes(raw).isdigit():
+        return raw
+    return encode_raw(_unix_seconds(raw, fallback))
+
+
+def _unix_seconds(raw: Raw, fallback: int) -> int:
+    """Convert a timestamp: providers also send floats, strings and milliseconds."""
+    try:
+        value = float(bytes(raw).strip(b'"'))
+    except ValueError:
+        return fallback
+    # Also False for NaN.
+    if not 1 <= value < math.inf:
+        return fallback
+    if value > _MAX_SECONDS:
+        value /= 1000
+    return int(value)
+
+
+def with_total_tokens(raw: Raw, usage: Usage | None) -> Raw:
+    """Return the usage as the provider wrote it, with the total added if that is missing (SR-049).
+
+    `usage` is the same usage, decoded; None if it cannot be decoded, and then it is left as it is.
+    """
+    if usage is None or b'"total_tokens"' in bytes(raw):
+        return raw
+    members = decode_members(raw)
+    members["total_tokens"] = encode_raw(usage.total_tokens)
+    return encode_raw(members)
+
+
+def with_include_usage(options: Raw) -> Raw:
+    """Return the client's `stream_options` with `include_usage` switched on (SR-055)."""
+    if not options or is_null(options):
+        return _INCLUDE_USAGE
+    members = decode_members(options)
+    members["include_usage"] = Raw(b"true")
+    return encode_raw(members)

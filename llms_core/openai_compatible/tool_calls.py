@@ -1,0 +1,127 @@
+"""Normalizes the tool calls of a stream, which providers number and identify in many ways (SR-056)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from llms_core.contracts.chunk import ChunkChoice, ToolCallView
+
+
+class _StartedCall(msgspec.Struct):
+    """A tool call whose first fragment has come."""
+
+    #: its place among the calls of its choice, from 0
+    number: int
+    id: str
+    has_name: bool
+
+
+class ToolCallNormalizer:
+    """Numbers the tool calls of each choice from 0, in the order in which they begin.
+
+    The first fragment of a call has an id, a type and a name. Later ones have none of them, because clients concatenate
+    what they receive twice. Some servers use the same index for all calls, some send none, and some repeat the id or
+    the name with every fragment.
+    """
+
+    def __init__(self, id_prefix: str):
+        self._id_prefix = id_prefix
+        #: choice -> its calls, by number
+        self._started: dict[int, list[_StartedCall]] = {}
+        #: (choice, the provider's index) -> the latest call that began with that index
+        self._by_index: dict[tuple[int, int], _StartedCall] = {}
+
+    def conforms(self, choice: ChunkChoice) -> bool:
+        """Whether a chunk's fragments are as OpenAI sends them. If so, the calls that begin in it are recorded."""
+        if choice.delta is None or not choice.delta.tool_calls:
+            return True
+        fragments = choice.delta.tool_calls
+        started_before = len(self._started.get(choice.index, ()))
+        # Fragments that begin a call, in the order of their numbers
+        starting: list[ToolCallView] = []
+        for fragment in fragments:
+            if fragment.id:
+                if fragment.index != started_before + len(starting) or not fragment.type:
+                    return False
+                starting.append(fragment)
+            elif not self._is_plain_continuation(choice.index, fragment, starting):
+                return False
+        for number, fragment in enumerate(starting, start=started_before):
+            self._start(choice.index, number, str(fragment.id), bool(_name(fragment)))
+        return True
+
+    def normalize(self, fragment: dict[str, Any], choice: int) -> None:
+        """Number a fragment, complete it if it begins a call, and otherwise remove what was sent before."""
+        function = fragment.get("function")
+        if not isinstance(function, dict):
+            function = {}
+        name = function.get("name")
+        index = fragment.get("index")
+        call = self._continued(choice, index, fragment.get("id"), name)
+        if call is None:
+            number = len(self._started.get(choice, ()))
+            fragment["id"] = fragment.get("id") or f"{self._id_prefix}_{choice}_{number}"
+            fragment["type"] = fragment.get("type") or "function"
+            if index is None:
+                index = number
+            call = self._start(choice, index, fragment["id"], bool(name))
+        else:
+            fragment.pop("id", None)
+            if call.has_name or not name:
+                function.pop("name", None)
+            else:
+                call.has_name = True
+        fragment["index"] = call.number
+
+    def _is_plain_continuation(self, choice: int, fragment: ToolCallView, starting: list[ToolCallView]) -> bool:
+        """Whether a fragment without an id continues a call by its number, and repeats neither id nor name.
+
+        `starting` are the fragments of the same chunk that begin a call.
+        """
+        if fragment.index is None or fragment.id is not UNSET or _name(fragment) is not UNSET:
+            return False
+        call = self._by_index.get((choice, fragment.index))
+        if call is not None and call.number == fragment.index:
+            return True
+        return any(first.index == fragment.index for first in starting)
+
+    def _start(self, choice: int, index: int, id: str, has_name: bool) -> _StartedCall:
+        """Record a call that begins with the provider's `index`."""
+        calls = self._started.setdefault(choice, [])
+        call = _StartedCall(number=len(calls), id=id, has_name=has_name)
+        calls.append(call)
+        self._by_index[choice, index] = call
+        return call
+
+    def _continued(self, choice: int, index: int | None, id: str | None, name: str | None) -> _StartedCall | None:
+        """Return the call that a fragment continues; None if it begins one."""
+        call = self._find(choice, index)
+        if call is None or id == call.id:
+            return call
+        has_new_id_and_no_index = bool(id) and index is None
+        if not name and not has_new_id_and_no_index:
+            # Without a name it only adds arguments. An id is ignored here: some servers make up one per fragment.
+            return call
+        # A second id or name at the same index begins another call: some servers use index 0 for all of them.
+        if call.has_name or id:
+            return None
+        return call
+
+    def _find(self, choice: int, index: int | None) -> _StartedCall | None:
+        """Return the call at the provider's index, or the latest one if it sends no index."""
+        if index is not None:
+            return self._by_index.get((choice, index))
+        calls = self._started.get(choice)
+        if not calls:
+            return None
+        return calls[-1]
+
+
+def _name(fragment: ToolCallView) -> str | UnsetType | None:
+    """Return the function's name; UNSET if the fragment has no function or the function no name."""
+    if fragment.function is None:
+        return UNSET
+    return fragment.function.name

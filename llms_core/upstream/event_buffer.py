@@ -1,0 +1,57 @@
+"""What the readers of streams have in common: the event, its largest size, and the buffer for incomplete ones."""
+
+from __future__ import annotations
+
+from llms_core.errors import ErrorKind, ProviderError
+
+Event = tuple[str, bytes]
+"""The event's name (empty if it has none) and its data."""
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""The largest event that is accepted. A generated image in base64 fits."""
+
+
+class EventBuffer:
+    """Holds the bytes of an event, or of a line, that is not complete yet.
+
+    Pieces without a line end are only appended to a list: joining them one by one would copy an image that comes as
+    one event once for every piece of it.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        #: bytes held
+        self.size = 0
+
+    def hold(self, piece: bytes) -> bool:
+        """Append a piece without a line end; return False, and do nothing, if it has one.
+
+        Raises ProviderError if more than MAX_EVENT_BYTES are held.
+        """
+        if b"\n" in piece or b"\r" in piece:
+            return False
+        self._pieces.append(piece)
+        self.size += len(piece)
+        if self.size > MAX_EVENT_BYTES:
+            raise _too_large()
+        return True
+
+    def take(self) -> bytes:
+        """Return everything that is held, and hold nothing."""
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._pieces = []
+        self.size = 0
+        return data
+
+    def keep(self, data: bytes) -> None:
+        """Hold what is left after the complete events. Raises ProviderError if it is over MAX_EVENT_BYTES."""
+        if len(data) > MAX_EVENT_BYTES:
+            raise _too_large()
+        if data:
+            self._pieces = [data]
+            self.size = len(data)
+
+
+def _too_large() -> ProviderError:
+    return ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream exceeds {MAX_EVENT_BYTES} bytes")
