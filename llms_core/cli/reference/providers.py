@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from llms_core.config.model import Plugins
 from llms_core.openai_compatible import OpenAICompatible
-from llms_core.plugins.discovery import discover
+from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.provider import ProviderSpec
 
 _ABILITIES = {
@@ -67,4 +67,4 @@ def _row(cells: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(discover(Plugins()).specs.values()))
+    sys.stdout.write(page(load_enabled_plugins(Plugins()).specs.values()))

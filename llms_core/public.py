@@ -1,0 +1,35 @@
+"""The public API: the modules that plugins may import from.
+
+Everything else may change without notice. docs/versioning.md describes what may change in these modules, and how.
+"""
+
+from __future__ import annotations
+
+#: Every public module. A package stands for the names in its `__init__`, unless it is in PUBLIC_PACKAGES.
+PUBLIC_MODULES = (
+    "llms_core",
+    "llms_core.candidate",
+    "llms_core.dialects",
+    "llms_core.errors",
+    "llms_core.failure",
+    "llms_core.openai_compatible",
+    "llms_core.operations",
+    "llms_core.plugins.hook_types",
+    "llms_core.plugins.settings",
+    "llms_core.provider",
+    "llms_core.records",
+    "llms_core.secret",
+)
+
+#: Packages that are public with all their modules. `llms_core.testing` is for the tests of plugins only.
+PUBLIC_PACKAGES = (
+    "llms_core.contracts",
+    "llms_core.testing",
+)
+
+
+def is_public(module: str) -> bool:
+    """Whether a plugin may import from `module`."""
+    if module in PUBLIC_MODULES:
+        return True
+    return any(module == package or module.startswith(f"{package}.") for package in PUBLIC_PACKAGES)
