@@ -21,15 +21,15 @@ PUBLIC_MODULES = (
     "llms_core.secret",
 )
 
-#: Packages that are public with all their modules. `llms_core.testing` is for the tests of plugins only.
-PUBLIC_PACKAGES = (
-    "llms_core.contracts",
-    "llms_core.testing",
-)
+#: Packages that are public with all their modules.
+PUBLIC_PACKAGES = ("llms_core.contracts",)
+
+#: Public with all its modules, for the tests of plugins only. It may become stricter in any version.
+TESTING_PACKAGE = "llms_core.testing"
 
 
 def is_public(module: str) -> bool:
-    """Whether a plugin may import from `module`."""
+    """Whether a plugin may import `module` at run time."""
     if module in PUBLIC_MODULES:
         return True
     return any(module == package or module.startswith(f"{package}.") for package in PUBLIC_PACKAGES)

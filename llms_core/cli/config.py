@@ -12,14 +12,14 @@ from llms_core.cli.files import files
 
 @click.group(short_help="Check llms.json and plugins.toml.")
 def command() -> None:
-    """Check your files, and get the schema of llms.json for your editor."""
+    """Check your files, and print the JSON schema of llms.json for your editor."""
 
 
 @command.command()
-@click.option("--strict", is_flag=True, help="An unknown key is an error.")
+@click.option("--strict", is_flag=True, help="Treat unknown keys as errors.")
 @files
 def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
-    """Read both files as the gateway would, and say what is odd in them."""
+    """Read both files as the gateway does, and print warnings."""
     from llms_core import startup
 
     found = startup.load(config, plugins, strict=strict)
@@ -38,6 +38,6 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
 @command.command()
 def schema() -> None:
     """Print the JSON schema of llms.json."""
-    from llms_core.config.schema import schema as of_llms_json
+    from llms_core.config.schema import schema as llms_json_schema
 
-    click.echo(json.dumps(of_llms_json(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(llms_json_schema(), indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The options that name the two files, and the tables that commands print."""
+"""The options that name the two configuration files, and the tables that commands print."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ import click
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+# click lists options in reverse order of decoration.
+_OPTIONS = {"plugins": "The plugins.toml to use.", "config": "The llms.json to use."}
+
 
 def files(function: Function) -> Function:
-    """`--config` and `--plugins`; given before the command they hold, too."""
-    for name, help_text in (("plugins", "The plugins.toml to use."), ("config", "The llms.json to use.")):
-        kind = click.Path(path_type=Path)
-        function = click.option(f"--{name}", type=kind, callback=_or_of_group, help=help_text)(function)
+    """Add the options `--config` and `--plugins`, which may also be given before the command."""
+    for name, help_text in _OPTIONS.items():
+        option = click.option(
+            f"--{name}", type=click.Path(path_type=Path), callback=_default_to_group_option, help=help_text
+        )
+        function = option(function)
     return function
 
 
-def _or_of_group(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    given: Path | None = ctx.find_root().params.get(param.name or "") if value is None else value
-    return given
+def _default_to_group_option(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None:
+        return value
+    group_value: Path | None = ctx.find_root().params.get(param.name or "")
+    return group_value
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "") -> None:
-    """Print rows in columns as wide as their widest cell."""
+    """Print rows in columns, each as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         click.echo(indent + "  ".join(cells).rstrip())

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def command(providers: tuple[str, ...], as_json: bool, config: Path | None, plugins: Path | None) -> None:
     """List providers in the order they are tried, each with its state and its models.
 
-    Models of a provider that is not enabled are listed where it is named. Prices are USD per million tokens.
+    The models of a provider that is not enabled are listed only if you name the provider. Prices are USD per million
+    tokens.
     """
     from llms_core import startup
 
@@ -38,24 +39,28 @@ def command(providers: tuple[str, ...], as_json: bool, config: Path | None, plug
 
 
 def _chosen(configured: Sequence[Configured], names: Sequence[str]) -> Sequence[Configured]:
-    by_id = {item.id: item for item in configured}
+    if not names:
+        return configured
+    known = [item.id for item in configured]
     for name in names:
-        if name not in by_id:
-            raise ConfigError(f"there is no provider '{name}'", hint=f"there are {', '.join(by_id) or 'none'}")
-    return [item for item in configured if item.id in names] if names else configured
+        if name not in known:
+            raise ConfigError(f"unknown provider '{name}'", hint=f"providers: {', '.join(known) or 'none'}")
+    return [item for item in configured if item.id in names]
 
 
 def _show(item: Configured, in_full: bool) -> None:
     state = "enabled" if item.disabled is None else f"not enabled: {item.disabled}"
-    demo = "  (demo model: for trying things out, not for work)" if item.provider.spec.demo else ""
+    demo = "  (demo model: for trying the gateway out)" if item.provider.spec.demo else ""
     click.echo(f"{item.id}: {state}{demo}")
     models = item.provider.models
     if in_full and models:
-        table([(", ".join(model.names), model.upstream, _price(model.price)) for model in models], indent="  ")
+        rows = [(", ".join(model.names), model.upstream, _price(model.price)) for model in models]
+        table(rows, indent="  ")
     elif models:
-        click.echo(f"  {len(models)} model{'s' if len(models) > 1 else ''}")
+        plural = "s" if len(models) > 1 else ""
+        click.echo(f"  {len(models)} model{plural}")
     if in_full and item.provider.discover:
-        click.echo("  and the models that it says it has, once the gateway runs")
+        click.echo("  and the models that the provider itself lists, once the gateway is running")
 
 
 def _price(price: Price | None) -> str:
@@ -79,10 +84,12 @@ def _as_json(item: Configured) -> dict[str, Any]:
 
 
 def _model_as_json(model: Model) -> dict[str, Any]:
-    price = model.price
+    price = None
+    if model.price is not None:
+        price = {"input": model.price.input, "output": model.price.output}
     return {
         "name": model.names[0],
         "aliases": model.names[1:],
         "upstream": model.upstream,
-        "price": None if price is None else {"input": price.input, "output": price.output},
+        "price": price,
     }

@@ -1,9 +1,9 @@
-"""The types of hook implementations: what `@hookimpl` accepts, for type checkers.
+"""The types of hook implementations, for type checkers.
 
 `@hookimpl` rejects a function that implements no hook, such as one with a misspelled argument, or an `async` one. It
-does not know the function's name; an annotation with the hook's own type checks that as well:
+does not know the function's name; an assignment to the hook's own type checks that as well:
 
-    checked: CandidatesHook = llms_candidates
+    checked: RequestFinishedHook = llms_request_finished
 
 An implementation may omit arguments, so a hook with arguments has a protocol for each combination. The names of the
 arguments count, because hooks are matched to their arguments by name.

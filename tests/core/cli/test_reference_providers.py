@@ -1,4 +1,4 @@
-"""The page of providers is what the providers declare."""
+"""docs/providers.md is generated from the specs of the shipped providers."""
 
 from __future__ import annotations
 
