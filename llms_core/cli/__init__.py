@@ -16,7 +16,7 @@ from llms_core.errors import LlmsError
 COMMANDS = ("serve", "ls", "route", "plugins", "conformance", "config", "keys")
 
 
-class Fault(click.ClickException):
+class UserError(click.ClickException):
     """A deliberate error: prints only its message, and exits with code 2."""
 
     exit_code = 2
@@ -45,7 +45,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LlmsError as error:
-            raise Fault(str(error)) from error
+            raise UserError(str(error)) from error
 
 
 def _plugin_commands(ctx: click.Context) -> Mapping[str, click.Command]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from llms_core.cli import Fault
+from llms_core.cli import UserError
 from llms_core.errors import ConfigError
 
 # pytest's exit codes. pytest itself is optional, and imported only when it runs.
@@ -60,7 +60,7 @@ def command(
         code = _run(_pytest_arguments(provider, path, plugins, wire, pytest_args), quiet=only_level)
         result = _read_result(path)
     if code == _USAGE_ERROR:
-        sys.exit(Fault.exit_code)
+        sys.exit(UserError.exit_code)
     level = result.get("level")
     if only_level:
         click.echo(level or "none")

@@ -11,7 +11,7 @@ import pytest
 
 from llms_core import public
 from llms_core.cli.reference import hooks as reference
-from llms_core.plugins import hook_types, hookspecs
+from llms_core.plugins import hookspecs
 from llms_core.plugins.hookspecs import hook_names
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -70,13 +70,6 @@ def test_a_hook_is_documented_and_exercised(name: str) -> None:
     frozen = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("v*/*.py"))
     assert re.search(rf"^@hookimpl.*\ndef {name}\(", frozen, re.MULTILINE)
     assert re.search(rf"\b{name}\b", (Path(__file__).parent / "test_v1.py").read_text("utf-8"))
-
-
-@pytest.mark.parametrize("name", hook_names())
-def test_a_hook_has_a_type(name: str) -> None:
-    """`llms_request_finished` -> `RequestFinishedHook`."""
-    words = name.removeprefix("llms_").split("_")
-    assert hasattr(hook_types, "".join(word.title() for word in words) + "Hook")
 
 
 @pytest.mark.parametrize("name", list(hook_type_imports()))
