@@ -27,7 +27,7 @@ def command(providers: tuple[str, ...], as_json: bool, config: Path | None, plug
     The models of a provider that is not enabled are listed only if you name the provider. Prices are USD per million
     tokens.
     """
-    from llms_core import startup
+    from llms_core import startup  # slow to import, so not for `llms --help`
 
     configured = startup.load(config, plugins).configured
     chosen = _chosen(configured, providers)
@@ -54,8 +54,7 @@ def _show(item: Configured, in_full: bool) -> None:
     click.echo(f"{item.id}: {state}{demo}")
     models = item.provider.models
     if in_full and models:
-        rows = [(", ".join(model.names), model.upstream, _price(model.price)) for model in models]
-        table(rows, indent="  ")
+        table([_row(model) for model in models], indent="  ")
     elif models:
         plural = "s" if len(models) > 1 else ""
         click.echo(f"  {len(models)} model{plural}")
@@ -63,11 +62,16 @@ def _show(item: Configured, in_full: bool) -> None:
         click.echo("  and the models that the provider itself lists, once the gateway is running")
 
 
+def _row(model: Model) -> tuple[str, str, str]:
+    return ", ".join(model.names), model.upstream, _price(model.price)
+
+
 def _price(price: Price | None) -> str:
     if price is None:
         return ""
     if price.input == price.output == 0:
         return "free"
+    # ".10g" hides the rounding errors of prices that the file gives per token.
     return f"${price.input:.10g} in, ${price.output:.10g} out"
 
 

@@ -28,23 +28,28 @@ def command(model: str, explain: bool, as_json: bool, config: Path | None, plugi
 
     Nothing is sent to any provider, so models that only a running gateway discovers are not included.
     """
+    # Slow to import, so not for `llms --help`.
     from llms_core import startup
     from llms_core.routing.candidates import Catalogue
 
     found = startup.load(config, plugins)
     catalogue = Catalogue(found.configured)
     names = (model, *found.plugins_toml.routing.fallbacks.get(model, ()))
-    candidates = [candidate for name in names for candidate in catalogue.find(name)]
-    chosen = {candidate.provider.id for candidate in candidates}
-    relevant = {item.id for item in found.configured if explain or _has_any(item.provider, names)}
-    refusals = [refusal for refusal in catalogue.explain(model)[1] if refusal.provider in relevant - chosen]
+    candidates: list[Candidate] = []
+    for name in names:
+        candidates += catalogue.find(name)
+    # A provider that only a fallback uses is a candidate, although it does not have the model itself.
+    hidden = {candidate.provider.id for candidate in candidates}
+    if not explain:
+        hidden |= {item.id for item in found.configured if not _has_any(item.provider, names)}
+    _, refusals = catalogue.explain(model)
+    shown = [refusal for refusal in refusals if refusal.provider not in hidden]
     if as_json:
-        click.echo(json.dumps(_as_json(model, candidates, refusals), indent=2))
+        click.echo(json.dumps(_as_json(model, candidates, shown), indent=2))
     else:
-        _show(model, candidates, refusals)
+        _show(model, candidates, shown)
     if not candidates:
-        known = [candidate.name for candidate in catalogue.listed()]
-        _suggest(model, known)
+        _suggest(model, [candidate.name for candidate in catalogue.listed()])
         raise RequestError.model_not_found(model)
 
 
@@ -57,12 +62,13 @@ def _show(model: str, candidates: Sequence[Candidate], refusals: Sequence[Refusa
 
 
 def _as_json(model: str, candidates: Sequence[Candidate], refusals: Sequence[Refusal]) -> dict[str, Any]:
-    rows = []
-    for candidate in candidates:
-        row = {"provider": candidate.provider.id, "model": candidate.name, "upstream": candidate.model.upstream}
-        rows.append(row)
+    rows = [_candidate_as_json(candidate) for candidate in candidates]
     reasons = [{"provider": refusal.provider, "reason": refusal.reason} for refusal in refusals]
     return {"model": model, "candidates": rows, "refusals": reasons}
+
+
+def _candidate_as_json(candidate: Candidate) -> dict[str, str]:
+    return {"provider": candidate.provider.id, "model": candidate.name, "upstream": candidate.model.upstream}
 
 
 def _suggest(model: str, known: Sequence[str]) -> None:
@@ -79,7 +85,10 @@ def _has_any(provider: Provider, names: Sequence[str]) -> bool:
 
 def _has(provider: Provider, name: str) -> bool:
     """Whether a provider, enabled or not, has a model of that name."""
-    known = [model_name for model in provider.models for model_name in model.names]
-    if name in known:
-        return True
-    return provider.fold_case and name.lower() in [model_name.lower() for model_name in known]
+    for model in provider.models:
+        if name in model.names:
+            return True
+        # Version 3 of llms.json compares the names of models without regard to case (L-20).
+        if provider.fold_case and name.lower() in map(str.lower, model.names):
+            return True
+    return False

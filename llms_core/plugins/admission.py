@@ -35,15 +35,18 @@ class Admission:
 
     def __init__(self, plugins: Plugins):
         """Raises ConfigError if a pin is not an exact version."""
-        self._disabled = {_canonical(name) for name in plugins.disabled}
+        self._disabled = set(map(_canonical, plugins.disabled))
+        #: None if every distribution is allowed, which is the default.
         self._allowed: set[str] | None = None
         if plugins.allow is not None:
-            self._allowed = {_canonical(name) for name in plugins.allow}
+            self._allowed = set(map(_canonical, plugins.allow))
         self._pins = {_canonical(name): _parse_pin(name, text) for name, text in plugins.pins.items()}
+        #: By plugin name.
         self._admitted: dict[str, Source] = {}
 
     def check(self, source: Source) -> Rejection | None:
         """Admit a plugin, or return why it must not be imported."""
+        # A plugin that the user disabled is reported as disabled, even if it also does not match its pin.
         names = _names_of(source)
         if names & self._disabled:
             return Rejection("disabled", "listed in [plugins] disabled")

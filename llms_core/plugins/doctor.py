@@ -28,7 +28,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 def examine(reports: Iterable[PluginReport]) -> list[Finding]:
     """Return the findings on each plugin, in the order of the reports."""
-    return [finding for report in reports for finding in _findings(report)]
+    findings: list[Finding] = []
+    for report in reports:
+        findings += _findings(report)
+    return findings
 
 
 def pin_of(report: PluginReport) -> str | None:

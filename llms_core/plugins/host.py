@@ -87,7 +87,11 @@ class PluginHost:
     @property
     def modules(self) -> Mapping[str, str]:
         """The modules that define hooks -> the plugin, and its distribution, that each belongs to."""
-        return {hook.module: plugin.origin for plugin in self._plugins for hook in plugin.hooks.values()}
+        origins = {}
+        for plugin in self._plugins:
+            for hook in plugin.hooks.values():
+                origins[hook.module] = plugin.origin
+        return origins
 
     def declare(self, types: Mapping[str, ProviderSpec], origin: str) -> None:
         """Add the types that plugins.toml declares; they replace a plugin's types of the same name."""

@@ -20,6 +20,7 @@ def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -
     """
     path = places.plugins_toml(plugins, env)
     toml = plugins_toml.load(path) if path is not None else PluginsToml()
+    # Declared types come last, because they may extend the types of plugins.
     host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path)
     host.declare(declared(toml.types, host.specs, path=toml.path), f"[types] of {toml.path}")
     return toml, host

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -38,10 +38,15 @@ def build(host: PluginHost, llms_json: LlmsJson, previous: Sequence[Configured] 
     """Create an adapter for each enabled provider, reusing those of `previous` whose settings are unchanged."""
     previous_by_id = {item.id: item for item in previous}
     configured = tuple(_configure(host, provider, previous_by_id.get(provider.id)) for provider in llms_json.providers)
-    reused = {id(item.adapter) for item in configured}
-    adapters = [item.adapter for item in previous if item.adapter is not None]
-    unused = [adapter for adapter in adapters if id(adapter) not in reused]
-    return Built(configured, tuple(adapter for adapter in unused if isinstance(adapter, Closes)))
+    return Built(configured, tuple(_retired(previous, configured)))
+
+
+def _retired(previous: Sequence[Configured], current: Sequence[Configured]) -> Iterator[Closes]:
+    """Yield the adapters that are not used any more, if they have to be closed."""
+    in_use = {id(item.adapter) for item in current}
+    for item in previous:
+        if isinstance(item.adapter, Closes) and id(item.adapter) not in in_use:
+            yield item.adapter
 
 
 def _configure(host: PluginHost, provider: Provider, previous: Configured | None) -> Configured:

@@ -35,6 +35,7 @@ class PluginSettings:
         known = [field.encode_name for field in msgspec.structs.fields(kind)]
         for name in self._values:
             if name not in known:
+                # msgspec could reject unknown keys itself, but would not suggest the nearest one.
                 raise self._error((name,), "unknown key", _suggestion(name, known))
         try:
             return self._convert(dict(self._values), kind)
@@ -58,6 +59,7 @@ class PluginSettings:
         if not self._env.get(name):
             raise ValueError(f"the environment variable {name} is not set")
         secret = Secret(self._env[name])
+        # From now on the value is masked in logs and error messages.
         redact.add([secret])
         return secret
 

@@ -54,7 +54,11 @@ def installed(entry_points: EntryPoints) -> list[Source]:
 
 def named(load: Iterable[str], folder: Path) -> list[Source]:
     """Return the plugins of `[plugins] load`, in its order: modules, and files relative to `folder`."""
-    return [_from_file(entry, folder) if _is_path(entry) else _from_module(entry) for entry in load]
+    sources = []
+    for entry in load:
+        source = _from_file(entry, folder) if _is_path(entry) else _from_module(entry)
+        sources.append(source)
+    return sources
 
 
 def _from_entry_point(point: importlib.metadata.EntryPoint) -> Source:

@@ -30,9 +30,9 @@ def unsatisfied(requires: Iterable[str], version: str) -> str | None:
         requirement = _REQUIREMENT.match(line)
         if requirement is None or requirement[2]:
             continue
-        clauses = [clause.strip() for clause in requirement[1].split(",") if clause.strip()]
-        if not all(_satisfies(version, clause) for clause in clauses):
-            return ",".join(clauses)
+        for clause in _clauses(requirement[1]):
+            if not _satisfies(version, clause):
+                return ",".join(_clauses(requirement[1]))
     return None
 
 
@@ -48,6 +48,11 @@ def range_on_core(distribution: str) -> str | None:
         if requirement is not None and requirement[1].strip():
             ranges.append(requirement[1].strip())
     return ",".join(ranges) or None
+
+
+def _clauses(text: str) -> list[str]:
+    stripped = map(str.strip, text.split(","))
+    return [clause for clause in stripped if clause]
 
 
 def _satisfies(version: str, clause: str) -> bool:
@@ -81,4 +86,4 @@ def _padded(release: Release, width: int) -> Release:
 
 
 def _release(text: str) -> Release:
-    return tuple(int(part) for part in text.split("."))
+    return tuple(map(int, text.split(".")))

@@ -63,7 +63,10 @@ def _yes_or_dash(capability: bool) -> str:
 
 
 def _details(spec: ProviderSpec) -> Iterator[str]:
-    yield f"key: {' or '.join(_quoted(spec.key_env))}" if spec.key_env else "no key"
+    if spec.key_env:
+        yield f"key: {' or '.join(_quoted(spec.key_env))}"
+    else:
+        yield "no key"
     if spec.base_url:
         yield f"base URL: `{spec.base_url}`"
     if spec.aliases:

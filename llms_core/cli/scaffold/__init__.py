@@ -53,8 +53,8 @@ def names_of(name: str) -> dict[str, str]:
     if not _NAME.fullmatch(own) or len(own) > _MAX_LENGTH:
         raise ConfigError(
             f"'{name}' is not a valid provider name",
-            hint=f"use up to {_MAX_LENGTH} letters, digits, '-', '_' and '.', begin with a letter, and end with a letter "
-            "or a digit",
+            hint=f"use up to {_MAX_LENGTH} letters, digits, '-', '_' and '.'; "
+            "begin with a letter, and end with a letter or a digit",
         )
     words = _SEPARATORS.split(own)
     # Keeps capitals, as in OpenAI, which str.capitalize would lower.
