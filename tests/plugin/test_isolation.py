@@ -202,7 +202,7 @@ def test_a_failing_authentication_plugin_rejects_all_requests(
     assert "plugin 'bad' of bad-llms 1.0: llms_authenticate failed" in gateway.log()
 
 
-#: An adapter that violates its contract in the way that the requested model's name says, such as "feed gives none".
+#: An adapter that violates its contract in the way that the requested model's name says, such as "feed returns none".
 RUDE = '''
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
@@ -217,14 +217,16 @@ RUBBISH = {
     "no url": lambda *_: UpstreamRequest(url=None, headers={}),
     "no headers": lambda *_: UpstreamRequest(url="http://127.0.0.1:1", headers=None),
     "text as content": lambda *_: UpstreamRequest(url="http://127.0.0.1:1", headers={}, content="text"),
-    "odd dropped": lambda *_: UpstreamRequest(url="http://127.0.0.1:1", headers={}, dropped=(1,)),
-    "text as data": lambda *_: Completion(data="text"), "odd usage": lambda *_: Completion(data=b"{}", usage={"a": 1}),
-    "texts": lambda *_: ["text"], "odd chunk": lambda *_: [Chunk(data="text", content=True)],
+    "invalid dropped": lambda *_: UpstreamRequest(url="http://127.0.0.1:1", headers={}, dropped=(1,)),
+    "text as data": lambda *_: Completion(data="text"),
+    "invalid usage": lambda *_: Completion(data=b"{}", usage={"a": 1}),
+    "texts": lambda *_: ["text"],
+    "invalid chunk": lambda *_: [Chunk(data="text", content=True)],
     "class": lambda *_: Exception,
 }
 
 def play(case, function, otherwise, *arguments):
-    """Do what `case` says, as in "completion raises KeyError" or "feed gives none"."""
+    """Do what `case` says, as in "completion raises KeyError" or "feed returns none"."""
     named, verb, what = case.split(" ", 2)
     if named != function:
         return otherwise(*arguments)
@@ -251,21 +253,31 @@ class RudeChunks(OpenAIChunks):
 def llms_providers(): return [ProviderSpec(name="rude", adapter=Rude, title="Rude")]
 '''
 RAISED = ("KeyError", "SystemExit", "RecursionError", "UnicodeError", "StopIteration", "ConnectionError")
-GIVEN = ("none", "text", "number", "object", "later", "list", "a dict", "class")
-MORE_RESULTS = {
-    "request": ("no url", "no headers", "text as content", "odd dropped"),
-    "completion": ("text as data", "odd usage"),
+RETURNED = ("none", "text", "number", "object", "later", "list", "a dict", "class")
+
+#: Method -> further invalid results, beside RETURNED.
+RETURNED_BY = {
+    "request": ("no url", "no headers", "text as content", "invalid dropped"),
+    "completion": ("text as data", "invalid usage"),
     "chunks": (),
     "framing": (),
-    "feed": ("texts", "odd chunk"),
+    "feed": ("texts", "invalid chunk"),
     "error": (),
 }
-CASES = [
-    f"{function} {case}"
-    for function, more in MORE_RESULTS.items()
-    for case in (*(f"raises {name}" for name in RAISED), *(f"gives {what}" for what in (*GIVEN, *more)))
-    if case not in ("gives a dict", "gives list") or function != "feed"
-]
+
+
+def _cases() -> Iterator[str]:
+    for method, more in RETURNED_BY.items():
+        for name in RAISED:
+            yield f"{method} raises {name}"
+        for result in (*RETURNED, *more):
+            # For `feed` these are iterables like any other: "texts" and "invalid chunk" test their items.
+            if method == "feed" and result in ("a dict", "list"):
+                continue
+            yield f"{method} returns {result}"
+
+
+CASES = list(_cases())
 
 
 def _answer(seen: Any) -> Reply:
@@ -315,7 +327,7 @@ def test_without_another_candidate_the_error_names_the_adapter(
 ) -> None:
     """The answer does not contain the exception's text, which may contain anything."""
     (tmp_path / "rude.py").write_text(f"from llms_core import hookimpl\n{RUDE}", "utf-8")
-    models = ("completion gives text", "completion raises KeyError", "feed raises SystemExit")
+    models = ("completion returns text", "completion raises KeyError", "feed raises SystemExit")
     providers = {"first": block(upstream, "rude", *models)}
     gateway = served({"providers": providers}, f'[plugins]\nload = ["{tmp_path}/rude.py"]\n{NO_RETRIES}')
     for model in models:

@@ -166,7 +166,7 @@ def test_no_command_shows_a_key(llms: Llms) -> None:
 
 def test_plugins_are_listed_with_their_state(llms: Llms, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("1 / 0")
-    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["bad.py"]\ndisabled = ["ollama", "nobody"]')
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["bad.py"]\ndisabled = ["ollama", "no-such-plugin"]')
     result = llms("plugins")
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT"]
@@ -174,7 +174,7 @@ def test_plugins_are_listed_with_their_state(llms: Llms, tmp_path: Path) -> None
     assert "bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero" in lines
     assert "ollama: listed in [plugins] disabled" in lines
     assert "openai: provides openai-compatible, llms_default_config" in lines
-    assert "'nobody' is installed" in result.stderr
+    assert "'no-such-plugin' is installed" in result.stderr
     rows = {row["name"]: row for row in json.loads(llms("plugins", "--json").stdout)}
     assert (rows["bad"]["state"], rows["openai"]["provides"][0]) == ("quarantined", "openai-compatible")
 
