@@ -1,7 +1,6 @@
-"""llms-core: a framework for LLM provider adapters, and an OpenAI-compatible gateway over them.
+"""llms-core: a framework for adapters to LLM providers, and an OpenAI-compatible gateway over them.
 
-What a plugin author may import is here, in `llms_core.provider`, `llms_core.contracts`, `llms_core.openai_compatible`,
-`llms_core.errors`, `llms_core.failure`, `llms_core.records` and `llms_core.secret`; nothing else is public.
+Plugins may import from here and from the other modules that `llms_core.public` lists; nothing else is public.
 """
 
 from llms_core.errors import ConfigError, ErrorKind, LlmsError, PluginError, ProviderError, RequestError, Unsupported

@@ -1,4 +1,4 @@
-"""`python -m llms_core` is `llms`."""
+"""`python -m llms_core` is the same as `llms`."""
 
 from llms_core.cli import main
 

@@ -1,15 +1,37 @@
-"""The adapter contract: an adapter translates in pure functions, the core owns sockets, deadlines and framing.
+"""The adapter contract: an adapter translates requests and answers in pure functions; the core does all I/O.
 
-A provider is a `ProviderSpec`, which names an adapter and what the provider can do. Its `adapter` is called with the
-spec and the settings of one block of llms.json, and gives an object with the four methods of `HttpAdapter`. Abilities
-that only some adapters have are protocols of their own: `Discovers`, `Prepares`, `Closes`, `Inlines`,
-`Available`.
+The life cycle of an adapter:
+
+1. A plugin's `llms_providers` hook yields a `ProviderSpec`, which names the adapter and declares its capabilities.
+2. For each provider block in llms.json the core decodes the block into `spec.settings` and calls
+   `spec.adapter(spec, settings)` to create the adapter. A reload creates a new one only if the settings changed.
+3. `available()` may report that the adapter cannot work on this machine (see `Available`).
+4. `await prepare()` runs before each request (see `Prepares`).
+5. `request(call)` builds the upstream request, and the core sends it.
+6. `completion(call, body)` translates a whole answer; `chunks(call)` creates a translator for a stream; `error(…)`
+   classifies an error answer.
+7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
+
+`available`, `prepare`, `aclose`, `models` and `inlines` are optional: each belongs to a protocol of its own, which the
+core detects by the presence of the method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, Protocol, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    Required,
+    TypedDict,
+    Unpack,
+    cast,
+    overload,
+    runtime_checkable,
+)
 
 import msgspec
 from msgspec import Raw
@@ -20,17 +42,24 @@ from llms_core.contracts.request import ChatCall
 from llms_core.errors import ProviderError
 from llms_core.secret import Secret
 
+if TYPE_CHECKING:
+    # Type checkers bundle typing_extensions; at run time it would be one more dependency, only for `default=`.
+    from typing_extensions import TypeVar
+else:
+    from typing import TypeVar
+
+#: Header names are in lower case.
 Headers = Mapping[str, str]
-"""Header names in lower case."""
 
 
 class UpstreamRequest(msgspec.Struct, kw_only=True):
-    """One HTTP request to a provider. `dropped` names the parameters that had to be left out."""
+    """One HTTP request to a provider."""
 
     url: str
     headers: dict[str, str]
     content: bytes = b""
     method: str = "POST"
+    #: Parameters of the client's request that could not be translated; the client reads them in x-llms-dropped-params.
     dropped: tuple[str, ...] = ()
 
 
@@ -39,107 +68,129 @@ Framing = Literal["sse", "ndjson", "aws"]
 
 
 class ChunkTranslator(Protocol):
-    """Turns one stream's events into chunks; made anew for each stream."""
+    """Translates the events of one stream into chunks; created anew for each stream."""
 
     @property
     def framing(self) -> Framing:
         """How the provider separates its stream into events."""
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
-        """The chunks that one event gives. `event` is its name, empty where it has none.
+        """Return the chunks that one event contains.
 
-        One of AWS's that tells of a failure is named `exception:` or `error:` and the failure's own name.
+        `event` is the event's name, or empty if it has none. AWS failure events are named `exception:` or `error:`
+        followed by the name of the failure.
 
-        Raises ProviderError where the event is an error, or makes no sense.
+        Raises ProviderError if the event reports an error or cannot be parsed.
         """
 
 
 @runtime_checkable
 class HttpAdapter(Protocol):
-    """What every adapter does. No I/O: each method is a function of its arguments and of the settings."""
+    """The four methods of every adapter. They do no I/O: each depends only on its arguments and on the settings."""
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        """What to send. Raises Unsupported where the provider cannot do what is asked."""
+        """Build the request to send. Raises Unsupported if the provider cannot do what the client asks for."""
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
-        """The provider's whole answer as a chat.completion. Raises ProviderError where it is none."""
+        """Translate a whole answer into a chat.completion. Raises ProviderError if the body is not a valid answer."""
 
     def chunks(self, call: ChatCall) -> ChunkTranslator:
-        """A translator for one stream."""
+        """Create a translator for one stream."""
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
-        """What an answer with a status other than 2xx means; `llms_core.failure.classify` is the default."""
+        """Classify an answer whose status is not 2xx; `llms_core.failure.classify` handles the usual shapes."""
 
 
 @runtime_checkable
 class Discovers(Protocol):
-    """An adapter that can ask its provider which models there are."""
+    """An adapter that can ask its provider for its list of models."""
 
     def models_request(self) -> UpstreamRequest:
-        """The question."""
+        """Build the request for the list of models."""
 
     def models(self, body: bytes) -> dict[str, str]:
-        """The answer: name for clients -> the provider's id. Raises ProviderError where it is none."""
+        """Map the model names that clients use to the provider's ids. Raises ProviderError for an invalid list."""
 
 
 @runtime_checkable
 class Prepares(Protocol):
-    """An adapter whose provider has to be made ready. Awaited before each request; all but free when ready."""
+    """An adapter that has to do some work before its provider can answer, such as starting a local model."""
 
     async def prepare(self) -> None:
-        """Raises ProviderError where the provider cannot be made ready."""
+        """Make the provider ready; awaited before each request, so it must be cheap once ready.
+
+        Raises ProviderError if the provider cannot be made ready.
+        """
 
 
 @runtime_checkable
 class Closes(Protocol):
-    """An adapter that holds something which has to be let go."""
+    """An adapter that holds a resource, such as a child process, that has to be released."""
 
     async def aclose(self) -> None:
-        """Awaited once, when the adapter is retired: at a reload that drops it, and at shutdown."""
+        """Release the resource; awaited once, at shutdown or at a reload that replaces the adapter."""
 
 
 @runtime_checkable
 class Inlines(Protocol):
-    """An adapter whose provider takes bytes where a client may give a URL: the core fetches them before `request`."""
+    """An adapter whose provider needs the bytes of media that a client may name by URL.
+
+    The core fetches them before it calls `request`.
+    """
 
     @property
     def inlines(self) -> frozenset[str]:
-        """Types of content parts (`image_url`, `file`, …) whose http(s) URLs are to become data URIs."""
+        """Types of content parts (`image_url`, `file`, …) whose http(s) URLs are replaced by data URIs."""
 
 
 @runtime_checkable
 class Available(Protocol):
-    """An adapter that may lack what it needs on this machine."""
+    """An adapter that depends on something optional, such as a library that may not be installed."""
 
     def available(self) -> str | None:
-        """None where the provider can be used, else the reason why not and how to mend it. Cheap; no network."""
+        """Return None if the adapter can be used, or what is missing and how to install it.
+
+        Called at each start and reload: it must be fast and must not use the network.
+        """
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can do. A candidate that cannot do what a request asks is passed over, with its reason."""
+    """What a provider can do. The router skips candidates that lack a capability that the request needs."""
 
     streaming: bool = True
     tools: bool = True
+    #: `response_format` of type `json_schema`
     json_schema: bool = True
+    #: `response_format` of type `json_object`
     json_object: bool = True
+    #: content parts of type `image_url`
     vision: bool = True
+    #: content parts of type `input_audio` or `audio_url`
     audio: bool = True
+    #: content parts of type `file`
     files: bool = True
     logprobs: bool = True
+    #: more than one choice per request
     n: bool = True
+    #: continues a final message of the assistant instead of answering it
     prefill: bool = False
-    #: knows `stream_options.include_usage`
+    #: understands `stream_options.include_usage`
     stream_usage: bool = True
 
 
 class ProviderSettings(msgspec.Struct, kw_only=True):
-    """A provider's block of llms.json, decoded; an adapter with members of its own subclasses it."""
+    """A provider's block in llms.json, decoded. Subclass it to add settings of your own."""
 
+    #: The provider's name in llms.json.
     id: str
+    #: Overrides the spec's base URL; empty if the block has none.
     base_url: str = ""
     api_key: Secret | None = None
+    #: Extra headers for each request, names in lower case.
     headers: dict[str, str] = {}
+    #: Parameters for requests that do not set them.
     defaults: dict[str, Raw] = {}
+    #: Parameters that replace the client's.
     force: dict[str, Raw] = {}
 
     def bearer_headers(self) -> dict[str, str]:
@@ -150,30 +201,99 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
         return headers
 
 
-class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """An adapter type or preset, as a plugin registers it.
+if TYPE_CHECKING:
+    # Covariant, so that a list of specs with different settings is a `list[ProviderSpec]`.
+    Settings_co = TypeVar("Settings_co", bound=ProviderSettings, default=ProviderSettings, covariant=True)
+else:
+    Settings_co = TypeVar("Settings_co", bound=ProviderSettings, covariant=True)
 
-    `name` is what llms.json says as `type` (or as the provider's id, for a preset); `aliases` mean the same.
-    `base_url` is what `/chat/completions` and the like are appended to. `key_env` are the environment variables that
-    may hold the key, in order. `rename` and `drop` are parameters of OpenAI's that the provider names otherwise, or
-    refuses. `models` maps names for clients to the provider's ids where the configuration names none. `wire` names the
-    provider's protocol by example for the conformance suite, `package.module:NAME` of an `llms_core.testing.wire.Wire`;
-    the suite alone imports it, and adapters that speak OpenAI's JSON need none.
+OwnSettings = TypeVar("OwnSettings", bound=ProviderSettings)
+
+
+class _SpecMembers(TypedDict, total=False):
+    """The members of `ProviderSpec` that do not depend on its settings type; for type checkers only."""
+
+    name: Required[str]
+    title: Required[str]
+    docs: str
+    base_url: str
+    key_env: tuple[str, ...]
+    needs_key: bool
+    capabilities: Capabilities
+    rename: Mapping[str, str]
+    drop: frozenset[str]
+    aliases: tuple[str, ...]
+    models: Mapping[str, str]
+    wire: str
+    demo: bool
+
+
+class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=True, eq=False):
+    """A provider type, or a preset for one provider, as a plugin registers it.
+
+    The type parameter is the class of the provider's settings; `ProviderSpec` alone stands for any of them.
     """
 
+    #: What llms.json gives as `type`. For a preset the provider's own name in llms.json is enough.
     name: str
-    adapter: Callable[[ProviderSpec, ProviderSettings], HttpAdapter]
+    #: Creates the adapter for one provider block: usually the adapter's class.
+    adapter: Callable[[ProviderSpec[Any], Settings_co], HttpAdapter]
+    #: The name for humans.
     title: str
+    #: URL of the provider's API documentation.
     docs: str = ""
+    #: The URL that paths such as `/chat/completions` are appended to.
     base_url: str = ""
+    #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
     needs_key: bool = True
     capabilities: Capabilities = Capabilities()
+    #: OpenAI's name of a parameter -> the provider's name for it.
     rename: Mapping[str, str] = {}
+    #: OpenAI parameters that the provider rejects; they are removed and reported to the client.
     drop: frozenset[str] = frozenset()
+    #: Further names for the same type.
     aliases: tuple[str, ...] = ()
+    #: Model names for clients -> the provider's ids, unless llms.json lists the models.
     models: Mapping[str, str] = {}
-    settings: type[ProviderSettings] = ProviderSettings
+    #: The class that the provider's block is decoded into. The cast is needed because a default is not generic.
+    settings: type[Settings_co] = cast("Any", ProviderSettings)
+    #: `package.module:NAME` of an `llms_core.testing.wire.Wire`: recorded answers for the conformance suite, which
+    #: alone imports it. Adapters for OpenAI's protocol need none.
     wire: str = ""
-    #: a model for trying things out, not for work
+    #: True for a model that is only for trying the gateway out.
     demo: bool = False
+
+    if TYPE_CHECKING:
+        # The constructor's signature would be derived from the members, except that a type checker would then infer
+        # the settings type from the expected type (`yield` in a function that returns `Iterator[ProviderSpec]`) and
+        # reject an adapter with settings of its own. It would also accept such an adapter without `settings=`.
+
+        @overload
+        def __init__(
+            self: ProviderSpec[OwnSettings],
+            *,
+            adapter: Callable[[ProviderSpec[Any], OwnSettings], HttpAdapter],
+            settings: type[OwnSettings],
+            **members: Unpack[_SpecMembers],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: ProviderSpec[ProviderSettings],
+            *,
+            adapter: Callable[[ProviderSpec[Any], ProviderSettings], HttpAdapter],
+            **members: Unpack[_SpecMembers],
+        ) -> None: ...
+
+        # The first overload again, for where a plain `ProviderSpec` is expected.
+        @overload
+        def __init__(
+            self: ProviderSpec[ProviderSettings],
+            *,
+            adapter: Callable[[ProviderSpec[Any], OwnSettings], HttpAdapter],
+            settings: type[OwnSettings],
+            **members: Unpack[_SpecMembers],
+        ) -> None: ...
+
+        def __init__(self, **members: Any) -> None: ...

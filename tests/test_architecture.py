@@ -7,11 +7,13 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import llms_core
+from llms_core.public import PUBLIC_MODULES, TESTING_PACKAGE, is_public
 
 ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "llms_core").rglob("*.py"))
@@ -20,7 +22,7 @@ ALL = [*CORE, *PROVIDERS]
 
 #: A module imports from its own layer and from those above it, never from those below.
 LAYERS = (
-    ("errors", "secret", "deadline"),
+    ("errors", "secret", "deadline", "public"),
     ("contracts",),
     ("records", "failure"),
     ("provider",),
@@ -51,35 +53,19 @@ IMPORTERS = {
     "click": ("cli", "plugins"),
 }
 
-#: What a provider may import of the core: what a third party's plugin may.
-PUBLIC = (
-    "llms_core",
-    "llms_core.candidate",
-    "llms_core.provider",
-    "llms_core.openai_compatible",
-    "llms_core.errors",
-    "llms_core.failure",
-    "llms_core.records",
-    "llms_core.secret",
-)
-
 LONG = {"llms_core/testing/upstream.py": 500}
 """Longer than 400 lines, and why: a test's whole wire in one file, so that a fault can be read from top to bottom."""
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The full names of all modules that a file imports, inside functions and for type checkers too."""
-    pending: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
-    while pending:
-        node = pending.pop()
+    """The full names of all modules that a file imports, also inside functions and for type checkers only."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
             assert node.module is not None
             yield from (_member(node.module, alias.name) for alias in node.names)
-        else:
-            pending.extend(ast.iter_child_nodes(node))
 
 
 def _member(module: str, name: str) -> str:
@@ -141,8 +127,8 @@ def test_providers_import_what_any_plugin_may_and_never_each_other(path: Path) -
     """A provider's folder is its own; only its conformance examples (`wire.py`) use the testing package."""
     for name in imported(path):
         library = name.partition(".")[0]
-        if library == "llms_core" and not (path.name == "wire.py" and name.startswith("llms_core.testing")):
-            assert name in PUBLIC or name.startswith("llms_core.contracts"), f"{_id(path)} imports {name}"
+        if library == "llms_core" and not (path.name == "wire.py" and name.startswith(TESTING_PACKAGE)):
+            assert is_public(name), f"{_id(path)} imports {name}"
         if library == "llms_providers":
             assert name.split(".")[1] == _provider(path), f"{_id(path)} imports {name}"
         assert library not in ("httpx", "aiohttp", "litestar", "uvicorn"), "the core makes the requests"
@@ -169,7 +155,12 @@ def test_no_name_of_the_standard_librarys(package: str) -> None:
 
 
 def test_every_part_of_the_core_has_its_layer() -> None:
-    assert {_part(path) for path in CORE} - set(OUTSIDE) == LAYER.keys()
+    parts = {_part(path) for path in CORE} - set(OUTSIDE)
+    assert parts == LAYER.keys()
+
+
+def test_the_public_modules_exist() -> None:
+    assert [name for name in PUBLIC_MODULES if find_spec(name) is None] == []
 
 
 def test_every_provider_has_its_entry_point() -> None:

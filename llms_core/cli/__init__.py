@@ -1,4 +1,4 @@
-"""The `llms` command: one file a command, imported when it is used."""
+"""The `llms` command. Each subcommand is a module, imported when it is used, so that `llms --help` stays fast."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import click
 from llms_core import __version__
 from llms_core.errors import LlmsError
 
+#: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name.
 COMMANDS = ("serve", "ls", "route", "plugins", "conformance", "config", "keys")
-"""Our own, in the order of `--help`; each is `command` of the module of its name."""
 
 
-class Fault(click.ClickException):
-    """A deliberate failure: its message alone, and exit code 2."""
+class UserError(click.ClickException):
+    """A deliberate error: prints only its message, and exits with code 2."""
 
     exit_code = 2
 
@@ -27,40 +27,45 @@ class Fault(click.ClickException):
 
 
 class Commands(click.Group):
-    """Our own commands, and those of plugins; plugins are loaded only where none of ours is meant."""
+    """The built-in commands and those of plugins. Plugins are loaded only if the command is not built in."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Ours in their own order, then the plugins'."""
-        return [*COMMANDS, *sorted(_of_plugins(ctx))]
+        """Return the built-in commands in their own order, then the plugins' commands."""
+        return [*COMMANDS, *sorted(_plugin_commands(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A command by its name; ours cannot be replaced by a plugin's."""
+        """Return a command by name; a plugin cannot replace a built-in one."""
         if cmd_name in COMMANDS:
             command: click.Command = import_module(f"{__name__}.{cmd_name}").command
             return command
-        return _of_plugins(ctx).get(cmd_name)
+        return _plugin_commands(ctx).get(cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what it raises on purpose becomes a message, anything else keeps its traceback."""
+        """Run the command. Our own errors become messages; unexpected exceptions keep their traceback."""
         try:
             return super().invoke(ctx)
         except LlmsError as error:
-            raise Fault(str(error)) from error
+            raise UserError(str(error)) from error
 
 
-def _of_plugins(ctx: click.Context) -> Mapping[str, click.Command]:
-    """The plugins' commands, loaded once a run. Help is there for who has a file that is wrong, too."""
+def _plugin_commands(ctx: click.Context) -> Mapping[str, click.Command]:
+    """Load the plugins once per run and return their commands.
+
+    An invalid plugins.toml is only reported, because `llms --help` has to work nevertheless.
+    """
     commands: Mapping[str, click.Command] | None = ctx.meta.get(__name__)
-    if commands is None:
-        from llms_core.plugins.loading import load_plugins  # not for who asks for no plugin
+    if commands is not None:
+        return commands
+    from llms_core.plugins.loading import load_plugins  # slow to import, and not needed for built-in commands
 
-        group = click.Group("llms")
-        try:
-            load_plugins(ctx.find_root().params.get("plugins"))[1].commands(group, COMMANDS)
-        except LlmsError as error:
-            click.echo(f"llms: {error}", err=True)
-        commands = ctx.meta[__name__] = group.commands
-    return commands
+    group = click.Group("llms")
+    try:
+        _, host = load_plugins(ctx.find_root().params.get("plugins"))
+        host.commands(group, COMMANDS)
+    except LlmsError as error:
+        click.echo(f"llms: {error}", err=True)
+    ctx.meta[__name__] = group.commands
+    return group.commands
 
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,6 +83,7 @@ def main(ctx: click.Context, config: Path | None, plugins: Path | None, port: in
     if port is None:
         click.echo(ctx.get_help())
         return
+    # llms.py is started with `llms --serve PORT`, so this form works here, too.
     from llms_core.cli.serve import command
 
     ctx.invoke(command, port=port, config=config, plugins=plugins, verbose=verbose)

@@ -13,11 +13,13 @@ from typing import Any
 
 import click
 
-from llms_core.cli import Fault
+from llms_core.cli import UserError
 from llms_core.errors import ConfigError
 
-#: pytest's exit codes.
-_PASSED, _FAILED, _MISUSED = 0, 1, 4
+# pytest's exit codes. pytest itself is optional, and imported only when it runs.
+_PASSED = 0
+_FAILED = 1
+_USAGE_ERROR = 4
 
 
 @click.command(
@@ -28,8 +30,8 @@ _PASSED, _FAILED, _MISUSED = 0, 1, 4
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file."
 )
-@click.option("--level", "level_alone", is_flag=True, help="Print the level alone; what pytest says goes to stderr.")
-@click.option("--wire", metavar="MODULE:NAME", help="The Wire, in place of the one that the provider's spec names.")
+@click.option("--level", "only_level", is_flag=True, help="Print only the level; pytest's output goes to stderr.")
+@click.option("--wire", metavar="MODULE:NAME", help="Use this Wire instead of the one in the provider's spec.")
 @click.option("--plugins", type=click.Path(path_type=Path), help="The plugins.toml to use.")
 @click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -37,39 +39,57 @@ def command(
     ctx: click.Context,
     provider: str,
     json_path: Path | None,
-    level_alone: bool,
+    only_level: bool,
     wire: str | None,
     plugins: Path | None,
     pytest_args: tuple[str, ...],
 ) -> None:
-    """Run the conformance suite against the provider NAME: any that is installed, or that plugins.toml declares.
+    """Run the conformance suite against the provider NAME, which is installed or declared in plugins.toml.
 
-    Nothing is sent to the provider itself, unless LLMS_LIVE=1 is set and its key is in the environment. Other
-    arguments go to pytest (-k test_s_, -x, -v). The exit code is 0 where nothing failed and at least bronze is reached.
+    Nothing is sent to the provider itself, unless LLMS_LIVE=1 and its key are set in the environment. Other arguments
+    are passed to pytest (-k test_s_, -x, -v). The exit code is 0 if no test failed and at least bronze is reached.
     """
     if find_spec("pytest") is None:
         raise ConfigError("the conformance suite needs pytest", hint='run `pip install "llms-core[testing]"`')
-    plugins = plugins if plugins is not None else ctx.find_root().params.get("plugins")
+    if plugins is None:
+        plugins = ctx.find_root().params.get("plugins")
     with TemporaryDirectory(prefix="llms-conformance-") as folder:
         path = (json_path or Path(folder) / "conformance.json").absolute()
+        # A result of an earlier run must not be mistaken for this one's.
         path.unlink(missing_ok=True)
-        code = _run(_arguments(provider, path, plugins, wire, pytest_args), quiet=level_alone)
-        result: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    if code == _MISUSED:
-        sys.exit(Fault.exit_code)
-    if level_alone:
-        click.echo(result.get("level") or "none")
-    sys.exit(code if code != _PASSED or result.get("level") else _FAILED)
+        code = _run(_pytest_arguments(provider, path, plugins, wire, pytest_args), quiet=only_level)
+        result = _read_result(path)
+    if code == _USAGE_ERROR:
+        sys.exit(UserError.exit_code)
+    level = result.get("level")
+    if only_level:
+        click.echo(level or "none")
+    if code == _PASSED and not level:
+        code = _FAILED
+    sys.exit(code)
 
 
-def _arguments(provider: str, path: Path, plugins: Path | None, wire: str | None, more: tuple[str, ...]) -> list[str]:
-    """pytest's. It reads no configuration, conftest or plugins of the folder that the command is run in."""
-    found = ["-p", "llms_core.testing.plugin", "--pyargs", "llms_core.testing.suite", f"--llms-provider={provider}"]
-    found += [f"--llms-json={path}"]
-    found += [f"--llms-plugins={plugins}"] if plugins is not None else []
-    found += [f"--llms-wire={wire}"] if wire is not None else []
-    found += ["-c", os.devnull, f"--rootdir={Path(__file__).parent.parent}", "--noconftest", "-p", "no:cacheprovider"]
-    return [*found, "-q", "--tb=short", *more]
+def _read_result(path: Path) -> dict[str, Any]:
+    """The suite's result; empty if pytest stopped before it was written."""
+    if not path.is_file():
+        return {}
+    result: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return result
+
+
+def _pytest_arguments(
+    provider: str, path: Path, plugins: Path | None, wire: str | None, more: tuple[str, ...]
+) -> list[str]:
+    arguments = ["-p", "llms_core.testing.plugin", "--pyargs", "llms_core.testing.suite"]
+    arguments += [f"--llms-provider={provider}", f"--llms-json={path}"]
+    if plugins is not None:
+        arguments.append(f"--llms-plugins={plugins}")
+    if wire is not None:
+        arguments.append(f"--llms-wire={wire}")
+    # Ignore the configuration, conftest and plugins of the folder that the command runs in.
+    arguments += ["-c", os.devnull, f"--rootdir={Path(__file__).parent.parent}", "--noconftest"]
+    arguments += ["-p", "no:cacheprovider", "-q", "--tb=short"]
+    return [*arguments, *more]
 
 
 def _run(arguments: list[str], *, quiet: bool) -> int:

@@ -1,1 +1,1 @@
-"""Plugins: hookspecs, discovery with quarantine, and the registry of what they provide."""
+"""Plugins: hook specifications, discovery with quarantine, and the adapters that plugins provide."""

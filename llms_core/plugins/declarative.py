@@ -1,8 +1,8 @@
-"""Providers that are pure configuration: `[types.NAME]` of plugins.toml -> ProviderSpec."""
+"""Provider types that plugins.toml declares without code: `[types.NAME]` -> ProviderSpec."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -15,20 +15,27 @@ from llms_core.openai_compatible import OPENAI_COMPATIBLE
 from llms_core.provider import Capabilities, HttpAdapter, ProviderSettings, ProviderSpec
 from llms_core.secret import Secret, redact
 
+AdapterFactory = Callable[[ProviderSpec[Any], Any], HttpAdapter]
+
 
 class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`[types.NAME]`. `rename`, `drop` and `capabilities` are added to those of the type that it `extends`."""
+    """The table `[types.NAME]`. A member that is None is inherited from the type that it extends."""
 
+    #: The type to start from; None means OPENAI_COMPATIBLE.
     extends: str | None = None
     title: str = ""
     docs: str = ""
     base_url: Annotated[str, Meta(pattern="^https?://")] | None = None
     key_env: str | tuple[str, ...] | None = None
+    #: None: as inherited, but true if `key_env` names a variable.
     needs_key: bool | None = None
+    #: Added to the inherited entries, as are `drop` and `capabilities`.
     rename: dict[str, str] = {}
     drop: tuple[str, ...] = ()
+    #: Sent with each request; a provider block may override them.
     headers: dict[str, str] = {}
     capabilities: dict[str, bool] = {}
+    #: Name for clients -> the provider's id, or ids that clients use as they are.
     models: dict[str, str] | tuple[str, ...] | None = None
     aliases: tuple[str, ...] = ()
 
@@ -36,64 +43,102 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 def declared(
     types: Mapping[str, Mapping[str, Any]], specs: Mapping[str, ProviderSpec], *, path: str = ""
 ) -> dict[str, ProviderSpec]:
-    """The declared providers by every name and alias; one may extend a plugin's, or one that stands before it.
+    """Return the declared types by name and alias. A type may extend a plugin's type, or one declared before it.
 
-    Raises ConfigError, naming `path` and the member at fault.
+    Raises ConfigError, which names `path` and the invalid key.
     """
     known = {OPENAI_COMPATIBLE.name: OPENAI_COMPATIBLE, **specs}
     found: dict[str, ProviderSpec] = {}
     for name, table in types.items():
         spec = _spec(name, table, known, path)
-        found.update(dict.fromkeys((key.lower() for key in (name, *spec.aliases)), spec))
+        for key in (name, *spec.aliases):
+            found[key.lower()] = spec
         known.update(found)
     return found
 
 
 def _spec(name: str, table: Mapping[str, Any], known: Mapping[str, ProviderSpec], path: str) -> ProviderSpec:
     field = dotted(("types", name))
-    _check_names(table, DeclaredType.__struct_fields__, field, path)
-    try:
-        type_ = msgspec.convert(table, DeclaredType)
-    except msgspec.ValidationError as error:
-        message, at = explained(error, table, lambda value: msgspec.convert(value, DeclaredType))
-        raise ConfigError(message, path=path, field=dotted(("types", name, *at))) from None
-    extended = type_.extends or OPENAI_COMPATIBLE.name
-    base = known.get(extended.lower())
-    if base is None:
-        hint = _hint(extended, known)
-        raise ConfigError(f"there is no provider type '{extended}'", path=path, field=f"{field}.extends", hint=hint)
-    _check_names(type_.capabilities, Capabilities.__struct_fields__, f"{field}.capabilities", path)
-    keys = (type_.key_env,) if isinstance(type_.key_env, str) else type_.key_env
-    models = type_.models if isinstance(type_.models, dict) else {model: model for model in type_.models or ()}
+    declaration = _decode(name, table, path)
+    base = _extended(declaration, known, field, path)
+    _check_names(declaration.capabilities, Capabilities.__struct_fields__, f"{field}.capabilities", path)
     return msgspec.structs.replace(
         base,
         name=name,
-        title=type_.title or name,
-        docs=type_.docs,
-        adapter=_with_headers(base, type_.headers),
-        base_url=base.base_url if type_.base_url is None else type_.base_url.rstrip("/"),
-        key_env=base.key_env if keys is None else keys,
-        needs_key=(base.needs_key or bool(keys)) if type_.needs_key is None else type_.needs_key,
-        rename={**base.rename, **type_.rename},
-        drop=base.drop.union(type_.drop),
-        capabilities=msgspec.structs.replace(base.capabilities, **type_.capabilities),
-        models=base.models if type_.models is None else models,
-        aliases=type_.aliases,
+        title=declaration.title or name,
+        docs=declaration.docs,
+        adapter=_with_headers(base.adapter, declaration.headers),
+        base_url=_base_url(declaration, base),
+        key_env=_key_env(declaration, base),
+        needs_key=_needs_key(declaration, base),
+        rename={**base.rename, **declaration.rename},
+        drop=base.drop.union(declaration.drop),
+        capabilities=msgspec.structs.replace(base.capabilities, **declaration.capabilities),
+        models=_models(declaration, base),
+        aliases=declaration.aliases,
         demo=False,
     )
 
 
-def _with_headers(base: ProviderSpec, headers: Mapping[str, str]) -> Any:
-    """The adapter of `base`, with headers that a provider block may override."""
+def _decode(name: str, table: Mapping[str, Any], path: str) -> DeclaredType:
+    # Checked before decoding, because msgspec's own error does not suggest the nearest name.
+    _check_names(table, DeclaredType.__struct_fields__, dotted(("types", name)), path)
+    try:
+        return msgspec.convert(table, DeclaredType)
+    except msgspec.ValidationError as error:
+        message, at = explained(error, table, lambda value: msgspec.convert(value, DeclaredType))
+        raise ConfigError(message, path=path, field=dotted(("types", name, *at))) from None
+
+
+def _extended(declaration: DeclaredType, known: Mapping[str, ProviderSpec], field: str, path: str) -> ProviderSpec:
+    name = declaration.extends or OPENAI_COMPATIBLE.name
+    base = known.get(name.lower())
+    if base is None:
+        hint = _suggestion(name, known, "known types")
+        raise ConfigError(f"unknown provider type '{name}'", path=path, field=f"{field}.extends", hint=hint)
+    return base
+
+
+def _base_url(declaration: DeclaredType, base: ProviderSpec) -> str:
+    if declaration.base_url is None:
+        return base.base_url
+    return declaration.base_url.rstrip("/")
+
+
+def _key_env(declaration: DeclaredType, base: ProviderSpec) -> tuple[str, ...]:
+    if declaration.key_env is None:
+        return base.key_env
+    if isinstance(declaration.key_env, str):
+        return (declaration.key_env,)
+    return declaration.key_env
+
+
+def _needs_key(declaration: DeclaredType, base: ProviderSpec) -> bool:
+    if declaration.needs_key is not None:
+        return declaration.needs_key
+    return base.needs_key or bool(declaration.key_env)
+
+
+def _models(declaration: DeclaredType, base: ProviderSpec) -> Mapping[str, str]:
+    if declaration.models is None:
+        return base.models
+    if isinstance(declaration.models, dict):
+        return declaration.models
+    return {model: model for model in declaration.models}
+
+
+def _with_headers(factory: AdapterFactory, headers: Mapping[str, str]) -> AdapterFactory:
+    """Wrap an adapter factory so that `headers` are sent unless a provider block overrides them."""
     if not headers:
-        return base.adapter
-
-    redact.add(Secret(value.rpartition(" ")[2]) for name, value in headers.items() if name.lower() in SECRET_HEADERS)
+        return factory
     own = HiddenHeaders({name.lower(): value for name, value in headers.items()})
+    for name in own.keys() & SECRET_HEADERS:
+        scheme_and_token = own[name]
+        redact.add([Secret(scheme_and_token.rpartition(" ")[2])])
 
-    def adapter(spec: ProviderSpec, settings: ProviderSettings) -> HttpAdapter:
+    def adapter(spec: ProviderSpec[Any], settings: ProviderSettings) -> HttpAdapter:
         merged = HiddenHeaders({**own, **settings.headers})
-        return base.adapter(spec, msgspec.structs.replace(settings, headers=merged))
+        return factory(spec, msgspec.structs.replace(settings, headers=merged))
 
     return adapter
 
@@ -101,11 +146,14 @@ def _with_headers(base: ProviderSpec, headers: Mapping[str, str]) -> Any:
 def _check_names(table: Mapping[str, Any], known: tuple[str, ...], field: str, path: str) -> None:
     for name in table:
         if name not in known:
-            raise ConfigError(f"unknown key '{name}'", path=path, field=field, hint=_hint(name, known))
+            hint = _suggestion(name, known, "known keys")
+            raise ConfigError(f"unknown key '{name}'", path=path, field=field, hint=hint)
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    """The known name that is nearest, or them all."""
-    known = tuple(known)
-    near = nearest(name, known)
-    return f"did you mean '{near}'?" if near else f"known are {', '.join(sorted(known))}"
+def _suggestion(name: str, known: Iterable[str], label: str) -> str:
+    """Suggest the nearest known name, or list them all."""
+    names = sorted(known)
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean '{near}'?"
+    return f"{label}: {', '.join(names)}"

@@ -1,9 +1,9 @@
-"""What is wrong with the installed plugins, or soon will be."""
+"""Finds problems of installed plugins: errors, deprecated hooks, slow imports, missing version ranges."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -13,43 +13,66 @@ from llms_core.plugins.integrity import digest
 from llms_core.plugins.report import PluginReport
 from llms_core.plugins.versions import range_on_core
 
-SLOW = 0.1
-"""Seconds of import from which on a plugin is called slow: every start of the server and of `llms --help` pays it."""
+#: Seconds. Every start of the server and every `llms --help` pays for the import of each plugin.
+SLOW_IMPORT = 0.1
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One remark on a plugin. A `fault` keeps it, or a part of it, from working."""
+    """One problem of a plugin."""
 
     plugin: str
+    #: True if the problem keeps the plugin, or a part of it, from working.
     fault: bool
     text: str
 
 
 def examine(reports: Iterable[PluginReport]) -> list[Finding]:
-    """The findings on each plugin, in the order of the reports."""
-    return [finding for report in reports for finding in _of(report)]
+    """Return the findings on each plugin, in the order of the reports."""
+    findings: list[Finding] = []
+    for report in reports:
+        findings += _findings(report)
+    return findings
 
 
 def pin_of(report: PluginReport) -> str | None:
-    """What `[plugins] pins` would say of a plugin's distribution; None for one that is no distribution."""
+    """Return the value for `[plugins] pins` that pins a plugin to what is installed.
+
+    None for a plugin that is not an installed distribution.
+    """
     try:
         return f"=={report.version} {digest(importlib.metadata.distribution(report.distribution))}"
     except (importlib.metadata.PackageNotFoundError, ValueError, OSError):
         return None
 
 
-def _of(report: PluginReport) -> Iterable[Finding]:
-    if report.state == "quarantined" or (report.reason and report.state == "ok"):
+def _findings(report: PluginReport) -> Iterator[Finding]:
+    if report.state == "quarantined":
         yield Finding(report.name, True, report.reason)
     if report.state != "ok":
         return
-    if report.import_seconds > SLOW:
-        slow = f"its import takes {report.import_seconds * 1000:.0f} ms: import what is heavy where it is used"
-        yield Finding(report.name, False, slow)
-    for hook in report.provides:
-        options = getattr(getattr(hookspecs, hook, None), f"{PROJECT}_spec", None)
-        if options and options["warn_on_impl"] is not None:
-            yield Finding(report.name, False, f"{hook} is deprecated: {options['warn_on_impl']}")
-    if report.version and not range_on_core(report.distribution):
-        text = f'{report.distribution} does not say which llms-core it was made for: depend on "llms-core>=0.1,<0.2"'
+    if report.reason:
+        yield Finding(report.name, True, report.reason)
+    if report.import_seconds > SLOW_IMPORT:
+        milliseconds = report.import_seconds * 1000
+        text = f"importing it takes {milliseconds:.0f} ms; move slow imports into the functions that need them"
         yield Finding(report.name, False, text)
+    for hook in report.provides:
+        if warning := _deprecation(hook):
+            yield Finding(report.name, False, f"{hook} is deprecated: {warning}")
+    # A one-file plugin has no version, and no metadata to declare a range in.
+    if report.version and not range_on_core(report.distribution):
+        text = (
+            f"{report.distribution} does not declare which versions of llms-core it supports; "
+            'add "llms-core>=0.1,<0.2" to its dependencies'
+        )
+        yield Finding(report.name, False, text)
+
+
+def _deprecation(hook: str) -> Warning | None:
+    """The warning that pluggy stores on a deprecated hook's specification."""
+    specification = getattr(hookspecs, hook, None)
+    options = getattr(specification, f"{PROJECT}_spec", None)
+    if options is None:
+        return None
+    warning: Warning | None = options["warn_on_impl"]
+    return warning

@@ -1,83 +1,94 @@
-"""The hooks. A plugin is a module with `@hookimpl` functions, named by an entry point in the group `llms_core`.
+"""The hooks. A plugin is a module with functions marked `@hookimpl`, named by an entry point in the group `llms_core`.
 
-Hooks are plain functions that register and notify; the adapter does the work. An implementation may take fewer
-arguments than its hook offers: that is how hooks grow.
+Hooks are synchronous functions that register things and receive notifications; adapters do the work of a request. An
+implementation may omit arguments of its hook, so that hooks can get new ones.
+
+docs/hooks.md is generated from this module: `python -m llms_core.cli.reference.hooks > docs/hooks.md`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
 if TYPE_CHECKING:
+    # `llms_core/__init__.py` imports this module, and `import llms_core` should not import all that the types need.
     import click
 
     from llms_core.candidate import Candidate
     from llms_core.contracts.request import ChatRequest
     from llms_core.dialects import Dialect
     from llms_core.operations import Operation
+    from llms_core.plugins.hook_types import HookMarker
     from llms_core.plugins.settings import PluginSettings
     from llms_core.provider import ProviderSpec
     from llms_core.records import AttemptRecord, Caller, RequestRecord
 
+#: pluggy's project name, and the entry-point group.
 PROJECT = "llms_core"
-"""pluggy's project name, and the entry-point group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookimpl = cast("HookMarker", pluggy.HookimplMarker(PROJECT))
+
+# The body of a hook specification never runs. `raise NotImplementedError` satisfies type checkers.
 
 
 @hookspec
 def llms_configure(settings: PluginSettings) -> None:
-    """What the user wrote under `[plugin.NAME]` of plugins.toml; called once, before any other hook of the plugin.
+    """Receive the table `[plugin.NAME]` of plugins.toml. Called once, before any other hook of the plugin.
 
-    `settings.decode(MyStruct)` gives it as a struct, strictly. Raise ConfigError where it makes no sense.
+    `settings.decode(MyStruct)` converts the table to a msgspec struct and rejects unknown keys. Raise ConfigError if
+    the settings are invalid.
     """
 
 
 @hookspec
 def llms_providers() -> Iterable[ProviderSpec]:
-    """Adapter types and presets. Called once, at discovery."""
+    """Return adapter types and presets. Called once, when the plugin is loaded."""
     raise NotImplementedError
 
 
 @hookspec(firstresult=True)
 def llms_default_config() -> bytes | None:
-    """An llms.json, as bytes, for users who have none. The first plugin by name that gives one is used."""
+    """Return the llms.json for users who have none. The first plugin that returns one is used."""
     raise NotImplementedError
 
 
 @hookspec
 def llms_candidates(request: ChatRequest, candidates: Sequence[Candidate]) -> Sequence[Candidate] | None:
-    """Reorder or remove candidates; None leaves them. May not add: what was not offered is ignored."""
+    """Reorder or remove candidates; return None to leave them unchanged. Added candidates are ignored."""
     raise NotImplementedError
 
 
 @hookspec
 def llms_attempt_finished(attempt: AttemptRecord) -> None:
-    """One attempt is over, whichever way."""
+    """Observe one attempt at one candidate, whether it succeeded or failed."""
 
 
 @hookspec
 def llms_request_finished(record: RequestRecord) -> None:
-    """One request is over: called exactly once a request, cancelled ones too."""
+    """Observe one finished request. Called exactly once for each request, including cancelled ones."""
 
 
 @hookspec
 def llms_authenticate(headers: Mapping[str, str]) -> Caller | None:
-    """The caller whom `headers` (lower-case names) show; None is for "not mine to say".
+    """Identify the caller by the request's `headers` (lower-case names); return None if you cannot.
 
-    With an implementation present, a request that nobody vouches for is refused. Raise RequestError to refuse at once.
+    If any plugin implements this hook, a request that nobody identifies is rejected. Raise RequestError to reject a
+    request immediately.
     """
     raise NotImplementedError
 
 
 @hookspec
 def llms_lifespan() -> AbstractAsyncContextManager[Any]:
-    """Entered when a server process starts, left in reverse order when it stops."""
+    """Return a context manager that is entered when a server process starts and left when it stops.
+
+    Several are left in reverse order.
+    """
     raise NotImplementedError
 
 
@@ -88,7 +99,7 @@ def llms_commands(group: click.Group) -> None:
 
 @hookspec
 def llms_routes() -> Iterable[Any]:
-    """Litestar route handlers, served under `/x/<plugin>/`."""
+    """Return Litestar route handlers, which are served under `/x/<plugin>/`."""
     raise NotImplementedError
 
 
@@ -109,3 +120,8 @@ def llms_dialects() -> Iterable[Dialect]:
     taken is refused.
     """
     raise NotImplementedError
+
+
+def hook_names() -> list[str]:
+    """The names of all hooks, in the order of this module."""
+    return [name for name in globals() if name.startswith("llms_")]

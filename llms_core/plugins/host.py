@@ -1,10 +1,13 @@
-"""The hooks, called one implementation at a time: one that raises loses nobody else's result."""
+"""Calls the hooks of all plugins, one implementation at a time, so that one that raises does not affect the others.
+
+pluggy's own calls are not used, because they stop at the first implementation that raises.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,7 @@ from llms_core.dialects import Dialect
 from llms_core.errors import PluginError
 from llms_core.operations import Operation
 from llms_core.plugins.report import PluginReport, summary
-from llms_core.plugins.specs import unwanted
+from llms_core.plugins.specs import reject_awaitable
 from llms_core.plugins.verify import Hook
 from llms_core.provider import ProviderSpec
 
@@ -32,16 +35,16 @@ class LoadedPlugin(msgspec.Struct, frozen=True):
     """A plugin that passed every check."""
 
     name: str
+    #: The plugin and its distribution, for messages.
     origin: str
     hooks: Mapping[str, Hook]
 
 
-class PluginHost:
-    """What the plugins provide, and their hooks.
+Implementation = tuple[LoadedPlugin, Callable[..., Any]]
 
-    `specs` has every name and alias, in lower case. `authenticators` are (plugin, callable taking the headers).
-    `observes_attempts` and `observes_requests` say whether anybody listens: where nobody does, make no record.
-    """
+
+class PluginHost:
+    """The loaded plugins: their provider specs, and their hooks."""
 
     def __init__(
         self,
@@ -51,96 +54,104 @@ class PluginHost:
         origins: dict[str, str] | None = None,
         warnings: Sequence[str] = (),
     ):
-        self.reports, self.warnings = tuple(reports), tuple(warnings)
-        self.specs, self._origins = specs or {}, origins or {}
+        #: One report for each plugin that was found, loaded or not.
+        self.reports = tuple(reports)
+        #: Probable mistakes in plugins.toml.
+        self.warnings = tuple(warnings)
+        #: Provider specs by name and alias, in lower case.
+        self.specs: dict[str, ProviderSpec] = specs or {}
+        self._origins = origins or {}
         self._plugins = tuple(plugins)
-        self._candidates = self._callers("llms_candidates")
-        self._attempt_finished = self._callers("llms_attempt_finished")
-        self._request_finished = self._callers("llms_request_finished")
-        self.observes_attempts, self.observes_requests = bool(self._attempt_finished), bool(self._request_finished)
+        # Hooks that are called per request are looked up once.
+        self._candidates = self._implementations("llms_candidates")
+        self._attempt_finished = self._implementations("llms_attempt_finished")
+        self._request_finished = self._implementations("llms_request_finished")
+        #: Whether any plugin observes attempts, or requests; without observers no record has to be created.
+        self.observes_attempts = bool(self._attempt_finished)
+        self.observes_requests = bool(self._request_finished)
+        #: Pairs of a plugin's name and its implementation of `llms_authenticate`.
         self.authenticators: tuple[tuple[str, Callable[[Mapping[str, str]], Caller | None]], ...] = tuple(
-            (plugin.name, call) for plugin, call in self._callers("llms_authenticate")
+            (plugin.name, call) for plugin, call in self._implementations("llms_authenticate")
         )
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
     def origin(self, spec: ProviderSpec) -> str:
-        """Who provides a spec, for messages: the plugin and its distribution."""
+        """Name the plugin, and its distribution, that provides a spec."""
         return self._origins.get(spec.name.lower(), f"the provider '{spec.name}'")
 
     def origin_of(self, plugin: str) -> str:
-        """A plugin that is in use, by its name, for messages."""
-        return next((each.origin for each in self._plugins if each.name == plugin), f"plugin '{plugin}'")
+        """Name a loaded plugin with its distribution."""
+        for loaded in self._plugins:
+            if loaded.name == plugin:
+                return loaded.origin
+        return f"plugin '{plugin}'"
 
     @property
     def modules(self) -> Mapping[str, str]:
-        """The modules that hooks are in, and whose they are."""
-        return {hook.module: plugin.origin for plugin in self._plugins for hook in plugin.hooks.values()}
+        """The modules that define hooks -> the plugin, and its distribution, that each belongs to."""
+        origins = {}
+        for plugin in self._plugins:
+            for hook in plugin.hooks.values():
+                origins[hook.module] = plugin.origin
+        return origins
 
     def declare(self, types: Mapping[str, ProviderSpec], origin: str) -> None:
-        """Add the providers that the user's own file declares; they come before a plugin's of the same name."""
+        """Add the types that plugins.toml declares; they replace a plugin's types of the same name."""
         for name, spec in types.items():
             self.specs[name.lower()] = spec
             self._origins[name.lower()] = origin
 
     def candidates(self, request: ChatRequest, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """The candidates as the plugins reorder or thin them; what a plugin adds is ignored."""
+        """Let each plugin in turn reorder or remove candidates. Added candidates are ignored."""
         for plugin, call in self._candidates:
             try:
-                answer = call(request, tuple(candidates))
-                unwanted(answer)
-                if answer is not None:
-                    candidates = self._offered(plugin, candidates, answer)
+                chosen = call(request, tuple(candidates))
+                reject_awaitable(chosen)
+                if chosen is not None:
+                    candidates = self._only_offered(plugin, candidates, chosen)
             except (Exception, SystemExit) as error:
-                self._fault(plugin, "llms_candidates", error)
+                self._log_failure(plugin, "llms_candidates", error)
         return candidates
 
     def attempt_finished(self, record: AttemptRecord) -> None:
-        """Tell who listens that one attempt is over."""
-        for plugin, call in self._attempt_finished:
-            try:
-                unwanted(call(record))
-            except (Exception, SystemExit) as error:
-                self._fault(plugin, "llms_attempt_finished", error)
+        """Call `llms_attempt_finished` of each plugin."""
+        self._notify("llms_attempt_finished", self._attempt_finished, record)
 
     def request_finished(self, record: RequestRecord) -> None:
-        """Tell who listens that one request is over."""
-        for plugin, call in self._request_finished:
-            try:
-                unwanted(call(record))
-            except (Exception, SystemExit) as error:
-                self._fault(plugin, "llms_request_finished", error)
+        """Call `llms_request_finished` of each plugin."""
+        self._notify("llms_request_finished", self._request_finished, record)
 
     def lifespans(self) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
-        """(plugin, context manager): to be entered at start, and left in reverse order."""
-        return tuple(self._each("llms_lifespan", AbstractAsyncContextManager))
+        """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""
+        return tuple(self._results("llms_lifespan", AbstractAsyncContextManager))
 
     def routes(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
-        """(plugin, its Litestar route handlers): to be served under `/x/<plugin>/`."""
-        return tuple((name, tuple(handlers)) for name, handlers in self._each("llms_routes", Iterable, tuple))
+        """Return pairs of a plugin's name and its Litestar route handlers."""
+        return tuple(self._results("llms_routes", Iterable, tuple))
 
     def operations(self, taken: Sequence[Operation[Any, Any]]) -> tuple[Operation[Any, Any], ...]:
-        """The plugins' operations; one that is not an Operation, or whose name is taken, is left out and logged."""
+        """Return the plugins' operations; an invalid one, or one whose name is taken, is logged and left out."""
         names = {operation.name for operation in taken}
         accepted: list[Operation[Any, Any]] = []
-        for plugin, offered in self._each("llms_operations", Iterable, tuple):
+        for plugin, offered in self._results("llms_operations", Iterable, tuple):
             for operation in offered:
                 reason = _refused_operation(operation, names)
                 if reason:
-                    self._fault(self._named(plugin), "llms_operations", PluginError(reason))
+                    self._log_failure(self._named(plugin), "llms_operations", PluginError(reason))
                 else:
                     names.add(operation.name)
                     accepted.append(operation)
         return tuple(accepted)
 
     def dialects(self, taken: Sequence[Dialect]) -> tuple[Dialect, ...]:
-        """The plugins' dialects; one that is not a Dialect, or has a path that is taken, is left out and logged."""
+        """Return the plugins' dialects; an invalid one, or one with a path that is taken, is logged and left out."""
         paths = {path for dialect in taken for path in dialect.paths}
         accepted: list[Dialect] = []
-        for plugin, offered in self._each("llms_dialects", Iterable, tuple):
+        for plugin, offered in self._results("llms_dialects", Iterable, tuple):
             for dialect in offered:
                 reason = _refused_dialect(dialect, paths)
                 if reason:
-                    self._fault(self._named(plugin), "llms_dialects", PluginError(reason))
+                    self._log_failure(self._named(plugin), "llms_dialects", PluginError(reason))
                 else:
                     paths.update(dialect.paths)
                     accepted.append(dialect)
@@ -150,70 +161,98 @@ class PluginHost:
         return next(plugin for plugin in self._plugins if plugin.name == name)
 
     def default_config(self) -> bytes | None:
-        """An llms.json for users who have none: that of the first plugin that has one."""
-        return next((text for _, text in self._each("llms_default_config", bytes)), None)
+        """Return the llms.json of the first plugin that has one."""
+        for _, text in self._results("llms_default_config", bytes):
+            config: bytes = text
+            return config
+        return None
 
     def commands(self, group: click.Group, reserved: Collection[str] = ()) -> None:
-        """Add the plugins' commands to the command line. A name that is taken or `reserved` keeps its meaning."""
-        import click  # here, because the server has no need of it
+        """Add the plugins' commands to the command line; a name that is taken or `reserved` is not replaced."""
+        import click  # not at the top, because the server does not need it
 
-        for plugin, call in self._callers("llms_commands"):
+        for plugin, call in self._implementations("llms_commands"):
+            # A group of its own, so that a plugin that raises half-way adds nothing.
             own = click.Group(group.name)
             try:
-                unwanted(call(own))
+                reject_awaitable(call(own))
             except (Exception, SystemExit) as error:
-                sys.stderr.write(f"llms: {plugin.origin}: llms_commands raised {summary(error)}; left out\n")
+                reason = f"llms_commands raised {summary(error)}; its commands are not available"
+                sys.stderr.write(f"llms: {plugin.origin}: {reason}\n")
                 continue
             for name, command in own.commands.items():
                 if name in reserved or name in group.commands:
-                    sys.stderr.write(f"llms: {plugin.origin}: its command '{name}' is left out: the name is taken\n")
+                    sys.stderr.write(f"llms: {plugin.origin}: command '{name}' is ignored: the name is taken\n")
                 else:
                     group.add_command(command, name)
 
-    def _callers(self, hook: str) -> tuple[tuple[LoadedPlugin, Callable[..., Any]], ...]:
-        """The implementations in the order of plugins' names, `tryfirst` before and `trylast` after the others."""
+    def _implementations(self, hook: str) -> tuple[Implementation, ...]:
+        """The implementations of a hook in the order of plugins, `tryfirst` before and `trylast` after the others."""
         found = [(plugin, plugin.hooks[hook]) for plugin in self._plugins if hook in plugin.hooks]
-        return tuple((plugin, each.call) for plugin, each in sorted(found, key=lambda pair: pair[1].rank))
+        found.sort(key=lambda pair: pair[1].rank)
+        return tuple((plugin, implementation.call) for plugin, implementation in found)
 
-    def _each(self, hook: str, wanted: type, convert: Callable[[Any], Any] | None = None) -> Iterable[tuple[str, Any]]:
-        """(plugin, result) of each implementation that gives a `wanted`; None is for "nothing"."""
-        for plugin, call in self._callers(hook):
+    def _notify(self, hook: str, implementations: Iterable[Implementation], record: object) -> None:
+        for plugin, call in implementations:
             try:
-                given = call()
-                unwanted(given)
-                if given is None:
-                    continue
-                if not isinstance(given, wanted):
-                    raise PluginError(f"it gave a {type(given).__name__} where a {wanted.__name__} is wanted")
-                result = convert(given) if convert else given
+                reject_awaitable(call(record))
             except (Exception, SystemExit) as error:
-                self._fault(plugin, hook, error)
+                self._log_failure(plugin, hook, error)
+
+    def _results(
+        self, hook: str, expected: type, convert: Callable[[Any], Any] | None = None
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield the name of each plugin and its result, unless it is None.
+
+        `convert` is applied within the same error handling, because reading an iterator may raise, too.
+        """
+        for plugin, call in self._implementations(hook):
+            try:
+                result = call()
+                reject_awaitable(result)
+                if result is None:
+                    continue
+                if not isinstance(result, expected):
+                    raise PluginError(f"returned a {type(result).__name__} instead of {expected.__name__}")
+                if convert is not None:
+                    result = convert(result)
+            except (Exception, SystemExit) as error:
+                self._log_failure(plugin, hook, error)
             else:
                 yield plugin.name, result
 
-    def _offered(self, plugin: LoadedPlugin, candidates: Sequence[Candidate], answer: Any) -> Sequence[Candidate]:
-        left = {id(candidate): candidate for candidate in candidates}
-        chosen, added = [], False
-        for candidate in answer:
-            if left.pop(id(candidate), None) is None:
-                added = True
-            else:
-                chosen.append(candidate)
-        if added:
-            self._fault(plugin, "llms_candidates", PluginError("it added or repeated a candidate, which is ignored"))
-        return chosen
+    def _only_offered(
+        self, plugin: LoadedPlugin, offered: Sequence[Candidate], chosen: Iterable[Candidate]
+    ) -> Sequence[Candidate]:
+        """Return the chosen candidates that were offered, each at most once.
 
-    def _fault(self, plugin: LoadedPlugin, hook: str, error: BaseException) -> None:
-        """Say it once for each plugin and hook: a hook that fails at every request would drown the log."""
-        if (plugin.name, hook) not in self._told:
-            self._told.add((plugin.name, hook))
+        Compared by identity: equal candidates are not the same, and a plugin must not replace one by its own.
+        """
+        remaining = {id(candidate) for candidate in offered}
+        kept = []
+        any_ignored = False
+        for candidate in chosen:
+            if id(candidate) in remaining:
+                remaining.remove(id(candidate))
+                kept.append(candidate)
+            else:
+                any_ignored = True
+        if any_ignored:
+            error = PluginError("added or repeated candidates are ignored")
+            self._log_failure(plugin, "llms_candidates", error)
+        return kept
+
+    def _log_failure(self, plugin: LoadedPlugin, hook: str, error: BaseException) -> None:
+        """Log a failure once per plugin and hook: a hook that fails for every request would flood the log."""
+        if (plugin.name, hook) not in self._logged:
+            self._logged.add((plugin.name, hook))
             log.error("%s: %s failed: %s", plugin.origin, hook, summary(error), exc_info=error)
 
 
 def _refused_operation(operation: object, names: Collection[str]) -> str | None:
     """Why an operation of a plugin cannot be used."""
     if not isinstance(operation, Operation):
-        return f"it returned a {type(operation).__name__} instead of an Operation"
+        return f"returned a {type(operation).__name__} instead of an Operation"
     if operation.name in names:
         return f"there already is an operation '{operation.name}'"
     return None
@@ -222,7 +261,7 @@ def _refused_operation(operation: object, names: Collection[str]) -> str | None:
 def _refused_dialect(dialect: object, paths: Collection[str]) -> str | None:
     """Why a dialect of a plugin cannot be used."""
     if not isinstance(dialect, Dialect):
-        return f"it returned a {type(dialect).__name__} instead of a Dialect"
+        return f"returned a {type(dialect).__name__} instead of a Dialect"
     for path in dialect.paths:
         if not path.startswith("/"):
             return f"the path '{path}' of the dialect '{dialect.name}' does not begin with a slash"

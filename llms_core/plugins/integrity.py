@@ -1,24 +1,30 @@
-"""A distribution's hash, for `[plugins] pins`: what is installed is what was looked at."""
+"""The hash of an installed distribution, which `[plugins] pins` compares."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
 
-# What the installer writes, which differs from machine to machine.
-_INSTALLERS = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})
+# Written by the installer, so they differ between machines.
+_INSTALLER_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})
 
 
 def digest(distribution: importlib.metadata.Distribution) -> str:
-    """`sha256:…` over the names and the bytes of its files, but for those that the installer wrote.
+    """Return `sha256:…` over the names and contents of a distribution's files, excluding the installer's.
 
-    Raises OSError where a file is missing.
+    Raises OSError if a file cannot be read.
     """
     whole = hashlib.sha256()
     for file in sorted(distribution.files or (), key=str):
-        inside = file.parts[0].endswith((".dist-info", ".egg-info"))
-        if file.suffix == ".pyc" or (inside and file.name in _INSTALLERS) or ".." in file.parts:
-            continue
-        content = hashlib.sha256(file.locate().read_bytes()).hexdigest()  # type: ignore[attr-defined]
-        whole.update(f"{file.as_posix()}\0{content}\n".encode())
+        if _is_hashed(file):
+            content = hashlib.sha256(file.locate().read_bytes()).hexdigest()  # type: ignore[attr-defined]
+            whole.update(f"{file.as_posix()}\0{content}\n".encode())
     return f"sha256:{whole.hexdigest()}"
+
+
+def _is_hashed(file: importlib.metadata.PackagePath) -> bool:
+    # Scripts are outside the package's folder, and the installer generates them.
+    if file.suffix == ".pyc" or ".." in file.parts:
+        return False
+    in_metadata = file.parts[0].endswith((".dist-info", ".egg-info"))
+    return not (in_metadata and file.name in _INSTALLER_FILES)

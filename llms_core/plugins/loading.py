@@ -1,4 +1,4 @@
-"""plugins.toml, and what it lets in. Apart from llms.json, which `llms --help` has no need of."""
+"""Loads plugins.toml and the plugins that it enables, without llms.json: `llms --help` needs only these."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ import msgspec
 from llms_core.config import places, plugins_toml
 from llms_core.config.model import PluginsToml
 from llms_core.plugins.declarative import declared
-from llms_core.plugins.discovery import discover
+from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
 
 log = logging.getLogger("llms_core.plugins")
 
 
 def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -> tuple[PluginsToml, PluginHost]:
-    """Find and read plugins.toml, and load the plugins.
+    """Find and read plugins.toml, and load the plugins that it enables.
 
-    Raises ConfigError where the file is wrong; a plugin's faults are in the host's reports.
+    Raises ConfigError if the file is invalid. A plugin that fails is quarantined instead: see the host's reports.
     """
     path = places.plugins_toml(plugins, env)
     toml = plugins_toml.load(path) if path is not None else PluginsToml()
     if isinstance(path, places.UntrustedPath):
         toml = _without_code(toml)
-    host = discover(toml.plugins, toml.plugin, path=toml.path)
+    # Declared types come last, because they may extend the types of plugins.
+    host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path)
     host.declare(declared(toml.types, host.specs, path=toml.path), f"[types] of {toml.path}")
     return toml, host
 

@@ -1,8 +1,8 @@
-"""Provider blocks of llms.json -> adapters that run. A factory that fails disables its own provider and no other."""
+"""Creates the adapters of the provider blocks in llms.json. A factory that fails disables only its own provider."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -18,46 +18,65 @@ _METHODS = ("request", "completion", "chunks", "error")
 
 
 class Built(msgspec.Struct, frozen=True):
-    """The providers in the order of routing, and adapters of the previous ones that have to be closed."""
+    """The result of `build`."""
 
+    #: In the order of llms.json, which is the order of routing.
     configured: tuple[Configured, ...]
+    #: Adapters of the previous configuration that are not used any more and have to be closed.
     retired: tuple[Closes, ...] = ()
 
 
 def build(host: PluginHost, llms_json: LlmsJson, previous: Sequence[Configured] = ()) -> Built:
-    """An adapter for each enabled provider; one whose settings are as they were in `previous` is kept."""
-    before = {item.id: item for item in previous}
-    configured = tuple(_configure(host, provider, before.get(provider.id)) for provider in llms_json.providers)
-    kept = {id(item.adapter) for item in configured}
-    retired = [item.adapter for item in previous if item.adapter is not None and id(item.adapter) not in kept]
-    return Built(configured, tuple(adapter for adapter in retired if isinstance(adapter, Closes)))
+    """Create an adapter for each enabled provider, reusing those of `previous` whose settings are unchanged."""
+    previous_by_id = {item.id: item for item in previous}
+    configured = tuple(_configure(host, provider, previous_by_id.get(provider.id)) for provider in llms_json.providers)
+    return Built(configured, tuple(_retired(previous, configured)))
 
 
-def _configure(host: PluginHost, provider: Provider, before: Configured | None) -> Configured:
+def _retired(previous: Sequence[Configured], current: Sequence[Configured]) -> Iterator[Closes]:
+    """Yield the adapters that are not used any more, if they have to be closed."""
+    in_use = {id(item.adapter) for item in current}
+    for item in previous:
+        if isinstance(item.adapter, Closes) and id(item.adapter) not in in_use:
+            yield item.adapter
+
+
+def _configure(host: PluginHost, provider: Provider, previous: Configured | None) -> Configured:
     if provider.disabled is not None:
         return Configured(provider.id, provider, None, provider.disabled)
-    secrets = [provider.settings.api_key] if provider.settings.api_key is not None else []
     adapter = None
     try:
-        adapter = _kept(provider, before)
-        adapter = _made(provider) if adapter is None else adapter
+        adapter = _reusable(provider, previous)
+        if adapter is None:
+            adapter = _create(provider)
+        # Asked again for a reused adapter: what was missing may have been installed since.
         disabled = adapter.available() if isinstance(adapter, Available) else None
     except (Exception, SystemExit) as error:
-        reason = str(error) if isinstance(error, LlmsError) else summary(error)
-        disabled = Redactor(secrets)(f"{host.origin(provider.spec)}: {reason}")
+        disabled = _failure(host, provider, error)
     return Configured(provider.id, provider, adapter, disabled)
 
 
-def _kept(provider: Provider, before: Configured | None) -> HttpAdapter | None:
-    """The adapter of before, where everything that it was made of is the same: the key's value too."""
-    if before is None or before.provider.spec is not provider.spec:
+def _reusable(provider: Provider, previous: Configured | None) -> HttpAdapter | None:
+    """Return the previous adapter if its spec and settings, including the value of the key, are unchanged."""
+    if previous is None or previous.provider.spec is not provider.spec:
         return None
-    return before.adapter if before.provider.settings == provider.settings else None
+    if previous.provider.settings != provider.settings:
+        return None
+    return previous.adapter
 
 
-def _made(provider: Provider) -> HttpAdapter:
+def _create(provider: Provider) -> HttpAdapter:
     adapter = provider.spec.adapter(provider.spec, provider.settings)
-    lacking = [name for name in _METHODS if not callable(getattr(adapter, name, None))]
-    if lacking:
-        raise PluginError(f"a {type(adapter).__name__} is no adapter: it has no {', '.join(lacking)}")
+    missing = [name for name in _METHODS if not callable(getattr(adapter, name, None))]
+    if missing:
+        raise PluginError(f"the adapter is a {type(adapter).__name__} without the methods {', '.join(missing)}")
     return adapter
+
+
+def _failure(host: PluginHost, provider: Provider, error: BaseException) -> str:
+    """Describe why an adapter could not be created, without the provider's key."""
+    reason = str(error) if isinstance(error, LlmsError) else summary(error)
+    secrets = []
+    if provider.settings.api_key is not None:
+        secrets.append(provider.settings.api_key)
+    return Redactor(secrets)(f"{host.origin(provider.spec)}: {reason}")

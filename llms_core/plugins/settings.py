@@ -1,4 +1,4 @@
-"""`[plugin.NAME]` of plugins.toml, decoded strictly into the plugin's own struct."""
+"""Decodes the table `[plugin.NAME]` of plugins.toml into the plugin's own struct."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 
 class PluginSettings:
-    """What the user wrote for one plugin: nothing, where there is no table of its name."""
+    """The user's settings for one plugin; empty if plugins.toml has no table for it."""
 
     def __init__(
         self, plugin: str, values: Mapping[str, Any], path: str = "", env: Mapping[str, str] = os.environ
     ) -> None:
-        self._plugin, self._values, self._path, self._env = plugin, values, path, env
+        self._plugin = plugin
+        self._values = values
+        self._path = path
+        self._env = env
 
     def decode(self, kind: type[Struct]) -> Struct:
-        """The settings as a struct of the plugin's. A member of type `Secret` is written as a reference, `$NAME`.
+        """Convert the settings to a struct of the plugin's own. A member of type `Secret` is written as `$NAME`.
 
-        Raises ConfigError, with the file and the member, for an unknown member, a value of the wrong type, or a
-        variable that is not set.
+        Raises ConfigError, with the file and the key, for an unknown key, a value of the wrong type, or a reference to
+        an environment variable that is not set.
         """
         known = [field.encode_name for field in msgspec.structs.fields(kind)]
         for name in self._values:
             if name not in known:
-                near = nearest(name, known)
-                hint = f"did you mean '{near}'?" if near else f"known here: {', '.join(known) or 'nothing'}"
-                raise self._error((name,), "unknown member", hint)
+                # msgspec could reject unknown keys itself, but would not suggest the nearest one.
+                raise self._error((name,), "unknown key", _suggestion(name, known))
         try:
             return self._convert(dict(self._values), kind)
         except msgspec.ValidationError as error:
@@ -45,17 +47,28 @@ class PluginSettings:
         return msgspec.convert(values, kind, dec_hook=self._secret)
 
     def _secret(self, kind: type, value: Any) -> Any:
-        """plugins.toml holds references only: it is a file that people share."""
+        """Resolve a reference to an environment variable.
+
+        Literal secrets are rejected, because plugins.toml is a file that people share and commit.
+        """
         if kind is not Secret:
-            raise NotImplementedError(f"settings of type {kind.__name__} cannot be read")
+            raise NotImplementedError(f"settings of type {kind.__name__} are not supported")
         if not isinstance(value, str) or not value.startswith("$"):
-            raise ValueError("a secret is written as a reference, $NAME, to an environment variable")
+            raise ValueError("write a secret as a reference to an environment variable, $NAME")
         name = value[1:].removeprefix("{").removesuffix("}")
         if not self._env.get(name):
             raise ValueError(f"the environment variable {name} is not set")
         secret = Secret(self._env[name])
+        # From now on the value is masked in logs and error messages.
         redact.add([secret])
         return secret
 
     def _error(self, at: tuple[str | int, ...], message: str, hint: str = "") -> ConfigError:
         return ConfigError(message, path=self._path, field=dotted(("plugin", self._plugin, *at)), hint=hint)
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    near = nearest(name, known)
+    if near is not None:
+        return f"did you mean '{near}'?"
+    return f"known keys: {', '.join(known) or 'none'}"

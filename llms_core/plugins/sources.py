@@ -1,4 +1,4 @@
-"""Where plugins come from: entry points of installed distributions, and one-file plugins that plugins.toml names."""
+"""Where plugins come from: entry points of installed distributions, and the entries of `[plugins] load`."""
 
 from __future__ import annotations
 
@@ -18,58 +18,82 @@ from llms_core.plugins.hookspecs import PROJECT
 from llms_core.plugins.integrity import digest
 from llms_core.plugins.report import origin
 
+#: `importlib.metadata.entry_points`, or a replacement in tests.
 EntryPoints = Callable[..., Iterable[importlib.metadata.EntryPoint]]
-"""`importlib.metadata.entry_points`, or what stands for it."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A plugin that could be loaded; nothing of it has been imported. `requires` are its lines of Requires-Dist."""
+    """A plugin that could be loaded. None of its code has been imported yet."""
 
     name: str
     distribution: str
     version: str
+    #: Imports the plugin.
     load: Callable[[], object]
+    #: The Requires-Dist lines of the distribution.
     requires: Sequence[str] = ()
+    #: Computes the hash of the distribution's files; `str` returns the empty string for a plugin without one.
     digest: Callable[[], str] = str
-    #: named by plugins.toml itself, which is leave enough
+    #: Listed in `[plugins] load`, which exempts it from `[plugins] allow`.
     named: bool = False
 
     @property
     def origin(self) -> str:
-        """The plugin and where it comes from, for messages."""
+        """The plugin and its distribution, for messages."""
         return origin(self.name, self.distribution, self.version)
 
 
 def installed(entry_points: EntryPoints) -> list[Source]:
-    """Every entry point of the group, by (name, distribution): the order that does not hang on the file system."""
-    sources = []
-    for point in entry_points(group=PROJECT):
-        dist = point.dist
-        if dist is None:
-            sources.append(Source(point.name, "an unknown distribution", "", point.load))
-        else:
-            requires, hashed = dist.requires or (), partial(digest, dist)
-            sources.append(Source(point.name, dist.name, dist.version, point.load, requires, hashed))
+    """Return the plugins of all installed distributions.
+
+    They are sorted by name and distribution, because the file system determines the order of `entry_points`.
+    """
+    sources = [_from_entry_point(point) for point in entry_points(group=PROJECT)]
     return sorted(sources, key=lambda source: (source.name, source.distribution))
 
 
 def named(load: Iterable[str], folder: Path) -> list[Source]:
-    """The one-file plugins of `[plugins] load`, in its order; paths are relative to `folder`."""
+    """Return the plugins of `[plugins] load`, in its order: modules, and files relative to `folder`."""
     sources = []
     for entry in load:
-        if entry.endswith(".py") or "/" in entry or "\\" in entry:
-            path = folder / Path(entry).expanduser()
-            sources.append(Source(path.stem, entry, "", partial(_file, path), named=True))
-        else:
-            sources.append(Source(entry, entry, "", partial(importlib.import_module, entry), named=True))
+        source = _from_file(entry, folder) if _is_path(entry) else _from_module(entry)
+        sources.append(source)
     return sources
 
 
-def _file(path: Path) -> ModuleType:
+def _from_entry_point(point: importlib.metadata.EntryPoint) -> Source:
+    distribution = point.dist
+    if distribution is None:
+        return Source(point.name, "an unknown distribution", "", point.load)
+    return Source(
+        point.name,
+        distribution.name,
+        distribution.version,
+        point.load,
+        requires=distribution.requires or (),
+        digest=partial(digest, distribution),
+    )
+
+
+def _is_path(entry: str) -> bool:
+    return entry.endswith(".py") or "/" in entry or "\\" in entry
+
+
+def _from_file(entry: str, folder: Path) -> Source:
+    path = folder / Path(entry).expanduser()
+    return Source(path.stem, entry, "", partial(_import_file, path), named=True)
+
+
+def _from_module(entry: str) -> Source:
+    return Source(entry, entry, "", partial(importlib.import_module, entry), named=True)
+
+
+def _import_file(path: Path) -> ModuleType:
+    # The prefix keeps a file such as json.py from replacing a module of that name.
     name = f"llms_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise PluginError(f"there is no Python file {path}")
+        raise PluginError(f"no such Python file: {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

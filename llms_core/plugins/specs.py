@@ -1,86 +1,102 @@
-"""The provider specs of plugins: checked when they are collected, and looked up by name or alias."""
+"""Collects the provider specs of plugins, validates them, and registers them by name and alias."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from llms_core.errors import PluginError
 from llms_core.plugins.report import summary
 from llms_core.plugins.verify import Hook
 from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec
 
-_TEXTS = ("name", "title", "docs", "base_url", "wire")
-_COLLECTIONS = ("key_env", "aliases", "drop")
+_STRING_FIELDS = ("name", "title", "docs", "base_url", "wire")
+_COLLECTION_FIELDS = ("key_env", "aliases", "drop")
+
+
+class Registered(NamedTuple):
+    """The outcome of registering one plugin's specs."""
+
+    specs: tuple[ProviderSpec, ...]
+    #: Which specs or aliases were ignored, and why.
+    conflicts: list[str]
 
 
 def collect(hook: Hook) -> tuple[ProviderSpec, ...]:
-    """What a plugin's `llms_providers` gives.
+    """Call a plugin's `llms_providers`.
 
-    Raises PluginError where that is anything but ProviderSpecs that make sense.
+    Raises PluginError if it raises, or returns anything but valid ProviderSpecs.
     """
     try:
-        given = hook.call()
-        unwanted(given)
-        specs = tuple(given)
-    except PluginError:
+        result = hook.call()
+        reject_awaitable(result)
+        specs = tuple(result)
+    except (PluginError, KeyboardInterrupt):
         raise
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except BaseException as error:  # a plugin may raise SystemExit, or a panic of an extension module
         raise PluginError(f"llms_providers raised {summary(error)}") from error
     for spec in specs:
         if not isinstance(spec, ProviderSpec):
-            raise PluginError(f"llms_providers gave a {type(spec).__name__}, which is no ProviderSpec")
-        if wrong := _fault(spec):
-            raise PluginError(f"the provider '{spec.name}': {wrong}")
+            raise PluginError(f"llms_providers returned a {type(spec).__name__} instead of a ProviderSpec")
+        if error_text := _validation_error(spec):
+            raise PluginError(f"provider '{spec.name}': {error_text}")
     return specs
 
 
-def unwanted(given: Any) -> None:
-    """Raise PluginError for a coroutine or an async generator, which nobody would await; and close it."""
-    if inspect.iscoroutine(given):
-        given.close()
-    if inspect.isawaitable(given) or inspect.isasyncgen(given):
-        raise PluginError(f"a hook gave a {type(given).__name__}, and nobody would await it: hooks are plain functions")
+def reject_awaitable(result: Any) -> None:
+    """Raise PluginError for a coroutine or an async generator: hooks are synchronous, so it would never run."""
+    if inspect.iscoroutine(result):
+        result.close()  # or Python would warn that it was never awaited
+    if inspect.isawaitable(result) or inspect.isasyncgen(result):
+        raise PluginError(f"the hook returned a {type(result).__name__}; hooks must be synchronous functions")
 
 
-def add(
+def register(
     specs: dict[str, ProviderSpec], origins: dict[str, str], offered: Iterable[ProviderSpec], origin: str
-) -> tuple[tuple[ProviderSpec, ...], list[str]]:
-    """Enter specs under their names and aliases in lower case; who comes first keeps a name.
+) -> Registered:
+    """Add the specs of one plugin to `specs` and `origins` under their names and aliases, in lower case.
 
-    Gives the specs that were taken, and the refusals. A refused alias leaves its spec in.
+    The plugin that is loaded first keeps a name. A spec whose alias is taken is still registered.
     """
-    taken, refusals = [], []
+    accepted = []
+    conflicts = []
     for spec in offered:
-        if holder := origins.get(spec.name.lower()):
-            refusals.append(f"its provider '{spec.name}' is left out: the name is that of {holder}")
+        owner = origins.get(spec.name.lower())
+        if owner is not None:
+            conflicts.append(f"provider '{spec.name}' is ignored, because {owner} already provides that name")
             continue
-        taken.append(spec)
+        accepted.append(spec)
         for name in (spec.name, *spec.aliases):
-            holder = origins.setdefault(name.lower(), origin)
+            owner = origins.setdefault(name.lower(), origin)
             if specs.setdefault(name.lower(), spec) is not spec:
-                refusals.append(f"its alias '{name}' of '{spec.name}' is left out: the name is that of {holder}")
-    return tuple(taken), refusals
+                conflicts.append(
+                    f"alias '{name}' of provider '{spec.name}' is ignored, because {owner} already provides that name"
+                )
+    return Registered(tuple(accepted), conflicts)
 
 
-def _fault(spec: ProviderSpec) -> str | None:
-    """What a type checker would have said; msgspec checks no types when a struct is made in Python."""
-    for field in _TEXTS:
+def _validation_error(spec: ProviderSpec) -> str | None:
+    """Check the types of a spec's members, because msgspec does not check a struct that Python code creates."""
+    for field in _STRING_FIELDS:
         if not isinstance(getattr(spec, field), str):
-            return f"`{field}` is not a string"
+            return f"`{field}` must be a string"
     if not spec.name:
-        return "`name` is empty"
-    for field in _COLLECTIONS:
-        value: object = getattr(spec, field)
-        if not isinstance(value, (tuple, list, set, frozenset)) or not all(isinstance(item, str) for item in value):
-            return f"`{field}` is not a collection of strings"
+        return "`name` must not be empty"
+    for field in _COLLECTION_FIELDS:
+        if not _is_collection_of_strings(getattr(spec, field)):
+            return f"`{field}` must be a collection of strings"
     if not callable(spec.adapter):
-        return "`adapter` cannot be called"
+        return "`adapter` must be callable"
     if not isinstance(spec.capabilities, Capabilities):
-        return "`capabilities` is no Capabilities"
+        return "`capabilities` must be an instance of Capabilities"
     if not (isinstance(spec.settings, type) and issubclass(spec.settings, ProviderSettings)):
-        return "`settings` is no subclass of ProviderSettings"
+        return "`settings` must be a subclass of ProviderSettings"
     return None
+
+
+def _is_collection_of_strings(value: object) -> bool:
+    # A plain string is a collection of strings, too, and a common mistake: `aliases="acme"`.
+    if not isinstance(value, (tuple, list, set, frozenset)):
+        return False
+    return all(isinstance(item, str) for item in value)

@@ -1,8 +1,9 @@
-"""A plugin's hooks, checked one by one, so that a slip is said at start and not found out at three in the morning."""
+"""Validates the hooks of one plugin when it is loaded, so that mistakes are reported at start, not per request."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,71 +13,106 @@ import pluggy
 from llms_core.config.locate import nearest
 from llms_core.errors import PluginError
 from llms_core.plugins import hookspecs
-from llms_core.plugins.hookspecs import PROJECT
+from llms_core.plugins.hookspecs import PROJECT, hook_names
+
+_HOOK_OF_ERROR = re.compile(r"for hook '(\w+)'")
 
 
 class Hook(msgspec.Struct, frozen=True):
-    """One implementation. `call` takes the hook's arguments in the hookspec's order.
+    """A plugin's implementation of one hook."""
 
-    `rank` is -1 for `tryfirst`, 1 for `trylast`. `module` is where it stands.
-    """
-
+    #: Takes all arguments of the hook, in the order of its specification.
     call: Callable[..., Any]
+    #: Sort key among the implementations of all plugins: -1 for `tryfirst`, 1 for `trylast`, else 0.
     rank: int = 0
+    #: The module that defines the implementation.
     module: str = ""
 
 
 def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
-    """The hooks that a plugin implements, by name.
+    """Return the hooks that a plugin implements, by name.
 
-    Raises PluginError where one is unknown, unmarked, async, a wrapper, or takes arguments that its hook does not have.
+    Raises PluginError for an implementation that is unknown, unmarked, async or a wrapper, or that takes arguments
+    which its hook does not have.
     """
-    # A manager of the plugin's own: pluggy keeps half of what it refuses, and here that goes with the manager.
+    # A manager shared by all plugins would let one affect another: pluggy compares plugins with their own `==`, rejects
+    # a module that is registered under a second name, and in 1.6 keeps half of a plugin whose registration failed.
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
         manager.register(plugin, name)
     except pluggy.PluginValidationError as error:
-        raise PluginError(_without_definition(error)) from error
-    known = [attribute for attribute in vars(hookspecs) if attribute.startswith("llms_")]
-    _refuse_unmarked(plugin, known)
+        raise PluginError(_message(error)) from error
+    _reject_unmarked(plugin)
     hooks = {}
     for caller in manager.get_hookcallers(plugin) or ():
         for implementation in caller.get_hookimpls():
             if caller.spec is not None:
                 hooks[caller.name] = _hook(implementation, caller.spec.argnames)
             elif not implementation.optionalhook:
-                near = nearest(caller.name, known)
-                raise PluginError(f"there is no hook {caller.name}" + (f"; did you mean {near}?" if near else ""))
+                raise PluginError(f"unknown hook {caller.name}{_suggestion(caller.name)}")
     return hooks
 
 
 def _hook(implementation: pluggy.HookImpl, offered: tuple[str, ...]) -> Hook:
-    function, name = implementation.function, implementation.function.__name__
+    function = implementation.function
+    _reject_unsupported(implementation)
+    return Hook(
+        call=_accepting(offered, function, implementation.argnames),
+        rank=_rank(implementation),
+        module=function.__module__,
+    )
+
+
+def _reject_unsupported(implementation: pluggy.HookImpl) -> None:
+    function = implementation.function
+    name = function.__name__
     if inspect.isasyncgenfunction(function):
         raise PluginError(f"{name} is an async generator; decorate it with contextlib.asynccontextmanager")
     if inspect.iscoroutinefunction(function):
-        raise PluginError(f"{name} is async, and nobody would await it: hooks are plain functions")
+        raise PluginError(f"{name} is async; hooks must be synchronous functions")
     if implementation.hookwrapper or implementation.wrapper:
-        raise PluginError(f"{name} is a hook wrapper; implementations are called one by one, there is nothing to wrap")
-    rank = -1 if implementation.tryfirst else 1 if implementation.trylast else 0
-    if implementation.argnames == offered:
-        return Hook(function, rank, function.__module__)
-    taken = [offered.index(argument) for argument in implementation.argnames]
-    return Hook(lambda *given: function(*[given[index] for index in taken]), rank, function.__module__)
+        raise PluginError(f"{name} is a hook wrapper; wrappers are not supported, as each plugin is called on its own")
 
 
-def _refuse_unmarked(plugin: object, known: list[str]) -> None:
-    """A function that has a hook's name and not its mark: pluggy passes over it in silence."""
-    for name in known:
+def _rank(implementation: pluggy.HookImpl) -> int:
+    if implementation.tryfirst:
+        return -1
+    return 1 if implementation.trylast else 0
+
+
+def _accepting(offered: tuple[str, ...], function: Callable[..., Any], taken: tuple[str, ...]) -> Callable[..., Any]:
+    """Adapt an implementation that omits arguments, or reorders them, to all arguments that its hook offers."""
+    if taken == offered:
+        return function
+    positions = [offered.index(name) for name in taken]
+
+    def call(*arguments: Any) -> Any:
+        return function(*[arguments[position] for position in positions])
+
+    return call
+
+
+def _reject_unmarked(plugin: object) -> None:
+    """Raise PluginError for a function that has a hook's name but no marker, which pluggy ignores silently."""
+    for name in hook_names():
         function = inspect.getattr_static(plugin, name, None)
         if inspect.isfunction(function) and not hasattr(function, f"{PROJECT}_impl"):
-            raise PluginError(f"{name} is not marked: put @hookimpl above it (from llms_core import hookimpl)")
+            raise PluginError(
+                f"{name} is not marked as a hook: add @hookimpl above it (from llms_core import hookimpl)"
+            )
 
 
-def _without_definition(error: pluggy.PluginValidationError) -> str:
-    """pluggy's message less its first line and the signature, which name the plugin by its module's path."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith(("Plugin ", "hookimpl definition:", "hook: "))]
-    hook = next((line.removeprefix("hook: ") for line in lines if line.startswith("hook: ")), "")
-    return " ".join(([f"{hook}:"] if hook else []) + (kept or lines))
+def _suggestion(name: str) -> str:
+    near = nearest(name, hook_names())
+    return f"; did you mean {near}?" if near is not None else ""
+
+
+def _message(error: pluggy.PluginValidationError) -> str:
+    """Return pluggy's explanation, without the lines that repeat the plugin's name and the function's signature."""
+    first, *explanation = str(error).splitlines()
+    explanation = [line.strip() for line in explanation if not line.startswith("hookimpl definition:")]
+    hook = _HOOK_OF_ERROR.search(first)
+    if hook is None:
+        return str(error)
+    return f"{hook[1]}: {' '.join(explanation)}"

@@ -1,4 +1,7 @@
-"""Whether this core is one that a distribution asks for. Reads as much of PEP 440 as ranges on one package need."""
+"""Checks the range of llms-core versions that a distribution requires.
+
+Implements only the part of PEP 440 that ranges on a single package need, so that `packaging` is not a dependency.
+"""
 
 from __future__ import annotations
 
@@ -7,54 +10,80 @@ import re
 from collections.abc import Iterable
 from operator import eq, ge, gt, le, lt, ne
 
+Release = tuple[int, ...]
+
+# A Requires-Dist line for llms-core: group 1 is the range, group 2 an environment marker.
 _REQUIREMENT = re.compile(r"^\s*llms[-_.]core\s*(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?$", re.IGNORECASE)
+# One comparison: group 1 is the operator, group 2 the release, group 3 the wildcard.
 _CLAUSE = re.compile(r"^(~=|==|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?$")
 _RELEASE = re.compile(r"^v?(\d+(?:\.\d+)*)")
-_COMPARE = {"==": eq, "!=": ne, "<=": le, ">=": ge, "<": lt, ">": gt}
+_COMPARISONS = {"==": eq, "!=": ne, "<=": le, ">=": ge, "<": lt, ">": gt}
 
 
 def unsatisfied(requires: Iterable[str], version: str) -> str | None:
-    """The range on llms-core among `requires` (lines of Requires-Dist) that `version` is outside of, else None.
+    """Return the range on llms-core among `requires` (Requires-Dist lines) that excludes `version`, or None.
 
-    What cannot be read is let pass: the installer has checked it once already, and this is the second look.
+    Requirements with environment markers, and clauses that cannot be parsed, are ignored: the installer has already
+    checked the range, and this second check must not reject what the installer accepted.
     """
     for line in requires:
-        found = _REQUIREMENT.match(line)
-        if found and not found[2]:
-            clauses = [clause.strip() for clause in found[1].split(",") if clause.strip()]
-            if not all(_satisfies(version, clause) for clause in clauses):
-                return ",".join(clauses)
+        requirement = _REQUIREMENT.match(line)
+        if requirement is None or requirement[2]:
+            continue
+        for clause in _clauses(requirement[1]):
+            if not _satisfies(version, clause):
+                return ",".join(_clauses(requirement[1]))
     return None
 
 
 def range_on_core(distribution: str) -> str | None:
-    """The range on llms-core that an installed distribution asks for; None where it names none."""
+    """Return the range on llms-core that an installed distribution declares, or None."""
     try:
         requires = importlib.metadata.requires(distribution) or ()
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return None
-    found = [match[1].strip() for line in requires if (match := _REQUIREMENT.match(line))]
-    return ",".join(filter(None, found)) or None
+    ranges = []
+    for line in requires:
+        requirement = _REQUIREMENT.match(line)
+        if requirement is not None and requirement[1].strip():
+            ranges.append(requirement[1].strip())
+    return ",".join(ranges) or None
+
+
+def _clauses(text: str) -> list[str]:
+    stripped = map(str.strip, text.split(","))
+    return [clause for clause in stripped if clause]
 
 
 def _satisfies(version: str, clause: str) -> bool:
-    ours, wanted = _RELEASE.match(version), _CLAUSE.match(clause)
-    if ours is None or wanted is None:
+    parsed_version = _RELEASE.match(version)
+    parsed_clause = _CLAUSE.match(clause)
+    if parsed_version is None or parsed_clause is None:
         return True
-    have, want = _release(ours[1]), _release(wanted[2])
-    if wanted[1] == "~=":
-        return _padded_compare(">=", have, want) and have[: len(want) - 1] == want[:-1]
-    if wanted[3]:
-        same = (have + (0,) * len(want))[: len(want)] == want
-        return same if wanted[1] == "==" else not same
-    return _padded_compare(wanted[1], have, want)
+    actual = _release(parsed_version[1])
+    operator = parsed_clause[1]
+    wanted = _release(parsed_clause[2])
+    if operator == "~=":
+        # "~=1.4.2" means ">=1.4.2" and "==1.4.*".
+        return _compare(">=", actual, wanted) and _has_prefix(actual, wanted[:-1])
+    if parsed_clause[3]:
+        return _has_prefix(actual, wanted) == (operator == "==")
+    return _compare(operator, actual, wanted)
 
 
-def _padded_compare(operator: str, have: tuple[int, ...], want: tuple[int, ...]) -> bool:
-    width = max(len(have), len(want))
-    pad = [release + (0,) * (width - len(release)) for release in (have, want)]
-    return bool(_COMPARE[operator](*pad))
+def _compare(operator: str, left: Release, right: Release) -> bool:
+    # 1.2 and 1.2.0 are the same release.
+    width = max(len(left), len(right))
+    return bool(_COMPARISONS[operator](_padded(left, width), _padded(right, width)))
 
 
-def _release(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
+def _has_prefix(release: Release, prefix: Release) -> bool:
+    return _padded(release, len(prefix))[: len(prefix)] == prefix
+
+
+def _padded(release: Release, width: int) -> Release:
+    return release + (0,) * (width - len(release))
+
+
+def _release(text: str) -> Release:
+    return tuple(map(int, text.split(".")))

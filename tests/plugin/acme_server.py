@@ -1,7 +1,7 @@
-"""Acme: a server that speaks the protocol of `acme/llms_provider_acme.py`, and nothing of OpenAI's.
+"""A server that speaks the protocol of `acme/llms_provider_acme.py`.
 
-What it does depends on what it is asked: "weather" calls the first tool, "fail", "rate" and "hot" are errors, "break"
-breaks its stream off; the rest it repeats, word for word.
+The text of the last message determines the answer: "weather" calls the first tool, "fail", "rate" and "hot" are errors,
+and "break" fails in the middle of the stream. Any other text is repeated word by word.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ KEY = "acme-key-of-tests"
 
 
 class AcmeServer:
-    """Serves on a port of its own while it is entered; `asked` are the requests' bodies."""
+    """A context manager that serves on a free port."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"asked": self.asked}))
+        #: The bodies of the requests.
+        self.requests: list[dict[str, Any]] = []
+        #: The teams that paid for them.
+        self.teams: list[str | None] = []
+        # http.server creates a handler for each request: class attributes are its only connection to the server.
+        handler = type("Handler", (_Handler,), {"requests": self.requests, "teams": self.teams})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="acme", daemon=True)
 
     @property
@@ -40,35 +45,34 @@ class AcmeServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    asked: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    teams: list[str | None]
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.asked.append(body)
+        self.requests.append(body)
+        self.teams.append(self.headers["x-acme-team"])
         last = body["lines"][-1]
         if self.path != "/v1/talk":
-            self._send(404, {"oops": ["lost", f"There is no {self.path}"]})
+            self._send(404, {"oops": ["lost", f"{self.path} does not exist"]})
         elif self.headers["x-acme-key"] != KEY:
-            self._send(401, {"oops": ["stranger", "Acme does not know this key"]})
+            self._send(401, {"oops": ["stranger", "The key is invalid"]})
         elif "fail" in last["say"]:
             self._send(500, {"oops": ["jam", "The machine is jammed"]})
         elif "hot" in last["say"]:
-            self._send(400, {"oops": ["too_hot", "The heat is over 2"]})
+            self._send(400, {"oops": ["too_hot", "The heat must not exceed 2"]})
         elif "rate" in last["say"]:
-            self._send(429, {"oops": ["slow", "Too many questions in this minute"]}, {"retry-after": "7"})
+            self._send(429, {"oops": ["slow", "Too many requests per minute"]}, {"retry-after": "7"})
         elif body["live"]:
-            self._stream(_answer(body, last), broken="break" in last["say"])
+            self._stream(_events(body, last), broken="break" in last["say"])
         else:
-            whole: dict[str, Any] = {"say": "", "calls": []}
-            for event in _answer(body, last):
-                whole |= {name: whole[name] + event[name] if name in whole else event[name] for name in event}
-            self._send(200, whole)
+            self._send(200, _joined(_events(body, last)))
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
-    def _send(self, status: int, said: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(said).encode()
+    def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(body).encode()
         self.send_response(status)
         for name, value in {"content-type": "application/json", **(headers or {})}.items():
             self.send_header(name, value)
@@ -89,15 +93,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
 
-def _answer(body: dict[str, Any], last: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The events of an answer; a whole one is all of them together."""
+def _joined(events: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """The whole answer that consists of these events."""
+    whole: dict[str, Any] = {"say": "", "calls": []}
+    for event in events:
+        for name, value in event.items():
+            # Texts and lists of calls are continued; the other members occur once.
+            whole[name] = whole[name] + value if name in whole else value
+    return whole
+
+
+def _events(body: dict[str, Any], last: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if last["by"] == "tool":
-        yield {"say": f"The {last['ref']} says: {last['say']}"}
+        yield {"say": f"Result of {last['ref']}: {last['say']}"}
     elif "weather" in last["say"] and body.get("tools"):
         yield {"calls": [{"ref": "c-1", "tool": body["tools"][0]["name"], "with": {"city": "Paris"}}]}
         yield {"end": "calls", "spent": [11, 5]}
         return
     else:
-        words = last["say"].split(" ")
-        yield from ({"say": word if place == 0 else f" {word}"} for place, word in enumerate(words))
+        first, *others = last["say"].split(" ")
+        yield {"say": first}
+        for word in others:
+            yield {"say": f" {word}"}
     yield {"end": "done", "spent": [9, 7]}

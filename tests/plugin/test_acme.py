@@ -1,4 +1,4 @@
-"""A third party's provider, installed from its own project and used through the real gateway by OpenAI's client."""
+"""A third party's provider, installed from its own project, behind a real gateway, used with OpenAI's client."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_RETRIES = "[routing.retry]\nattempts = 0\n[routing.breaker]\nfailures = 100\n
 
 @pytest.fixture(scope="module")
 def project(environment: Environment) -> Path:
-    """The project, installed; a copy, because tests leave their traces in it."""
+    """A copy of the project, installed. The project's own tests write files into it."""
     copy = environment.home / "acme"
     shutil.copytree(PROJECT, copy)
     environment.install(copy)
@@ -39,7 +39,7 @@ def project(environment: Environment) -> Path:
 
 @pytest.fixture(scope="module")
 def conformance(environment: Environment, project: Path) -> Iterator[Running]:
-    """The project's own tests, which run beside ours."""
+    """The project's own tests, running concurrently with these."""
     running = environment.start("pytest", "-q", "--llms-json=conformance.json", cwd=project)
     yield running
     running.stop()
@@ -58,15 +58,21 @@ def second() -> Iterator[ScriptedUpstream]:
 
 
 def config(acme: AcmeServer, second: ScriptedUpstream, **more: object) -> dict[str, Any]:
-    """An llms.json in which Acme comes first, and a second provider has one of its models, too."""
-    own = {"base_url": acme.base_url, "api_key": KEY, "models": {"m": "acme-1", "alone": "acme-2"}, **more}
+    """An llms.json with Acme first; a second provider has one of its models, too."""
+    own = {
+        "base_url": acme.base_url,
+        "api_key": KEY,
+        "team": "tests",
+        "models": {"m": "acme-1", "alone": "acme-2"},
+        **more,
+    }
     other = {"base_url": second.base_url, "api_key": f"{MARK}second", "models": ["m"]}
     return {"providers": {"acme": own, "second": {"type": "openai-compatible", **other}}}
 
 
 @contextmanager
 def serving(environment: Environment, folder: Path, config: dict[str, Any]) -> Iterator[ChildGateway]:
-    """The environment's own gateway."""
+    """A gateway of the environment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "executable", environment.program("python"))
         patch.setattr(os, "environ", environment.environ())
@@ -101,7 +107,7 @@ def listed(environment: Environment) -> dict[str, dict[str, Any]]:
     return {plugin["name"]: plugin for plugin in json.loads(done.stdout)}
 
 
-def says(text: str) -> list[ChatCompletionMessageParam]:
+def user_says(text: str) -> list[ChatCompletionMessageParam]:
     return [{"role": "user", "content": text}]
 
 
@@ -109,15 +115,16 @@ def says(text: str) -> list[ChatCompletionMessageParam]:
 def test_it_is_listed_with_its_distribution(environment: Environment) -> None:
     found = listed(environment)
     assert found["acme"]["distribution"] == "llms-provider-acme"
-    assert (found["acme"]["version"], found["acme"]["state"]) == ("1.2.3", "ok")
+    assert found["acme"]["version"] == "1.2.3"
+    assert found["acme"]["state"] == "ok"
     assert found["acme"]["provides"] == ["acme"]
     assert found["ollama"]["state"] == "ok"
 
 
 def test_text(client: openai.OpenAI, acme: AcmeServer) -> None:
-    """Settings arrive under Acme's names, and what it does not know is named in the header."""
+    """Parameters are sent under Acme's names; those that Acme does not have are reported as dropped."""
     answer = client.chat.completions.with_raw_response.create(
-        model="m", messages=says("Grüße, Welt! 🌍"), temperature=0.5, max_tokens=99, logit_bias={"1": 1}
+        model="m", messages=user_says("Grüße, Welt! 🌍"), temperature=0.5, max_tokens=99, logit_bias={"1": 1}
     )
     completion = answer.parse()
     assert completion.choices[0].message.content == "Grüße, Welt! 🌍"
@@ -127,13 +134,14 @@ def test_text(client: openai.OpenAI, acme: AcmeServer) -> None:
     assert (completion.usage.prompt_tokens, completion.usage.total_tokens) == (9, 16)
     assert answer.headers["x-llms-provider"] == "acme"
     assert answer.headers["x-llms-dropped-params"] == "logit_bias"
-    asked = acme.asked[-1]
-    assert (asked["model"], asked["heat"], asked["limit"], asked["live"]) == ("acme-1", 0.5, 99, False)
+    sent = acme.requests[-1]
+    assert (sent["model"], sent["heat"], sent["limit"], sent["live"]) == ("acme-1", 0.5, 99, False)
+    assert acme.teams[-1] == "tests"
 
 
 def test_a_stream(client: openai.OpenAI) -> None:
     with client.chat.completions.create(
-        model="m", messages=says("one two three"), stream=True, stream_options={"include_usage": True}
+        model="m", messages=user_says("one two three"), stream=True, stream_options={"include_usage": True}
     ) as stream:
         chunks = list(stream)
     pieces = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
@@ -144,8 +152,8 @@ def test_a_stream(client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "a stream"])
 def test_tools(client: openai.OpenAI, acme: AcmeServer, stream: bool) -> None:
-    """Called, answered, and the answer told: a whole loop."""
-    messages = says("What is the weather?")
+    """A whole loop: the call, its result, and the final answer."""
+    messages = user_says("What is the weather?")
     if stream:
         with client.chat.completions.stream(model="m", messages=messages, tools=[WEATHER]) as opened:
             message = opened.get_final_completion().choices[0].message
@@ -155,60 +163,63 @@ def test_tools(client: openai.OpenAI, acme: AcmeServer, stream: bool) -> None:
         )
     assert message.tool_calls is not None
     (call,) = message.tool_calls
-    assert (call.id, call.function.name, json.loads(call.function.arguments)) == (
-        "c-1", "get_weather", {"city": "Paris"}
-    )  # fmt: skip
-    told = cast("ChatCompletionMessageParam", message.model_dump(exclude_none=True, exclude={"parsed"}))
-    messages += [told, {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
+    assert call.id == "c-1"
+    assert call.function.name == "get_weather"
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
+    assistant = cast("ChatCompletionMessageParam", message.model_dump(exclude_none=True, exclude={"parsed"}))
+    messages += [assistant, {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
     answer = client.chat.completions.create(model="m", messages=messages, tools=[WEATHER])
-    assert answer.choices[0].message.content == "The c-1 says: sunny"
-    assert acme.asked[-1]["lines"][1]["calls"] == [{"ref": "c-1", "tool": "get_weather", "with": {"city": "Paris"}}]
+    assert answer.choices[0].message.content == "Result of c-1: sunny"
+    assert acme.requests[-1]["lines"][1]["calls"] == [{"ref": "c-1", "tool": "get_weather", "with": {"city": "Paris"}}]
 
 
 def test_errors(client: openai.OpenAI) -> None:
-    """The model that Acme alone has, so that there is nobody else to ask: the kinds of its errors arrive."""
-    with pytest.raises(openai.BadRequestError, match="The heat is over 2") as refused:
-        client.chat.completions.create(model="alone", messages=says("hot"))
+    """Only Acme has this model, so its errors reach the client."""
+    with pytest.raises(openai.BadRequestError, match="The heat must not exceed 2") as refused:
+        client.chat.completions.create(model="alone", messages=user_says("hot"))
     assert refused.value.code == "too_hot"
     with pytest.raises(openai.RateLimitError) as limited:
-        client.chat.completions.create(model="alone", messages=says("rate"))
+        client.chat.completions.create(model="alone", messages=user_says("rate"))
     assert limited.value.response.headers["retry-after"] == "7"
     with pytest.raises(openai.InternalServerError) as failed:
-        client.chat.completions.create(model="alone", messages=says("fail"))
+        client.chat.completions.create(model="alone", messages=user_says("fail"))
     assert "acme;error=overloaded" in failed.value.response.headers["x-llms-attempts"]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "a stream"])
 def test_failover(client: openai.OpenAI, second: ScriptedUpstream, stream: bool) -> None:
-    """The client has the second provider's answer, and only a header tells that Acme was asked."""
-    answer = client.chat.completions.with_raw_response.create(model="m", messages=says("fail"), stream=stream)
+    """The client gets the second provider's answer; a header lists the attempt at Acme."""
+    answer = client.chat.completions.with_raw_response.create(model="m", messages=user_says("fail"), stream=stream)
     assert answer.headers["x-llms-provider"] == "second"
     assert "acme;error=overloaded" in answer.headers["x-llms-attempts"]
     parsed: Any = answer.parse()
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in parsed if chunk.choices) if stream else (
-        parsed.choices[0].message.content
-    )  # fmt: skip
+    if stream:
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in parsed if chunk.choices)
+    else:
+        text = parsed.choices[0].message.content
     assert text
     assert second.requests[-1].json["messages"] == [{"role": "user", "content": "fail"}]
 
 
-def test_a_stream_that_breaks(client: openai.OpenAI) -> None:
-    """After the first words nobody else is asked: the client is told."""
-    with client.chat.completions.create(model="m", messages=says("break off"), stream=True) as stream:
+def test_a_stream_that_fails(client: openai.OpenAI) -> None:
+    """After the first words no other provider is tried, and the client gets an error event."""
+    with client.chat.completions.create(model="m", messages=user_says("break off"), stream=True) as stream:
         assert next(iter(stream)).choices[0].delta.content == "break"
         with pytest.raises(openai.APIError, match="The machine is jammed"):
             list(stream)
 
 
-def test_its_own_tests_pass_and_find_it_gold(conformance: Running, project: Path) -> None:
+def test_its_own_tests_pass_at_level_gold(conformance: Running, project: Path) -> None:
     done = conformance.wait()
     assert done.returncode == 0, done.stdout
     result = json.loads((project / "conformance.json").read_text())
-    assert (result["provider"], result["distribution"], result["version"]) == ("acme", "llms-provider-acme", "1.2.3")
-    assert (result["level"], result["xfailed"]) == ("gold", [])
+    assert result["provider"] == "acme"
+    assert (result["distribution"], result["version"]) == ("llms-provider-acme", "1.2.3")
+    assert result["level"] == "gold"
+    assert result["xfailed"] == []
 
 
-def test_without_it_everything_else_works(
+def test_uninstalling_it_does_not_affect_other_providers(
     environment: Environment,
     project: Path,
     conformance: Running,
@@ -216,7 +227,7 @@ def test_without_it_everything_else_works(
     second: ScriptedUpstream,
     tmp_path: Path,
 ) -> None:
-    """Uninstalled: the file's block is a type that nobody knows, and once it is disabled the others answer."""
+    """Its block in llms.json becomes an error, and after the block is disabled the others answer."""
     conformance.wait()
     environment.uninstall("llms-provider-acme")
     try:
@@ -229,9 +240,9 @@ def test_without_it_everything_else_works(
             serving(environment, tmp_path, config(acme, second, enabled=False)) as gateway,
             openai.OpenAI(base_url=gateway.base_url, api_key="none", max_retries=0) as client,
         ):
-            answer = client.chat.completions.with_raw_response.create(model="m", messages=says("Hello!"))
+            answer = client.chat.completions.with_raw_response.create(model="m", messages=user_says("Hello!"))
             assert answer.headers["x-llms-provider"] == "second"
             with pytest.raises(openai.NotFoundError):
-                client.chat.completions.create(model="alone", messages=says("Hello!"))
+                client.chat.completions.create(model="alone", messages=user_says("Hello!"))
     finally:
         environment.install(project)

@@ -1,7 +1,7 @@
-"""What plugins get wrong, through the real server: none takes the gateway, or another plugin, down with it.
+"""Broken plugins behind a real server: none of them affects the gateway or another plugin.
 
-Each fault is that of a distribution of its own, or of a plugin in one file, and each is named with where it comes from
-in `llms plugins`, in the log and in `/ready`.
+Each broken plugin is a distribution of its own, or a single file. `llms plugins`, the log and `/ready` name it with its
+origin.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from llms_core.provider import ProviderSpec
 def llms_providers(): return [ProviderSpec(name="{name}", adapter=OpenAICompatible, title="{name}")]
 """
 
+#: Plugins that cannot be loaded: name -> (source, a part of the reported reason).
 BROKEN = {
     "importing": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
     "leaving": ("raise SystemExit('bye')", "SystemExit: bye"),
     "panicking": ("class Panic(BaseException): pass\nraise Panic('at import')", "Panic: at import"),
     "misspelling": (
         "@hookimpl\ndef llms_provider(): return []",
-        "there is no hook llms_provider; did you mean llms_providers?",
+        "unknown hook llms_provider; did you mean llms_providers?",
     ),
-    "unmarked": ("def llms_providers(): return []", "llms_providers is not marked"),
+    "unmarked": ("def llms_providers(): return []", "llms_providers is not marked as a hook"),
     "arguing": ("@hookimpl\ndef llms_candidates(requests, candidates): ...", "{'requests'}"),
     "raising": ("@hookimpl\ndef llms_providers(): raise KeyError('no good')", "llms_providers raised KeyError"),
     "exiting": ("@hookimpl\ndef llms_providers(): raise SystemExit(3)", "llms_providers raised SystemExit: 3"),
     "awaiting": ("@hookimpl\nasync def llms_providers(): return []", "llms_providers is async"),
     "coroutine": (
         "async def later(): return []\n@hookimpl\ndef llms_providers(): return later()",
-        "a hook gave a coroutine, and nobody would await it",
+        "the hook returned a coroutine; hooks must be synchronous",
     ),
-    "rubbish": ("@hookimpl\ndef llms_providers(): return ['a string']", "gave a str, which is no ProviderSpec"),
+    "rubbish": ("@hookimpl\ndef llms_providers(): return ['a string']", "returned a str instead of a ProviderSpec"),
     "wrapping": ("@hookimpl(hookwrapper=True)\ndef llms_providers(): yield", "llms_providers is a hook wrapper"),
 }
-"""Plugins that cannot be used, and what is said of each."""
 
 
 def chat(gateway: Gateway, model: str = "m", **more: Any) -> httpx.Response:
@@ -80,8 +80,8 @@ def one(reports: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return report
 
 
-def test_broken_plugins_take_nobody_along(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
-    """All of them at once, beside one that works; their providers are disabled, and the next candidate answers."""
+def test_broken_plugins_do_not_affect_others(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+    """All broken plugins and a working one: the broken ones' providers are disabled, and the next candidate answers."""
     for name, (source, _) in BROKEN.items():
         install(name, source, version="0.7")
     install("healthy", COMPATIBLE.format(name="healthy"))
@@ -89,32 +89,35 @@ def test_broken_plugins_take_nobody_along(served: Serve, upstream: ScriptedUpstr
     kinds = [*BROKEN, "newer", "healthy"]
     gateway = served({"providers": {kind: block(upstream, kind) for kind in kinds}}, NO_RETRIES)
     assert chat(gateway).headers["x-llms-provider"] == "healthy"
-    reports, said, log = listed(gateway.plugins_path), ready(gateway), gateway.log()
-    assert said["providers"]["enabled"] == ["healthy"]
+    reports = listed(gateway.plugins_path)
+    status = ready(gateway)
+    log = gateway.log()
+    assert status["providers"]["enabled"] == ["healthy"]
     for name, (_, reason) in BROKEN.items():
-        report, told = one(reports, name), said["plugins"][name]
-        assert (report["distribution"], report["version"], report["state"]) == (f"{name}-llms", "0.7", "quarantined")
-        assert (told["distribution"], told["state"], told["reason"]) == (
-            f"{name}-llms",
-            "quarantined",
-            report["reason"],
-        )
+        origin = f"plugin '{name}' of {name}-llms 0.7"
+        report = one(reports, name)
+        assert (report["distribution"], report["version"]) == (f"{name}-llms", "0.7")
+        assert report["state"] == "quarantined"
         assert reason in report["reason"]
-        assert any(f"plugin '{name}' of {name}-llms 0.7" in line and reason in line for line in log.splitlines())
-        assert f"plugin '{name}' of {name}-llms 0.7 is quarantined" in said["providers"]["disabled"][name]
-    assert "newer-llms asks for llms-core >=7.5,<8" in one(reports, "newer")["reason"]
-    assert "newer-llms asks for llms-core >=7.5,<8" in log
-    assert said["plugins"]["ollama"]["state"] == "ok"
+        in_status = status["plugins"][name]
+        assert in_status["distribution"] == f"{name}-llms"
+        assert in_status["state"] == "quarantined"
+        assert in_status["reason"] == report["reason"]
+        assert any(origin in line and reason in line for line in log.splitlines())
+        assert f"{origin} is quarantined" in status["providers"]["disabled"][name]
+    assert "newer-llms requires llms-core >=7.5,<8" in one(reports, "newer")["reason"]
+    assert "newer-llms requires llms-core >=7.5,<8" in log
+    assert status["plugins"]["ollama"]["state"] == "ok"
 
 
 def test_without_a_broken_plugin_an_unknown_type_is_an_error(served: Serve, upstream: ScriptedUpstream) -> None:
-    """K-03: then it is a slip."""
+    """K-03: no plugin could provide the type, so it is a typo."""
     with pytest.raises(Exception, match="unknown type 'helthy'"):
         served({"providers": {"one": block(upstream, "helthy")}})
 
 
-def test_two_plugins_of_one_name(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
-    """The first by its distribution's name is used; both are shown."""
+def test_two_plugins_with_one_name(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+    """The one whose distribution comes first by name is used; both are listed."""
     install("twin", COMPATIBLE.format(name="twin"), distribution="a-twin")
     install("twin", "raise AssertionError", distribution="b-twin", module="b_twin")
     gateway = served({"providers": {"one": block(upstream, "twin")}})
@@ -126,25 +129,25 @@ def test_two_plugins_of_one_name(served: Serve, upstream: ScriptedUpstream, inst
     plugins = ready(gateway)["plugins"]
     assert (plugins["twin"]["distribution"], plugins["twin"]["state"]) == ("a-twin", "ok")
     assert plugins["plugin 'twin' of b-twin 1.0"]["state"] == "quarantined"
-    assert "two plugins have this name, and plugin 'twin' of a-twin 1.0 comes before" in gateway.log()
+    assert "two plugins have this name: plugin 'twin' of a-twin 1.0 is used" in gateway.log()
 
 
-def test_a_provider_that_two_plugins_have(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+def test_two_plugins_with_the_same_provider(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
     install("a", COMPATIBLE.format(name="shared"))
     install("b", COMPATIBLE.format(name="shared"))
     gateway = served({"providers": {"one": block(upstream, "shared")}})
     assert chat(gateway).status_code == 200
-    refused = "its provider 'shared' is left out: the name is that of plugin 'a' of a-llms 1.0"
-    assert one(listed(gateway.plugins_path), "b")["reason"] == refused
-    assert f"plugin 'b' of b-llms 1.0: {refused}" in gateway.log()
+    conflict = "provider 'shared' is ignored, because plugin 'a' of a-llms 1.0 already provides that name"
+    assert one(listed(gateway.plugins_path), "b")["reason"] == conflict
+    assert f"plugin 'b' of b-llms 1.0: {conflict}" in gateway.log()
 
 
-def test_a_slow_import_is_said(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+def test_a_slow_import_is_logged(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
     busy = "import time\nend = time.perf_counter() + 0.15\nwhile time.perf_counter() < end: pass\n"
     install("slow", busy + COMPATIBLE.format(name="slow"))
     gateway = served({"providers": {"one": block(upstream, "slow")}})
     assert chat(gateway).status_code == 200
-    assert "plugin 'slow' of slow-llms 1.0: its import takes" in gateway.log()
+    assert "plugin 'slow' of slow-llms 1.0: importing it takes" in gateway.log()
     assert one(listed(gateway.plugins_path), "slow")["state"] == "ok"
 
 
@@ -156,7 +159,7 @@ HOOKS = {
     "llms_routes": "",
     "llms_default_config": "",
 }
-LISTENING = "heard = []\n@hookimpl\ndef llms_request_finished(record): heard.append(record)\n"
+OBSERVER = "heard = []\n@hookimpl\ndef llms_request_finished(record): heard.append(record)\n"
 
 
 @pytest.mark.parametrize("raised", ["KeyError('no good')", "SystemExit(3)"])
@@ -164,16 +167,17 @@ LISTENING = "heard = []\n@hookimpl\ndef llms_request_finished(record): heard.app
 def test_a_hook_that_raises(
     served: Serve, upstream: ScriptedUpstream, install: Install, hook: str, raised: str
 ) -> None:
-    """The request is answered, and the other plugin hears of it; the log names who failed."""
+    """The request is answered, the other plugin observes it, and the log names the failing one."""
     install("bad", f"@hookimpl\ndef {hook}({HOOKS[hook]}): raise {raised}\n")
-    install("good", LISTENING)
+    install("good", OBSERVER)
     if hook == "llms_default_config":
         gateway = served(None, "[types.one]\nbase_url = 'http://localhost:1'\n")
     else:
         gateway = served({"providers": {"one": block(upstream, "openai-compatible")}})
         assert [chat(gateway).status_code for _ in range(2)] == [200, 200]
     gateway.stop()
-    assert len(sys.modules["good_llms"].heard) == (0 if hook == "llms_default_config" else 2)
+    expected = 0 if hook == "llms_default_config" else 2
+    assert len(sys.modules["good_llms"].heard) == expected
     assert f"plugin 'bad' of bad-llms 1.0: {hook} failed: {raised.partition('(')[0]}" in gateway.log()
 
 
@@ -188,16 +192,17 @@ def test_a_lifespan_that_fails_to_start(served: Serve, upstream: ScriptedUpstrea
     assert "plugin 'bad' of bad-llms 1.0: llms_lifespan failed to start" in gateway.log()
 
 
-def test_a_plugin_that_fails_to_authenticate_lets_nobody_in(
+def test_a_failing_authentication_plugin_rejects_all_requests(
     served: Serve, upstream: ScriptedUpstream, install: Install
 ) -> None:
-    """A fault closes the door, and does not open it."""
+    """A failure must not let requests in."""
     install("bad", "@hookimpl\ndef llms_authenticate(headers): raise SystemExit(3)\n")
     gateway = served({"providers": {"one": block(upstream, "openai-compatible")}})
     assert [chat(gateway).status_code for _ in range(2)] == [401, 401]
     assert "plugin 'bad' of bad-llms 1.0: llms_authenticate failed" in gateway.log()
 
 
+#: An adapter that violates its contract in the way that the requested model's name says, such as "feed returns none".
 RUDE = '''
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
@@ -212,14 +217,16 @@ RUBBISH = {
     "no url": lambda *_: UpstreamRequest(url=None, headers={}),
     "no headers": lambda *_: UpstreamRequest(url="http://127.0.0.1:1", headers=None),
     "text as content": lambda *_: UpstreamRequest(url="http://127.0.0.1:1", headers={}, content="text"),
-    "odd dropped": lambda *_: UpstreamRequest(url="http://127.0.0.1:1", headers={}, dropped=(1,)),
-    "text as data": lambda *_: Completion(data="text"), "odd usage": lambda *_: Completion(data=b"{}", usage={"a": 1}),
-    "texts": lambda *_: ["text"], "odd chunk": lambda *_: [Chunk(data="text", content=True)],
+    "invalid dropped": lambda *_: UpstreamRequest(url="http://127.0.0.1:1", headers={}, dropped=(1,)),
+    "text as data": lambda *_: Completion(data="text"),
+    "invalid usage": lambda *_: Completion(data=b"{}", usage={"a": 1}),
+    "texts": lambda *_: ["text"],
+    "invalid chunk": lambda *_: [Chunk(data="text", content=True)],
     "class": lambda *_: Exception,
 }
 
 def play(case, function, otherwise, *arguments):
-    """What the model's name says: "completion raises KeyError", "feed gives none"."""
+    """Do what `case` says, as in "completion raises KeyError" or "feed returns none"."""
     named, verb, what = case.split(" ", 2)
     if named != function:
         return otherwise(*arguments)
@@ -246,39 +253,49 @@ class RudeChunks(OpenAIChunks):
 def llms_providers(): return [ProviderSpec(name="rude", adapter=Rude, title="Rude")]
 '''
 RAISED = ("KeyError", "SystemExit", "RecursionError", "UnicodeError", "StopIteration", "ConnectionError")
-GIVEN = ("none", "text", "number", "object", "later", "list", "a dict", "class")
-OF_ITS_OWN = {
-    "request": ("no url", "no headers", "text as content", "odd dropped"),
-    "completion": ("text as data", "odd usage"),
+RETURNED = ("none", "text", "number", "object", "later", "list", "a dict", "class")
+
+#: Method -> further invalid results, beside RETURNED.
+RETURNED_BY = {
+    "request": ("no url", "no headers", "text as content", "invalid dropped"),
+    "completion": ("text as data", "invalid usage"),
     "chunks": (),
     "framing": (),
-    "feed": ("texts", "odd chunk"),
+    "feed": ("texts", "invalid chunk"),
     "error": (),
 }
-CASES = [
-    f"{function} {case}"
-    for function, more in OF_ITS_OWN.items()
-    for case in (*(f"raises {name}" for name in RAISED), *(f"gives {what}" for what in (*GIVEN, *more)))
-    if case not in ("gives a dict", "gives list") or function != "feed"
-]
 
 
-def _says(seen: Any) -> Reply:
-    """The first provider's answer: an error, where the adapter's `error` is to be tried, else a good one."""
+def _cases() -> Iterator[str]:
+    for method, more in RETURNED_BY.items():
+        for name in RAISED:
+            yield f"{method} raises {name}"
+        for result in (*RETURNED, *more):
+            # For `feed` these are iterables like any other: "texts" and "invalid chunk" test their items.
+            if method == "feed" and result in ("a dict", "list"):
+                continue
+            yield f"{method} returns {result}"
+
+
+CASES = list(_cases())
+
+
+def _answer(seen: Any) -> Reply:
+    """The first provider's answer: an error if the case tests the adapter's `error`, else a valid completion."""
     case = seen.json["model"]
     return error(500, headers={"x-case": case}) if case.startswith("error") else completion()
 
 
 @pytest.fixture(scope="module")
 def rude(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadGateway]:
-    """A provider whose adapter does what the model's name says, and one that has the same models."""
+    """A gateway with the rude provider, and a second provider with the same models."""
     folder = tmp_path_factory.mktemp("rude")
     (folder / "rude.py").write_text(f"from llms_core import hookimpl\n{RUDE}", "utf-8")
     with ExitStack() as running, pytest.MonkeyPatch.context() as patch:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
             patch.delenv(name, raising=False)
         first, second = (running.enter_context(ScriptedUpstream()) for _ in range(2))
-        first.default = Reply(_says)
+        first.default = Reply(_answer)
         providers = {"first": block(first, "rude", *CASES), "second": block(second, "openai-compatible", *CASES)}
         gateway = ThreadGateway(folder, {"providers": providers}, f'[plugins]\nload = ["rude.py"]\n{NO_RETRIES}')
         running.callback(gateway.close)
@@ -286,11 +303,11 @@ def rude(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadGateway]:
         yield gateway
 
 
-# What is async by mistake is never awaited, and Python says so.
+# A coroutine that an adapter returns by mistake is never awaited, which Python warns about.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_an_adapter_that_breaks_its_contract(rude: ThreadGateway, case: str) -> None:
-    """The next candidate answers, and the log says which adapter of which plugin it was."""
+    """The next candidate answers, and the log names the adapter and its plugin."""
     before = len(rude.log())
     function = case.partition(" ")[0]
     for stream in (True,) if function in ("chunks", "framing", "feed") else (False, True):
@@ -305,10 +322,12 @@ def test_an_adapter_that_breaks_its_contract(rude: ThreadGateway, case: str) -> 
     assert "The adapter 'rude' failed: " in log
 
 
-def test_the_client_alone_is_told_which_adapter(served: Serve, upstream: ScriptedUpstream, tmp_path: Path) -> None:
-    """Where there is no other candidate; nothing of the exception's own text, which may be anything."""
+def test_without_another_candidate_the_error_names_the_adapter(
+    served: Serve, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    """The answer does not contain the exception's text, which may contain anything."""
     (tmp_path / "rude.py").write_text(f"from llms_core import hookimpl\n{RUDE}", "utf-8")
-    models = ("completion gives text", "completion raises KeyError", "feed raises SystemExit")
+    models = ("completion returns text", "completion raises KeyError", "feed raises SystemExit")
     providers = {"first": block(upstream, "rude", *models)}
     gateway = served({"providers": providers}, f'[plugins]\nload = ["{tmp_path}/rude.py"]\n{NO_RETRIES}')
     for model in models:

@@ -1,7 +1,7 @@
-"""The plugin of the first release, every hook and both kinds of adapter of it, through the real server.
+"""The plugin of the first release: every hook and both kinds of adapters, behind a real server.
 
-`v1/` must never change: it is what the versioning policy is held by. When one of these tests fails, a change of the
-core has broken plugins that exist: mend the core, or go the way that docs/versioning.md describes.
+`v1/` must never change, because it enforces the versioning policy. If one of these tests fails, a change of the core
+breaks existing plugins: fix the core, or deprecate first, as docs/versioning.md describes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Heard = list[tuple[str, Any]]
 
 @pytest.fixture(autouse=True)
 def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
-    """What the plugin puts down; it is installed for the test, and forgotten after it."""
+    """What the plugin recorded. It is installed for one test, and its module is removed afterwards."""
     monkeypatch.syspath_prepend(FOLDER)
     monkeypatch.setenv("V1_TOKEN", TOKEN)
     module = importlib.import_module("llms_plugin_v1")
@@ -72,7 +72,7 @@ def test_the_folder_has_not_changed() -> None:
     digest = hashlib.sha256()
     for path in sorted(path for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc"):
         digest.update(path.relative_to(FOLDER).as_posix().encode() + b"\0" + path.read_bytes())
-    assert digest.hexdigest() == DIGEST, "v1/ must never change: add a folder v2/ for what is new"
+    assert digest.hexdigest() == DIGEST, "v1/ must never change; add new things to a folder v2/"
 
 
 def test_it_is_loaded_with_every_hook(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_configure_routes_and_lifespan(served: Serve, upstream: ScriptedUpstream
 
 
 def test_authenticate(served: Serve, upstream: ScriptedUpstream, heard: Heard) -> None:
-    """llms_authenticate: a caller, nobody, and a refusal of its own."""
+    """llms_authenticate: a caller, no caller, and a rejection by the plugin."""
     gateway = served(blocks(upstream, "one"), SETTINGS)
     assert chat(gateway).status_code == 200
     assert chat(gateway, headers={"authorization": "Bearer wrong"}).status_code == 401
@@ -128,21 +128,25 @@ def test_candidates_and_records(served: Serve, upstream: ScriptedUpstream, heard
 
 
 def test_a_compatible_adapter(served: Serve, upstream: ScriptedUpstream) -> None:
-    """llms_providers: by its alias, with a method overridden."""
+    """llms_providers: by alias, with an overridden method."""
     gateway = served(blocks(upstream, "one", kind="V1-Alias"), SETTINGS)
     assert chat(gateway, stream=True).text.endswith("data: [DONE]\n\n")
     assert upstream.requests[-1].headers["x-v1"] == "compatible"
 
 
 def test_a_native_adapter(served: Serve, upstream: ScriptedUpstream, heard: Heard) -> None:
-    """The four functions, and the optional protocols: Discovers, Prepares, Closes, Available."""
+    """The four methods, and the optional protocols: Discovers, Prepares, Closes, Available."""
     line = b'{"said": "Hi"}\n{"said": " you"}\n{"in": 3, "out": 2}\n'
     models = json_body(["found"])
-    said = json_body({"said": "Hi", "in": 3, "out": 2})
+    whole_answer = json_body({"said": "Hi", "in": 3, "out": 2})
     streamed = Reply(Status(200, {"content-type": "application/x-ndjson"}), Chunk(line))
-    upstream.default = Reply(
-        lambda seen: models if seen.method == "GET" else streamed if seen.json["stream"] else said
-    )  # fmt: skip
+
+    def answer_to(request: Any) -> Reply:
+        if request.method == "GET":
+            return models
+        return streamed if request.json["stream"] else whole_answer
+
+    upstream.default = Reply(answer_to)
     gateway = served(blocks(upstream, "one", kind="v1-native", all_models=True), SETTINGS)
     whole = chat(gateway, logit_bias={"1": 1})
     assert whole.headers["x-llms-dropped-params"] == "logit_bias"
@@ -168,7 +172,7 @@ def test_a_native_adapter(served: Serve, upstream: ScriptedUpstream, heard: Hear
     ],
     ids=["an error", "unsupported", "an event"],
 )
-def test_a_native_adapters_failures_lead_to_the_next(
+def test_after_a_failure_of_a_native_adapter_the_next_is_tried(
     served: Serve, upstream: ScriptedUpstream, text: str, reply: Reply | None
 ) -> None:
     config = blocks(upstream, "one", kind="v1-native")
@@ -180,7 +184,7 @@ def test_a_native_adapters_failures_lead_to_the_next(
 
 
 def test_default_config(served: Serve, upstream: ScriptedUpstream) -> None:
-    """llms_default_config: the first plugin by name that has one."""
+    """llms_default_config: the first plugin by name that returns one."""
     gateway = served(None, f'{SETTINGS}upstream = "{upstream.base_url}"\n')
     assert chat(gateway).headers["x-llms-provider"] == "by-default"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from llms_core.config.model import Plugins
-from llms_core.plugins.discovery import discover
+from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.provider import Capabilities, ProviderSpec
 from llms_providers.presets import PRESETS
 
@@ -107,7 +107,7 @@ NAMES_OF_LLMS_PY = {
 @pytest.fixture(scope="module")
 def specs() -> Mapping[str, ProviderSpec]:
     """The specs of all installed plugins, by name and alias."""
-    return discover(Plugins(allow=("llms-providers",))).specs
+    return load_enabled_plugins(Plugins(allow=("llms-providers",))).specs
 
 
 @pytest.mark.parametrize(("name", "provider"), NAMES_OF_LLMS_PY.items())

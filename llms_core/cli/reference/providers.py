@@ -1,16 +1,20 @@
-"""Generates docs/providers.md from the provider specs: `python -m llms_core.cli.reference.providers`."""
+"""Generates docs/providers.md from the specs of the installed providers.
+
+`python -m llms_core.cli.reference.providers > docs/providers.md`
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from llms_core.config.model import Plugins
 from llms_core.openai_compatible import OpenAICompatible
-from llms_core.plugins.discovery import discover
+from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.provider import ProviderSpec
 
-_ABILITIES = {
+#: Members of `Capabilities` -> column headings.
+_COLUMNS = {
     "streaming": "streams",
     "tools": "tools",
     "json_schema": "JSON schema",
@@ -25,48 +29,64 @@ _ABILITIES = {
 
 _INTRODUCTION = """# Providers
 
-Made from what the installed providers declare (`python -m llms_core.cli.reference.providers`). A provider without an
-ability is passed over for a request that needs it, with its reason; a parameter that is left out is named in
-`x-llms-dropped-params`. What only some of a provider's models can do is not said here.
+Generated from the specs of the installed providers (`python -m llms_core.cli.reference.providers`). A provider that
+lacks a capability is skipped for requests that need it. Parameters that a provider rejects are dropped, and listed in
+the header `x-llms-dropped-params`. The table does not show differences between the models of one provider.
 """
 
 
 def page(specs: Iterable[ProviderSpec]) -> str:
-    """The page as Markdown."""
-    rows = sorted(dict.fromkeys(specs), key=lambda spec: spec.name)
-    header = ["provider", "type", "protocol", *_ABILITIES.values()]
-    table = [_row(header), _row(["---"] * len(header)), *(_row(_abilities(spec)) for spec in rows)]
-    details = [_details(spec) for spec in rows]
-    return "\n".join(
-        [_INTRODUCTION, *table, "", "## Keys, addresses, and what is renamed or left out", "", *details, ""]
-    )
+    """Return the page as Markdown."""
+    # A spec occurs once for each of its aliases.
+    ordered = sorted(dict.fromkeys(specs), key=lambda spec: spec.name)
+    header = ["provider", "type", "protocol", *_COLUMNS.values()]
+    lines = [_INTRODUCTION, _table_row(header), _table_row(["---"] * len(header))]
+    lines += [_table_row(_cells(spec)) for spec in ordered]
+    lines += ["", "## Keys, base URLs, renamed and dropped parameters", ""]
+    lines += [f"- **{spec.name}**: {'; '.join(_details(spec))}" for spec in ordered]
+    return "\n".join([*lines, ""])
 
 
-def _abilities(spec: ProviderSpec) -> list[str]:
-    compatible = isinstance(spec.adapter, type) and issubclass(spec.adapter, OpenAICompatible)
+def _cells(spec: ProviderSpec) -> list[str]:
     name = f"[{spec.title}]({spec.docs})" if spec.docs else spec.title
-    can = ["yes" if getattr(spec.capabilities, ability) else "–" for ability in _ABILITIES]
-    return [name, f"`{spec.name}`", "OpenAI's" if compatible else "its own", *can]
+    protocol = "OpenAI's" if _is_openai_compatible(spec) else "its own"
+    capabilities = [_yes_or_dash(getattr(spec.capabilities, member)) for member in _COLUMNS]
+    return [name, f"`{spec.name}`", protocol, *capabilities]
 
 
-def _details(spec: ProviderSpec) -> str:
-    said = [f"key: {' or '.join(f'`{name}`' for name in spec.key_env)}" if spec.key_env else "no key"]
+def _is_openai_compatible(spec: ProviderSpec) -> bool:
+    return isinstance(spec.adapter, type) and issubclass(spec.adapter, OpenAICompatible)
+
+
+def _yes_or_dash(capability: bool) -> str:
+    return "yes" if capability else "–"
+
+
+def _details(spec: ProviderSpec) -> Iterator[str]:
+    if spec.key_env:
+        yield f"key: {' or '.join(_quoted(spec.key_env))}"
+    else:
+        yield "no key"
     if spec.base_url:
-        said.append(f"address: `{spec.base_url}`")
+        yield f"base URL: `{spec.base_url}`"
     # The npm packages that files of llms.py name are of no interest to others.
-    aliases = [f"`{name}`" for name in spec.aliases if "/" not in name]
+    aliases = [name for name in spec.aliases if "/" not in name]
     if aliases:
-        said.append(f"also called {', '.join(aliases)}")
+        yield f"aliases: {', '.join(_quoted(aliases))}"
     if spec.rename:
-        said.append(f"renamed: {', '.join(f'`{ours}` → `{theirs}`' for ours, theirs in sorted(spec.rename.items()))}")
+        renamed = [f"`{ours}` → `{theirs}`" for ours, theirs in sorted(spec.rename.items())]
+        yield f"renamed: {', '.join(renamed)}"
     if spec.drop:
-        said.append(f"left out: {', '.join(f'`{name}`' for name in sorted(spec.drop))}")
-    return f"- **{spec.name}**: {'; '.join(said)}"
+        yield f"dropped: {', '.join(_quoted(sorted(spec.drop)))}"
 
 
-def _row(cells: Iterable[str]) -> str:
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [f"`{name}`" for name in names]
+
+
+def _table_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(discover(Plugins()).specs.values()))
+    sys.stdout.write(page(load_enabled_plugins(Plugins()).specs.values()))

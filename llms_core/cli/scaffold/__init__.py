@@ -1,75 +1,92 @@
-"""`llms plugins new`: a project with a provider plugin that is whole, installable and passes its own tests."""
+"""`llms plugins new`: creates a project with a provider plugin that can be installed and passes its own tests."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from string import Template
 
 import llms_core
-from llms_core.cli.scaffold import native as scaffold_native
-from llms_core.cli.scaffold import project as scaffold_project
+from llms_core.cli.scaffold.native import MODULES as NATIVE_MODULES
+from llms_core.cli.scaffold.project import project_files
 from llms_core.errors import ConfigError
 
+#: A provider's distribution is named by this prefix and the provider's own name.
 PREFIX = "llms-provider-"
-"""How the distribution of a provider is called, before the provider's own name."""
 
-_LONGEST = 40
-# PEP 508's names, but for a first letter: the name becomes a class and an environment variable.
+_MAX_LENGTH = 40
+# Names of distributions (PEP 508), but beginning with a letter, because class and variable names are derived from it.
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SEPARATORS = re.compile(r"[-_.]+")
 
 
 def create(name: str, *, native: bool = False, folder: Path | None = None, taken: Collection[str] = ()) -> list[Path]:
-    """Write the project of the provider `name` into `folder` (`./llms-provider-NAME`); gives the files.
+    """Write the project of the provider `name` into `folder` (default: `./llms-provider-NAME`) and return its files.
 
-    `native` is for a protocol that is not OpenAI's. `taken` are names of providers that there are already. Raises
-    ConfigError for a name that will not do, and for a folder that is not empty: nothing is overwritten.
+    `native` is for a protocol that is not OpenAI's. `taken` are the names of existing providers. Raises ConfigError
+    for an invalid or taken name, and for a folder that is not empty: nothing is overwritten.
     """
     names = names_of(name)
     if names["name"] in taken:
-        raise ConfigError(f"there is a provider '{names['name']}' already", hint="`llms plugins` says whose it is")
-    folder = Path(names["distribution"]) if folder is None else folder
-    templates = {**(scaffold_native.FILES if native else {}), **scaffold_project.files(native=native)}
-    written = []
+        raise ConfigError(
+            f"the provider '{names['name']}' already exists", hint="`llms plugins` shows which plugin provides it"
+        )
+    if folder is None:
+        folder = Path(names["distribution"])
+    templates = {**NATIVE_MODULES} if native else {}
+    templates |= project_files(native=native)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ConfigError("the folder is not empty, and nothing is overwritten", path=str(folder))
-        for path, text in templates.items():
-            file = folder / Template(path).substitute(names)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("x", encoding="utf-8", newline="\n") as out:
-                out.write(Template(text).substitute(names))
-            written.append(file)
+        return _write(folder, templates, names)
     except OSError as error:
         raise ConfigError(error.strerror or str(error), path=str(error.filename or folder)) from error
-    return written
 
 
 def names_of(name: str) -> dict[str, str]:
-    """What the templates call a provider: its name, distribution, module, class, title and variable of the key.
+    """Return the variables of the templates: the provider's name, distribution, module, class, title and so on.
 
-    Raises ConfigError for a name that a distribution, or a class, cannot have.
+    Raises ConfigError for a name that cannot be the name of a distribution or of a class.
     """
     own = name.strip()
     if own.lower().startswith(PREFIX):
         own = own[len(PREFIX) :]
-    if not _NAME.fullmatch(own) or len(own) > _LONGEST:
+    if not _NAME.fullmatch(own) or len(own) > _MAX_LENGTH:
         raise ConfigError(
-            f"'{name}' is no name for a provider",
-            hint="a letter first, then letters, digits, '-', '_' or '.', a letter or digit last; "
-            f"up to {_LONGEST} characters, such as acme or acme-cloud",
+            f"'{name}' is not a valid provider name",
+            hint=f"use up to {_MAX_LENGTH} letters, digits, '-', '_' and '.'; "
+            "begin with a letter, and end with a letter or a digit",
         )
-    parts = re.split(r"[-_.]+", own)
-    lower = [part.lower() for part in parts]
-    major, minor = llms_core.__version__.split(".")[:2]
+    words = _SEPARATORS.split(own)
+    # Keeps capitals, as in OpenAI, which str.capitalize would lower.
+    capitalized = [word[:1].upper() + word[1:] for word in words]
+    lower = [word.lower() for word in words]
     return {
         "name": "-".join(lower),
         "distribution": PREFIX + "-".join(lower),
         "module": "llms_provider_" + "_".join(lower),
-        "class_name": "".join(part[:1].upper() + part[1:] for part in parts),
-        "title": " ".join(part[:1].upper() + part[1:] for part in parts),
+        "class_name": "".join(capitalized),
+        "title": " ".join(capitalized),
         "key_env": "_".join(lower).upper() + "_API_KEY",
-        "core": f">={major}.{minor},<{major}.{int(minor) + 1}",
+        "core": _range_on_core(),
     }
+
+
+def _range_on_core() -> str:
+    """The versions of llms-core that a plugin for this version supports: docs/versioning.md explains the range."""
+    major, minor, *_ = llms_core.__version__.split(".")
+    return f">={major}.{minor},<{major}.{int(minor) + 1}"
+
+
+def _write(folder: Path, templates: Mapping[str, str], names: Mapping[str, str]) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConfigError("the folder is not empty, and existing files are not overwritten", path=str(folder))
+    written = []
+    for path, text in templates.items():
+        file = folder / Template(path).substitute(names)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # "x" fails for an existing file, also for one that appeared since the check above.
+        with file.open("x", encoding="utf-8", newline="\n") as out:
+            out.write(Template(text).substitute(names))
+        written.append(file)
+    return written

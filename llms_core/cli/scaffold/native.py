@@ -1,12 +1,11 @@
-"""The modules of a new plugin with a protocol of its own, for `string.Template`: an adapter and its examples."""
+"""Templates of the modules of a plugin with a protocol of its own: an adapter, and its examples for the tests."""
 
 from __future__ import annotations
 
 _ADAPTER = '''"""$title, whose API is not OpenAI's.
 
-The protocol is made up, so that there is something to translate: put the real one in its place. An adapter is four
-pure functions. Connections, deadlines, retries, cancellation, the framing of streams and the key's secrecy are the
-gateway's.
+The protocol below is invented: replace it by the real one. An adapter consists of four pure functions. The gateway does
+everything else: connections, deadlines, retries, cancellation, splitting streams into events, and protecting the key.
 
     POST {base_url}/generate
     {"model": "m", "turns": [{"from": "user", "text": "Hello!"}], "stream": false, "settings": {"temperature": 0.5}}
@@ -28,14 +27,33 @@ from llms_core.contracts.request import ChatCall
 from llms_core.failure import classify
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 
+# OpenAI's role -> theirs. Messages with any other role are rejected.
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "model"}
-_SETTINGS = {"temperature": "temperature", "top_p": "top_p", "seed": "seed"}  # OpenAI's name -> theirs
+
+# OpenAI's parameter -> theirs.
+_SETTINGS = {"temperature": "temperature", "top_p": "top_p", "seed": "seed"}
+
+# All parameters that `request` translates. Others are dropped, and reported to the client.
 _TRANSLATED = {
-    *("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "n"),
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "n",
     *_SETTINGS,
 }
-_ENDS = {"done": "stop", "limit": "length", "filtered": "content_filter"}  # theirs -> OpenAI's finish_reason
-_KINDS = {"credit_used_up": ErrorKind.QUOTA}  # what the status of an error does not tell
+
+# Their reason for the end of an answer -> OpenAI's finish_reason.
+_FINISH_REASONS = {"done": "stop", "limit": "length", "filtered": "content_filter"}
+
+# Error codes whose HTTP status alone does not tell what happened.
+_ERROR_KINDS = {"credit_used_up": ErrorKind.QUOTA}
+
+# What msgspec raises for bytes that are not the expected JSON: malformed, not UTF-8, or nested too deeply.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Tokens(msgspec.Struct):
@@ -52,7 +70,7 @@ class _Answer(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """An event of a stream: a piece of the reply, or its end, or a failure."""
+    """One event of a stream: a piece of the reply, the end of the reply, or an error."""
 
     piece: str | None = None
     ended: str | None = None
@@ -60,109 +78,139 @@ class _Event(msgspec.Struct):
     error: Any = None
 
 
-_answer = msgspec.json.Decoder(_Answer)
-_event = msgspec.json.Decoder(_Event)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# A decoder is created once, because it compiles the struct's type.
+_answer_decoder = msgspec.json.Decoder(_Answer)
+_event_decoder = msgspec.json.Decoder(_Event)
 
 
 class $class_name:
-    """Made once for each provider block of llms.json, from its settings."""
+    """The adapter. The gateway creates one for each provider block in llms.json, from the block's settings."""
 
-    def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
-        self.settings = settings
-        self.base_url = (settings.base_url or spec.base_url).rstrip("/")
+    def __init__(self, spec: ProviderSpec, settings: ProviderSettings) -> None:
+        self._settings = settings
+        self._base_url = (settings.base_url or spec.base_url).rstrip("/")
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        """What to send. Raises Unsupported before the network is touched; then the next provider is asked."""
-        settings = {theirs: value for ours, theirs in _SETTINGS.items() if (value := call.get(ours)) is not None}
-        if (limit := call.request.token_limit) is not None:
-            settings["limit"] = limit
-        if (stop := call.request.stop) is not None:
-            settings["stop"] = [stop] if isinstance(stop, str) else stop
-        body = {"model": call.upstream_model, "turns": _turns(call), "stream": call.stream, "settings": settings}
-        headers = {"content-type": "application/json", **self.settings.headers}
-        if self.settings.api_key is not None:
-            headers["authorization"] = f"Bearer {self.settings.api_key.reveal()}"
-        # What cannot be translated is named: the client reads it in x-llms-dropped-params.
-        dropped = sorted(name for name in call.members.keys() - _TRANSLATED if call.get(name) is not None)
+        """Build the request. Raises Unsupported for what cannot be translated; the gateway tries the next provider."""
+        body = {
+            "model": call.upstream_model,
+            "turns": _turns(call),
+            "stream": call.stream,
+            "settings": _generation_settings(call),
+        }
+        headers = {"content-type": "application/json", **self._settings.headers}
+        if self._settings.api_key is not None:
+            headers["authorization"] = f"Bearer {self._settings.api_key.reveal()}"
         return UpstreamRequest(
-            url=f"{self.base_url}/generate",
+            url=f"{self._base_url}/generate",
             headers=headers,
             content=msgspec.json.encode(body),
-            dropped=tuple(dropped),
+            dropped=_dropped(call),
         )
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
-        """A whole answer as a chat.completion."""
+        """Translate a whole answer."""
         try:
-            answer = _answer.decode(body)
+            answer = _answer_decoder.decode(body)
         except _UNREADABLE:
+            # An error that is sent with status 200, or something that is not an answer at all.
             raise self.error(200, {}, body) from None
-        return completion(call, content=answer.reply, finish_reason=_end(answer.ended), usage=_usage(answer.tokens))
+        return completion(
+            call,
+            content=answer.reply,
+            finish_reason=_finish_reason(answer.ended),
+            usage=_usage(answer.tokens),
+        )
 
-    def chunks(self, call: ChatCall) -> _Stream:
-        """A translator for one stream."""
-        return _Stream(self, call)
+    def chunks(self, call: ChatCall) -> _ChunkTranslator:
+        """Create a translator for one stream."""
+        return _ChunkTranslator(self, call)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
-        """What an error means. `classify` knows most shapes, and what statuses and Retry-After say."""
-        found = classify(status, headers, body)
-        found.kind = _KINDS.get(found.code or "", found.kind)
-        return found
+        """Classify an error. `classify` handles HTTP statuses, Retry-After and most shapes of error bodies."""
+        error = classify(status, headers, body)
+        error.kind = _ERROR_KINDS.get(error.code or "", error.kind)
+        return error
 
 
-class _Stream:
-    """One stream's events as chunks. The gateway cuts the stream into events, and sees to it that it is complete."""
+class _ChunkTranslator:
+    """Translates one stream. The gateway splits it into events, and checks that it is complete."""
 
     framing: Literal["sse"] = "sse"
 
-    def __init__(self, adapter: $class_name, call: ChatCall):
-        self._adapter, self._chunks = adapter, Chunks(call)
+    def __init__(self, adapter: $class_name, call: ChatCall) -> None:
+        self._adapter = adapter
+        self._chunks = Chunks(call)
 
     def feed(self, event: str, data: bytes) -> Iterator[Chunk]:
-        """The chunks that one event gives."""
+        """Yield the chunks of one event."""
         try:
-            said = _event.decode(data)
+            decoded = _event_decoder.decode(data)
         except _UNREADABLE as error:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream makes no sense: {error}") from None
-        if said.error is not None:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot decode an event of the stream: {error}") from None
+        if decoded.error is not None:
             raise self._adapter.error(200, {}, data)
-        if said.piece:
-            yield self._chunks.text(said.piece)
-        if said.ended is not None:
-            yield self._chunks.finish(_end(said.ended))
-            if (usage := _usage(said.tokens)) is not None:
-                yield self._chunks.usage(usage)
+        if decoded.piece:
+            yield self._chunks.text(decoded.piece)
+        if decoded.ended is not None:
+            yield self._chunks.finish(_finish_reason(decoded.ended))
+        usage = _usage(decoded.tokens)
+        if usage is not None:
+            yield self._chunks.usage(usage)
 
 
 def _turns(call: ChatCall) -> list[dict[str, str]]:
     turns = []
     for message in call.request.messages:
         if message.role not in _ROLES:
-            raise Unsupported(f"Messages of the role '{message.role}' are not supported here", param="messages")
+            raise Unsupported(f"Messages with the role '{message.role}' are not supported", param="messages")
         turns.append({"from": _ROLES[message.role], "text": text_of(message.content)})
     return turns
 
 
-def _end(ended: str) -> str:
-    if ended not in _ENDS:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer was broken off: '{ended}'")
-    return _ENDS[ended]
+def _generation_settings(call: ChatCall) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for ours, theirs in _SETTINGS.items():
+        value = call.get(ours)
+        if value is not None:
+            settings[theirs] = value
+    if call.request.token_limit is not None:
+        settings["limit"] = call.request.token_limit
+    stop = call.request.stop
+    if stop is not None:
+        # OpenAI accepts a single string as well as a list.
+        settings["stop"] = [stop] if isinstance(stop, str) else stop
+    return settings
+
+
+def _dropped(call: ChatCall) -> tuple[str, ...]:
+    """The parameters that are not translated; the client reads their names in x-llms-dropped-params."""
+    unknown = call.members.keys() - _TRANSLATED
+    return tuple(sorted(name for name in unknown if call.get(name) is not None))
+
+
+def _finish_reason(ended: str) -> str:
+    if ended not in _FINISH_REASONS:
+        raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer was aborted: '{ended}'")
+    return _FINISH_REASONS[ended]
 
 
 def _usage(tokens: _Tokens | None) -> Usage | None:
-    return None if tokens is None else Usage(prompt_tokens=tokens.read, completion_tokens=tokens.written)
+    if tokens is None:
+        return None
+    return Usage(prompt_tokens=tokens.read, completion_tokens=tokens.written)
 
 
 @hookimpl
 def llms_providers() -> Iterator[ProviderSpec]:
-    """What is claimed here is tested, and what is not is never asked of the adapter."""
+    """Register the provider."""
     yield ProviderSpec(
         name="$name",
         title="$title",
         adapter=$class_name,
         base_url="https://api.$name.example/v1",
         key_env=("$key_env",),
+        # The conformance suite tests what is claimed here. Requests that need anything else go to other providers.
         capabilities=Capabilities(
             tools=False,
             json_schema=False,
@@ -177,9 +225,10 @@ def llms_providers() -> Iterator[ProviderSpec]:
     )
 '''
 
-_WIRE = '''"""The protocol by example: answers of $title's, and what each means.
+_WIRE = '''"""Example answers of $title, and what each one means in OpenAI's terms.
 
-The conformance suite plays them, and makes the faults of them.
+The conformance suite sends them through the gateway: whole, as streams, damaged, cut off and delayed. Replace them by
+answers that $title really sent.
 """
 
 from llms_core import ErrorKind
@@ -219,17 +268,21 @@ WIRE = Wire(
         means=Meaning(text="I", finish_reason="content_filter"),
         usage=(9, 1),
     ),
+    # Error answers. The kind is given only if the HTTP status does not imply it.
     failures=(
         Failure(400, {"error": {"code": "bad_setting", "message": "temperature is too high"}}),
-        Failure(401, {"error": {"code": "who_are_you", "message": "This key is not known here"}}),
-        Failure(404, {"error": {"code": "no_model", "message": "There is no such model"}}),
-        Failure(429, {"error": {"code": "slow_down", "message": "Too many requests in this minute"}}),
+        Failure(401, {"error": {"code": "invalid_key", "message": "The key is invalid"}}),
+        Failure(404, {"error": {"code": "unknown_model", "message": "The model does not exist"}}),
+        Failure(429, {"error": {"code": "slow_down", "message": "Too many requests per minute"}}),
         Failure(429, {"error": {"code": "credit_used_up", "message": "Your credit is used up"}}, ErrorKind.QUOTA),
-        Failure(500, {"error": {"code": "broken", "message": "Something broke on our side"}}),
+        Failure(500, {"error": {"code": "internal", "message": "Internal error"}}),
     ),
-    stream_failures=({"error": {"code": "broken", "message": "Something broke on our side"}},),
+    # Events that report an error after the stream has begun.
+    stream_failures=({"error": {"code": "internal", "message": "Internal error"}},),
+    # Events without content, such as pings.
     ignored=({"ping": 1},),
 )
 '''
 
-FILES = {"$module.py": _ADAPTER, "${module}_wire.py": _WIRE}
+#: Path -> text, both for `string.Template`.
+MODULES = {"$module.py": _ADAPTER, "${module}_wire.py": _WIRE}

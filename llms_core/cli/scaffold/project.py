@@ -1,4 +1,7 @@
-"""The files of a new plugin's project: path -> text, both for `string.Template`."""
+"""Templates of the files of a new plugin's project.
+
+They are for `string.Template`. `@NAME@` marks the parts that differ between the two kinds of plugins.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,13 @@ def llms_providers() -> Iterator[ProviderSpec]:
     )
 '''
 
-_TEST = '''"""$title under the conformance suite."""
+_TEST = '''"""Runs the conformance suite of llms-core against $title."""
 
 from llms_core.testing.conformance import ProviderConformance
 
 
 class Test$class_name(ProviderConformance):
-    """A test that cannot pass: override it, marked `@pytest.mark.xfail(strict=True, reason="why")`."""
+    """Override a test that cannot pass, and mark it with `@pytest.mark.xfail(strict=True, reason="...")`."""
 
     provider = "$name"
 '''
@@ -47,8 +50,8 @@ description = "$title as a provider for llms-core"
 readme = "README.md"
 requires-python = ">=3.11"
 license-files = ["LICENSE"]
-# The range is the version of the plugin API: hooks and contracts only grow within it.
-dependencies = ["llms-core$core"@MORE@]
+# The range of versions whose plugin API this plugin supports: within it nothing is removed.
+dependencies = ["llms-core$core"@MORE_DEPENDENCIES@]
 
 [project.entry-points.llms_core]
 $name = "$module"
@@ -61,7 +64,7 @@ only-include = [@MODULES@]
 
 [tool.pytest.ini_options]
 testpaths = ["tests"]
-# The conformance suite's table at the end, with the level that was reached.
+# Prints the result of the conformance suite, with the level that was reached.
 addopts = ["-p", "llms_core.testing.plugin"]
 
 [tool.ruff]
@@ -85,31 +88,32 @@ export $key_env=…
 llms serve
 ```
 
-In `llms.json`, with the models that clients may ask for:
+In `llms.json`, list the models that clients may request:
 
 ```json
 {"providers": {"$name": {"models": ["some-model"]}}}
 ```
 
-## Work on it
+## Development
 
-@FIRST@
+@NEXT_STEP@
 
 ```sh
 pip install --group test -e .
-pytest                        # the conformance suite of llms-core: bronze, silver or gold
+pytest                        # runs the conformance suite of llms-core: bronze, silver or gold
 ruff check && mypy $module.py
-llms plugins                  # is it found?
-LLMS_LIVE=1 $key_env=… pytest # the same, and a few small requests to $title itself
+llms plugins                  # shows whether the gateway finds the plugin
+LLMS_LIVE=1 $key_env=… pytest # also sends a few small requests to $title itself
 ```
 """
 
-_FIRST = {
-    False: "Set the base URL, the variable of the key and what $title cannot do (`capabilities`, `drop`) in "
-    "`$module.py`.",
-    True: "`$module.py` translates a protocol that is made up: replace it by $title's, and the examples in\n"
-    "`${module}_wire.py` by answers that $title really gave. The tests are made of them.",
-}
+_NEXT_STEP_COMPATIBLE = """\
+Set the base URL and the key's environment variable in `$module.py`, and declare what $title does not support
+(`capabilities`, `drop`)."""
+
+_NEXT_STEP_NATIVE = """\
+`$module.py` translates an invented protocol. Replace it by the protocol of $title, and the examples in
+`${module}_wire.py` by answers that $title really sent; the tests use them."""
 
 _WORKFLOW = """\
 name: tests
@@ -117,7 +121,7 @@ on:
   push:
   pull_request:
   schedule:
-    - cron: "0 6 * * 1" # a new llms-core may have a stricter suite
+    - cron: "0 6 * * 1" # because a new version of llms-core may have a stricter suite
 permissions:
   contents: read
 jobs:
@@ -140,13 +144,13 @@ jobs:
 """
 
 _LICENSE = """\
-$distribution has no licence yet: until its author chooses one, nobody else may use it.
+$distribution has no licence yet. Until its author chooses one, nobody else may use it.
 
-Put the licence's text here, and its SPDX name into pyproject.toml (license = "Apache-2.0", say).
-llms-core itself is under Apache-2.0, which asks nothing of plugins.
+Replace this text by the licence, and add its SPDX identifier to pyproject.toml, such as license = "Apache-2.0".
+llms-core is licensed under Apache-2.0, which does not restrict the licence of plugins.
 """
 
-_IGNORED = """\
+_GITIGNORE = """\
 __pycache__/
 .venv/
 dist/
@@ -158,16 +162,20 @@ conformance.json
 """
 
 
-def files(*, native: bool) -> Mapping[str, str]:
-    """The project; for `native`, without the modules themselves."""
-    modules = ['"$module.py"', *(['"${module}_wire.py"'] if native else [])]
-    pyproject = _PYPROJECT.replace("@MODULES@", ", ".join(modules))
-    return {
-        **({} if native else {"$module.py": _COMPATIBLE}),
+def project_files(*, native: bool) -> Mapping[str, str]:
+    """Return path -> text of a project's files. With `native`, the plugin's own modules are not included."""
+    # msgspec is a dependency of llms-core, but only a native plugin imports it itself.
+    dependencies = ', "msgspec>=0.20,<1"' if native else ""
+    modules = '"$module.py", "${module}_wire.py"' if native else '"$module.py"'
+    next_step = _NEXT_STEP_NATIVE if native else _NEXT_STEP_COMPATIBLE
+    files = {
         "tests/test_$module.py": _TEST,
-        "pyproject.toml": pyproject.replace("@MORE@", ', "msgspec>=0.20,<1"' if native else ""),
-        "README.md": _README.replace("@FIRST@", _FIRST[native]),
+        "pyproject.toml": _PYPROJECT.replace("@MODULES@", modules).replace("@MORE_DEPENDENCIES@", dependencies),
+        "README.md": _README.replace("@NEXT_STEP@", next_step),
         "LICENSE": _LICENSE,
-        ".gitignore": _IGNORED,
+        ".gitignore": _GITIGNORE,
         ".github/workflows/tests.yml": _WORKFLOW,
     }
+    if not native:
+        files["$module.py"] = _COMPATIBLE
+    return files

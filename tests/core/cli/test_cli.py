@@ -1,4 +1,4 @@
-"""The `llms` command, as a user types it."""
+"""The `llms` command."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
-def test_help_lists_our_commands_and_those_of_plugins(llms: Llms, tmp_path: Path) -> None:
+def test_help_lists_built_in_commands_and_those_of_plugins(llms: Llms, tmp_path: Path) -> None:
     """llms_commands."""
     (tmp_path / "mine.py").write_text(
         "from llms_core import hookimpl\n@hookimpl\ndef llms_commands(group):\n"
@@ -77,21 +77,22 @@ def test_help_lists_our_commands_and_those_of_plugins(llms: Llms, tmp_path: Path
     assert llms("mine").output == "done\n"
 
 
-def test_a_broken_file_is_said_with_the_help(llms: Llms, tmp_path: Path) -> None:
+def test_help_reports_an_invalid_file(llms: Llms, tmp_path: Path) -> None:
     (tmp_path / "plugins.toml").write_text("[plugin")
     result = llms("--help")
-    assert (result.exit_code, "plugins.toml:1: not valid TOML" in result.stderr) == (0, True)
+    assert result.exit_code == 0
+    assert "plugins.toml:1: not valid TOML" in result.stderr
     assert "Usage: llms" in result.stdout
 
 
-def test_a_command_that_there_is_not(llms: Llms) -> None:
+def test_an_unknown_command(llms: Llms) -> None:
     result = llms("srve")
     assert result.exit_code == 2
     assert "No such command 'srve'" in result.stderr
 
 
-def test_no_command_but_serve_imports_the_server(tmp_path: Path) -> None:
-    """`llms --help` is quick because of what it does not import."""
+def test_only_serve_imports_the_server(tmp_path: Path) -> None:
+    """`llms --help` is fast because of what it does not import."""
     program = (
         "import sys\nfrom llms_core.cli import main\n"
         "main(['--help'], standalone_mode=False)\nmain(['ls'], standalone_mode=False)\n"
@@ -131,8 +132,8 @@ def test_ls_of_a_provider(llms: Llms) -> None:
     assert result.stderr == "llms: there is no provider 'forth' (known: first, second, third, off)\n"
 
 
-def test_ls_says_that_a_model_is_for_trying_things_out(llms: Llms, tmp_path: Path) -> None:
-    """A spec's `demo`."""
+def test_ls_marks_demo_models(llms: Llms, tmp_path: Path) -> None:
+    """`ProviderSpec.demo`."""
     (tmp_path / "demo.py").write_text(
         "from llms_core import hookimpl\nfrom llms_core.openai_compatible import OpenAICompatible\n"
         "from llms_core.provider import ProviderSpec\n@hookimpl\ndef llms_providers():\n    return [ProviderSpec("
@@ -165,15 +166,15 @@ def test_no_command_shows_a_key(llms: Llms) -> None:
 
 def test_plugins_are_listed_with_their_state(llms: Llms, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("1 / 0")
-    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["bad.py"]\ndisabled = ["ollama", "nobody"]')
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["bad.py"]\ndisabled = ["ollama", "no-such-plugin"]')
     result = llms("plugins")
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT"]
     assert ["ollama", "llms-providers", __version__, "disabled", "0", "ms"] in [line.split() for line in lines]
     assert "bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero" in lines
-    assert "ollama: by [plugins] disabled" in lines
+    assert "ollama: listed in [plugins] disabled" in lines
     assert "openai: provides openai-compatible, llms_default_config" in lines
-    assert "'nobody' is installed" in result.stderr
+    assert "'no-such-plugin' is installed" in result.stderr
     rows = {row["name"]: row for row in json.loads(llms("plugins", "--json").stdout)}
     assert (rows["bad"]["state"], rows["openai"]["provides"][0]) == ("quarantined", "openai-compatible")
 
@@ -194,20 +195,20 @@ def test_route_shows_candidates_in_order_and_refusals(llms: Llms) -> None:
     }
 
 
-def test_route_goes_on_with_fallbacks(llms: Llms, tmp_path: Path) -> None:
+def test_route_includes_fallbacks(llms: Llms, tmp_path: Path) -> None:
     (tmp_path / "plugins.toml").write_text('[routing]\nfallbacks = { own = ["spare"] }')
     assert llms("route", "own").output == "1. first: own\n2. third: spare-1 (as the fallback spare)\n"
 
 
-def test_route_of_a_model_that_nobody_has(llms: Llms) -> None:
-    """SR-061's message, and what may have been meant."""
+def test_route_of_an_unknown_model(llms: Llms) -> None:
+    """SR-061: the message, with similar models."""
     result = llms("route", "kimi-k3")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "Similar models: kimi-k2\nllms: Model 'kimi-k3' not found in any enabled provider\n"
 
 
 def test_config_check(llms: Llms, tmp_path: Path) -> None:
-    """K-24, K-02: warnings to stderr; with --strict what is unknown is an error."""
+    """K-24, K-02: warnings go to stderr; with --strict an unknown key is an error."""
     result = llms("config", "check")
     assert result.exit_code == 0
     assert result.stdout.endswith("llms.json: ok, 2 of 4 providers enabled\n")
@@ -219,8 +220,8 @@ def test_config_check(llms: Llms, tmp_path: Path) -> None:
     assert "llms: other.json:1: provider: unknown member" in strict.stderr
 
 
-def test_a_file_that_is_not_there(llms: Llms) -> None:
-    """SR-082: --config, before the command or after it."""
+def test_a_missing_file(llms: Llms) -> None:
+    """SR-082: --config before or after the command."""
     for arguments in (["ls", "--config", "gone.json"], ["--config", "gone.json", "ls"]):
         result = llms(*arguments)
         assert result.exit_code == 2
@@ -243,14 +244,14 @@ def test_the_schema_is_json(llms: Llms) -> None:
 
 
 def test_keys_hash(llms: Llms) -> None:
-    """What `[server] keys` wants; the key itself is shown nowhere."""
+    """The output is an entry for `[server] keys`; it does not contain the key."""
     result = llms("keys", "hash", stdin="sk-client-1\n")
     assert result.output == f"sha256:{hashlib.sha256(b'sk-client-1').hexdigest()}\n"
     assert llms("keys", "hash", stdin="\n").exit_code == 2
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--help"], ["serve", "-h"]])
-def test_serve_says_its_defaults(llms: Llms, arguments: list[str]) -> None:
+def test_serve_help_shows_the_defaults(llms: Llms, arguments: list[str]) -> None:
     """SR-002, SR-080."""
     output = llms(*arguments).output
     assert "[default: 127.0.0.1]" in output
@@ -258,7 +259,7 @@ def test_serve_says_its_defaults(llms: Llms, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--host", "0.0.0.0"], ["serve", "--host", "::"]])
-def test_serve_for_everybody_needs_keys(llms: Llms, arguments: list[str]) -> None:
+def test_serving_on_a_public_address_requires_keys(llms: Llms, arguments: list[str]) -> None:
     result = llms(*arguments)
     assert result.exit_code == 2
     assert "--allow-anonymous" in result.stderr

@@ -1,4 +1,4 @@
-"""`llms plugins new`: what it writes is a project that installs, passes its own tests, ruff and mypy as it is."""
+"""`llms plugins new`: the project can be installed and passes its own tests, ruff and mypy unchanged."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from llms_core.cli import main, scaffold
 from llms_core.errors import ConfigError
 from llms_core.plugins.versions import unsatisfied
 
-LONGEST = "Longest-Name.of_a_Provider-That-There-Is"
-KINDS = {"tiny": (), LONGEST: ("--native",)}
+# 40 characters, the maximum: lines that contain the name must not become too long.
+LONG_NAME = "Longest-Name.of_a_Provider-That-There-Is"
+KINDS = {"tiny": (), LONG_NAME: ("--native",)}
 
 
 def llms(*arguments: str | Path) -> Result:
@@ -31,7 +32,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture(scope="module")
 def projects(environment: Environment) -> dict[str, Path]:
-    """Both kinds, made by the command of a fresh environment and installed there."""
+    """Both kinds of projects, created and installed in an environment of their own."""
     found = {}
     for name, options in KINDS.items():
         done = environment.run("llms", "plugins", "new", name, *options)
@@ -42,20 +43,20 @@ def projects(environment: Environment) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def begun(environment: Environment, projects: dict[str, Path]) -> Iterator[dict[str, Running]]:
-    """What takes its time: each project's own tests, and mypy over both. They run beside each other."""
+def running(environment: Environment, projects: dict[str, Path]) -> Iterator[dict[str, Running]]:
+    """Each project's own tests, and mypy for both: slow, so they run concurrently."""
     with ExitStack() as ended:
         started = {name: environment.start("pytest", "-q", cwd=folder) for name, folder in projects.items()}
         sources = [path for folder in projects.values() for path in folder.rglob("*.py")]
         started["mypy"] = environment.start("mypy", "--strict", *sources)
-        for running in started.values():
-            ended.callback(running.stop)
+        for process in started.values():
+            ended.callback(process.stop)
         yield started
 
 
-@pytest.mark.usefixtures("begun")
+@pytest.mark.usefixtures("running")
 @pytest.mark.parametrize("name", KINDS)
-def test_ruff_is_content(environment: Environment, projects: dict[str, Path], name: str) -> None:
+def test_ruff_reports_nothing(environment: Environment, projects: dict[str, Path], name: str) -> None:
     folder = projects[name]
     assert len(list(folder.glob("*.py"))) == (2 if KINDS[name] else 1)
     for command in (("ruff", "check"), ("ruff", "format", "--check")):
@@ -63,8 +64,8 @@ def test_ruff_is_content(environment: Environment, projects: dict[str, Path], na
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.usefixtures("begun")
-def test_the_gateway_finds_them(environment: Environment, projects: dict[str, Path]) -> None:
+@pytest.mark.usefixtures("running")
+def test_the_gateway_finds_the_plugins(environment: Environment, projects: dict[str, Path]) -> None:
     listed = environment.run("llms", "plugins").stdout
     found = environment.run("llms", "plugins", "doctor").stdout.splitlines()
     for name in (scaffold.names_of(name)["name"] for name in projects):
@@ -73,27 +74,27 @@ def test_the_gateway_finds_them(environment: Environment, projects: dict[str, Pa
         assert line.endswith(" ms, ok")
 
 
-def test_mypy_is_content(begun: dict[str, Running]) -> None:
-    done = begun["mypy"].wait()
+def test_mypy_reports_nothing(running: dict[str, Running]) -> None:
+    done = running["mypy"].wait()
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_its_own_tests_pass_and_find_it_gold(begun: dict[str, Running], name: str) -> None:
-    done = begun[name].wait()
+def test_its_own_tests_pass_at_level_gold(running: dict[str, Running], name: str) -> None:
+    done = running[name].wait()
     assert done.returncode == 0, done.stdout
     names = scaffold.names_of(name)
     assert f"{names['name']}, of {names['distribution']} 0.1.0" in done.stdout
     assert "level: gold" in done.stdout
 
 
-def test_an_openai_compatible_one_is_a_few_lines(tmp_path: Path) -> None:
+def test_an_openai_compatible_plugin_is_short(tmp_path: Path) -> None:
     scaffold.create("acme", folder=tmp_path)
     assert len([line for line in (tmp_path / "llms_provider_acme.py").read_text().splitlines() if line]) < 15
 
 
 def test_the_project(tmp_path: Path) -> None:
-    """Entry point, range on the core, tests' group; nothing is left of the templates."""
+    """Entry point, range on the core, test dependencies; no placeholder is left."""
     scaffold.create("My.Own-LLM", native=True, folder=tmp_path / "new" / "project")
     project = tmp_path / "new" / "project"
     toml: dict[str, Any] = tomllib.loads((project / "pyproject.toml").read_text())
@@ -111,27 +112,28 @@ def test_the_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["acme", "llms-provider-acme", "LLMS-Provider-Acme", " acme "])
-def test_the_prefix_may_be_said_and_need_not(name: str) -> None:
+def test_the_prefix_is_optional(name: str) -> None:
     assert scaffold.names_of(name)["distribution"] == "llms-provider-acme"
 
 
 @pytest.mark.parametrize(
     "name", ["", "-", "1st", "acme-", "-acme", ".acme", "a b", "../acme", "a/b", "acmé", "$name", "a\nb", "x" * 41]
 )
-def test_a_name_that_will_not_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 2, and nothing is written."""
+def test_an_invalid_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exits with code 2 and writes nothing."""
     monkeypatch.chdir(tmp_path)
     result = llms("plugins", "new", "--", name)
     assert result.exit_code == 2
-    assert "is no name for a provider" in result.stderr
+    assert "is not a valid provider name" in result.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_that_is_taken(tmp_path: Path) -> None:
+def test_a_taken_name(tmp_path: Path) -> None:
     result = llms("plugins", "new", "Ollama", "--folder", tmp_path)
-    assert (result.exit_code, result.stderr) == (
-        2, "llms: there is a provider 'ollama' already (`llms plugins` says whose it is)\n"
-    )  # fmt: skip
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "llms: the provider 'ollama' already exists (`llms plugins` shows which plugin provides it)\n"
+    )
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     mine.write_text("mine")
     result = llms("plugins", "new", "acme", "--folder", tmp_path)
     assert result.exit_code == 2
-    assert "the folder is not empty, and nothing is overwritten" in result.stderr
+    assert "the folder is not empty, and existing files are not overwritten" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
     assert mine.read_text() == "mine"
 
@@ -150,7 +152,7 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
         scaffold.create("acme", folder=tmp_path / "here")
 
 
-def test_it_says_what_it_wrote_and_what_comes_next(tmp_path: Path) -> None:
+def test_it_lists_the_files_and_the_next_step(tmp_path: Path) -> None:
     result = llms("plugins", "new", "acme", "--folder", tmp_path / "p")
     assert result.exit_code == 0
     assert str(tmp_path / "p" / "llms_provider_acme.py") in result.output

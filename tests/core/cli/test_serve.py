@@ -1,4 +1,4 @@
-"""`llms serve` and `llms --serve PORT`: the real command, listening."""
+"""`llms serve` and `llms --serve PORT` start a gateway."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ def healthy(port: int) -> bool:
     ],
 )
 def test_the_gateway_is_started(tmp_path: Path, arguments: list[str]) -> None:
-    """SR-080, SR-081, SR-082: llms.py's way to say it, and ours."""
-    port, config = free_port(), tmp_path / "other.json"
+    """SR-080, SR-081, SR-082: both forms of the command."""
+    port = free_port()
+    config = tmp_path / "other.json"
     config.write_text(json.dumps({"providers": {"a": {"type": "OpenAiProvider", "base_url": "http://localhost:1"}}}))
     command = [part.format(port=port, config=config) for part in arguments]
     environment = {**os.environ, "HOME": str(tmp_path)}
@@ -51,9 +52,9 @@ def test_the_gateway_is_started(tmp_path: Path, arguments: list[str]) -> None:
                 if healthy(port):
                     break
                 with suppress(subprocess.TimeoutExpired):
-                    pytest.fail(f"it ended with {process.wait(0.05)}")
+                    pytest.fail(f"the process exited with {process.wait(0.05)}")
             else:
-                pytest.fail("it did not answer")
+                pytest.fail("the gateway did not answer")
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)

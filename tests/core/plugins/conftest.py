@@ -1,4 +1,4 @@
-"""Distributions that are really installed: a folder on sys.path with modules and hand-written metadata."""
+"""A fixture that installs distributions: a folder on sys.path with modules and hand-written metadata."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Install a distribution whose one module is the plugin `name`; modules are forgotten afterwards."""
+    """Return a function that installs a distribution with one module, the plugin `name`."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -29,19 +29,21 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         module: str = "",
         entry_points: Mapping[str, str] | None = None,
     ) -> None:
-        distribution, module = distribution or f"{name}-llms", module or f"{name}_llms"
+        distribution = distribution or f"{name}-llms"
+        module = module or f"{name}_llms"
         (tmp_path / f"{module}.py").write_text("from llms_core import hookimpl\n" + dedent(source))
         info = tmp_path / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
-        lines = ["Metadata-Version: 2.4", f"Name: {distribution}", f"Version: {version}"]
-        (info / "METADATA").write_text("\n".join([*lines, *(f"Requires-Dist: {line}" for line in requires), ""]))
+        metadata = ["Metadata-Version: 2.4", f"Name: {distribution}", f"Version: {version}"]
+        metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
+        (info / "METADATA").write_text("\n".join([*metadata, ""]))
         points = {name: module} if entry_points is None else entry_points
-        (info / "entry_points.txt").write_text(
-            "[llms_core]\n" + "".join(f"{key} = {value}\n" for key, value in points.items())
-        )
+        section = ["[llms_core]", *(f"{key} = {value}" for key, value in points.items())]
+        (info / "entry_points.txt").write_text("\n".join([*section, ""]))
         importlib.invalidate_caches()
 
     yield install
     for added in set(sys.modules) - before:
+        # Only the plugins' own modules: importing a module of the core again would create its classes a second time.
         if str(tmp_path) in str(getattr(sys.modules[added], "__file__", "")):
-            del sys.modules[added]  # what the core imported on the way stays: a class has to be one class
+            del sys.modules[added]

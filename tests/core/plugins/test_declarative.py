@@ -1,4 +1,4 @@
-"""`[types.NAME]` of plugins.toml: providers that are pure configuration."""
+"""`[types.NAME]` of plugins.toml: provider types without code."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ def types(text: str) -> dict[str, ProviderSpec]:
     return declared(tomllib.loads(text)["types"], {"acme": ACME}, path="plugins.toml")
 
 
-def test_the_least_is_a_base_url() -> None:
-    """SR-113: a provider with no code and no package; where it names no key, it needs none."""
+def test_a_base_url_is_enough() -> None:
+    """SR-113: no code and no package; a type that names no key variable needs no key."""
     spec = types('[types.mine]\nbase_url = "http://localhost:1234/v1/"')["mine"]
-    assert (spec.name, spec.title, spec.base_url, spec.needs_key) == ("mine", "mine", "http://localhost:1234/v1", False)
+    assert spec.name == "mine"
+    assert spec.title == "mine"
+    assert spec.base_url == "http://localhost:1234/v1"
+    assert not spec.needs_key
 
 
-def test_every_member() -> None:
+def test_every_key() -> None:
     found = types("""
         [types.Mine]
         extends = "acme"
@@ -54,8 +57,11 @@ def test_every_member() -> None:
     """)
     spec = found["mine"]
     assert found["ours"] is spec
-    assert (spec.title, spec.docs, spec.base_url) == ("My Acme", "https://wiki.example", "https://acme.example/v2")
-    assert (spec.key_env, spec.needs_key) == (("MINE", "YOURS"), False)
+    assert spec.title == "My Acme"
+    assert spec.docs == "https://wiki.example"
+    assert spec.base_url == "https://acme.example/v2"
+    assert spec.key_env == ("MINE", "YOURS")
+    assert not spec.needs_key
     assert spec.rename == {"seed": "random_seed", "max_completion_tokens": "max_tokens"}
     assert spec.drop == {"user", "store"}
     assert spec.capabilities == Capabilities(audio=False, vision=False)
@@ -63,23 +69,26 @@ def test_every_member() -> None:
     assert spec.aliases == ("Ours",)
 
 
-def test_what_is_not_said_is_that_of_the_extended_type() -> None:
-    """Its names are not: an alias means one type."""
+def test_missing_keys_are_inherited_from_the_extended_type() -> None:
+    """Except the aliases: a name belongs to one type."""
     spec = types('[types.mine]\nextends = "Acme"\nmodels = { a = "b" }')["mine"]
-    assert (spec.base_url, spec.key_env, spec.needs_key) == (ACME.base_url, ACME.key_env, True)
-    assert (spec.aliases, spec.models) == ((), {"a": "b"})
+    assert spec.base_url == ACME.base_url
+    assert spec.key_env == ACME.key_env
+    assert spec.needs_key
+    assert spec.aliases == ()
+    assert spec.models == {"a": "b"}
 
 
-def test_a_key_variable_means_that_a_key_is_needed() -> None:
+def test_a_key_variable_makes_a_key_required() -> None:
     assert types('[types.mine]\nbase_url = "https://a.example"\nkey_env = "MINE"')["mine"].needs_key
 
 
-def test_one_type_extends_another() -> None:
+def test_a_type_extends_a_declared_type() -> None:
     found = types('[types.a]\nbase_url = "https://a.example"\n[types.b]\nextends = "a"\nheaders = { a = "b" }')
     assert found["b"].base_url == "https://a.example"
 
 
-def test_headers_are_sent_and_a_block_may_override_them() -> None:
+def test_headers_are_sent_unless_a_block_overrides_them() -> None:
     spec = types('[types.mine]\nbase_url = "https://a.example"\nheaders = { X-Team = "blue", X-Site = "1" }')["mine"]
     adapter = spec.adapter(spec, ProviderSettings(id="mine", api_key=Secret("key"), headers={"x-team": "red"}))
     body = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}')
@@ -97,15 +106,15 @@ def test_headers_are_sent_and_a_block_may_override_them() -> None:
     ("text", "message"),
     [
         ('base_ur = "x"', "plugins.toml: types.mine: unknown key 'base_ur' (did you mean 'base_url'?)"),
-        ("zzz = 1", "plugins.toml: types.mine: unknown key 'zzz' (known are aliases, base_url, "),
-        ('extends = "acne"', "types.mine.extends: there is no provider type 'acne' (did you mean 'acme'?)"),
+        ("zzz = 1", "plugins.toml: types.mine: unknown key 'zzz' (known keys: aliases, base_url, "),
+        ('extends = "acne"', "types.mine.extends: unknown provider type 'acne' (did you mean 'acme'?)"),
         ('base_url = "api.example"', "plugins.toml: types.mine.base_url: Expected `str` matching"),
         ("key_env = 3", "plugins.toml: types.mine.key_env: Expected `str | array | null`, got `int`"),
         ("capabilities.tool = true", "types.mine.capabilities: unknown key 'tool' (did you mean 'tools'?)"),
         ('capabilities.tools = "yes"', "types.mine.capabilities.tools: Expected `bool`, got `str`"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(text: str, message: str) -> None:
+def test_errors_name_the_file_and_the_key(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         types(f"[types.mine]\n{text}")
     assert message in str(caught.value)

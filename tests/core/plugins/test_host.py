@@ -1,4 +1,4 @@
-"""The hooks are called one implementation at a time: one that fails loses nobody else's result."""
+"""Hooks are called one implementation at a time, so that a failing one does not affect the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from llms_core.config.model import Plugins
 from llms_core.contracts.request import ChatRequest, decode
-from llms_core.plugins.discovery import discover
+from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
 from llms_core.records import AttemptRecord, RequestRecord
 
@@ -35,11 +35,11 @@ def _forget_modules() -> Iterator[None]:
 
 
 def host_of(folder: Path, **plugins: str) -> PluginHost:
-    """A host of one-file plugins, and of nothing that is installed."""
+    """Return a host with only these one-file plugins."""
     for name, source in plugins.items():
         (folder / f"{name}.py").write_text(f"from llms_core import hookimpl\nheard = []\n{source}")
     load = tuple(f"{name}.py" for name in plugins)
-    host = discover(Plugins(load=load), path=str(folder / "plugins.toml"), entry_points=lambda group: [])
+    host = load_enabled_plugins(Plugins(load=load), path=str(folder / "plugins.toml"), entry_points=lambda group: [])
     assert [each.reason for each in host.reports if each.state != "ok"] == []
     return host
 
@@ -53,7 +53,7 @@ def chosen(host: PluginHost, offered: Sequence[object]) -> list[object]:
 
 
 def test_candidates_are_reordered_and_removed_in_turn(tmp_path: Path) -> None:
-    """llms_candidates: each implementation gets what the one before left; None leaves all."""
+    """llms_candidates: each implementation gets the result of the previous one; None leaves it unchanged."""
     host = host_of(
         tmp_path,
         a="@hookimpl\ndef llms_candidates(request, candidates): return reversed(candidates)",
@@ -71,15 +71,15 @@ def test_candidates_cannot_be_added(tmp_path: Path, caplog: pytest.LogCaptureFix
     )
     one, two = object(), object()
     assert chosen(host, [one, two]) == [one, two]
-    assert "plugin 'a' of a.py: llms_candidates failed: PluginError: it added or repeated" in caplog.text
+    assert "plugin 'a' of a.py: llms_candidates failed: PluginError: added or repeated" in caplog.text
 
 
 @pytest.mark.parametrize("fault", ["1 / 0", "return 3", "return f()", "yield 1 / 0"])
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-def test_candidates_of_a_plugin_at_fault_are_those_of_before(
+def test_candidates_of_a_failing_plugin_are_unchanged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
-    """It is logged once with its distribution, and not at every request."""
+    """The failure is logged once with the distribution, not for every request."""
     host = host_of(tmp_path, bad=f"async def f(): ...\n@hookimpl\ndef llms_candidates(candidates):\n    {fault}")
     offered = [object()]
     assert chosen(host, offered) == chosen(host, offered) == offered
@@ -87,13 +87,13 @@ def test_candidates_of_a_plugin_at_fault_are_those_of_before(
     assert "plugin 'bad' of bad.py: llms_candidates failed" in caplog.text
 
 
-def test_without_a_plugin_candidates_pass_as_they_are(tmp_path: Path) -> None:
+def test_without_plugins_candidates_are_unchanged() -> None:
     offered: list[Any] = [object()]
     assert PluginHost().candidates(REQUEST, offered) is offered
 
 
-def test_everybody_who_listens_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """llms_attempt_finished, llms_request_finished; one that raises is logged once, and the next is told."""
+def test_every_observer_is_notified(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """llms_attempt_finished, llms_request_finished: one that raises is logged once, and the next is still called."""
     bad = "@hookimpl\ndef {}():\n    heard.append(1)\n    raise OSError('disk full')\n"
     good = "@hookimpl\ndef {}({}): heard.append({})\n"
     host = host_of(
@@ -111,11 +111,11 @@ def test_everybody_who_listens_is_told(tmp_path: Path, caplog: pytest.LogCapture
     assert caplog.text.count("disk full\n") == len(caplog.records) * 2 == 4
 
 
-def test_where_nobody_listens_no_record_is_asked_for() -> None:
+def test_without_observers_no_record_is_requested() -> None:
     assert (PluginHost().observes_attempts, PluginHost().observes_requests) == (False, False)
 
 
-def test_order_is_that_of_names_but_for_tryfirst_and_trylast(tmp_path: Path) -> None:
+def test_implementations_are_ordered_by_plugin_and_tryfirst_and_trylast(tmp_path: Path) -> None:
     hook = "@hookimpl({})\ndef llms_authenticate(headers): return '{}'\n"
     host = host_of(
         tmp_path, a=hook.format("trylast=True", "a"), b=hook.format("", "b"), c=hook.format("tryfirst=True", "c")
@@ -124,8 +124,8 @@ def test_order_is_that_of_names_but_for_tryfirst_and_trylast(tmp_path: Path) -> 
     assert asked == [("c", "c"), ("b", "b"), ("a", "a")]
 
 
-def test_lifespans_of_all_but_those_at_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """llms_lifespan: context managers; what is none is logged and left out."""
+def test_lifespans_of_failing_plugins_are_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """llms_lifespan: a result that is not a context manager is logged."""
     host = host_of(
         tmp_path,
         bad="@hookimpl\ndef llms_lifespan(): 1 / 0",
@@ -143,11 +143,11 @@ def test_lifespans_of_all_but_those_at_fault(tmp_path: Path, caplog: pytest.LogC
     asyncio.run(live())
     assert (lifespan[0], heard("good")) == ("good", ["start", "stop"])
     assert "ZeroDivisionError" in caplog.text
-    assert "it gave a str where a AbstractAsyncContextManager is wanted" in caplog.text
+    assert "returned a str instead of AbstractAsyncContextManager" in caplog.text
 
 
-def test_routes_are_listed_by_plugin(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """llms_routes: a generator is read to its end; one that raises half-way gives nothing."""
+def test_routes_are_grouped_by_plugin(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """llms_routes: if a generator raises half-way, the routes before that are discarded, too."""
     host = host_of(
         tmp_path,
         bad="@hookimpl\ndef llms_routes():\n    yield 1\n    raise OSError",
@@ -158,7 +158,7 @@ def test_routes_are_listed_by_plugin(tmp_path: Path, caplog: pytest.LogCaptureFi
 
 
 def test_the_first_default_config_is_used(tmp_path: Path) -> None:
-    """llms_default_config: the first plugin that has one, whatever is wrong with those before it."""
+    """llms_default_config: plugins that fail or return None are skipped."""
     hook = "@hookimpl\ndef llms_default_config(): "
     host = host_of(
         tmp_path, a=hook + "1 / 0", b=hook + "return None", c=hook + "return b'{}'", d=hook + "return b'other'"
@@ -167,8 +167,8 @@ def test_the_first_default_config_is_used(tmp_path: Path) -> None:
     assert PluginHost().default_config() is None
 
 
-def test_commands_are_added_and_faults_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """llms_commands: half a plugin's commands are none; no plugin takes a name of ours or of another plugin."""
+def test_commands_are_added_and_conflicts_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """llms_commands: a plugin that raises adds no command, and no plugin replaces a command."""
     hook = "import click\n@hookimpl\ndef llms_commands(group):\n    group.command('{}')(lambda: None)\n    {}"
     host = host_of(
         tmp_path,
@@ -181,7 +181,7 @@ def test_commands_are_added_and_faults_told(tmp_path: Path, capsys: pytest.Captu
     assert list(group.commands) == ["one"]
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "llms: plugin 'b' of b.py: llms_commands raised OSError: no; left out",
-        "llms: plugin 'c' of c.py: its command 'serve' is left out: the name is taken",
-        "llms: plugin 'c' of c.py: its command 'one' is left out: the name is taken",
+        "llms: plugin 'b' of b.py: llms_commands raised OSError: no; its commands are not available",
+        "llms: plugin 'c' of c.py: command 'serve' is ignored: the name is taken",
+        "llms: plugin 'c' of c.py: command 'one' is ignored: the name is taken",
     ]

@@ -1,4 +1,4 @@
-"""Provider blocks -> adapters: a fault disables its own provider, and a reload keeps what has not changed."""
+"""Creating adapters: a failure disables only its own provider, and a reload reuses unchanged adapters."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ACME = ProviderSpec(name="acme", adapter=OpenAICompatible, title="Acme", base_ur
 
 
 class Closing(OpenAICompatible):
-    """An adapter that holds something, and may lack something."""
+    """An adapter that has to be closed, and that may be unavailable."""
 
-    lacks: str | None = None
+    missing: str | None = None
 
     async def aclose(self) -> None: ...
 
     def available(self) -> str | None:
-        return self.lacks
+        return self.missing
 
 
 CLOSING = ProviderSpec(name="closing", adapter=Closing, title="Closing")
@@ -40,8 +40,8 @@ def document(*providers: Provider) -> LlmsJson:
     return LlmsJson(path="llms.json", providers=providers)
 
 
-def test_an_adapter_is_made_for_each_provider_in_order() -> None:
-    """SR-071: the order is the file's."""
+def test_adapters_are_created_in_the_order_of_the_file() -> None:
+    """SR-071."""
     built = build(PluginHost(), document(block(CLOSING), block(ACME)))
     assert [item.id for item in built.configured] == ["closing", "acme"]
     assert all(isinstance(item.adapter, OpenAICompatible) and item.disabled is None for item in built.configured)
@@ -54,8 +54,8 @@ def test_a_disabled_provider_has_no_adapter() -> None:
     assert (item.adapter, item.disabled) == (None, "$ACME_KEY is not set")
 
 
-def test_a_factory_that_raises_disables_its_own_provider() -> None:
-    """The reason names plugin and distribution, and shows no key (SR-066)."""
+def test_a_factory_that_raises_disables_only_its_own_provider() -> None:
+    """The reason names the plugin and its distribution, and does not contain the key (SR-066)."""
 
     def factory(spec: ProviderSpec, settings: ProviderSettings) -> OpenAICompatible:
         assert settings.api_key is not None
@@ -68,7 +68,7 @@ def test_a_factory_that_raises_disables_its_own_provider() -> None:
     assert second.disabled is None
 
 
-def test_a_deliberate_failure_is_told_by_its_message() -> None:
+def test_the_reason_of_a_deliberate_error_is_its_message() -> None:
     def factory(spec: ProviderSpec, settings: ProviderSettings) -> OpenAICompatible:
         raise ConfigError("a region is needed", field="region")
 
@@ -77,26 +77,26 @@ def test_a_deliberate_failure_is_told_by_its_message() -> None:
     assert item.disabled == "the provider 'bad': region: a region is needed"
 
 
-def test_what_is_no_adapter_is_refused() -> None:
+def test_an_object_without_the_adapter_methods_is_rejected() -> None:
     bad = ProviderSpec(name="bad", adapter=cast("Any", lambda spec, settings: object()), title="Bad")
     (item,) = build(PluginHost(), document(block(bad))).configured
     assert item.disabled is not None
-    assert "a object is no adapter: it has no request, completion, chunks, error" in item.disabled
+    assert "the adapter is a object without the methods request, completion, chunks, error" in item.disabled
 
 
-def test_an_adapter_that_lacks_something_is_disabled_with_its_reason() -> None:
-    """Available: asked at each build, for an adapter that is kept, too."""
+def test_an_unavailable_adapter_is_disabled_with_its_reason() -> None:
+    """Available: called at each build, also for an adapter that is reused."""
     first = build(PluginHost(), document(block(CLOSING)))
     adapter = first.configured[0].adapter
     assert isinstance(adapter, Closing)
-    adapter.lacks = "llama.cpp is not installed: pip install llms-providers[local]"
+    adapter.missing = "llama.cpp is not installed: pip install llms-providers[local]"
     second = build(PluginHost(), document(block(CLOSING)), first.configured)
     assert second.configured[0].adapter is adapter
-    assert second.configured[0].disabled == adapter.lacks
+    assert second.configured[0].disabled == adapter.missing
 
 
-def test_a_reload_keeps_an_adapter_whose_settings_are_the_same() -> None:
-    """SR-092: models may change, the adapter knows nothing of them."""
+def test_a_reload_reuses_an_adapter_with_unchanged_settings() -> None:
+    """SR-092: the rest of the block may change, because the adapter does not depend on it."""
     first = build(PluginHost(), document(block()))
     second = build(PluginHost(), document(block(retries=3)), first.configured)
     assert second.configured[0].adapter is first.configured[0].adapter
@@ -104,8 +104,8 @@ def test_a_reload_keeps_an_adapter_whose_settings_are_the_same() -> None:
     assert second.retired == ()
 
 
-def test_a_reload_makes_anew_what_changed_and_retires_what_was() -> None:
-    """A key's value counts; only adapters that hold something are to be closed."""
+def test_a_reload_replaces_an_adapter_whose_key_changed() -> None:
+    """Only adapters with `aclose` are retired."""
     first = build(PluginHost(), document(block(CLOSING), block()))
     after = document(block(CLOSING, key="another-key"), block(key="another-key"))
     second = build(PluginHost(), after, first.configured)
@@ -113,7 +113,7 @@ def test_a_reload_makes_anew_what_changed_and_retires_what_was() -> None:
     assert [id(adapter) for adapter in second.retired] == [id(first.configured[0].adapter)]
 
 
-def test_a_provider_that_goes_retires_its_adapter() -> None:
+def test_removing_or_disabling_a_provider_retires_its_adapter() -> None:
     first = build(PluginHost(), document(block(CLOSING)))
     for after in (document(), document(block(CLOSING, disabled="by enabled: false"))):
         retired = build(PluginHost(), after, first.configured).retired

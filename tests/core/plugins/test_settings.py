@@ -1,4 +1,4 @@
-"""`[plugin.NAME]`: what the user writes reaches the plugin as its own struct, or is refused with its place."""
+"""`[plugin.NAME]`: the plugin receives the settings as its own struct; errors name the file and the key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from llms_core.config import plugins_toml
 from llms_core.errors import ConfigError
-from llms_core.plugins.discovery import discover
+from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
 
 PLUGIN = """
@@ -25,7 +25,7 @@ PLUGIN = """
         got.append(settings.decode(Settings))
     @hookimpl
     def llms_providers():
-        assert got, "it is configured before it is asked for anything"
+        assert got, "llms_configure is called first"
         return []
 """
 
@@ -34,7 +34,7 @@ def load(tmp_path: Path, text: str) -> PluginHost:
     path = tmp_path / "plugins.toml"
     path.write_text(text)
     toml = plugins_toml.load(path)
-    return discover(toml.plugins, toml.plugin, path=str(path))
+    return load_enabled_plugins(toml.plugins, toml.plugin, path=str(path))
 
 
 def settings() -> object:
@@ -43,37 +43,37 @@ def settings() -> object:
     return acme_llms.got[0]
 
 
-def test_llms_configure_gets_the_table_before_any_other_hook(install: Callable[..., None], tmp_path: Path) -> None:
+def test_llms_configure_receives_the_table_before_any_other_hook(install: Callable[..., None], tmp_path: Path) -> None:
     install("acme", PLUGIN)
     host = load(tmp_path, '[plugin.acme]\nregion = "us"\nretries = 3')
     assert [report.reason for report in host.reports if report.name == "acme"] == [""]
     assert (settings().region, settings().retries) == ("us", 3)  # type: ignore[attr-defined]
 
 
-def test_llms_configure_is_called_without_a_table_too(install: Callable[..., None], tmp_path: Path) -> None:
+def test_llms_configure_is_called_even_without_a_table(install: Callable[..., None], tmp_path: Path) -> None:
     install("acme", PLUGIN)
     load(tmp_path, "")
     assert settings().region == "eu"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
-        ("regio = 'us'", r"plugins\.toml: plugin\.acme\.regio: unknown member \(did you mean 'region'\?\)"),
+        ("regio = 'us'", r"plugins\.toml: plugin\.acme\.regio: unknown key \(did you mean 'region'\?\)"),
         ("retries = 'many'", r"plugin\.acme\.retries: Expected `int`, got `str`"),
-        ("token = 'literal'", r"plugin\.acme\.token: a secret is written as a reference, \$NAME"),
+        ("token = 'literal'", r"plugin\.acme\.token: write a secret as a reference to an environment variable, \$NAME"),
         ("token = '$NOT_SET_ANYWHERE'", r"plugin\.acme\.token: the environment variable NOT_SET_ANYWHERE is not set"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_with_their_place(
-    install: Callable[..., None], tmp_path: Path, table: str, said: str
+def test_invalid_settings_are_rejected_with_file_and_key(
+    install: Callable[..., None], tmp_path: Path, table: str, message: str
 ) -> None:
     install("acme", PLUGIN)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         load(tmp_path, f"[plugin.acme]\n{table}")
 
 
-def test_a_secret_is_taken_from_the_environment_and_does_not_show(
+def test_a_secret_is_read_from_the_environment_and_hidden_in_reprs(
     install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACME_TOKEN", "sk-marked-acme")
@@ -83,13 +83,13 @@ def test_a_secret_is_taken_from_the_environment_and_does_not_show(
     assert "sk-marked" not in repr(settings())
 
 
-def test_settings_for_a_plugin_that_takes_none_are_refused(install: Callable[..., None], tmp_path: Path) -> None:
+def test_settings_for_a_plugin_without_settings_are_rejected(install: Callable[..., None], tmp_path: Path) -> None:
     install("plain", "@hookimpl\ndef llms_providers():\n    return []")
-    with pytest.raises(ConfigError, match=r"plugin\.plain: plugin 'plain' of plain-llms 1\.0 takes no settings"):
+    with pytest.raises(ConfigError, match=r"plugin\.plain: plugin 'plain' of plain-llms 1\.0 does not accept settings"):
         load(tmp_path, "[plugin.plain]\na = 1")
 
 
-def test_settings_for_a_plugin_that_is_not_there_are_said(install: Callable[..., None], tmp_path: Path) -> None:
+def test_settings_for_a_missing_plugin_are_reported(install: Callable[..., None], tmp_path: Path) -> None:
     install("acme", PLUGIN)
     host = load(tmp_path, "[plugin.acne]\nregion = 'us'")
-    assert "[plugin.acne]: there is no such plugin; did you mean 'acme'?" in host.warnings
+    assert "[plugin.acne]: no such plugin is installed; did you mean 'acme'?" in host.warnings

@@ -1,4 +1,4 @@
-"""Acme, whose API is its own: POST /talk, answered whole or in lines of JSON."""
+"""Acme, which has a protocol of its own: POST /talk, answered as one JSON object or as lines of JSON."""
 
 from __future__ import annotations
 
@@ -17,127 +17,173 @@ from llms_core.contracts.tools import called, functions, tool_choice
 from llms_core.failure import classify
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 
+# OpenAI's names -> Acme's. A role that is not listed is called the same.
 SPEAKERS = {"developer": "system", "assistant": "acme", "function": "tool"}
-OPTIONS = {"temperature": "heat", "top_p": "top_p", "seed": "seed"}  # OpenAI's name -> Acme's
+OPTIONS = {"temperature": "heat", "top_p": "top_p", "seed": "seed"}
+
+# All parameters that `request` translates.
 TRANSLATED = {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "n"}
 TRANSLATED |= {"tools", "tool_choice", *OPTIONS}
-ENDS = {"done": "stop", "full": "length", "calls": "tool_calls", "refused": "content_filter"}
-KINDS = {"broke": ErrorKind.QUOTA}
-CANNOT = ("json_schema", "json_object", "vision", "audio", "files", "logprobs", "n")
+
+# Acme's reasons for the end of an answer -> OpenAI's finish_reason.
+FINISH_REASONS = {"done": "stop", "full": "length", "calls": "tool_calls", "refused": "content_filter"}
+
+# Error codes that the HTTP status does not explain: "broke" comes with 429, like "slow".
+ERROR_KINDS = {"broke": ErrorKind.QUOTA}
+
+# What msgspec raises for malformed JSON, invalid UTF-8, and JSON that is nested too deeply.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class Call(msgspec.Struct, rename={"arguments": "with"}):
+class AcmeSettings(ProviderSettings, kw_only=True):
+    """A provider block in llms.json: the usual members, and Acme's own."""
+
+    #: The team that pays for the requests.
+    team: str = ""
+
+
+class AcmeCall(msgspec.Struct, rename={"arguments": "with"}):
     ref: str
     tool: str
     arguments: dict[str, Any]
 
     def as_tool_call(self) -> ToolCall:
-        return ToolCall(id=self.ref, name=self.tool, arguments=msgspec.json.encode(self.arguments).decode())
+        arguments = msgspec.json.encode(self.arguments).decode()
+        return ToolCall(id=self.ref, name=self.tool, arguments=arguments)
 
 
-class Said(msgspec.Struct):
-    """A whole answer; a line of a stream has some of its members."""
+class Answer(msgspec.Struct):
+    """A whole answer. A line of a stream has some of its members."""
 
     say: str = ""
-    calls: list[Call] = []
+    calls: list[AcmeCall] = []
     end: str | None = None
+    #: Tokens of the prompt, and of the answer.
     spent: tuple[int, int] | None = None
+    #: An error: its code, and its message.
     oops: tuple[str, str] | None = None
 
-    def finish(self) -> str:
-        if self.end not in ENDS:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"Acme broke its answer off: {self.end}")
-        return ENDS[self.end]
+    def finish_reason(self) -> str:
+        if self.end not in FINISH_REASONS:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"Acme aborted its answer: {self.end}")
+        return FINISH_REASONS[self.end]
 
     def usage(self) -> Usage | None:
-        return Usage(prompt_tokens=self.spent[0], completion_tokens=self.spent[1]) if self.spent else None
+        if self.spent is None:
+            return None
+        return Usage(prompt_tokens=self.spent[0], completion_tokens=self.spent[1])
 
 
 class Acme:
-    def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
+    def __init__(self, spec: ProviderSpec, settings: AcmeSettings) -> None:
         self.settings = settings
         self.base_url = (settings.base_url or spec.base_url).rstrip("/")
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        body: dict[str, Any] = {
-            "model": call.upstream_model,
-            "lines": lines(call.request.messages),
-            "live": call.stream,
-        }
-        body |= {theirs: value for ours, theirs in OPTIONS.items() if (value := call.get(ours)) is not None}
-        if (limit := call.request.token_limit) is not None:
-            body["limit"] = limit
-        if (stop := call.request.stop) is not None:
-            body["until"] = [stop] if isinstance(stop, str) else stop
-        choice = tool_choice(call)
-        if choice is None or choice.mode != "none":
-            body["tools"] = [{"name": f.name, "about": f.description, "takes": f.parameters} for f in functions(call)]
-        if choice is not None and choice.mode == "required":
-            body["must_call"] = choice.names or True
-        dropped = sorted(name for name in call.members.keys() - TRANSLATED if call.get(name) is not None)
-        url, content = f"{self.base_url}/talk", msgspec.json.encode(body)
+        untranslated = call.members.keys() - TRANSLATED
+        return UpstreamRequest(
+            url=f"{self.base_url}/talk",
+            headers=self.headers(),
+            content=msgspec.json.encode(request_body(call)),
+            dropped=tuple(sorted(name for name in untranslated if call.get(name) is not None)),
+        )
+
+    def headers(self) -> dict[str, str]:
         headers = {"content-type": "application/json", **self.settings.headers}
+        if self.settings.team:
+            headers["x-acme-team"] = self.settings.team
         if self.settings.api_key is not None:
             headers["x-acme-key"] = self.settings.api_key.reveal()
-        return UpstreamRequest(url=url, headers=headers, content=content, dropped=tuple(dropped))
+        return headers
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
-        said = self.read(body)
-        calls, end = [each.as_tool_call() for each in said.calls], said.finish()
-        content = said.say or (None if calls else "")
-        return completion(call, content=content, tool_calls=calls, finish_reason=end, usage=said.usage())
+        answer = self.decode(body)
+        tool_calls = [acme_call.as_tool_call() for acme_call in answer.calls]
+        return completion(
+            call,
+            # OpenAI's content is null, and not empty, if the answer consists of tool calls only.
+            content=None if tool_calls and not answer.say else answer.say,
+            tool_calls=tool_calls,
+            finish_reason=answer.finish_reason(),
+            usage=answer.usage(),
+        )
 
     def chunks(self, call: ChatCall) -> AcmeChunks:
         return AcmeChunks(self, call)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
-        found = classify(status, headers, body)
+        error = classify(status, headers, body)
         with suppress(*UNREADABLE):
-            if oops := msgspec.json.decode(body, type=Said).oops:
-                found.code, found.message = oops
-                found.kind = KINDS.get(found.code, found.kind)
-        return found
+            answer = msgspec.json.decode(body, type=Answer)
+            if answer.oops is not None:
+                error.code, error.message = answer.oops
+                error.kind = ERROR_KINDS.get(error.code, error.kind)
+        return error
 
-    def read(self, body: bytes) -> Said:
+    def decode(self, body: bytes) -> Answer:
         try:
-            said = msgspec.json.decode(body, type=Said)
+            answer = msgspec.json.decode(body, type=Answer)
         except UNREADABLE as error:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"Acme's answer makes no sense: {error}") from None
-        if said.oops:
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot decode Acme's answer: {error}") from None
+        if answer.oops is not None:
             raise self.error(200, {}, body)
-        return said
+        return answer
 
 
 class AcmeChunks:
     framing: Literal["ndjson"] = "ndjson"
 
-    def __init__(self, adapter: Acme, call: ChatCall):
-        self.adapter, self.chunks, self.calls = adapter, Chunks(call), 0
+    def __init__(self, adapter: Acme, call: ChatCall) -> None:
+        self.adapter = adapter
+        self.chunks = Chunks(call)
+        self.call_count = 0
 
     def feed(self, event: str, data: bytes) -> Iterator[Chunk]:
-        said = self.adapter.read(data)
-        if said.say:
-            yield self.chunks.text(said.say)
-        for each in (each.as_tool_call() for each in said.calls):
-            yield self.chunks.call_begins(self.calls, each.id, each.name, each.arguments)
-            self.calls += 1
-        if said.end is not None:
-            yield self.chunks.finish(said.finish())
-            if (spent := said.usage()) is not None:
-                yield self.chunks.usage(spent)
+        line = self.adapter.decode(data)
+        if line.say:
+            yield self.chunks.text(line.say)
+        for acme_call in line.calls:
+            tool_call = acme_call.as_tool_call()
+            yield self.chunks.call_begins(self.call_count, tool_call.id, tool_call.name, tool_call.arguments)
+            self.call_count += 1
+        if line.end is not None:
+            yield self.chunks.finish(line.finish_reason())
+        usage = line.usage()
+        if usage is not None:
+            yield self.chunks.usage(usage)
 
 
-def lines(messages: list[Message]) -> list[dict[str, Any]]:
-    told = []
-    for message in messages:
-        line: dict[str, Any] = {"by": SPEAKERS.get(message.role, message.role), "say": text_of(message.content)}
-        if calls := called(message):
-            line["calls"] = [{"ref": e.id, "tool": e.function.name, "with": e.arguments()} for e in calls]
-        if message.tool_call_id:
-            line["ref"] = message.tool_call_id
-        told.append(line)
-    return told
+def request_body(call: ChatCall) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "model": call.upstream_model,
+        "lines": [as_line(message) for message in call.request.messages],
+        "live": call.stream,
+    }
+    for ours, theirs in OPTIONS.items():
+        value = call.get(ours)
+        if value is not None:
+            body[theirs] = value
+    if call.request.token_limit is not None:
+        body["limit"] = call.request.token_limit
+    stop = call.request.stop
+    if stop is not None:
+        body["until"] = [stop] if isinstance(stop, str) else stop
+    choice = tool_choice(call)
+    if choice is None or choice.mode != "none":
+        body["tools"] = [{"name": f.name, "about": f.description, "takes": f.parameters} for f in functions(call)]
+    if choice is not None and choice.mode == "required":
+        body["must_call"] = choice.names or True
+    return body
+
+
+def as_line(message: Message) -> dict[str, Any]:
+    line: dict[str, Any] = {"by": SPEAKERS.get(message.role, message.role), "say": text_of(message.content)}
+    tool_calls = called(message)
+    if tool_calls:
+        line["calls"] = [{"ref": c.id, "tool": c.function.name, "with": c.arguments()} for c in tool_calls]
+    if message.tool_call_id:
+        line["ref"] = message.tool_call_id
+    return line
 
 
 @hookimpl
@@ -146,8 +192,17 @@ def llms_providers() -> Iterator[ProviderSpec]:
         name="acme",
         title="Acme",
         adapter=Acme,
+        settings=AcmeSettings,
         base_url="https://api.acme.example/v1",
         key_env=("ACME_API_KEY",),
-        capabilities=Capabilities(**dict.fromkeys(CANNOT, False)),
+        capabilities=Capabilities(
+            json_schema=False,
+            json_object=False,
+            vision=False,
+            audio=False,
+            files=False,
+            logprobs=False,
+            n=False,
+        ),
         wire="llms_provider_acme_wire:WIRE",
     )

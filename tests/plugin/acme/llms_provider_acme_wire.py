@@ -1,11 +1,14 @@
-"""What Acme says, and what it means: the conformance suite plays these, and makes the faults of them."""
+"""Example answers of Acme, and what each one means in OpenAI's terms, for the conformance suite."""
 
 from llms_core import ErrorKind
 from llms_core.testing.wire import Call, Example, Failure, Meaning, Wire
 
-PARIS, OSLO = Call(name="get_weather", arguments={"city": "Paris"}), Call(name="get_time", arguments={"at": "Oslo"})
-SAID_PARIS = {"ref": "c-1", "tool": "get_weather", "with": {"city": "Paris"}}
-SAID_OSLO = {"ref": "c-2", "tool": "get_time", "with": {"at": "Oslo"}}
+PARIS = Call(name="get_weather", arguments={"city": "Paris"})
+OSLO = Call(name="get_time", arguments={"at": "Oslo"})
+
+# The same calls in Acme's protocol.
+ACME_PARIS = {"ref": "c-1", "tool": "get_weather", "with": {"city": "Paris"}}
+ACME_OSLO = {"ref": "c-2", "tool": "get_time", "with": {"at": "Oslo"}}
 
 WIRE = Wire(
     text=Example(
@@ -26,14 +29,14 @@ WIRE = Wire(
         usage=(9, 2),
     ),
     tool_call=Example(
-        whole={"calls": [SAID_PARIS], "end": "calls", "spent": [31, 12]},
-        events=[{"calls": [SAID_PARIS]}, {"end": "calls", "spent": [31, 12]}],
+        whole={"calls": [ACME_PARIS], "end": "calls", "spent": [31, 12]},
+        events=[{"calls": [ACME_PARIS]}, {"end": "calls", "spent": [31, 12]}],
         means=Meaning(calls=(PARIS,), finish_reason="tool_calls"),
         usage=(31, 12),
     ),
     parallel_calls=Example(
-        whole={"calls": [SAID_PARIS, SAID_OSLO], "end": "calls", "spent": [31, 25]},
-        events=[{"calls": [SAID_PARIS]}, {"calls": [SAID_OSLO]}, {"end": "calls", "spent": [31, 25]}],
+        whole={"calls": [ACME_PARIS, ACME_OSLO], "end": "calls", "spent": [31, 25]},
+        events=[{"calls": [ACME_PARIS]}, {"calls": [ACME_OSLO]}, {"end": "calls", "spent": [31, 25]}],
         means=Meaning(calls=(PARIS, OSLO), finish_reason="tool_calls"),
         usage=(31, 25),
     ),
@@ -44,10 +47,10 @@ WIRE = Wire(
         usage=(9, 1),
     ),
     failures=(
-        Failure(400, {"oops": ["too_hot", "The heat is over 2"]}),
-        Failure(401, {"oops": ["stranger", "Acme does not know this key"]}),
-        Failure(429, {"oops": ["slow", "Too many questions in this minute"]}),
-        Failure(429, {"oops": ["broke", "There is no money left"]}, ErrorKind.QUOTA),
+        Failure(400, {"oops": ["too_hot", "The heat must not exceed 2"]}),
+        Failure(401, {"oops": ["stranger", "The key is invalid"]}),
+        Failure(429, {"oops": ["slow", "Too many requests per minute"]}),
+        Failure(429, {"oops": ["broke", "The balance is used up"]}, ErrorKind.QUOTA),
         Failure(500, {"oops": ["jam", "The machine is jammed"]}),
     ),
     stream_failures=({"oops": ["jam", "The machine is jammed"]},),

@@ -1,3 +1,5 @@
+"""Runs the conformance suite of llms-core against Acme."""
+
 from llms_core.testing.conformance import ProviderConformance
 
 

@@ -1,0 +1,131 @@
+"""The types of hook implementations, for type checkers.
+
+`@hookimpl` rejects a function that implements no hook, such as one with a misspelled argument, or an `async` one. It
+does not know the function's name; an assignment to the hook's own type checks that as well:
+
+    checked: RequestFinishedHook = llms_request_finished
+
+An implementation may omit arguments, so a hook with arguments has a protocol for each combination. The names of the
+arguments count, because hooks are matched to their arguments by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
+
+import click
+
+from llms_core.candidate import Candidate
+from llms_core.contracts.request import ChatRequest
+from llms_core.dialects import Dialect
+from llms_core.operations import Operation
+from llms_core.plugins.settings import PluginSettings
+from llms_core.provider import ProviderSpec
+from llms_core.records import AttemptRecord, Caller, RequestRecord
+
+ChosenCandidates: TypeAlias = Sequence[Candidate] | None
+
+
+class _WithSettings(Protocol):
+    def __call__(self, settings: PluginSettings) -> None: ...
+
+
+class _WithRequestAndCandidates(Protocol):
+    def __call__(self, request: ChatRequest, candidates: Sequence[Candidate]) -> ChosenCandidates: ...
+
+
+class _WithCandidates(Protocol):
+    def __call__(self, candidates: Sequence[Candidate]) -> ChosenCandidates: ...
+
+
+class _WithRequest(Protocol):
+    def __call__(self, request: ChatRequest) -> ChosenCandidates: ...
+
+
+class _WithAttempt(Protocol):
+    def __call__(self, attempt: AttemptRecord) -> None: ...
+
+
+class _WithRecord(Protocol):
+    def __call__(self, record: RequestRecord) -> None: ...
+
+
+class _WithHeaders(Protocol):
+    def __call__(self, headers: Mapping[str, str]) -> Caller | None: ...
+
+
+class _WithGroup(Protocol):
+    def __call__(self, group: click.Group) -> None: ...
+
+
+class _Router(Protocol):
+    """Litestar's Router, which has a path and is not callable."""
+
+    @property
+    def path(self) -> str: ...
+
+
+# Litestar's own union would make the core's plugins depend on the server's framework. Handlers are callable objects,
+# and controllers are classes.
+RouteHandler: TypeAlias = Callable[..., Any] | _Router
+
+ConfigureHook: TypeAlias = _WithSettings | Callable[[], None]
+ProvidersHook: TypeAlias = Callable[[], Iterable[ProviderSpec]]
+DefaultConfigHook: TypeAlias = Callable[[], bytes | None]
+CandidatesHook: TypeAlias = _WithRequestAndCandidates | _WithCandidates | _WithRequest | Callable[[], ChosenCandidates]
+AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
+RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
+AuthenticateHook: TypeAlias = _WithHeaders | Callable[[], Caller | None]
+LifespanHook: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
+CommandsHook: TypeAlias = _WithGroup | Callable[[], None]
+RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
+OperationsHook: TypeAlias = Callable[[], Iterable[Operation[Any, Any]]]
+DialectsHook: TypeAlias = Callable[[], Iterable[Dialect]]
+
+AnyHook: TypeAlias = (
+    ConfigureHook
+    | ProvidersHook
+    | DefaultConfigHook
+    | CandidatesHook
+    | AttemptFinishedHook
+    | RequestFinishedHook
+    | AuthenticateHook
+    | LifespanHook
+    | CommandsHook
+    | RoutesHook
+    | OperationsHook
+    | DialectsHook
+)
+
+HookImplementation = TypeVar("HookImplementation", bound=AnyHook)
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+
+class HookMarker(Protocol):
+    """The type of `hookimpl`: pluggy's marker, restricted to functions that implement one of the hooks."""
+
+    @overload
+    def __call__(self, function: HookImplementation, /) -> HookImplementation: ...
+
+    @overload
+    def __call__(
+        self,
+        *,
+        tryfirst: bool = ...,
+        trylast: bool = ...,
+        specname: str | None = ...,
+        optionalhook: Literal[False] = ...,
+    ) -> Callable[[HookImplementation], HookImplementation]: ...
+
+    # An optional hook may be one that this version does not have, so that its type is not known.
+    @overload
+    def __call__(
+        self,
+        *,
+        optionalhook: Literal[True],
+        tryfirst: bool = ...,
+        trylast: bool = ...,
+        specname: str | None = ...,
+    ) -> Callable[[AnyFunction], AnyFunction]: ...
