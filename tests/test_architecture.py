@@ -61,8 +61,8 @@ PUBLIC = (
     "llms_core.secret",
 )
 
-LONG = {"llms_core/testing/upstream.py": 500}
-"""Longer than 400 lines, and why: a test's whole wire in one file, so that a fault can be read from top to bottom."""
+LONG: dict[str, int] = {}
+"""Longer than 400 lines, and why."""
 
 
 def imported(path: Path) -> Iterator[str]:
