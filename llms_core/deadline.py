@@ -15,26 +15,26 @@ TICK = 0.05
 """Seconds between two looks, and so the most by which a limit may be late."""
 
 
-class Due(Protocol):
-    """What is to ring once the event loop's clock has reached `due`; it has to set `due` anew then."""
+class Timer(Protocol):
+    """What is to on_timeout once the event loop's clock has reached `due`; it has to set `due` anew then."""
 
     due: float
 
-    def ring(self) -> None:
+    def on_timeout(self) -> None:
         """Its time has come."""
 
 
-class Ticker:
-    """One event loop's. `next` is when it looks next; who is due before that has to `hurry` it."""
+class SharedTimer:
+    """One event loop's. `next` is when it looks next; who is due before that has to `reschedule` it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
         self.loop, self.next = loop, math.inf
         self._last = -math.inf
         self._timer: asyncio.TimerHandle | None = None
-        self._watched: set[Due] = set()
+        self._watched: set[Timer] = set()
         self.add, self.discard = self._watched.add, self._watched.discard
 
-    def hurry(self, when: float) -> None:
+    def reschedule(self, when: float) -> None:
         """Look at `when` already."""
         if self._timer is not None:
             self._timer.cancel()
@@ -45,22 +45,22 @@ class Ticker:
         now = self._last = self.loop.time()
         self.next, self._timer = math.inf, None
         for what in [each for each in self._watched if each.due <= now]:
-            what.ring()
+            what.on_timeout()
         first = min((each.due for each in self._watched), default=math.inf)
         if first < self.next:
-            self.hurry(first)
+            self.reschedule(first)
 
 
-_latest: Ticker | None = None
+_latest: SharedTimer | None = None
 
 
-def ticker() -> Ticker:
+def shared_timer() -> SharedTimer:
     """The running event loop's."""
     global _latest
     loop = asyncio.get_running_loop()
     found = _latest
     if found is None or found.loop is not loop:
-        found = _latest = Ticker(loop)
+        found = _latest = SharedTimer(loop)
     return found
 
 
@@ -71,14 +71,14 @@ class Deadline:
         ...  # cancelled where `when` comes first, and TimeoutError raised
     """
 
-    __slots__ = ("_cancelling", "_limit", "_passed", "_task", "_ticker", "due")
+    __slots__ = ("_cancelling", "_limit", "_passed", "_task", "_timers", "due")
 
     def __init__(self) -> None:
         self.due = self._limit = math.inf
         self._passed = False
         self._task: asyncio.Task[object] | None = None
-        self._ticker = ticker()
-        self._ticker.add(self)
+        self._timers = shared_timer()
+        self._timers.add(self)
 
     def at(self, when: float) -> Self:
         """The limit of the block that is about to begin."""
@@ -87,9 +87,9 @@ class Deadline:
 
     def close(self) -> None:
         """Look at it no more."""
-        self._ticker.discard(self)
+        self._timers.discard(self)
 
-    def ring(self) -> None:
+    def on_timeout(self) -> None:
         """Cancel the task."""
         self.due, self._passed = math.inf, True
         assert self._task is not None  # noqa: S101 - there is one inside of the block
@@ -100,8 +100,8 @@ class Deadline:
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         self._cancelling = task.cancelling()
         self.due = self._limit
-        if self.due < self._ticker.next:
-            self._ticker.hurry(self.due)
+        if self.due < self._timers.next:
+            self._timers.reschedule(self.due)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

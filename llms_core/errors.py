@@ -1,35 +1,42 @@
-"""Every deliberate failure.
+"""The exceptions that this project raises on purpose, and what follows from each kind of provider error.
 
 LlmsError
-  ConfigError            the user's files or options are wrong: says where and how to mend it (CLI: exit code 2)
-  PluginError            a plugin is at fault: names it and its distribution
-  RequestError           the client's request cannot be served: status, type, param and code of OpenAI's error JSON
-  ProviderError          one attempt at a provider failed: its kind decides what happens next
-    Unsupported          said before the network is touched: this candidate cannot do what is asked
-  AllProvidersFailed     every candidate was tried; holds the attempts' errors
+  ConfigError            a file or an option of the user is wrong; names the place and the fix (CLI: exit status 2)
+  PluginError            a plugin broke its contract; names the plugin and its distribution
+  RequestError           the client's request cannot be served; carries the members of OpenAI's error object
+  ProviderError          one attempt at a provider failed; its kind selects a row of `ERROR_TABLE`
+    Unsupported          raised before any network access: this candidate cannot do what the request asks for
+  AllProvidersFailed     every candidate was tried; holds their errors
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Literal, NamedTuple
 
 
 class LlmsError(Exception):
-    """Base of every failure that this project raises on purpose."""
+    """Base class of every exception that this project raises on purpose."""
 
 
 class ConfigError(LlmsError):
-    """A file or an option of the user's is wrong.
+    """A file or an option of the user is wrong.
 
-    `path` is the file, `line` counts from 1 where it is known, `field` is the dotted path of the member at fault.
+    `path` is the file, `line` counts from 1 if it is known, `field` is the dotted path of the invalid member, and
+    `hint` says how to fix it.
     """
 
     def __init__(self, message: str, *, path: str = "", line: int | None = None, field: str = "", hint: str = ""):
-        self.message, self.path, self.line, self.field, self.hint = message, path, line, field, hint
-        where = f"{path}:{line}" if path and line else path
-        parts = [part for part in (where, field) if part]
-        super().__init__(": ".join([*parts, message]) + (f" ({hint})" if hint else ""))
+        self.message = message
+        self.path = path
+        self.line = line
+        self.field = field
+        self.hint = hint
+        location = f"{path}:{line}" if path and line else path
+        parts = [part for part in (location, field, message) if part]
+        text = ": ".join(parts)
+        super().__init__(f"{text} ({hint})" if hint else text)
 
 
 class PluginError(LlmsError):
@@ -37,7 +44,7 @@ class PluginError(LlmsError):
 
 
 class ErrorKind(StrEnum):
-    """Why an attempt failed: a closed set, so that what follows can be a table."""
+    """Why an attempt failed. The set is closed; `ERROR_TABLE` has exactly one row per kind."""
 
     AUTH = "auth"
     PERMISSION = "permission"
@@ -54,11 +61,55 @@ class ErrorKind(StrEnum):
     CANCELLED = "cancelled"
 
 
-class RequestError(LlmsError):
-    """The client's request is at fault, or the gateway cannot take it now.
+Action = Literal["next", "stop"]
+"""What follows a failed attempt: try the next candidate, or report this error to the client."""
 
-    The fields are those of OpenAI's error object; `retry_after` is in seconds. `bare` leaves out `param`
-    where the reference gives the body exactly.
+Party = Literal["client", "policy", "provider", "gateway"]
+"""Who is at fault for an error."""
+
+
+class ErrorRow(NamedTuple):
+    """Everything that depends on the kind of a provider error."""
+
+    #: The HTTP status of an answer that reports this error.
+    status: int
+    #: The `code` of the client's error object if the provider gave none.
+    code: str | None
+    #: What follows; `[routing.policy]` in plugins.toml overrides it.
+    action: Action
+    #: Whether the same candidate may be tried again after a pause.
+    retry_in_place: bool
+    at_fault: Party
+    #: Whether the error counts against the provider's circuit breaker.
+    trips_circuit: bool
+
+
+# A timeout is not retried in place: it has already cost its full waiting time.
+ERROR_TABLE: Mapping[ErrorKind, ErrorRow] = {
+    ErrorKind.AUTH: ErrorRow(502, None, "next", False, "provider", True),
+    ErrorKind.PERMISSION: ErrorRow(502, None, "next", False, "provider", True),
+    ErrorKind.QUOTA: ErrorRow(429, None, "next", False, "provider", True),
+    ErrorKind.RATE_LIMIT: ErrorRow(429, None, "next", True, "provider", True),
+    ErrorKind.OVERLOADED: ErrorRow(502, None, "next", True, "provider", True),
+    ErrorKind.TIMEOUT: ErrorRow(504, None, "next", False, "provider", True),
+    ErrorKind.NETWORK: ErrorRow(502, None, "next", True, "provider", True),
+    ErrorKind.CONTEXT_LENGTH: ErrorRow(400, "context_length_exceeded", "next", False, "client", False),
+    ErrorKind.CONTENT_POLICY: ErrorRow(400, "content_policy_violation", "stop", False, "policy", False),
+    ErrorKind.INVALID_REQUEST: ErrorRow(400, None, "next", False, "client", False),
+    ErrorKind.MODEL_NOT_FOUND: ErrorRow(502, None, "next", False, "provider", True),
+    ErrorKind.BAD_RESPONSE: ErrorRow(502, None, "next", True, "provider", True),
+    ErrorKind.CANCELLED: ErrorRow(502, None, "stop", False, "client", False),
+}
+
+if _without_row := set(ErrorKind) - ERROR_TABLE.keys():
+    raise RuntimeError(f"ERROR_TABLE has no row for {', '.join(sorted(_without_row))}")
+
+
+class RequestError(LlmsError):
+    """The client's request is invalid, or the gateway cannot accept it now.
+
+    The attributes are the members of OpenAI's error object; `retry_after` is in seconds. `bare` omits `param`
+    from the body, for errors whose body the API reference defines exactly.
     """
 
     def __init__(
@@ -73,12 +124,17 @@ class RequestError(LlmsError):
         bare: bool = False,
     ):
         super().__init__(message)
-        self.message, self.status, self.type, self.param, self.code = message, status, type, param, code
-        self.retry_after, self.bare = retry_after, bare
+        self.message = message
+        self.status = status
+        self.type = type
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
+        self.bare = bare
 
     @classmethod
     def model_not_found(cls, model: str) -> RequestError:
-        """The reference's body for a model that no enabled provider has (SR-061, SR-062)."""
+        """The error for a model that no enabled provider has, with the reference's body (SR-061, SR-062)."""
         message = f"Model '{model}' not found in any enabled provider"
         return cls(message, status=404, code="model_not_found", bare=True)
 
@@ -86,7 +142,7 @@ class RequestError(LlmsError):
 class ProviderError(LlmsError):
     """One attempt failed.
 
-    `status` is the upstream's HTTP status where there was one; `type`, `param` and `code` are the upstream's own;
+    `status` is the provider's HTTP status if there was one; `type`, `param` and `code` are the provider's own;
     `retry_after` is in seconds.
     """
 
@@ -102,20 +158,26 @@ class ProviderError(LlmsError):
         retry_after: float | None = None,
     ):
         super().__init__(message)
-        self.kind, self.message, self.status = kind, message, status
-        self.type, self.param, self.code, self.retry_after = type, param, code, retry_after
+        self.kind = kind
+        self.message = message
+        self.status = status
+        self.type = type
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
 
 
 class Unsupported(ProviderError):
-    """The candidate cannot do what the request asks; raised by an adapter before the network is touched."""
+    """The candidate cannot do what the request asks for; raised by an adapter before any network access."""
 
     def __init__(self, reason: str, *, param: str | None = None):
         super().__init__(ErrorKind.INVALID_REQUEST, reason, param=param, code="unsupported")
 
 
 class AllProvidersFailed(LlmsError):
-    """No candidate answered; `errors` are the attempts', in order."""
+    """No candidate answered; `errors` are those of the attempts, in order."""
 
     def __init__(self, model: str, errors: Sequence[ProviderError]):
         super().__init__(f"All providers failed for model '{model}'")
-        self.model, self.errors = model, tuple(errors)
+        self.model = model
+        self.errors = tuple(errors)

@@ -34,12 +34,16 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     dropped: tuple[str, ...] = ()
 
 
+Framing = Literal["sse", "ndjson", "aws"]
+"""How a provider separates a stream into events: server-sent events, lines of JSON, or AWS's event stream."""
+
+
 class ChunkTranslator(Protocol):
     """Turns one stream's events into chunks; made anew for each stream."""
 
     @property
-    def framing(self) -> Literal["sse", "ndjson", "aws"]:
-        """How the provider cuts its stream into events: server-sent events, lines of JSON, or AWS's event stream."""
+    def framing(self) -> Framing:
+        """How the provider separates its stream into events."""
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
         """The chunks that one event gives. `event` is its name, empty where it has none.
@@ -50,6 +54,7 @@ class ChunkTranslator(Protocol):
         """
 
 
+@runtime_checkable
 class HttpAdapter(Protocol):
     """What every adapter does. No I/O: each method is a function of its arguments and of the settings."""
 

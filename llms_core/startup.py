@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from llms_core.candidate import Configured
 from llms_core.config import llms_json, places
 from llms_core.config.model import LlmsJson, PluginsToml
+from llms_core.errors import ConfigError
 from llms_core.plugins import registry
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import load_plugins
-from llms_core.plugins.registry import Configured
 from llms_core.provider import Closes, ProviderSpec
+from llms_core.routing import strategies
 from llms_core.secret import redact
+
+log = logging.getLogger(__name__)
+
+#: Tables of plugins.toml that are only read at the start.
+_FIXED_TABLES = ("plugins", "server", "upstream", "plugin", "types")
 
 SHIPPED = "the llms.json that comes with the providers"
 
@@ -104,3 +114,33 @@ def _keyed(host: PluginHost, shipped: LlmsJson, env: Mapping[str, str]) -> list[
 
 def _names(spec: ProviderSpec) -> set[str]:
     return {spec.name.lower(), *(alias.lower() for alias in spec.aliases)}
+
+
+def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
+    """Return the startup with those parts of plugins.toml that can change while the server runs."""
+    old = startup.plugins_toml
+    changed = [name for name in _FIXED_TABLES if getattr(old, name) != getattr(toml, name)]
+    if changed:
+        log.warning("%s: a change of [%s] needs a restart", toml.path, "], [".join(changed))
+    fixed: Mapping[str, Any] = {name: getattr(old, name) for name in _FIXED_TABLES}
+    return msgspec.structs.replace(startup, plugins_toml=msgspec.structs.replace(toml, **fixed))
+
+
+def check(startup: Startup) -> None:
+    """Check what only shows when all parts are there. Raises ConfigError."""
+    toml = startup.plugins_toml
+    try:
+        strategies.create(toml.routing)
+    except ConfigError as error:
+        raise ConfigError(error.message, path=toml.path, field=error.field, hint=error.hint) from None
+    for network in toml.upstream.fetch_from:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigError(str(error), path=toml.path, field="upstream.fetch_from") from None
+    known = {item.id for item in startup.configured}
+    tables = {"routing.weights": toml.routing.weights, "timeouts.provider": toml.timeouts.provider}
+    for table, names in tables.items():
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"there is no provider '{name}'", path=toml.path, field=f"{table}.{name}")

@@ -1,1 +1,1 @@
-"""The providers that ship with llms-core: an ordinary plugin distribution, one file and one entry point a plugin."""
+"""The providers that ship with llms-core: an ordinary plugin distribution with one entry point per provider."""

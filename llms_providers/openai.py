@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's JSON, and the llms.json for users who have none; OpenAI itself is in presets.py."""
+"""The type for any OpenAI-compatible server, and the packaged llms.json. OpenAI itself is a row of presets.py."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ OPENAI_COMPATIBLE = ProviderSpec(
     title="A server that speaks OpenAI's JSON",
     docs="https://platform.openai.com/docs/api-reference/chat",
     adapter=OpenAICompatible,
+    # A server on the own machine or network often needs none. A configured key is sent.
     needs_key=False,
 )
 
 
 @hookimpl
 def llms_providers() -> Iterable[ProviderSpec]:
-    """The base type for a block that gives its own `base_url`."""
+    """Register the type for a block of llms.json with its own `base_url`."""
     return [OPENAI_COMPATIBLE]
 
 
 @hookimpl
 def llms_default_config() -> bytes:
-    """The packaged llms.json; read only where it is asked for."""
+    """Return the packaged llms.json, for users who have none."""
+    # Read on demand: most commands load this module without needing the file.
     return files("llms_providers").joinpath("llms.json").read_bytes()

@@ -137,6 +137,7 @@ class ThreadGateway(Gateway):
     """The same application, served by uvicorn in a thread."""
 
     def __init__(self, root: Path, config: Config | None, plugins: str) -> None:
+        from llms_core.server import run
         from llms_core.server.app import create_app
 
         super().__init__(root, config, plugins)
@@ -147,7 +148,7 @@ class ThreadGateway(Gateway):
             self._ended = undone.pop_all()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self._socket.getsockname()[1]
-        protocol = "llms_core.server.protocol:BoundedProtocol"
+        protocol = run.protocol()
         settings = uvicorn.Config(
             app, http=protocol, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=3
         )

@@ -26,6 +26,7 @@ LAYERS = (
     ("provider",),
     ("openai_compatible",),
     ("config",),
+    ("candidate",),
     ("operations",),
     ("dialects",),
     ("upstream",),
@@ -53,6 +54,7 @@ IMPORTERS = {
 #: What a provider may import of the core: what a third party's plugin may.
 PUBLIC = (
     "llms_core",
+    "llms_core.candidate",
     "llms_core.provider",
     "llms_core.openai_compatible",
     "llms_core.errors",
@@ -66,13 +68,11 @@ LONG: dict[str, int] = {}
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The full names of all modules that a file imports at run time, inside functions too."""
+    """The full names of all modules that a file imports, inside functions and for type checkers too."""
     pending: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            pending.extend(node.orelse)
-        elif isinstance(node, ast.Import):
+        if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
@@ -107,6 +107,20 @@ def test_imports_point_one_way(path: Path) -> None:
             other = names[1] if len(names) > 1 else "plugins"
             assert LAYER[other] <= LAYER[part], f"{_id(path)} imports {name}"
         assert names[0] != "llms_providers", "providers are plugins: the core knows none of them"
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_there_are_no_import_cycles() -> None:
+    """Not even for type checkers: modules that need each other are one module."""
+    modules = {_module(path): path for path in ALL}
+    imports = {name: {each for each in imported(path) if each in modules} - {name} for name, path in modules.items()}
+    # Modules that import nothing are taken away, again and again: what is left imports itself in the end.
+    while free := {name for name, names in imports.items() if not names}:
+        imports = {name: names - free for name, names in imports.items() if name not in free}
+    assert imports == {}
 
 
 @pytest.mark.parametrize("path", CORE, ids=_id)

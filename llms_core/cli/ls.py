@@ -13,8 +13,8 @@ from llms_core.cli.files import files, table
 from llms_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from llms_core.candidate import Configured
     from llms_core.config.model import Model, Price
-    from llms_core.plugins.registry import Configured
 
 
 @click.command(short_help="List providers and models.")

@@ -24,29 +24,32 @@ def command(model: str, explain: bool, as_json: bool, config: Path | None, plugi
     Nothing is sent to any provider; a model that only a running gateway discovers is not known here.
     """
     from llms_core import startup
-    from llms_core.routing.candidates import Catalogue
+    from llms_core.operations.table import OPERATIONS
+    from llms_core.routing.candidates import ModelIndex
+    from llms_core.routing.circuit import CircuitBreaker
 
     found = startup.load(config, plugins)
-    catalogue = Catalogue(found.configured)
+    catalogue = ModelIndex(found.configured, OPERATIONS, CircuitBreaker())
     names = (model, *found.plugins_toml.routing.fallbacks.get(model, ()))
     candidates = [candidate for name in names for candidate in catalogue.find(name)]
-    chosen = {candidate.provider.id for candidate in candidates}
+    chosen = {candidate.provider_id for candidate in candidates}
     shown = {item.id for item in found.configured if explain or any(_has(item.provider, name) for name in names)}
     refusals = [refusal for refusal in catalogue.explain(model)[1] if refusal.provider in shown - chosen]
     if as_json:
         rows = [
-            {"provider": each.provider.id, "model": each.name, "upstream": each.model.upstream} for each in candidates
+            {"provider": each.provider_id, "model": each.client_model, "upstream": each.upstream_model}
+            for each in candidates
         ]
         reasons = [{"provider": each.provider, "reason": each.reason} for each in refusals]
         click.echo(json.dumps({"model": model, "candidates": rows, "refusals": reasons}, indent=2))
     else:
         for place, each in enumerate(candidates, 1):
-            fallback = "" if each.name == model else f" (as the fallback {each.name})"
-            click.echo(f"{place}. {each.provider.id}: {each.model.upstream}{fallback}")
+            fallback = "" if each.client_model == model else f" (as the fallback {each.client_model})"
+            click.echo(f"{place}. {each.provider_id}: {each.upstream_model}{fallback}")
         for refusal in refusals:
             click.echo(f"-  {refusal.provider}: {refusal.reason}")
     if not candidates:
-        near = difflib.get_close_matches(model, [candidate.name for candidate in catalogue.listed()], n=3)
+        near = difflib.get_close_matches(model, [candidate.client_model for candidate in catalogue.listed()], n=3)
         click.echo(f"Near it: {', '.join(near)}" if near else "`llms ls` lists what there is.", err=True)
         raise RequestError.model_not_found(model)
 

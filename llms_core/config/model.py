@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from llms_core.errors import ErrorKind
+from llms_core.errors import Action, ErrorKind
 from llms_core.provider import ProviderSettings, ProviderSpec
 from llms_core.secret import Secret
 
@@ -124,9 +124,6 @@ class Breaker(_Strict, frozen=True):
 
     failures: Annotated[int, Meta(ge=1)] = 5
     cooldown: Seconds = 30.0
-
-
-Action = Literal["next", "stop"]
 
 
 class Routing(_Strict, frozen=True):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import msgspec
 from msgspec import Raw
+
+from llms_core.errors import RequestError
 
 View = TypeVar("View")
 
@@ -47,3 +50,42 @@ class RequestBody(Generic[View]):
     def copy_members(self) -> dict[str, Raw]:
         """The members as a new dictionary, for an adapter to change and encode."""
         return self._members.copy()
+
+
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_LOCATION = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
+
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class BodyDecoder(Generic[View]):
+    """Decodes and validates request bodies against the msgspec type of their view."""
+
+    def __init__(self, view: type[View]):
+        self._decode_view = msgspec.json.Decoder(view).decode
+
+    def decode(self, data: bytes) -> RequestBody[View]:
+        """Return the body. Raises RequestError (400), which names the invalid member."""
+        try:
+            view = self._decode_view(data)
+            members = _decode_members(data)
+            data.decode()  # msgspec does not check the UTF-8 of values that stay raw
+        except msgspec.ValidationError as error:
+            raise _invalid_member(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RequestError(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+        except RecursionError:
+            raise RequestError("The request body is nested too deeply", code="invalid_json") from None
+        return RequestBody(members, view, self._decode_view)
+
+
+def _invalid_member(text: str) -> RequestError:
+    """Split msgspec's `… - at `$.messages[0].role`` into a message and the name of the parameter."""
+    found = _LOCATION.match(text)
+    message, param = found.groups() if found else (text, "")
+    if missing := _MISSING.match(message):
+        param = f"{param}.{missing[1]}" if param else missing[1]
+        return RequestError(f"Missing required parameter: '{param}'", param=param, code="missing_required_parameter")
+    if not param:
+        return RequestError(f"The request body must be a JSON object: {message}")
+    return RequestError(f"Invalid value for '{param}': {message}", param=param, code="invalid_value")

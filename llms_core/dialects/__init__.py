@@ -1,96 +1,96 @@
-"""The two ways to ask for a completion: chat, and the legacy `/v1/completions` as a shim over it.
+"""The contract of dialects. A dialect is a client-facing API for an operation: OpenAI's chat completions, …
 
-A dialect decodes a body into a chat request, and says how a chat.completion and its chunks look to the client.
+A dialect decodes requests and writes answers, streams and errors in its own format; everything between (routing,
+failover, time limits, cancellation, authentication) is the same for all. To add one, write a module with a `Dialect`
+and add it to `llms_core.dialects.table`, or return it from a plugin's `llms_dialects` hook.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from llms_core.contracts.request import ChatBody, decode
-from llms_core.errors import RequestError
+from llms_core.contracts.body import RequestBody
+from llms_core.contracts.chunk import Chunk
+from llms_core.operations import Answer, Operation
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+"""Header names in lower case, and their values, as ASGI has them."""
 
 
-class Dialect(msgspec.Struct, frozen=True):
-    """`completion` and `chunk` translate what goes out; None leaves it as it is."""
+class IncomingRequest(NamedTuple):
+    """A client's request whose body has been read."""
 
-    decode: Callable[[bytes], ChatBody]
-    completion: Callable[[bytes], bytes] | None = None
-    chunk: Callable[[bytes], bytes] | None = None
-
-
-CHAT = Dialect(decode)
+    body: bytes
+    path: str = ""
+    query: bytes = b""
+    headers: RawHeaders = ()
 
 
-class _Legacy(msgspec.Struct):
-    model: str
-    prompt: str | list[str]
-    suffix: str | None = None
-    echo: bool | None = None
-    best_of: int | None = None
-    logprobs: int | None = None
+class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """An error that a client gets, in whichever format. Secrets have been removed from all texts.
+
+    `type`, `code` and `param` are the members of OpenAI's error object, which other dialects map to their own.
+    `retry_after` is in seconds. `bare` is for errors whose body OpenAI's reference defines without `param`.
+    """
+
+    status: int
+    message: str
+    type: str
+    code: str | None = None
+    param: str | None = None
+    bare: bool = False
+    retry_after: float | None = None
 
 
-_legacy = msgspec.json.Decoder(_Legacy)
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ONLY_LEGACY = ("prompt", "suffix", "echo", "best_of", "logprobs")
+class StreamWriter(Protocol):
+    """Writes one streamed answer as the bytes of a response body; made anew for each stream."""
+
+    @property
+    def content_type(self) -> bytes:
+        """The value of the Content-Type header."""
+
+    @property
+    def keep_alive(self) -> bytes:
+        """What is sent during a pause, so that no proxy closes the connection."""
+
+    def write(self, chunks: Sequence[Chunk]) -> bytes:
+        """Chunks that arrived together; empty if none of them is for the client."""
+
+    def end(self) -> bytes:
+        """The end of a complete answer. It must not be sent after an error."""
+
+    def error(self, error: ErrorResponse) -> bytes:
+        """The error that ends a stream which broke after it was committed (SR-058)."""
 
 
-def _decode_legacy(body: bytes) -> ChatBody:
-    """A prompt as one user message. Raises RequestError, for what a chat cannot do too."""
-    try:
-        legacy = _legacy.decode(body)
-        members = _members.decode(body)
-    except msgspec.ValidationError as error:
-        text = str(error)
-        param = next(
-            (name for name in ("model", "prompt", *_ONLY_LEGACY) if f"`{name}`" in text or f".{name}" in text), None
-        )
-        raise RequestError(f"Invalid request: {text}", param=param, code="invalid_value") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-    prompts = [legacy.prompt] if isinstance(legacy.prompt, str) else legacy.prompt
-    if len(prompts) != 1:
-        raise RequestError("Exactly one prompt is supported", param="prompt", code="unsupported")
-    for name, asked in (("suffix", legacy.suffix), ("echo", legacy.echo), ("logprobs", legacy.logprobs)):
-        if asked:
-            raise RequestError(f"'{name}' is not supported by chat models", param=name, code="unsupported")
-    if legacy.best_of is not None and legacy.best_of > 1:
-        raise RequestError("'best_of' is not supported by chat models", param="best_of", code="unsupported")
-    for name in _ONLY_LEGACY:
-        members.pop(name, None)
-    members["messages"] = msgspec.Raw(msgspec.json.encode([{"role": "user", "content": prompts[0]}]))
-    return decode(msgspec.json.encode(members))
+class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
+    """A dialect's part of the OpenAPI document; types are described by their msgspec schema."""
+
+    summary: str
+    operation_id: str
+    request: type
+    answer: type | None = None
+    #: The body of every response that is not 2xx.
+    error: type
+    tag: str = "Completions"
 
 
-def _text_completion(data: bytes) -> bytes:
-    whole: dict[str, Any] = msgspec.json.decode(data)
-    whole["object"] = "text_completion"
-    whole["choices"] = [
-        _text_choice(choice, choice["message"].get("content") or "") for choice in whole.get("choices") or ()
-    ]
-    return msgspec.json.encode(whole)
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """One client-facing API."""
 
-
-def _text_chunk(data: bytes) -> bytes:
-    chunk: dict[str, Any] = msgspec.json.decode(data)
-    chunk["object"] = "text_completion"
-    chunk["choices"] = [
-        _text_choice(choice, choice.get("delta", {}).get("content") or "") for choice in chunk.get("choices") or ()
-    ]
-    return msgspec.json.encode(chunk)
-
-
-def _text_choice(choice: dict[str, Any], text: str) -> dict[str, Any]:
-    return {
-        "index": choice.get("index", 0),
-        "text": text,
-        "logprobs": None,
-        "finish_reason": choice.get("finish_reason"),
-    }
-
-
-TEXT = Dialect(_decode_legacy, _text_completion, _text_chunk)
+    name: str
+    operation: Operation[Any, Any]
+    #: The paths that accept POST requests of this dialect.
+    paths: tuple[str, ...]
+    #: Decode and validate a request. Raises RequestError, which names the invalid member.
+    decode: Callable[[IncomingRequest], RequestBody[Any]]
+    #: Return a complete answer as the client gets it, in JSON.
+    encode_answer: Callable[[Answer], bytes]
+    #: Return an error body, in JSON.
+    encode_error: Callable[[ErrorResponse], bytes]
+    #: Return the writer for one stream.
+    stream_writer: Callable[[RequestBody[Any]], StreamWriter]
+    openapi: OpenApi

@@ -1,23 +1,24 @@
-"""Server-sent events, written."""
+"""Server-sent events, written: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from llms_core.contracts.chunk import Chunk
+CONTENT_TYPE = b"text/event-stream; charset=utf-8"
 
-DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment, which clients ignore."""
 
 
-def frame(chunks: Sequence[Chunk], include_usage: bool, translate: Callable[[bytes], bytes] | None) -> bytes:
-    """The events of chunks that arrived together, in one piece; the usage chunk only for who asked (SR-055)."""
-    said = [chunk.data for chunk in chunks if include_usage or not chunk.usage]
-    if translate is not None:
-        said = [translate(data) for data in said]
-    return b"data: " + b"\n\ndata: ".join(said) + b"\n\n" if said else b""
-
-
-def event(data: bytes) -> bytes:
-    """One event."""
+def event(data: bytes, name: bytes = b"") -> bytes:
+    """Return one event. `data` must not contain line breaks."""
+    if name:
+        return b"event: %b\ndata: %b\n\n" % (name, data)
     return b"data: %b\n\n" % data
+
+
+def events(items: Sequence[bytes]) -> bytes:
+    """Return several unnamed events as one piece of bytes; nothing for no items."""
+    if not items:
+        return b""
+    return b"data: " + b"\n\ndata: ".join(items) + b"\n\n"

@@ -1,1 +1,95 @@
-"""What is requested of a provider: one module per operation."""
+"""The contract of operations. An operation is what a client requests: a chat completion, embeddings, …
+
+An operation knows its request, the adapter protocol that serves it, and how to read its answers. It knows neither how
+clients write it down (see `llms_core.dialects`) nor how a provider is chosen (see `llms_core.routing`). To add one,
+subclass `Operation` and add an instance to `llms_core.operations.table`, or return it from a plugin's
+`llms_operations` hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from llms_core.candidate import Candidate
+from llms_core.contracts.body import RequestBody
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Usage
+from llms_core.errors import Unsupported
+from llms_core.operations.stream import StreamReader
+from llms_core.provider import UpstreamRequest
+
+FetchMedia = Callable[[str, str], Awaitable[tuple[str, bytes]]]
+"""(URL, name of the parameter) -> (media type, bytes)."""
+
+
+class RequestView(Protocol):
+    """What routing has to know about a request of any operation."""
+
+    @property
+    def model(self) -> str:
+        """The model name that the client sent."""
+
+    @property
+    def stream(self) -> bool | None:
+        """Whether the client asked for a stream."""
+
+
+class Answer(Protocol):
+    """A complete, validated answer."""
+
+    @property
+    def data(self) -> bytes:
+        """The answer in the operation's own format, which a dialect may translate."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """Token counts, if the provider sent any."""
+
+
+View = TypeVar("View", bound=RequestView)
+Call = TypeVar("Call")
+
+
+class Operation(Generic[View, Call]):
+    """One operation. `View` is the typed view of its requests, `Call` is what its adapters receive.
+
+    Instances have no state. Errors are ProviderError, unless stated otherwise.
+    """
+
+    #: The name in logs, records and reasons, such as `chat`.
+    name: str
+    #: A runtime-checkable protocol: an adapter that implements it serves this operation.
+    adapter_protocol: type
+
+    def needed_capabilities(self, view: View) -> frozenset[str]:
+        """Names of the `Capabilities` that a provider needs to serve this request."""
+        return frozenset()
+
+    def call(self, body: RequestBody[View], candidate: Candidate, request_id: str, created: int) -> Call:
+        """Return the request as one candidate receives it, with its defaults; `created` is in Unix seconds."""
+        raise NotImplementedError
+
+    async def inline_media(self, call: Call, types: frozenset[str], fetch: FetchMedia) -> Call:
+        """Replace URLs in content parts of these types by the files' bytes, for adapters that declare `Inlines`."""
+        return call
+
+    def request(self, adapter: Any, call: Call) -> UpstreamRequest:
+        """Return the HTTP request to send. Raises Unsupported before any network access."""
+        raise NotImplementedError
+
+    def answer(self, adapter: Any, call: Call, body: bytes) -> Answer:
+        """Read the complete body of a successful response."""
+        raise NotImplementedError
+
+    def stream(self, adapter: Any, call: Call) -> StreamReader:
+        """Return a reader for one streamed response."""
+        raise Unsupported(f"{self.name} cannot be streamed", param="stream")
+
+    def as_chunks(self, answer: Answer) -> Sequence[Chunk]:
+        """Return a complete answer as the chunks of a stream, for providers that ignore `stream`."""
+        raise NotImplementedError
+
+    def usage(self, chunk: Chunk) -> Usage | None:
+        """Read the token counts from a stream's usage chunk."""
+        return None

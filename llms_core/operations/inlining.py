@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,9 +13,7 @@ from msgspec import Raw
 from llms_core.contracts.content import Part
 from llms_core.contracts.request import ChatBody, ChatRequest
 from llms_core.errors import Unsupported
-
-Fetch = Callable[[str, str], Awaitable[tuple[str, bytes]]]
-"""(URL, name of the parameter) -> (media type, bytes)."""
+from llms_core.operations import FetchMedia
 
 MAX_FILES = 100
 """The most URLs that one request may contain."""
@@ -30,7 +28,7 @@ _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
-async def inline(body: ChatBody, types: frozenset[str], fetch: Fetch) -> ChatBody:
+async def inline(body: ChatBody, types: frozenset[str], fetch: FetchMedia) -> ChatBody:
     """Return a body in which parts of these types contain data URIs; the same body if none contains a URL.
 
     Each distinct URL is fetched once. Raises Unsupported if a file cannot be fetched, or if there are too many.
@@ -52,7 +50,7 @@ async def inline(body: ChatBody, types: frozenset[str], fetch: Fetch) -> ChatBod
     return body.with_members({"messages": Raw(_encode(messages))})
 
 
-async def _fetch_all(params: Mapping[str, str], fetch: Fetch) -> dict[str, str]:
+async def _fetch_all(params: Mapping[str, str], fetch: FetchMedia) -> dict[str, str]:
     """Fetch each URL and return its data URI."""
     slots = asyncio.Semaphore(_CONCURRENT_FETCHES)
     remaining_bytes = MAX_BYTES

@@ -15,11 +15,13 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from llms_core.candidate import Candidate
     from llms_core.contracts.request import ChatRequest
+    from llms_core.dialects import Dialect
+    from llms_core.operations import Operation
     from llms_core.plugins.settings import PluginSettings
     from llms_core.provider import ProviderSpec
     from llms_core.records import AttemptRecord, Caller, RequestRecord
-    from llms_core.routing.candidates import Candidate
 
 PROJECT = "llms_core"
 """pluggy's project name, and the entry-point group."""
@@ -87,4 +89,23 @@ def llms_commands(group: click.Group) -> None:
 @hookspec
 def llms_routes() -> Iterable[Any]:
     """Litestar route handlers, served under `/x/<plugin>/`."""
+    raise NotImplementedError
+
+
+@hookspec
+def llms_operations() -> Iterable[Operation[Any, Any]]:
+    """Operations: what clients can request of a provider. Called once, at startup.
+
+    An adapter serves an operation if it implements the operation's `adapter_protocol`.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def llms_dialects() -> Iterable[Dialect]:
+    """Dialects: client-facing APIs for operations. Called once, at startup.
+
+    A dialect inherits routing, failover, time limits, cancellation, authentication and records. A path that is already
+    taken is refused.
+    """
     raise NotImplementedError

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llms_core.dialects import Dialect
 from llms_core.errors import PluginError
+from llms_core.operations import Operation
 from llms_core.plugins.report import PluginReport, summary
 from llms_core.plugins.specs import unwanted
 from llms_core.plugins.verify import Hook
@@ -19,9 +21,9 @@ from llms_core.provider import ProviderSpec
 if TYPE_CHECKING:
     import click
 
+    from llms_core.candidate import Candidate
     from llms_core.contracts.request import ChatRequest
     from llms_core.records import AttemptRecord, Caller, RequestRecord
-    from llms_core.routing.candidates import Candidate
 
 log = logging.getLogger("llms_core.plugins")
 
@@ -116,6 +118,37 @@ class PluginHost:
         """(plugin, its Litestar route handlers): to be served under `/x/<plugin>/`."""
         return tuple((name, tuple(handlers)) for name, handlers in self._each("llms_routes", Iterable, tuple))
 
+    def operations(self, taken: Sequence[Operation[Any, Any]]) -> tuple[Operation[Any, Any], ...]:
+        """The plugins' operations; one that is not an Operation, or whose name is taken, is left out and logged."""
+        names = {operation.name for operation in taken}
+        accepted: list[Operation[Any, Any]] = []
+        for plugin, offered in self._each("llms_operations", Iterable, tuple):
+            for operation in offered:
+                reason = _refused_operation(operation, names)
+                if reason:
+                    self._fault(self._named(plugin), "llms_operations", PluginError(reason))
+                else:
+                    names.add(operation.name)
+                    accepted.append(operation)
+        return tuple(accepted)
+
+    def dialects(self, taken: Sequence[Dialect]) -> tuple[Dialect, ...]:
+        """The plugins' dialects; one that is not a Dialect, or has a path that is taken, is left out and logged."""
+        paths = {path for dialect in taken for path in dialect.paths}
+        accepted: list[Dialect] = []
+        for plugin, offered in self._each("llms_dialects", Iterable, tuple):
+            for dialect in offered:
+                reason = _refused_dialect(dialect, paths)
+                if reason:
+                    self._fault(self._named(plugin), "llms_dialects", PluginError(reason))
+                else:
+                    paths.update(dialect.paths)
+                    accepted.append(dialect)
+        return tuple(accepted)
+
+    def _named(self, name: str) -> LoadedPlugin:
+        return next(plugin for plugin in self._plugins if plugin.name == name)
+
     def default_config(self) -> bytes | None:
         """An llms.json for users who have none: that of the first plugin that has one."""
         return next((text for _, text in self._each("llms_default_config", bytes)), None)
@@ -175,3 +208,24 @@ class PluginHost:
         if (plugin.name, hook) not in self._told:
             self._told.add((plugin.name, hook))
             log.error("%s: %s failed: %s", plugin.origin, hook, summary(error), exc_info=error)
+
+
+def _refused_operation(operation: object, names: Collection[str]) -> str | None:
+    """Why an operation of a plugin cannot be used."""
+    if not isinstance(operation, Operation):
+        return f"it returned a {type(operation).__name__} instead of an Operation"
+    if operation.name in names:
+        return f"there already is an operation '{operation.name}'"
+    return None
+
+
+def _refused_dialect(dialect: object, paths: Collection[str]) -> str | None:
+    """Why a dialect of a plugin cannot be used."""
+    if not isinstance(dialect, Dialect):
+        return f"it returned a {type(dialect).__name__} instead of a Dialect"
+    for path in dialect.paths:
+        if not path.startswith("/"):
+            return f"the path '{path}' of the dialect '{dialect.name}' does not begin with a slash"
+        if path in paths:
+            return f"the path {path} of the dialect '{dialect.name}' is already taken"
+    return None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from llms_core.candidate import Configured
 from llms_core.config.model import LlmsJson, Provider
 from llms_core.errors import LlmsError, PluginError
 from llms_core.plugins.host import PluginHost
@@ -14,15 +15,6 @@ from llms_core.provider import Available, Closes, HttpAdapter
 from llms_core.secret import Redactor
 
 _METHODS = ("request", "completion", "chunks", "error")
-
-
-class Configured(msgspec.Struct, frozen=True, eq=False):
-    """One provider at run time. `disabled` is why it is no candidate; it may have an adapter all the same."""
-
-    id: str
-    provider: Provider
-    adapter: HttpAdapter | None
-    disabled: str | None
 
 
 class Built(msgspec.Struct, frozen=True):

@@ -1,95 +1,98 @@
-"""What recent traffic says of each provider's model: circuit breaker, load and speed. Per process."""
+"""The circuit breaker: a provider's model that keeps failing is skipped for a while. State is per process."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+from llms_core.candidate import Circuit
 from llms_core.config.model import Breaker
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ERROR_TABLE, ProviderError
 
-_NOT_ITS_FAULT = frozenset(
-    {ErrorKind.INVALID_REQUEST, ErrorKind.CONTEXT_LENGTH, ErrorKind.CONTENT_POLICY, ErrorKind.CANCELLED}
-)
-_LONGEST = 3600.0
-_WEIGHT = 0.2
-
-
-class State:
-    """One (provider, model). `latency` is a moving average of seconds to the first token; None until there was one."""
-
-    __slots__ = ("failures", "in_flight", "latency", "open_until", "probing")
-
-    def __init__(self) -> None:
-        self.failures = self.in_flight = 0
-        self.open_until = 0.0
-        self.latency: float | None = None
-        self.probing = False
+#: The longest time, in seconds, for which a provider's Retry-After can open a circuit.
+_MAX_OPEN_SECONDS = 3600.0
+#: The weight of the latest attempt in the moving average of the latency.
+_LATENCY_WEIGHT = 0.2
 
 
-class Health:
-    """The states of all, by (provider id, upstream model); `clock` gives seconds."""
+class CircuitBreaker:
+    """The circuits of all models of all providers, and the rules by which they open and close.
 
-    def __init__(self, breaker: Breaker | None = None, clock: Callable[[], float] = time.monotonic):
-        self.breaker, self.clock = breaker or Breaker(), clock
-        self._states: dict[tuple[str, str], State] = {}
+    A circuit opens after `settings.failures` failures in a row for `settings.cooldown` seconds, or for as long as the
+    provider asks. After that it is half-open: one attempt is let through as a probe, and its result closes the circuit
+    or opens it again. `clock` returns seconds.
+    """
 
-    def state(self, provider: str, model: str) -> State:
-        """The state of one, made at its first use."""
-        key = (provider, model)
-        state = self._states.get(key)
-        if state is None:
-            state = self._states[key] = State()
-        return state
+    def __init__(self, settings: Breaker | None = None, clock: Callable[[], float] = time.monotonic):
+        self.settings = settings or Breaker()
+        self.clock = clock
+        self._circuits: dict[tuple[str, str], Circuit] = {}
 
-    def allows(self, state: State) -> bool:
-        """Whether the circuit is closed, or half-open with its one probe still to be sent."""
-        if not state.open_until:
+    def circuit(self, provider_id: str, upstream_model: str) -> Circuit:
+        """Return the circuit of one model of one provider; it outlives a reload of the configuration."""
+        return self._circuits.setdefault((provider_id, upstream_model), Circuit())
+
+    def allows(self, circuit: Circuit) -> bool:
+        """Whether an attempt may be made: the circuit is closed, or half-open and without a running probe."""
+        if not circuit.open_until:
             return True
-        return not state.probing and self.clock() >= state.open_until
+        return not circuit.probing and self.clock() >= circuit.open_until
 
-    def begin(self, state: State) -> None:
-        """An attempt begins; on a circuit that was open it is the probe."""
-        state.in_flight += 1
-        if state.open_until:
-            state.probing = True
+    def attempt_started(self, circuit: Circuit) -> None:
+        """Count a running attempt; on an open circuit it is the probe."""
+        circuit.used = True
+        circuit.in_flight += 1
+        if circuit.open_until:
+            circuit.probing = True
 
-    def succeeded(self, state: State, latency: float) -> None:
-        """An attempt was answered, its first token after `latency` seconds: the circuit closes."""
-        state.in_flight -= 1
-        state.failures, state.open_until, state.probing = 0, 0.0, False
-        state.latency = latency if state.latency is None else state.latency + _WEIGHT * (latency - state.latency)
+    def attempt_succeeded(self, circuit: Circuit, latency: float) -> None:
+        """Close the circuit; `latency` is the time to the first token in seconds."""
+        circuit.in_flight -= 1
+        circuit.failures = 0
+        circuit.open_until = 0.0
+        circuit.probing = False
+        if circuit.latency is None:
+            circuit.latency = latency
+        else:
+            circuit.latency += _LATENCY_WEIGHT * (latency - circuit.latency)
 
-    def failed(self, state: State, error: ProviderError) -> None:
-        """An attempt failed: the circuit opens after enough in a row, or for as long as the provider asks."""
-        self.gave_up(state)
-        if error.kind in _NOT_ITS_FAULT:
+    def attempt_failed(self, circuit: Circuit, error: ProviderError) -> None:
+        """Open the circuit after enough failures in a row, or for as long as the provider asks."""
+        self.attempt_abandoned(circuit)
+        if not ERROR_TABLE[error.kind].trips_circuit:
             return
-        state.failures += 1
+        circuit.failures += 1
+        now = self.clock()
         if error.retry_after:
-            state.open_until = max(state.open_until, self.clock() + min(error.retry_after, _LONGEST))
-        elif state.open_until or state.failures >= self.breaker.failures:
-            state.open_until = self.clock() + self.breaker.cooldown
+            open_until = now + min(error.retry_after, _MAX_OPEN_SECONDS)
+            circuit.open_until = max(circuit.open_until, open_until)
+        elif circuit.open_until or circuit.failures >= self.settings.failures:
+            circuit.open_until = now + self.settings.cooldown
 
-    def gave_up(self, state: State) -> None:
-        """An attempt ended without a word on the provider."""
-        state.in_flight -= 1
-        state.probing = False
+    def attempt_abandoned(self, circuit: Circuit) -> None:
+        """Note that an attempt ended without showing anything about the provider."""
+        circuit.in_flight -= 1
+        circuit.probing = False
 
-    def forget(self, providers: set[str]) -> None:
-        """Drop the states of providers that are configured no more."""
-        for key in [key for key in self._states if key[0] not in providers]:
-            del self._states[key]
+    def keep_only(self, provider_ids: set[str]) -> None:
+        """Forget the circuits of providers that are no longer configured."""
+        self._circuits = {key: circuit for key, circuit in self._circuits.items() if key[0] in provider_ids}
 
     def snapshot(self) -> list[dict[str, object]]:
-        """Every state, for `/ready`: provider, model, circuit, failures in a row, requests in flight."""
+        """Every circuit that has seen an attempt, as `/ready` shows it."""
         return [
             {
-                "provider": provider,
-                "model": model,
-                "circuit": "closed" if not state.open_until else ("half-open" if self.allows(state) else "open"),
-                "failures": state.failures,
-                "in_flight": state.in_flight,
+                "provider": provider_id,
+                "model": upstream_model,
+                "circuit": self._state_name(circuit),
+                "failures": circuit.failures,
+                "in_flight": circuit.in_flight,
             }
-            for (provider, model), state in self._states.items()
+            for (provider_id, upstream_model), circuit in self._circuits.items()
+            if circuit.used
         ]
+
+    def _state_name(self, circuit: Circuit) -> str:
+        if not circuit.open_until:
+            return "closed"
+        return "half-open" if self.allows(circuit) else "open"

@@ -1,48 +1,60 @@
-"""The order in which candidates of one name are tried (SR-078)."""
+"""The order in which the candidates for a model are tried (SR-078)."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 
+from llms_core.candidate import Candidate
 from llms_core.config.model import Routing
 from llms_core.errors import ConfigError
-from llms_core.routing.candidates import Candidate
-from llms_core.routing.circuit import Health, State
 
 Order = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 
+STRATEGIES = ("ordered", "round_robin", "weighted", "least_busy", "fastest")
 
-def create(routing: Routing, health: Health, draw: Callable[[], float] = random.random) -> Order:
-    """The order that `routing.strategy` names. Raises ConfigError for a name that is none."""
+
+def create(routing: Routing, draw: Callable[[], float] = random.random) -> Order:
+    """Return the order that `routing.strategy` names. Raises ConfigError for an unknown name."""
     match routing.strategy:
         case "ordered":
-            return lambda candidates: candidates
+            return _unchanged
         case "round_robin":
             return _round_robin()
         case "weighted":
             return lambda candidates: _weighted(candidates, routing.weights, draw)
         case "least_busy":
-            return lambda candidates: sorted(candidates, key=lambda each: _state(health, each).in_flight)
+            return lambda candidates: sorted(candidates, key=_in_flight)
         case "fastest":
-            return lambda candidates: sorted(candidates, key=lambda each: _state(health, each).latency or 0.0)
-        case other:
-            known = "ordered, round_robin, weighted, least_busy, fastest"
-            raise ConfigError(f"unknown strategy '{other}'", field="routing.strategy", hint=f"one of: {known}")
+            return lambda candidates: sorted(candidates, key=_latency)
+        case unknown:
+            hint = f"one of: {', '.join(STRATEGIES)}"
+            raise ConfigError(f"unknown strategy '{unknown}'", field="routing.strategy", hint=hint)
 
 
-def _state(health: Health, candidate: Candidate) -> State:
-    return health.state(candidate.provider.id, candidate.model.upstream)
+def _unchanged(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    return candidates
+
+
+def _in_flight(candidate: Candidate) -> int:
+    return candidate.circuit.in_flight
+
+
+def _latency(candidate: Candidate) -> float:
+    """A candidate without a measurement comes first, so that it gets one."""
+    return candidate.circuit.latency or 0.0
 
 
 def _round_robin() -> Order:
-    turns: dict[str, int] = {}
+    next_turn: dict[str, int] = {}
 
     def order(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         if len(candidates) < 2:
             return candidates
-        name = candidates[0].model.names[0]  # however the client spelt it: there is no end of spellings
-        turn = turns[name] = (turns.get(name, -1) + 1) % len(candidates)
+        # The configured name, not the client's: with case folding there are too many spellings to keep one turn each.
+        name = candidates[0].names[0]
+        turn = (next_turn.get(name, -1) + 1) % len(candidates)
+        next_turn[name] = turn
         return [*candidates[turn:], *candidates[:turn]]
 
     return order
@@ -51,10 +63,14 @@ def _round_robin() -> Order:
 def _weighted(
     candidates: Sequence[Candidate], weights: Mapping[str, float], draw: Callable[[], float]
 ) -> Sequence[Candidate]:
-    """Drawn without replacement, each in proportion to its weight (1 where none is set; 0 comes last)."""
+    """Draw without replacement, each candidate in proportion to its weight.
 
+    A provider without a weight has 1; one with weight 0 comes last.
+    """
+
+    # Efraimidis and Spirakis: sorting by u ** (1 / weight) is a weighted random sample without replacement.
     def key(candidate: Candidate) -> float:
-        weight = weights.get(candidate.provider.id, 1.0)
+        weight = weights.get(candidate.provider_id, 1.0)
         return draw() ** (1.0 / weight) if weight > 0 else -1.0
 
     return sorted(candidates, key=key, reverse=True)

@@ -1,4 +1,4 @@
-"""What is known of one request while it is served: its id, its attempts, and where its time went."""
+"""The trace of one request while it is served: its id, its attempts, and where its time went."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ import os
 import time
 from functools import lru_cache
 
+from llms_core.candidate import Candidate
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ProviderError
 from llms_core.records import AttemptRecord
-from llms_core.routing.candidates import Candidate
 
 
-class Track:
-    """One request's. `clock` times are `time.perf_counter` seconds."""
+class RequestTrace:
+    """What is known about one request. Times are in seconds of `time.perf_counter`."""
 
-    __slots__ = ("_upstream", "_waiting", "attempts", "created", "id", "notes", "started")
+    __slots__ = ("_upstream_seconds", "_upstream_since", "attempts", "created", "id", "notes", "started")
 
     def __init__(self) -> None:
         self.id = os.urandom(12).hex()
+        #: Unix seconds.
         self.created = int(time.time())
         self.started = time.perf_counter()
         self.attempts: list[AttemptRecord] = []
+        #: The entries of `x-llms-attempts` so far: failed and skipped candidates.
         self.notes: list[str] = []
-        self._upstream = 0.0
-        self._waiting: float | None = None
+        self._upstream_seconds = 0.0
+        self._upstream_since: float | None = None
 
-    def waits(self) -> None:
-        """From now on the gateway waits: for a provider, or before it asks one again."""
-        self._waiting = time.perf_counter()
+    def upstream_started(self) -> None:
+        """Start counting time as upstream time: waiting for a provider, or before a retry."""
+        self._upstream_since = time.perf_counter()
 
-    def answers(self) -> None:
-        """The wait is over."""
-        if self._waiting is not None:
-            self._upstream += time.perf_counter() - self._waiting
-            self._waiting = None
+    def upstream_ended(self) -> None:
+        """Stop counting time as upstream time."""
+        if self._upstream_since is not None:
+            self._upstream_seconds += time.perf_counter() - self._upstream_since
+            self._upstream_since = None
 
     @property
     def duration(self) -> float:
@@ -43,12 +45,12 @@ class Track:
 
     @property
     def overhead(self) -> float:
-        """Seconds that were not spent waiting for a provider."""
-        return self.duration - self._upstream
+        """Seconds that the gateway itself used: the duration without upstream time."""
+        return self.duration - self._upstream_seconds
 
-    def skipped(self, provider: str) -> None:
-        """A candidate is passed over because its circuit is open."""
-        self.notes.append(f"{_token(provider)};skipped=circuit_open")
+    def skipped(self, provider_id: str) -> None:
+        """Note that a candidate is skipped because its circuit is open."""
+        self.notes.append(f"{_header_token(provider_id)};skipped=circuit_open")
 
     def record(
         self,
@@ -59,12 +61,12 @@ class Track:
         first_token: float | None,
         usage: Usage | None,
     ) -> AttemptRecord:
-        """Note an attempt that is over."""
+        """Add the record of an attempt that has ended, and return it."""
         record = AttemptRecord(
             request_id=self.id,
-            provider=candidate.provider.id,
-            model=candidate.name,
-            upstream_model=candidate.model.upstream,
+            provider=candidate.provider_id,
+            model=candidate.client_model,
+            upstream_model=candidate.upstream_model,
             kind=error.kind if error else None,
             status=error.status if error else None,
             message=error.message if error else "",
@@ -74,18 +76,23 @@ class Track:
         )
         self.attempts.append(record)
         if error is not None:
-            status = f";status={error.status}" if error.status else ""
-            self.notes.append(f"{_token(record.provider)};error={error.kind.value}{status}")
+            note = f"{_header_token(candidate.provider_id)};error={error.kind.value}"
+            if error.status:
+                note += f";status={error.status}"
+            self.notes.append(note)
         return record
 
     def attempts_header(self, served_by: str | None = None) -> str:
-        """`x-llms-attempts`: `groq;error=rate_limit;status=429, openrouter;ok`."""
+        """The value of `x-llms-attempts`, such as `groq;error=rate_limit;status=429, openrouter;ok`."""
         if served_by is None:
             return ", ".join(self.notes)
-        return ", ".join([*self.notes, f"{_token(served_by)};ok"]) if self.notes else f"{_token(served_by)};ok"
+        served = f"{_header_token(served_by)};ok"
+        if not self.notes:
+            return served
+        return ", ".join([*self.notes, served])
 
 
 @lru_cache(maxsize=1024)
-def _token(text: str) -> str:
-    """A provider's id as a header may carry it."""
+def _header_token(text: str) -> str:
+    """A provider id with every character that a header token may not contain replaced by `_`."""
     return "".join(char if char.isascii() and (char.isalnum() or char in "-._") else "_" for char in text)

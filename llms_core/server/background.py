@@ -1,89 +1,85 @@
-"""What happens beside the requests: changed files are read again (SR-092, K-25), models are discovered (SR-118)."""
+"""Background work of the server: reloading changed files (SR-092, K-25) and discovering models (SR-118)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from llms_core.config import plugins_toml
 from llms_core.errors import LlmsError
-from llms_core.routing.discovery import discover
 from llms_core.secret import redact
-from llms_core.server.gateway import Gateway, check, reread
-from llms_core.startup import reload
+from llms_core.server.gateway import Gateway
+from llms_core.startup import check, reload, with_plugins_toml
 
 log = logging.getLogger(__name__)
 
-_LOOK = 0.5  # seconds between two looks at the files
-_AGAIN = 300.0  # seconds between two discoveries
-_SOONER = 15.0  # the same, while a provider has not answered yet
+#: Seconds between two looks at the files.
+_POLL_INTERVAL = 0.5
+#: Seconds between two discoveries, and the same while a provider has not answered yet.
+_DISCOVERY_INTERVAL = 300.0
+_DISCOVERY_RETRY_INTERVAL = 15.0
 
-Stamp = tuple[int, int, int] | None
+FileStamp = tuple[int, int, int]
+"""A file's modification time in nanoseconds, its size and its inode."""
 
 
 async def watch_files(gateway: Gateway, config: Path | None, plugins: Path | None, changed: asyncio.Event) -> None:
-    """Read the files again when they change; a broken edit keeps the old configuration, and is said.
+    """Reload the files when they change, and set `changed`. A broken edit is logged and changes nothing.
 
-    Looks at the time stamps rather than asking the system for events: those do not arrive from every mount.
+    Polls the files' stamps: file system events do not arrive from every kind of mount.
     """
     paths = [path for path in (config, plugins) if path is not None]
-    before = [_stamp(path) for path in paths]
+    previous = _stamps(paths)
     while True:
-        await asyncio.sleep(_LOOK)
-        now = [_stamp(path) for path in paths]
-        if now != before:
-            before = now
-            if _read_again(gateway, config, plugins):
-                changed.set()
+        await asyncio.sleep(_POLL_INTERVAL)
+        current = _stamps(paths)
+        if current == previous:
+            continue
+        previous = current
+        if _reload(gateway, config, plugins):
+            changed.set()
 
 
-def _read_again(gateway: Gateway, config: Path | None, plugins: Path | None) -> bool:
+def _reload(gateway: Gateway, config: Path | None, plugins: Path | None) -> bool:
+    """Load both files and use them; whether that succeeded."""
     try:
         startup = reload(gateway.startup, config)
         if plugins is not None:
-            startup = reread(startup, plugins_toml.load(plugins))
+            startup = with_plugins_toml(startup, plugins_toml.load(plugins))
         check(startup)
         gateway.apply(startup)
     except LlmsError as error:
-        gateway.problem = redact(str(error))
-        log.error("the old configuration stays: %s", gateway.problem)
+        text = redact(str(error))
+        gateway.reject(text)
+        log.error("the configuration was not reloaded, the previous one stays in use: %s", text)
         return False
-    gateway.problem = None
     for warning in startup.warnings:
         log.warning("%s", warning)
-    log.info("the configuration was read again")
+    log.info("the configuration was reloaded")
     return True
 
 
-async def discover_models(gateway: Gateway, changed: asyncio.Event) -> None:
-    """Ask for models at the start, after each change of the configuration, and every few minutes.
-
-    A provider that does not answer keeps the list that it gave last.
-    """
+async def keep_models_current(gateway: Gateway, changed: asyncio.Event) -> None:
+    """Discover models at the start, after each change of the configuration, and at intervals."""
     while True:
         changed.clear()
-        found = await discover(gateway.router.engine, gateway.startup.configured)
-        before = gateway.discovered
-        gateway.discovered = {
-            provider: before.get(provider, ()) if isinstance(models, str) else models
-            for provider, models in found.items()
-        }
-        gateway.discovery = {
-            provider: redact(models) if isinstance(models, str) else f"{len(models)} models"
-            for provider, models in found.items()
-        }
-        if found:
-            gateway.rebuild()
-        failed = any(isinstance(models, str) for models in found.values())
-        try:
-            async with asyncio.timeout(_SOONER if failed else _AGAIN):
+        found = await gateway.discover_models()
+        gateway.update_models(found)
+        has_failed = any(isinstance(result, str) for result in found.values())
+        interval = _DISCOVERY_RETRY_INTERVAL if has_failed else _DISCOVERY_INTERVAL
+        with suppress(TimeoutError):
+            async with asyncio.timeout(interval):
                 await changed.wait()
-        except TimeoutError:
-            pass
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamps(paths: Sequence[Path]) -> list[FileStamp | None]:
+    return [_stamp(path) for path in paths]
+
+
+def _stamp(path: Path) -> FileStamp | None:
     try:
         status = path.stat()
     except OSError:

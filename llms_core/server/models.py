@@ -11,11 +11,12 @@ from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.params import Parameter
 
+from llms_core.candidate import Candidate
 from llms_core.errors import RequestError
-from llms_core.routing.candidates import Candidate
 from llms_core.server.gateway import Gateway
-from llms_core.server.openapi import refusals
+from llms_core.server.openapi import error_responses
 
+#: OpenAI reports when a model was created, which no provider tells: the start of the process stands for it.
 _STARTED = int(time.time())
 
 
@@ -29,37 +30,42 @@ class ModelObject(msgspec.Struct):
 
 
 class ModelList(msgspec.Struct):
-    """Every model that some enabled provider has, in the order of llms.json."""
+    """Every model of every enabled provider, in the order of llms.json."""
 
     data: list[ModelObject]
     object: str = "list"
 
 
-@get("/", summary="List the models", responses=refusals(401, 503), sync_to_thread=False)
+@get("/", summary="List the models", responses=error_responses(401, 503), sync_to_thread=False)
 def list_models(request: Request[object, object, State]) -> ModelList:
     """Every model of every enabled provider, each name once."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
-    return ModelList([_object(candidate) for candidate in gateway.router.catalogue.listed()])
+    return ModelList([_model_object(candidate) for candidate in gateway.router.models.listed()])
 
 
-@get("/{model:path}", summary="One model", responses=refusals(400, 401, 404, 503), sync_to_thread=False)
+@get(
+    "/{model:path}",
+    summary="Retrieve a model",
+    responses=error_responses(400, 401, 404, 503),
+    sync_to_thread=False,
+)
 def retrieve_model(
     request: Request[object, object, State],
-    model: Annotated[str, Parameter(description="Its name, which may have slashes")],
+    model: Annotated[str, Parameter(description="The model's name, which may contain slashes")],
 ) -> ModelObject:
     """One model by its name."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
     name = model.removeprefix("/")
-    found = gateway.router.catalogue.find(name)
+    found = gateway.router.models.find(name)
     if not found:
         raise RequestError.model_not_found(name)
-    return _object(found[0])
+    return _model_object(found[0])
 
 
-def _object(candidate: Candidate) -> ModelObject:
-    return ModelObject(id=candidate.name, owned_by=candidate.provider.id)
+def _model_object(candidate: Candidate) -> ModelObject:
+    return ModelObject(id=candidate.client_model, owned_by=candidate.provider_id)
 
 
 router = Router("/v1/models", route_handlers=[list_models, retrieve_model], tags=["Models"])

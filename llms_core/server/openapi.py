@@ -1,8 +1,9 @@
-"""The OpenAPI document: Litestar's, with the routes that are plain ASGI for speed described from the contracts."""
+"""The OpenAPI document: Litestar's, plus the routes of the dialects, which Litestar does not parse."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from litestar.connection import Request
@@ -12,133 +13,93 @@ from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 from litestar.openapi.spec import License
 
 from llms_core import __version__
-from llms_core.contracts.completion import Usage
-from llms_core.contracts.request import ChatRequest
+from llms_core.dialects import Dialect, OpenApi
+from llms_core.dialects.openai_error import ErrorBody
 
-
-class ErrorObject(msgspec.Struct):
-    """OpenAI's error object."""
-
-    message: str
-    type: str
-    code: str | None
-    param: str | None = None
-
-
-class ErrorAnswer(msgspec.Struct):
-    """Every answer that is not 2xx."""
-
-    error: ErrorObject
-
-
-class AnswerMessage(msgspec.Struct):
-    """What the model says; further members are the provider's own."""
-
-    role: str
-    content: str | None
-
-
-class AnswerChoice(msgspec.Struct):
-    """One of the answers."""
-
-    index: int
-    message: AnswerMessage
-    finish_reason: str
-
-
-class ChatCompletion(msgspec.Struct):
-    """A chat.completion, as far as it is promised."""
-
-    id: str
-    object: str
-    created: int
-    model: str
-    choices: list[AnswerChoice]
-    usage: Usage | None = None
-
-
-class CompletionRequest(msgspec.Struct):
-    """A legacy completion: one prompt; the parameters of a chat completion apply."""
-
-    model: Annotated[str, msgspec.Meta(min_length=1)]
-    prompt: str
-    max_tokens: int | None = None
-    temperature: float | None = None
-    stream: bool | None = None
-
+_REF_TEMPLATE = "#/components/schemas/{name}"
 
 _ERRORS = {
-    "400": "The request is wrong",
-    "401": "A key is needed",
+    "400": "The request is invalid",
+    "401": "A valid key is required",
     "404": "No enabled provider has the model",
-    "408": "The request's body came too slowly",
-    "413": "The request's body is too large",
-    "429": "Every provider is at its limit of requests",
+    "408": "The request body arrived too slowly",
+    "413": "The request body is too large",
+    "429": "Every provider is at its rate limit",
     "502": "All providers failed",
-    "503": "The server is full, or stopping",
+    "503": "The server is at its limit of requests, or stopping",
     "504": "No provider answered in time",
 }
 
 
-def refusals(*statuses: int) -> dict[int, ResponseSpec]:
-    """The errors that a route of Litestar's may answer with, for the document."""
+def error_responses(*statuses: int) -> dict[int, ResponseSpec]:
+    """The errors of a Litestar route, for the document."""
     return {
-        status: ResponseSpec(ErrorAnswer, description=_ERRORS[str(status)], generate_examples=False)
+        status: ResponseSpec(ErrorBody, description=_ERRORS[str(status)], generate_examples=False)
         for status in statuses
     }
 
 
-class _Document(JsonRenderPlugin):
-    """Serves the document at `/docs/openapi.json`."""
+def config(dialects: Sequence[Dialect]) -> OpenAPIConfig:
+    """Litestar's configuration of the document, which is served at `/docs/openapi.json`."""
+    return OpenAPIConfig(
+        title="llms",
+        version=__version__,
+        description="An OpenAI-compatible gateway over every configured provider.",
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        path="/docs",
+        render_plugins=[ScalarRenderPlugin(), _DocumentPlugin(dialects)],
+        use_handler_docstrings=True,
+    )
+
+
+class _DocumentPlugin(JsonRenderPlugin):
+    def __init__(self, dialects: Sequence[Dialect]):
+        super().__init__(path="/openapi.json")
+        self._dialects = dialects
 
     def render(self, request: Request[Any, Any, State], openapi_schema: dict[str, Any]) -> bytes:
-        return self.render_json(request, described(openapi_schema))
+        return self.render_json(request, with_dialects(openapi_schema, self._dialects))
 
 
-CONFIG = OpenAPIConfig(
-    title="llms",
-    version=__version__,
-    description="An OpenAI-compatible gateway over every configured provider.",
-    license=License(name="Apache-2.0", identifier="Apache-2.0"),
-    path="/docs",
-    render_plugins=[ScalarRenderPlugin(), _Document(path="/openapi.json")],
-    use_handler_docstrings=True,
-)
-
-
-def described(document: dict[str, Any]) -> dict[str, Any]:
-    """Litestar's document with the completion routes added."""
-    template = "#/components/schemas/{name}"
-    types = [ChatRequest, CompletionRequest, ChatCompletion, ErrorAnswer]
-    _, schemas = msgspec.json.schema_components(types, ref_template=template)
+def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict[str, Any]:
+    """Return Litestar's document with the paths of the dialects added."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for dialect in dialects:
+        openapi = dialect.openapi
+        for path in dialect.paths:
+            paths[path] = {"post": _operation(openapi, schemas)}
     components = document.get("components", {})
     return {
         **document,
-        "paths": {
-            "/v1/chat/completions": {"post": _operation("ChatRequest", "ChatCompletion", "A chat completion")},
-            "/v1/completions": {"post": _operation("CompletionRequest", None, "A legacy completion")},
-            **document["paths"],
-        },
+        "paths": {**paths, **document["paths"]},
         "components": {**components, "schemas": {**components.get("schemas", {}), **schemas}},
     }
 
 
-def _operation(request: str, answer: str | None, summary: str) -> dict[str, Any]:
-    whole = {"$ref": f"#/components/schemas/{answer}"} if answer else {"type": "object"}
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+def _operation(openapi: OpenApi, schemas: dict[str, Any]) -> dict[str, Any]:
+    """One path's operation; the schemas that it refers to are added to `schemas`."""
+    answer = {"type": "object"} if openapi.answer is None else _schema(openapi.answer, schemas)
+    error = {"application/json": {"schema": _schema(openapi.error, schemas)}}
+    answer_or_stream = {
+        "description": "The whole answer, or with `stream: true` its chunks as server-sent events",
+        "content": {"application/json": {"schema": answer}, "text/event-stream": {}},
+    }
+    errors = {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
     return {
-        "summary": summary,
-        "operationId": request.removesuffix("Request"),
-        "tags": ["Completions"],
+        "summary": openapi.summary,
+        "operationId": openapi.operation_id,
+        "tags": [openapi.tag],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{request}"}}},
+            "content": {"application/json": {"schema": _schema(openapi.request, schemas)}},
         },
-        "responses": {
-            "200": {
-                "description": "The whole answer, or with `stream: true` its chunks as server-sent events",
-                "content": {"application/json": {"schema": whole}, "text/event-stream": {}},
-            },
-            **{status: {"description": text, "content": error} for status, text in _ERRORS.items()},
-        },
+        "responses": {"200": answer_or_stream, **errors},
     }
+
+
+def _schema(type_: type, schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a type, usually a reference into `schemas`."""
+    (schema,), components = msgspec.json.schema_components([type_], ref_template=_REF_TEMPLATE)
+    schemas.update(components)
+    return schema

@@ -1,4 +1,4 @@
-"""`llms serve`: uvicorn, set up for streams and with bounds."""
+"""`llms serve`: runs the application on uvicorn, with settings for streams and with limits."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from llms_core.errors import ConfigError
 from llms_core.secret import redact
 
 ENVIRONMENT = "LLMS_SERVE_OPTIONS"
-"""How the options reach worker processes; for our own children only."""
+"""The environment variable by which worker processes receive the options; for our own children only."""
 
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line feed
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line feed
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says."""
+    """The options of the command line."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -38,22 +38,24 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def serve(options: ServeOptions) -> None:
-    """Serve until told to stop. Raises ConfigError where the configuration or the address will not do."""
+    """Serve until a signal stops the process. Raises ConfigError if the configuration or the address is invalid."""
     import uvicorn
 
-    path = places.plugins_toml(options.plugins, os.environ)
-    settings = plugins_toml.load(path) if path is not None else PluginsToml()
+    settings = _plugins_toml(options)
     if not (_is_loopback(options.host) or options.allow_anonymous or _has_keys(settings)):
         raise ConfigError(
             f"{options.host} can be reached from other machines, and no keys are configured",
             hint="set [server] keys in plugins.toml, or pass --allow-anonymous",
         )
     port = _free_port(options.host, options.port)
-    app = _application(options, settings)  # in the parent of several workers too: it tells what is wrong, once
+    # Built in the parent of several workers too, so that an error in the configuration is reported once.
+    app = _application(options, settings)
     arguments: dict[str, Any] = {
         "host": options.host,
         "port": port,
-        "http": "llms_core.server.protocol:BoundedProtocol",
+        "http": protocol(),
+        # Higher than our own limit, so that h11 never refuses a head before it does.
+        "h11_max_incomplete_event_size": settings.server.max_headers + 2**20,
         "ws": "none",
         "lifespan": "on",
         "access_log": False,
@@ -74,19 +76,33 @@ def serve(options: ServeOptions) -> None:
         uvicorn.run(app, **arguments)
 
 
+def protocol() -> Any:
+    """Return the class of the HTTP/1.1 protocol: httptools' if it can be imported, otherwise h11's."""
+    try:
+        from llms_core.server.protocol import BoundedProtocol
+    except ImportError:
+        from llms_core.server.protocol_h11 import BoundedH11Protocol
+
+        return BoundedH11Protocol
+    return BoundedProtocol
+
+
 def application_of_environment() -> Any:
-    """The application of a worker process."""
+    """Return the application of a worker process."""
     options = msgspec.json.decode(os.environ[ENVIRONMENT], type=ServeOptions, dec_hook=lambda kind, value: kind(value))
+    return _application(options, _plugins_toml(options))
+
+
+def _plugins_toml(options: ServeOptions) -> PluginsToml:
     path = places.plugins_toml(options.plugins, os.environ)
-    return _application(options, plugins_toml.load(path) if path is not None else PluginsToml())
+    return PluginsToml() if path is None else plugins_toml.load(path)
 
 
 def _application(options: ServeOptions, settings: PluginsToml) -> Any:
     from llms_core.server.app import create_app
-    from llms_core.server.protocol import BoundedProtocol
 
     _configure_logging(options.verbose)
-    BoundedProtocol.largest_head = settings.server.max_headers
+    protocol().max_head_bytes = settings.server.max_headers
     return create_app(options.config, options.plugins)
 
 
@@ -102,9 +118,9 @@ def _has_keys(settings: PluginsToml) -> bool:
 
 
 def _free_port(host: str, port: int) -> int:
-    """The port to listen on: a free one for 0.
+    """Return the port to listen on: a free one for 0.
 
-    Raises ConfigError where the address cannot be listened on; uvicorn would end with a bare log line.
+    Raises ConfigError if the address cannot be used; uvicorn would end with nothing but a log line.
     """
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -117,18 +133,19 @@ def _free_port(host: str, port: int) -> int:
         raise ConfigError(f"cannot listen on {host}:{port}: {reason}", hint="choose another with --port") from None
 
 
-class _Redacting(logging.Formatter):
-    """Leaves no known secret in a line, nor in the traceback under it.
+class _RedactingFormatter(logging.Formatter):
+    """Removes known secrets from log lines and their tracebacks.
 
-    What a provider said may have lines and control characters in it: no line but the first begins like one of ours.
+    A provider's text may contain line breaks and control characters: only the first line of a record may look like one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(_CONTROL.sub("?", super().format(record)).replace("\n", "\n    "))
+        text = _CONTROL_CHARACTERS.sub("?", super().format(record))
+        return redact(text.replace("\n", "\n    "))
 
 
 def _configure_logging(verbose: bool) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("llms_core").setLevel(logging.DEBUG if verbose else logging.WARNING)

@@ -1,8 +1,7 @@
-"""A plugin that keeps the event loop to itself is named in the log.
+"""Logs which plugin blocks the event loop.
 
 Adapters and hooks run on the event loop: one that never returns stops the whole process, and Python has no safe way to
-interrupt it. A thread notices that the loop does not come round any more and says where it is. It costs nothing per
-request.
+interrupt it. A thread notices that the loop does not advance and logs where it is. It costs nothing per request.
 """
 
 from __future__ import annotations
@@ -19,44 +18,47 @@ from llms_core.server.gateway import Gateway
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 5.0
-"""Seconds that the event loop may be held without a word in the log."""
+BLOCKED_AFTER = 5.0
+"""Seconds that the event loop may be blocked before it is logged."""
 
-_STACK = 12
+_MAX_STACK_ENTRIES = 12
 
 
 class Watchdog:
-    """Watches the event loop that it is made in."""
+    """Watches the event loop in whose thread it is created."""
 
     def __init__(self, gateway: Gateway):
-        self._gateway, self._loop = gateway, threading.get_ident()
-        self._beat = time.monotonic()
-        self._ended = threading.Event()
+        self._gateway = gateway
+        self._loop_thread = threading.get_ident()
+        self._last_beat = time.monotonic()
+        self._stopped = threading.Event()
         threading.Thread(target=self._watch, name="llms-watchdog", daemon=True).start()
 
     async def beat(self) -> None:
-        """Show that the loop comes round; to be run beside everything else on it."""
+        """Show that the loop advances; runs as a task of the loop."""
         while True:
-            self._beat = time.monotonic()
-            await asyncio.sleep(PATIENCE / 4)
+            self._last_beat = time.monotonic()
+            await asyncio.sleep(BLOCKED_AFTER / 4)
 
     def stop(self) -> None:
         """End the thread."""
-        self._ended.set()
+        self._stopped.set()
 
     def _watch(self) -> None:
-        told = 0.0
-        while not self._ended.wait(PATIENCE / 4):
-            beat = self._beat
-            held = time.monotonic() - beat
-            frame = sys._current_frames().get(self._loop)
-            if held >= PATIENCE and beat != told and frame is not None:
-                told = beat
-                stack = "".join(traceback.format_stack(frame)[-_STACK:])
-                log.error("%s has held the whole gateway for %.1f s:\n%s", self._culprit(frame), held, stack)
+        reported_beat = 0.0
+        while not self._stopped.wait(BLOCKED_AFTER / 4):
+            beat = self._last_beat
+            blocked = time.monotonic() - beat
+            if blocked < BLOCKED_AFTER or beat == reported_beat:
+                continue
+            frame = sys._current_frames().get(self._loop_thread)
+            if frame is not None:
+                reported_beat = beat
+                stack = "".join(traceback.format_stack(frame)[-_MAX_STACK_ENTRIES:])
+                log.error("%s has blocked the whole gateway for %.1f s:\n%s", self._culprit(frame), blocked, stack)
 
     def _culprit(self, frame: FrameType | None) -> str:
-        """The innermost function of a plugin's, with the plugin and its distribution."""
+        """The innermost function of a plugin, with the plugin and its distribution."""
         host = self._gateway.startup.host
         origins = {spec.adapter.__module__: host.origin(spec) for spec in host.specs.values()}
         origins.update(host.modules)
@@ -64,4 +66,4 @@ class Watchdog:
             if origin := origins.get(frame.f_globals.get("__name__", "")):
                 return f"{frame.f_code.co_qualname} of {origin}"
             frame = frame.f_back
-        return "something"
+        return "unknown code"

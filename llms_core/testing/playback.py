@@ -17,16 +17,18 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.operations.chat import CHAT
 from llms_core.provider import UpstreamRequest
 from llms_core.testing.framing import MEDIA
 from llms_core.testing.subject import Subject
 from llms_core.upstream import exchange
+from llms_core.upstream.stream_decoder import StreamDecoder
 
 JSON = "application/json"
 
 Ending: TypeAlias = Literal["end", "break", "stall"]
 
-NORMAL_LIMITS = exchange.Limits(connect=10, first_token=30, idle=30, total=60, largest=2**26)
+NORMAL_LIMITS = exchange.AttemptLimits(connect=10, first_token=30, idle=30, total=60, max_bytes=2**26)
 
 # Only a response that stalls is ever waited for, so a slow machine cannot make these limits expire by accident.
 SHORT_LIMITS = msgspec.structs.replace(NORMAL_LIMITS, first_token=0.005, idle=0.005)
@@ -66,14 +68,14 @@ def play_completion(subject: Subject, response: Response, **members: Any) -> Out
 
 
 def play_stream(
-    subject: Subject, response: Response, limits: exchange.Limits = NORMAL_LIMITS, **members: Any
+    subject: Subject, response: Response, limits: exchange.AttemptLimits = NORMAL_LIMITS, **members: Any
 ) -> Outcome:
     """Play a response to a request for a stream."""
     return play_streams(subject, [response], limits, **members)[0]
 
 
 def play_streams(
-    subject: Subject, responses: Iterable[Response], limits: exchange.Limits = NORMAL_LIMITS, **members: Any
+    subject: Subject, responses: Iterable[Response], limits: exchange.AttemptLimits = NORMAL_LIMITS, **members: Any
 ) -> list[Outcome]:
     """Play many responses to the same request for a stream, one after the other."""
     call = subject.call(stream=True, **members)
@@ -85,10 +87,14 @@ def play_streams(
     return asyncio.run(play())
 
 
-def begin_stream(subject: Subject, choices: int = 1, **members: Any) -> exchange.Progress:
-    """Return the core's reader of one stream, with a new translator; its `feed` takes the bytes."""
-    call = subject.call(stream=True, **members)
-    return exchange.Progress(subject.adapter.chunks(call), choices)
+def begin_stream(subject: Subject, **members: Any) -> StreamDecoder:
+    """Return the core's decoder of one stream, with a new translator; its `feed` takes the bytes."""
+    return decode_stream(subject, subject.call(stream=True, **members))
+
+
+def decode_stream(subject: Subject, call: ChatCall) -> StreamDecoder:
+    """Return the core's decoder of the stream that answers a call."""
+    return StreamDecoder(CHAT.stream(subject.adapter, call))
 
 
 def feed_streams(subject: Subject, streams: Iterable[Sequence[bytes]]) -> list[Outcome]:
@@ -102,38 +108,41 @@ def feed_streams(subject: Subject, streams: Iterable[Sequence[bytes]]) -> list[O
 
 
 def _feed_stream(subject: Subject, call: ChatCall, pieces: Sequence[bytes]) -> Outcome:
-    progress = exchange.Progress(subject.adapter.chunks(call))
+    decoder = decode_stream(subject, call)
+    reader = decoder.reader
     chunks: list[Chunk] = []
     non_empty = [piece for piece in pieces if piece]
     # An empty piece marks the end of the stream.
     for piece in (*non_empty, b""):
-        if not progress.over:
-            chunks += progress.feed(piece)
-    if progress.failure is not None:
-        return Outcome(chunks=chunks, error=progress.failure)
-    if not progress.complete:
+        if not reader.finished:
+            chunks += decoder.feed(piece)
+    if reader.failure is not None:
+        return Outcome(chunks=chunks, error=reader.failure)
+    if not reader.complete:
         return Outcome(chunks=chunks, error=ProviderError(ErrorKind.BAD_RESPONSE, "The stream is not complete"))
-    return Outcome(chunks=[*chunks, *progress.rest()])
+    return Outcome(chunks=[*chunks, *reader.held_back()])
 
 
 async def _play_completion(subject: Subject, response: Response, members: Mapping[str, Any]) -> Outcome:
     call = subject.call(**members)
     request = subject.adapter.request(call)
     try:
-        completion = await exchange.whole(_Engine(response), subject.adapter, call, request, NORMAL_LIMITS)
+        answer = await exchange.whole_answer(_Transport(response), CHAT, subject.adapter, call, request, NORMAL_LIMITS)
     except ProviderError as error:
         return Outcome(error=error)
-    return Outcome(completion)
+    return Outcome(Completion(answer.data, answer.usage))
 
 
 async def _play_stream(
-    subject: Subject, response: Response, limits: exchange.Limits, call: ChatCall, request: UpstreamRequest
+    subject: Subject, response: Response, limits: exchange.AttemptLimits, call: ChatCall, request: UpstreamRequest
 ) -> Outcome:
     chunks: list[Chunk] = []
     try:
-        opened = await exchange.stream(_Engine(response), subject.adapter, call, request, limits)
+        opened = await exchange.open_stream(
+            _Transport(response), CHAT, subject.adapter, call, request, limits, exchange.NoOutcome()
+        )
         try:
-            while not opened.over:
+            while not opened.is_complete:
                 chunks += await opened.read()
         finally:
             await opened.aclose()
@@ -142,20 +151,20 @@ async def _play_stream(
     return Outcome(chunks=chunks)
 
 
-class _Engine:
+class _Transport:
     """An HTTP transport that gives the same response to every request."""
 
     def __init__(self, response: Response):
         self._response = response
 
-    async def send(self, request: UpstreamRequest, connect: float) -> _Answer:
-        return _Answer(self._response)
+    async def send(self, request: UpstreamRequest, connect: float) -> _HttpResponse:
+        return _HttpResponse(self._response)
 
     async def aclose(self) -> None:
         pass
 
 
-class _Answer:
+class _HttpResponse:
     """A Response as the core reads it from its transport."""
 
     def __init__(self, response: Response):

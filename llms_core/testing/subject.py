@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 
+from llms_core.candidate import Configured
 from llms_core.config import llms_json
 from llms_core.config.locate import nearest
 from llms_core.config.model import PluginsToml
@@ -23,7 +24,6 @@ from llms_core.openai_compatible import OpenAICompatible
 from llms_core.plugins import registry
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import load_plugins
-from llms_core.plugins.registry import Configured
 from llms_core.plugins.report import PluginReport
 from llms_core.provider import HttpAdapter, UpstreamRequest
 from llms_core.testing import wire as wires

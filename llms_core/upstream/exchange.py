@@ -1,225 +1,323 @@
-"""One request to one provider: a whole answer or a stream, under its deadlines.
+"""One request to one provider: a whole answer or a stream, within the attempt's time limits.
 
-The core, not the adapter, decides whether an answer is complete: a stream is, once every choice that it began has its
-finish_reason; a missing `[DONE]` alone is no fault.
+The core, not the adapter, decides whether an answer is complete.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-from typing import TypeVar
+from enum import Enum, auto
+from typing import Any, Protocol
 
 import msgspec
 
 from llms_core.contracts.chunk import Chunk
-from llms_core.contracts.completion import Completion, Usage
-from llms_core.contracts.request import ChatCall
-from llms_core.contracts.streamed import as_chunks
+from llms_core.contracts.completion import Usage
 from llms_core.deadline import Deadline
-from llms_core.errors import ErrorKind, PluginError, ProviderError
-from llms_core.provider import ChunkTranslator, HttpAdapter, UpstreamRequest
-from llms_core.upstream.aws_event_stream import EventStreamMessages
-from llms_core.upstream.events import Lines, ServerSentEvents
-from llms_core.upstream.transport import Answer, Engine
+from llms_core.errors import ErrorKind, ProviderError
+from llms_core.operations import Answer, Operation
+from llms_core.operations.adapter_results import expect
+from llms_core.operations.stream import StreamReader
+from llms_core.provider import UpstreamRequest
+from llms_core.upstream.stream_decoder import StreamDecoder
+from llms_core.upstream.transport import HttpResponse, HttpTransport
 
-T = TypeVar("T")
-
-_READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages]] = {
-    "sse": ServerSentEvents,
-    "ndjson": Lines,
-    "aws": EventStreamMessages,
-}
-_LARGEST_ERROR = 256 * 1024
-_GRACE = 5.0  # seconds that a whole answer waits for the usage and the end that should follow it, a fault for its body
-_DRAIN = 0.5
-_USAGE = (Usage, type(None))
+_MAX_ERROR_BYTES = 256 * 1024
+#: Seconds that a complete stream waits for usage and its regular end, and that an error waits for its body.
+_GRACE_SECONDS = 5.0
+#: Seconds for reading the last bytes after a complete stream, so that its connection can be reused.
+_DRAIN_SECONDS = 0.5
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of one attempt, in seconds, and the largest answer in bytes."""
+class AttemptLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of one attempt: times in seconds, and the size of an answer in bytes."""
 
     connect: float
     first_token: float
     idle: float
     total: float
-    largest: int
+    max_bytes: int
 
 
-async def whole(
-    engine: Engine, adapter: HttpAdapter, call: ChatCall, request: UpstreamRequest, limits: Limits
-) -> Completion:
-    """The provider's whole answer. Raises ProviderError.
+class Outcome(Protocol):
+    """Is told how a stream ended, exactly once."""
 
-    A model may think for minutes before it sends a byte: until the head is there only `total` counts.
+    def succeeded(self, usage: Usage | None) -> None:
+        """The answer is complete and has been handed on."""
+
+    def failed(self, error: BaseException) -> BaseException:
+        """The stream broke or was abandoned; returns the exception to raise."""
+
+
+class NoOutcome:
+    """Ignores how a stream ends, for exchanges outside of routing."""
+
+    def succeeded(self, usage: Usage | None) -> None:
+        """Do nothing."""
+
+    def failed(self, error: BaseException) -> BaseException:
+        """Return the error as it is."""
+        return error
+
+
+class StreamState(Enum):
+    """The state of an `AnswerStream`. All states but OPEN are final."""
+
+    OPEN = auto()
+    #: The last chunk of a complete answer has been read.
+    COMPLETE = auto()
+    #: The stream broke.
+    FAILED = auto()
+    #: The stream was closed before its end.
+    ABANDONED = auto()
+
+
+async def whole_answer(
+    transport: HttpTransport,
+    operation: Operation[Any, Any],
+    adapter: Any,
+    call: Any,
+    request: UpstreamRequest,
+    limits: AttemptLimits,
+) -> Answer:
+    """Send a request and return the complete answer. Raises ProviderError.
+
+    A model may think for minutes before it sends a byte: only `total` limits the time until the response's head.
     """
     deadline = Deadline()
     end = asyncio.get_running_loop().time() + limits.total
     try:
         with deadline.at(end):
-            answer = await engine.send(request, limits.connect)
+            response = await transport.send(request, limits.connect)
         try:
-            if not 200 <= answer.status < 300:
-                raise await _refusal(adapter, answer, limits, deadline, end)
-            body = await _read(answer, limits.largest, limits.idle, deadline, end)
+            if not 200 <= response.status < 300:
+                raise await _refusal(adapter, response, limits, deadline, end)
+            body = await _read_body(response, limits.max_bytes, limits.idle, deadline, end)
         finally:
-            await answer.aclose()
+            await response.aclose()
     except TimeoutError:
-        raise ProviderError(ErrorKind.TIMEOUT, f"No whole answer within {limits.total:g} s") from None
+        message = f"The provider did not answer completely within {limits.total:g} s"
+        raise ProviderError(ErrorKind.TIMEOUT, message) from None
     finally:
         deadline.close()
-    return _completion(adapter, call, body)
+    return operation.answer(adapter, call, body)
 
 
-async def stream(
-    engine: Engine, adapter: HttpAdapter, call: ChatCall, request: UpstreamRequest, limits: Limits
-) -> ChunkStream:
-    """Open a stream. Raises ProviderError. The stream has to be closed."""
+async def open_stream(
+    transport: HttpTransport,
+    operation: Operation[Any, Any],
+    adapter: Any,
+    call: Any,
+    request: UpstreamRequest,
+    limits: AttemptLimits,
+    outcome: Outcome,
+) -> AnswerStream:
+    """Send a request and return its stream, which must be closed. Raises ProviderError."""
     deadline = Deadline()
     now = asyncio.get_running_loop().time()
-    end, first = now + limits.total, now + min(limits.first_token, limits.total)
+    total_deadline = now + limits.total
+    first_token_deadline = now + min(limits.first_token, limits.total)
     try:
-        with deadline.at(first):
-            answer = await engine.send(request, limits.connect)
+        with deadline.at(first_token_deadline):
+            response = await transport.send(request, limits.connect)
         try:
-            if not 200 <= answer.status < 300:
-                raise await _refusal(adapter, answer, limits, deadline, first)
-            chunks = ChunkStream(answer, adapter, call, limits, deadline, first, end)
-            await chunks.begin()
+            if not 200 <= response.status < 300:
+                raise await _refusal(adapter, response, limits, deadline, first_token_deadline)
+            reader = operation.stream(adapter, call)
+            stream = AnswerStream(
+                response, operation, reader, limits, deadline, first_token_deadline, total_deadline, outcome
+            )
+            if _is_whole_body(response, reader):
+                # Some servers ignore `stream` and answer with a complete body.
+                body = await _read_body(response, limits.max_bytes, limits.idle, deadline, first_token_deadline)
+                stream.replay(operation.answer(adapter, call, body))
         except BaseException:
-            await answer.aclose()
+            await response.aclose()
             raise
     except BaseException as error:
         deadline.close()
         if isinstance(error, TimeoutError):
-            raise ProviderError(ErrorKind.TIMEOUT, f"No answer within {limits.first_token:g} s") from None
+            message = f"The provider did not answer within {limits.first_token:g} s"
+            raise ProviderError(ErrorKind.TIMEOUT, message) from None
         raise
-    return chunks
+    return stream
 
 
-class ChunkStream:
-    """The chunks of one stream. Until one bears content `first_token` holds, from then on `idle` between any two
-    reads, comments included. `over`: what was read last is the end of a complete answer.
+class AnswerStream:
+    """A provider's streamed answer, from the first byte to the client's last.
+
+    Until a chunk has content, `limits.first_token` applies; after that `limits.idle` between any two reads, comments
+    included. `outcome` is told exactly once how the stream ended.
     """
 
     def __init__(
         self,
-        answer: Answer,
-        adapter: HttpAdapter,
-        call: ChatCall,
-        limits: Limits,
+        response: HttpResponse,
+        operation: Operation[Any, Any],
+        reader: StreamReader,
+        limits: AttemptLimits,
         deadline: Deadline,
-        first: float,
-        end: float,
+        first_token_deadline: float,
+        total_deadline: float,
+        outcome: Outcome,
     ):
-        self.over = False
-        self._answer, self._adapter, self._call, self._limits = answer, adapter, call, limits
-        self._deadline, self._first, self._end = deadline, first, end
+        self.state = StreamState.OPEN
+        self._response = response
+        self._operation = operation
+        self._reader = reader
+        self._decoder = StreamDecoder(reader)
+        self._limits = limits
+        self._deadline = deadline
+        self._first_token_deadline = first_token_deadline
+        self._total_deadline = total_deadline
+        self._grace_deadline: float | None = None
+        self._outcome = outcome
         self._clock = asyncio.get_running_loop().time
-        self._grace: float | None = None
-        self._progress = Progress(adapter.chunks(call), call.request.n or 1)
-        self._whole: Completion | None = None
+        #: Chunks that were read before the commit point and not handed on yet.
+        self._buffer: list[Chunk] = []
+        #: Whether the provider has sent a complete answer.
+        self._received_all = False
+        self._usage: Usage | None = None
 
-    async def begin(self) -> None:
-        """Some servers answer with a whole body where a stream was asked for: it is read here."""
-        if _is_json(self._answer, self._progress.translator):
-            limits = self._limits
-            body = await _read(self._answer, limits.largest, limits.idle, self._deadline, self._first)
-            self._whole = _completion(self._adapter, self._call, body)
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last chunk of a complete answer has been read."""
+        return self.state is StreamState.COMPLETE
+
+    def replay(self, answer: Answer) -> None:
+        """Hand on a complete answer as a stream."""
+        self._buffer = list(self._operation.as_chunks(answer))
+        self._usage = answer.usage
+        self._received_all = True
+
+    async def commit(self) -> None:
+        """Buffer chunks until one has content: up to this point a failure is invisible to the client.
+
+        Raises ProviderError if the stream breaks before.
+        """
+        while not self._received_all and not self._reader.has_content:
+            self._buffer += await self._receive()
 
     async def read(self) -> list[Chunk]:
-        """The chunks that arrive next, those of one read together; not to be called once `over`.
+        """Return the next chunks, those that arrived together; not to be called after the stream has ended.
 
-        Raises ProviderError: then what was read so far is not the whole answer.
+        Raises ProviderError: what has been read so far is not a complete answer.
         """
-        if self._whole is not None:
-            self.over = True
-            return as_chunks(self._whole)
-        progress = self._progress
-        while True:
-            if progress.failure is not None:
-                raise progress.failure
-            batch = progress.feed(await self._piece())
-            if progress.over and progress.failure is None:
-                if not progress.complete:
-                    progress.failure = _incomplete()
-                else:
-                    self.over = True
-                    return [*batch, *progress.rest()]
-            if batch:
-                return batch
+        chunks = self._buffer
+        if chunks:
+            self._buffer = []
+        else:
+            try:
+                chunks = await self._receive()
+            except BaseException as error:
+                self.state = StreamState.FAILED
+                raise self._outcome.failed(error) from None
+        if self._received_all:
+            self.state = StreamState.COMPLETE
+            self._outcome.succeeded(self._usage)
+        return chunks
 
     async def aclose(self) -> None:
-        """After a complete answer its last bytes are read, briefly, so that the connection can serve again."""
+        """Release the connection; a stream that was not read to its end counts as abandoned."""
+        if self.state is StreamState.OPEN:
+            self.state = StreamState.ABANDONED
+            self._outcome.failed(asyncio.CancelledError())
+        await self.release()
+
+    async def release(self) -> None:
+        """Release the connection without reporting an outcome, for a stream that failed before it was committed."""
         try:
-            if self.over:
-                with self._deadline.at(self._clock() + _DRAIN):
-                    while await self._answer.read():
+            if self._received_all:
+                with self._deadline.at(self._clock() + _DRAIN_SECONDS):
+                    while await self._response.read():
                         pass
         except (TimeoutError, ProviderError):
-            pass
+            pass  # The answer is complete; only the connection is not reused.
         finally:
             self._deadline.close()
-            await self._answer.aclose()
+            await self._response.aclose()
 
-    async def _piece(self) -> bytes:
-        """The next bytes; none where the stream has ended, or need not be waited for any longer."""
-        progress = self._progress
-        limit = self._first
-        if progress.complete:
-            self._grace = self._grace or min(self._end, self._clock() + _GRACE)
-            limit = self._grace
-        elif progress.content:
+    async def _receive(self) -> list[Chunk]:
+        """Read from the provider until there is a chunk to hand on, or the end of a complete answer."""
+        reader = self._reader
+        while True:
+            if reader.failure is not None:
+                raise reader.failure
+            piece = await self._read_piece()
+            chunks = self._decoder.feed(piece)
+            if reader.finished and reader.complete:
+                self._received_all = True
+                if (usage := reader.usage_chunk) is not None:
+                    self._usage = self._operation.usage(usage)
+                return [*chunks, *reader.held_back()]
+            if reader.finished:
+                # The chunks before the fault are handed on first; the next read raises.
+                reader.fail(ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete"))
+            if chunks:
+                return chunks
+
+    async def _read_piece(self) -> bytes:
+        """Return the next bytes; none if the stream has ended or need not be waited for any longer."""
+        reader = self._reader
+        if reader.complete:
+            if self._grace_deadline is None:
+                self._grace_deadline = min(self._total_deadline, self._clock() + _GRACE_SECONDS)
+            limit = self._grace_deadline
+        elif reader.has_content:
             limit = self._clock() + self._limits.idle
-            if limit > self._end:
-                limit = self._end
+            if limit > self._total_deadline:
+                limit = self._total_deadline
+        else:
+            limit = self._first_token_deadline
         try:
             with self._deadline.at(limit):
-                return await self._answer.read()
+                return await self._response.read()
         except TimeoutError:
-            if not progress.complete:
-                raise _too_slow(progress.content, self._limits, self._clock() >= self._end) from None
+            if not reader.complete:
+                raise self._timeout_error() from None
         except ProviderError:
-            if not progress.complete:
+            if not reader.complete:
                 raise
         return b""
 
+    def _timeout_error(self) -> ProviderError:
+        if self._clock() >= self._total_deadline:
+            message = f"The answer was not complete within {self._limits.total:g} s"
+        elif self._reader.has_content:
+            message = f"The stream stalled for {self._limits.idle:g} s"
+        else:
+            message = f"No first token within {self._limits.first_token:g} s"
+        return ProviderError(ErrorKind.TIMEOUT, message)
+
 
 async def _refusal(
-    adapter: HttpAdapter, answer: Answer, limits: Limits, deadline: Deadline, end: float
+    adapter: Any, response: HttpResponse, limits: AttemptLimits, deadline: Deadline, end: float
 ) -> ProviderError:
-    """What an answer whose head does not say success means."""
+    """What a response whose status is not 2xx means."""
     try:
-        body = await _read(answer, _LARGEST_ERROR, min(limits.idle, _GRACE), deadline, end, cut=True)
+        idle = min(limits.idle, _GRACE_SECONDS)
+        body = await _read_body(response, _MAX_ERROR_BYTES, idle, deadline, end, truncate=True)
     except (ProviderError, TimeoutError):
         body = b""
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    return must_be(ProviderError, adapter.error(answer.status, headers, body), "error")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return expect(ProviderError, adapter.error(response.status, headers, body), "error")
 
 
-def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
-    completion = adapter.completion(call, body)
-    if type(completion) is not Completion or type(completion.data) is not bytes or type(completion.usage) not in _USAGE:
-        must_be(Completion, completion, "completion")
-        must_be(bytes, completion.data, "completion", "data of a Completion")
-        must_be(_USAGE, completion.usage, "completion", "usage of a Completion")
-    return completion
-
-
-async def _read(
-    answer: Answer, largest: int, idle: float, deadline: Deadline, end: float, *, cut: bool = False
+async def _read_body(
+    response: HttpResponse, max_bytes: int, idle: float, deadline: Deadline, end: float, *, truncate: bool = False
 ) -> bytes:
-    """The body to its end. With `cut`, what is over `largest` is left out instead of being an error.
+    """Read the body to its end. With `truncate`, what exceeds `max_bytes` is cut off instead of being an error.
 
-    Raises ProviderError, for a pause of `idle` seconds too; TimeoutError at `end`.
+    Raises ProviderError, also for a pause of `idle` seconds; TimeoutError at `end`.
     """
     pieces: list[bytes] = []
-    size, clock = 0, asyncio.get_running_loop().time
+    size = 0
+    clock = asyncio.get_running_loop().time
     while True:
         limit = clock() + idle
         try:
             with deadline.at(min(limit, end)):
-                piece = await answer.read()
+                piece = await response.read()
         except TimeoutError:
             if limit >= end:
                 raise
@@ -228,115 +326,19 @@ async def _read(
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
-        if size > largest:
-            if cut:
+        if size > max_bytes:
+            if truncate:
                 return b"".join(pieces)
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer has over {largest} bytes")
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer exceeds {max_bytes} bytes")
 
 
-def must_be(kind: type[T] | tuple[type[T], ...], given: object, function: str, what: str = "") -> T:
-    """What an adapter's function gave: an author may not have run a type checker.
+def _is_whole_body(response: HttpResponse, reader: StreamReader) -> bool:
+    """Whether a JSON body came instead of a stream of events.
 
-    Raises PluginError, which the router makes a failure of this attempt alone.
+    Raises ProviderError for an HTML page, which no provider answers with on purpose.
     """
-    if isinstance(given, kind):
-        return given
-    if inspect.iscoroutine(given):
-        given.close()  # async by mistake; nobody will await it
-    due = what or (kind.__name__ if isinstance(kind, type) else "")
-    raise PluginError(f"`{function}` gave a {type(given).__name__} as {due}")
-
-
-class Progress:
-    """What is known of a stream so far.
-
-    Ends of choices and usage are held until the stream's own end: providers repeat them (OpenRouter), count usage up
-    in every chunk (Perplexity), or send content after the finish_reason (Baseten).
-    """
-
-    def __init__(self, translator: ChunkTranslator, choices: int = 1):
-        self.translator = translator
-        self._choices = choices
-        self._events = _READERS[translator.framing]()
-        self._open: set[int] = set()
-        self._ended: set[int] = set()
-        self._ends: list[Chunk] = []
-        self._usage: Chunk | None = None
-        self.content = self.over = False
-        self.failure: ProviderError | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Every choice that was begun has its finish_reason; all that were asked for have, or `[DONE]` was said."""
-        return not self._open and len(self._ended) >= self._choices
-
-    def feed(self, piece: bytes) -> list[Chunk]:
-        """The chunks that a piece completes; an empty piece is the stream's end."""
-        batch: list[Chunk] = []
-        translate = self.translator.feed
-        try:
-            for event, data in self._events.feed(piece) if piece else self._events.end():
-                if data == b"[DONE]":
-                    self.over, self._choices = True, 1
-                    break
-                for chunk in translate(event, data):
-                    if type(chunk) is not Chunk or type(chunk.data) is not bytes:
-                        must_be(bytes, must_be(Chunk, chunk, "feed").data, "feed", "data of a Chunk")
-                    self._note(chunk, batch)
-        except ProviderError as error:
-            self.over = True
-            # What follows a whole answer cannot spoil it.
-            self.failure = None if self.complete else error
-        self.over = self.over or not piece
-        return batch
-
-    def rest(self) -> list[Chunk]:
-        """What was held back, once the answer is complete."""
-        return self._ends if self._usage is None else [*self._ends, self._usage]
-
-    def _note(self, chunk: Chunk, batch: list[Chunk]) -> None:
-        if chunk.usage:
-            self._usage = chunk
-            return
-        if chunk.content:
-            self.content = True
-        if not chunk.ended and not self._ended and self._open.issuperset(chunk.begun):  # as nearly all are
-            batch.append(chunk)
-            return
-        for index in chunk.begun:
-            if index not in self._ended:
-                self._open.add(index)
-        if chunk.ended:
-            if chunk.content or not self._ended.issuperset(chunk.ended):
-                self._ends.append(chunk)
-            self._ended.update(chunk.ended)
-            self._open.difference_update(chunk.ended)
-        elif not self._ended:
-            batch.append(chunk)
-        elif chunk.content and self._ended.issuperset(chunk.begun) and any(end.content for end in self._ends):
-            self._ends.append(chunk)  # what is held has content too, which comes before this
-        elif chunk.content or not self._open.isdisjoint(chunk.begun):
-            batch.append(chunk)
-
-
-def _is_json(answer: Answer, translator: ChunkTranslator) -> bool:
-    """Whether a whole JSON body came where a stream of events was asked for, as some servers answer."""
-    kind = answer.headers.get("content-type", "").lower()
-    if "html" in kind:
-        message = f"A page came where a stream was due ({kind})"
-        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=answer.status)
-    return translator.framing == "sse" and "json" in kind
-
-
-def _too_slow(content: bool, limits: Limits, at_end: bool) -> ProviderError:
-    if at_end:
-        message = f"The answer was not complete within {limits.total:g} s"
-    elif content:
-        message = f"The stream stalled for {limits.idle:g} s"
-    else:
-        message = f"No first token within {limits.first_token:g} s"
-    return ProviderError(ErrorKind.TIMEOUT, message)
-
-
-def _incomplete() -> ProviderError:
-    return ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete")
+    content_type = response.headers.get("content-type", "").lower()
+    if "html" in content_type:
+        message = f"The provider answered with a page instead of a stream ({content_type})"
+        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=response.status)
+    return reader.framing == "sse" and "json" in content_type

@@ -10,7 +10,7 @@ from llms_core.config.model import Upstream
 from llms_core.provider import UpstreamRequest
 
 
-class Answer(Protocol):
+class HttpResponse(Protocol):
     """An answer whose head has arrived. `headers` are looked up by lower-case names."""
 
     status: int
@@ -26,10 +26,10 @@ class Answer(Protocol):
         """Let go: an answer read to its end leaves its connection for the next request, any other closes it."""
 
 
-class Engine(Protocol):
+class HttpTransport(Protocol):
     """An HTTP client. It follows no redirects, keeps no cookies and has no deadline but for connecting."""
 
-    async def send(self, request: UpstreamRequest, connect: float) -> Answer:
+    async def send(self, request: UpstreamRequest, connect: float) -> HttpResponse:
         """Send `request`; return when the head of the answer is there. `connect` is in seconds.
 
         Raises ProviderError: timeout where connecting takes longer, network where it fails.
@@ -39,7 +39,7 @@ class Engine(Protocol):
         """Close every connection."""
 
 
-def create(settings: Upstream) -> Engine:
+def create_transport(settings: Upstream) -> HttpTransport:
     """The engine that the configuration names; imported only now, because HTTP clients are slow to import."""
     proxy = settings.proxy.reveal() if settings.proxy is not None else None
     if settings.engine == "httpx":

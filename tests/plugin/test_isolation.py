@@ -185,7 +185,7 @@ def test_a_lifespan_that_fails_to_start(served: Serve, upstream: ScriptedUpstrea
     install("bad", source)
     gateway = served({"providers": {"one": block(upstream, "openai-compatible")}})
     assert chat(gateway).status_code == 200
-    assert "plugin 'bad' of bad-llms 1.0: its llms_lifespan failed to start" in gateway.log()
+    assert "plugin 'bad' of bad-llms 1.0: llms_lifespan failed to start" in gateway.log()
 
 
 def test_a_plugin_that_fails_to_authenticate_lets_nobody_in(
@@ -315,7 +315,7 @@ def test_the_client_alone_is_told_which_adapter(served: Serve, upstream: Scripte
         answer = chat(gateway, model, stream="feed" in model)
         assert answer.status_code == 502
         assert "no good" not in answer.text
-    assert "The adapter 'rude' failed: `completion` gave a str as Completion" in gateway.log()
+    assert "The adapter 'rude' failed: `completion` returned a str as Completion" in gateway.log()
 
 
 ENDLESS = """
@@ -335,7 +335,7 @@ def test_an_adapter_that_never_returns_is_named(
     served: Serve, upstream: ScriptedUpstream, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It holds the whole gateway: Python has no safe way to interrupt it. The log says which function it is."""
-    monkeypatch.setattr("llms_core.server.watchdog.PATIENCE", 0.2)
+    monkeypatch.setattr("llms_core.server.watchdog.BLOCKED_AFTER", 0.2)
     install("endless", ENDLESS, version="2.0")
     gateway = served({"providers": {"one": block(upstream, "endless")}})
     module = sys.modules["endless_llms"]
@@ -350,5 +350,5 @@ def test_an_adapter_that_never_returns_is_named(
             )
     assert chat(gateway).status_code == 200
     log = gateway.log()
-    assert "Endless.completion of plugin 'endless' of endless-llms 2.0 has held the whole gateway for" in log
+    assert "Endless.completion of plugin 'endless' of endless-llms 2.0 has blocked the whole gateway for" in log
     assert log.count("Endless.completion of plugin") == 1

@@ -29,6 +29,7 @@ from chat_requests import (
     json_values,
     text_parts,
 )
+from chat_streams import ChatStream
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -38,7 +39,6 @@ from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
 from llms_core.contracts.chunk import Chunk
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
-from llms_core.upstream.exchange import Progress
 from llms_providers.anthropic import ANTHROPIC, Anthropic, AnthropicSettings
 from llms_providers.anthropic.models import Inexpressible, closed, family
 from llms_providers.anthropic.request import ANSWER
@@ -82,14 +82,14 @@ def whole(message: Mapping[str, Any], **request: Any) -> Json:
 def streamed(body: bytes, size: int = 0, **request: Any) -> list[Json]:
     """The chunks of a stream as the core gives them on; OpenAI's own types read them."""
     call = chat_call({"model": "local", "messages": [USER], "stream": True, **request})
-    progress = Progress(adapter().chunks(call))
+    progress = ChatStream(adapter().chunks(call))
     chunks: list[Chunk] = []
     for piece in [*pieces(body, size or max(len(body), 1)), b""]:
         chunks += progress.feed(piece)
     if progress.failure is not None:
         raise progress.failure
     assert progress.complete
-    said = [json.loads(chunk.data) for chunk in [*chunks, *progress.rest()]]
+    said = [json.loads(chunk.data) for chunk in [*chunks, *progress.held_back()]]
     for chunk in said:
         ChatCompletionChunk.model_validate(chunk)
     return said
@@ -1187,11 +1187,11 @@ def test_events_and_blocks_that_nobody_knows_do_no_harm() -> None:
 def test_a_stream_that_breaks_off_is_not_complete() -> None:
     """SR-058."""
     call = chat_call({"model": "m", "messages": [USER], "stream": True})
-    progress = Progress(adapter().chunks(call))
+    progress = ChatStream(adapter().chunks(call))
     start = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "So"}}
     assert len(progress.feed(events(start))) == 1
     progress.feed(b"")
-    assert progress.over
+    assert progress.finished
     assert not progress.complete
 
 

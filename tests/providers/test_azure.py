@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import openai
 import pytest
+from chat_streams import ChatStream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from recordings import Recording, pieces, recordings
 
@@ -22,7 +23,6 @@ from llms_core.openai_compatible import OpenAICompatible
 from llms_core.provider import Available, Discovers, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.testing import ScriptedUpstream, Seen, error, json_body
-from llms_core.upstream.exchange import Progress
 from llms_providers.azure import AZURE, Azure, AzureSettings
 
 if TYPE_CHECKING:
@@ -339,11 +339,11 @@ def test_a_recorded_stream_passes_with_the_filters_findings(recording: Recording
 @pytest.mark.parametrize("recording", recordings("openai", streamed))
 def test_a_recorded_stream_is_whole_in_any_pieces(recording: Recording, size: int) -> None:
     """SR-055, SR-060: nothing is held back, since Azure says nothing twice."""
-    progress = Progress(as_recorded(recording).chunks(call_of(recording)))
+    progress = ChatStream(as_recorded(recording).chunks(call_of(recording)))
     out = [chunk for piece in pieces(recording.body, size) for chunk in progress.feed(piece)]
-    assert progress.over
+    assert progress.finished
     assert progress.complete
-    out += progress.rest()
+    out += progress.held_back()
     wanted = fed(as_recorded(recording), call_of(recording), events(recording))
     assert [json.loads(chunk.data) for chunk in out] == [json.loads(chunk.data) for chunk in wanted]
     assert [chunk.usage for chunk in out[:-1]].count(True) == 0
@@ -366,12 +366,12 @@ PROMPT = {"id": "", "object": "", "created": 0, "model": "", "choices": [],
 BEGIN, WORD, STOP = event([delta(role="assistant", content="")]), event([delta(content="Hi")]), event([delta("stop")])
 
 
-def said(*data: Json) -> tuple[list[Json], Progress]:
+def said(*data: Json) -> tuple[list[Json], ChatStream]:
     """What the core passes on."""
-    progress = Progress(azure(RESOURCE).chunks(call(stream=True)))
+    progress = ChatStream(azure(RESOURCE).chunks(call(stream=True)))
     body = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in data) + b"data: [DONE]\n\n"
     out = progress.feed(body)
-    return [json.loads(chunk.data) for chunk in [*out, *(progress.rest() if progress.complete else [])]], progress
+    return [json.loads(chunk.data) for chunk in [*out, *(progress.held_back() if progress.complete else [])]], progress
 
 
 def test_findings_in_the_prompt_come_first_and_do_not_commit() -> None:
@@ -394,7 +394,7 @@ def test_findings_that_come_with_an_id_are_passed_at_once(first: Json) -> None:
 def test_findings_that_come_alone_are_no_answer() -> None:
     """SR-058."""
     _, progress = said(PROMPT)
-    assert progress.over
+    assert progress.finished
     assert not progress.complete
 
 

@@ -26,6 +26,7 @@ from botocore.parsers import EventStreamJSONParser, create_parser
 from botocore.serialize import create_serializer
 from botocore.validate import ParamValidator
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
+from chat_streams import ChatStream, open_chat_stream
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -40,9 +41,8 @@ from llms_core.operations.inlining import inline
 from llms_core.provider import Available, Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret, redact
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status
-from llms_core.upstream import exchange
-from llms_core.upstream.exchange import Limits, Progress
-from llms_core.upstream.transport import create
+from llms_core.upstream.exchange import AttemptLimits
+from llms_core.upstream.transport import create_transport
 from llms_providers.bedrock import BEDROCK, Bedrock, BedrockSettings, bedrock, llms_providers
 from llms_providers.bedrock.sigv4 import Credentials, signed
 
@@ -193,13 +193,13 @@ def completed(answer: Json | bytes, call: ChatCall | None = None) -> ChatComplet
 
 def streamed(body: bytes, size: int | None = None, call: ChatCall | None = None) -> list[Chunk]:
     """The chunks of a stream that comes in pieces of a size, as the core reads it."""
-    progress = Progress(adapter().chunks(call or chat_call({**HELLO, "stream": True}, model=CLAUDE)))
+    progress = ChatStream(adapter().chunks(call or chat_call({**HELLO, "stream": True}, model=CLAUDE)))
     found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
     found += progress.feed(b"")
     if progress.failure is not None:
         raise progress.failure
     assert progress.complete
-    return found + progress.rest()
+    return found + progress.held_back()
 
 
 def usage_of(said: Any) -> tuple[Any, ...] | None:
@@ -390,7 +390,7 @@ def test_a_recorded_stream_that_is_cut_is_incomplete(recording: Recording) -> No
     """SR-058: at the middle of the message that ends it, and anywhere before."""
     stop = recording.body.index(b"messageStop")
     for cut in (stop, stop // 2):
-        progress = Progress(adapter().chunks(call_of(recording)))
+        progress = ChatStream(adapter().chunks(call_of(recording)))
         progress.feed(recording.body[:cut])
         progress.feed(b"")
         assert not progress.complete
@@ -764,14 +764,14 @@ def test_what_arrives_is_what_was_signed_and_a_stream_comes_back(
     body = event("contentBlockDelta", {"delta": {"text": "Hi"}, "contentBlockIndex": 0}) + event(
         "messageStop", {"stopReason": "end_turn"}
     )
-    limits = Limits(connect=5, first_token=5, idle=5, total=10, largest=2**20)
+    limits = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=2**20)
 
     async def talk(asked: Bedrock) -> list[Chunk]:
-        http = create(Upstream(engine=engine))
+        http = create_transport(Upstream(engine=engine))
         try:
-            stream = await exchange.stream(http, asked, call, asked.request(call), limits)
+            stream = await open_chat_stream(http, asked, call, asked.request(call), limits)
             chunks = []
-            while not stream.over:
+            while not stream.is_complete:
                 chunks += await stream.read()
             await stream.aclose()
         finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
+from chat_streams import ChatStream
 from cohere.v2.raw_client import RawV2Client
 from cohere.v2.types import V2ChatResponse, V2ChatStreamResponse
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +24,6 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status, json_body
-from llms_core.upstream.exchange import Progress
 from llms_providers.cohere import COHERE, Cohere, llms_providers
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def completed(answer: Json | bytes) -> ChatCompletion:
 
 def streamed(body: bytes, size: int | None = None) -> list[Chunk]:
     """The chunks of a stream that comes in pieces of a size, as the core reads it."""
-    progress = Progress(cohere().chunks(chat_call({**HELLO, "stream": True})))
+    progress = ChatStream(cohere().chunks(chat_call({**HELLO, "stream": True})))
     found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
     found += progress.feed(b"")
     if progress.failure is not None:
         raise progress.failure
     assert progress.complete
-    return found + progress.rest()
+    return found + progress.held_back()
 
 
 def events(*said: Json) -> bytes:

@@ -17,8 +17,8 @@ from llms_providers.azure.wire import DEPLOYMENTS
 from llms_providers.bedrock.wire import SIGNED
 from llms_providers.presets import PRESETS
 
-#: By the command, as a third party would.
-COMMANDED = ("groq", "bedrock")
+#: Tested with the command `llms conformance`, as the authors of other providers do.
+TESTED_BY_COMMAND = ("groq", "bedrock")
 
 DECLARED = """
 [types.acme]
@@ -33,29 +33,32 @@ headers = { X-Acme = "1" }
 
 
 def conformance(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
-    """What `llms conformance` ends with: its exit code, its JSON and its output."""
+    """Run `llms conformance` and return its exit code, its JSON and its output."""
     result = folder / "conformance.json"
     command = [sys.executable, "-m", "llms_core", "conformance", *arguments, "--json", str(result)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     found = json.loads(result.read_text("utf-8")) if result.is_file() else {}
-    return done.returncode, found, done.stdout + done.stderr
+    return finished.returncode, found, finished.stdout + finished.stderr
 
 
-@pytest.mark.parametrize("provider", COMMANDED)
-def test_a_third_party_would_find_it_gold(provider: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("provider", TESTED_BY_COMMAND)
+def test_the_command_rates_a_shipped_provider_gold(provider: str, tmp_path: Path) -> None:
     code, result, output = conformance(tmp_path, provider)
     assert code == 0, output
-    assert (result["provider"], result["distribution"], result["level"]) == (provider, "llms-providers", "gold"), output
+    assert result["provider"] == provider
+    assert result["distribution"] == "llms-providers"
+    assert result["level"] == "gold", output
     assert not result["xfailed"]
 
 
-def test_a_declared_provider_is_gold_too(tmp_path: Path) -> None:
-    """No code, no package: a table in plugins.toml."""
+def test_the_command_rates_a_declared_provider_gold(tmp_path: Path) -> None:
+    """A declared provider is a table in plugins.toml, without any code."""
     plugins = tmp_path / "plugins.toml"
     plugins.write_text(DECLARED, "utf-8")
     code, result, output = conformance(tmp_path, "acme", "--plugins", str(plugins))
     assert code == 0, output
-    assert (result["level"], result["distribution"]) == ("gold", f"[types] of {plugins}")
+    assert result["level"] == "gold"
+    assert result["distribution"] == f"[types] of {plugins}"
 
 
 class TestAnthropic(ProviderConformance):
@@ -79,7 +82,7 @@ class TestAzure(ProviderConformance):
 
 
 class TestLocal(ProviderConformance):
-    """Its server is scripted like any other's: the model itself is never started."""
+    """The upstream server is scripted as for any provider: the model itself is never started."""
 
     provider = "local"
 
@@ -106,15 +109,15 @@ class TestOpenAICompatible(Translation):
     provider = "openai-compatible"
 
 
-#: The rows of a table, all with one adapter: what a row says is tested, and what that makes of the adapter.
+# All presets use one adapter. What differs between them is the translation, so that only this group runs for each.
 for _spec in PRESETS:
-    if _spec.name not in COMMANDED:
+    if _spec.name not in TESTED_BY_COMMAND:
         _name = f"Test{_spec.name.title().replace('-', '').replace('.', '')}"
         globals()[_name] = type(_name, (Translation,), {"provider": _spec.name, "__module__": __name__})
 
 
-def test_every_provider_is_looked_at() -> None:
-    """A provider that is added is tested from the start: in one way or the other."""
+def test_every_provider_is_tested() -> None:
+    """A new provider must get a test class or be tested by the command."""
     specs = {spec.name for spec in find("groq", None).host.specs.values()}
     classes = {value.provider for value in globals().values() if isinstance(value, type) and issubclass(value, Group)}
-    assert specs - classes - {*COMMANDED} == set()
+    assert specs - classes - {*TESTED_BY_COMMAND} == set()

@@ -1,4 +1,4 @@
-"""The Gemini API and Vertex AI: recorded exchanges, what Google's SDK makes of both sides, and the rest."""
+"""The Gemini API and Vertex AI, tested with recorded exchanges, with Google's SDK, and case by case."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
+from chat_streams import ChatStream, open_chat_stream, whole_chat_answer
 from google.genai.types import Content, FunctionCall, GenerateContentConfig, GenerateContentResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,9 +28,8 @@ from llms_core.operations.inlining import inline
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status, json_body
-from llms_core.upstream import exchange
-from llms_core.upstream.exchange import Progress
-from llms_core.upstream.transport import Engine, create
+from llms_core.upstream.exchange import AttemptLimits
+from llms_core.upstream.transport import HttpTransport, create_transport
 from llms_providers.google import GOOGLE, VERTEX, Google, GoogleSettings, Vertex, VertexSettings, llms_providers
 
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ def sent(body: Mapping[str, Any], model: str = GEMINI_3, adapter: Google | None 
 
 
 def native(model: str = GEMINI_3, adapter: Google | None = None, **members: Any) -> Json:
-    """What reaches Gemini of a request with these members."""
+    """Return the body that is sent for a request with these members."""
     found: Json = json.loads(sent({**HELLO, **members}, model, adapter).content)
     return found
 
@@ -97,33 +97,33 @@ def completed(body: Any, call: ChatCall | None = None, adapter: Google | None = 
 
 
 def streamed(body: bytes, size: int | None = None, adapter: Google | None = None, n: int = 1) -> list[Chunk]:
-    """The chunks of a stream that comes in pieces of a size, as the core reads it."""
-    progress = Progress((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n})), n)
+    """Return the chunks of a stream that arrives in pieces of a size, as the core reads it."""
+    progress = ChatStream((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n})), n)
     found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
     found += progress.feed(b"")
     if progress.failure is not None:
         raise progress.failure
     assert progress.complete
-    return found + progress.rest()
+    return found + progress.held_back()
 
 
-def add(said: Json, delta: Mapping[str, Any]) -> None:
-    """What OpenAI's client does with a delta: texts are joined, and entries of a list by their `index`."""
+def add(message: Json, delta: Mapping[str, Any]) -> None:
+    """Add a delta as OpenAI's client does: texts are joined, and entries of a list are matched by `index`."""
     for name, value in delta.items():
-        if name in ("index", "type") or name not in said:
-            said[name] = value
+        if name in ("index", "type") or name not in message:
+            message[name] = value
         elif isinstance(value, str):
-            said[name] += value
+            message[name] += value
         elif isinstance(value, dict):
-            add(said[name], value)
+            add(message[name], value)
         elif isinstance(value, list):
             for entry in value:
-                known = next((each for each in said[name] if each["index"] == entry["index"]), None)
-                said[name].append(entry) if known is None else add(known, entry)
+                known = next((each for each in message[name] if each["index"] == entry["index"]), None)
+                message[name].append(entry) if known is None else add(known, entry)
 
 
 def joined(chunks: Iterable[Chunk], index: int = 0) -> Json:
-    """What an OpenAI client makes of a stream: the message, the end, and the usage."""
+    """Return what an OpenAI client assembles from a stream: the message, the finish reason and the usage."""
     message: Json = {}
     roles, finish, usage = [], None, None
     for chunk in chunks:
@@ -135,7 +135,7 @@ def joined(chunks: Iterable[Chunk], index: int = 0) -> Json:
             if choice.index == index:
                 delta = choice.delta.to_dict()
                 roles.append(delta.pop("role", None))
-                assert finish is None, "nothing follows an end"
+                assert finish is None, "nothing may follow a finish reason"
                 finish = choice.finish_reason
                 add(message, delta)
                 assert chunk.content or not delta.keys() & {"content", "reasoning_content", "tool_calls", "images"}
@@ -145,7 +145,7 @@ def joined(chunks: Iterable[Chunk], index: int = 0) -> Json:
 
 
 def read(completion: ChatCompletion) -> Json:
-    """The same of a whole answer, its lists numbered as in a stream."""
+    """Return the same for a whole answer, with its lists numbered as in a stream."""
     choice = completion.choices[0]
     message = {name: value for name, value in choice.message.to_dict().items() if value not in (None, "")}
     assert message.pop("role") == "assistant"
@@ -163,7 +163,7 @@ def read(completion: ChatCompletion) -> Json:
 
 
 def events(recording: Recording) -> list[Json]:
-    """The answers in a recording: one, or those of a stream, whichever way it was framed."""
+    """Return the answers in a recording: one, or those of a stream, framed as events or as a list."""
     if recording.body.startswith(b"data:"):
         return [json.loads(line[5:]) for line in recording.body.splitlines() if line.startswith(b"data:")]
     body = json.loads(recording.body)
@@ -185,17 +185,15 @@ def in_events(recording: Recording) -> bool:
 BEYOND = {"executableCode", "codeExecutionResult", "toolCall", "toolResponse"}
 
 
-def meant(answers: list[Json]) -> Json:
-    """What recorded answers say, read without the adapter."""
+def recorded_content(answers: list[Json]) -> Json:
+    """Return the content of recorded answers, read without the adapter."""
     candidates = [each["candidates"][0] for each in answers if each.get("candidates")]
     parts = [part for each in candidates for part in each["content"].get("parts", ())]
     calls = [part for part in parts if "functionCall" in part]
     ends = [each["finishReason"] for each in candidates if "finishReason" in each]
     usage = answers[-1]["usageMetadata"]
-    counted = {
-        name: usage.get(f"{name}TokenCount", 0) for name in ("candidates", "thoughts", "toolUsePrompt", "prompt")
-    }
-    completion = counted["candidates"] + counted["thoughts"]
+    thoughts = usage.get("thoughtsTokenCount", 0)
+    completion = usage.get("candidatesTokenCount", 0) + thoughts
     assert ends == ["STOP"]
     return {
         "text": "".join(part["text"] for part in parts if "text" in part and not part.get("thought")),
@@ -208,15 +206,15 @@ def meant(answers: list[Json]) -> Json:
         "signatures": [part["thoughtSignature"] for part in parts if "text" in part and "thoughtSignature" in part],
         "beyond": [part for part in parts if part.keys() & BEYOND],
         "finish": "tool_calls" if calls else "stop",
-        # a few leave out the prompt's count, none the total
+        # Some answers lack the prompt's count, but none lacks the total.
         "usage": (usage["totalTokenCount"] - completion, completion, usage["totalTokenCount"]),
-        "reasoning_tokens": counted["thoughts"],
+        "reasoning_tokens": thoughts,
         "cached_tokens": usage.get("cachedContentTokenCount", 0),
     }
 
 
-def said(found: Json) -> Json:
-    """What the adapter made of it, in the same words."""
+def content_of(found: Json) -> Json:
+    """Return the content of the adapter's result, in the same form as `recorded_content`."""
     message, usage = found["message"], found["usage"]
     calls = message.get("tool_calls") or ()
     extra = (message.get("provider_extra") or {}).get("google", {})
@@ -244,11 +242,11 @@ def said(found: Json) -> Json:
 
 
 @pytest.mark.parametrize("recording", recordings("gemini", whole))
-def test_a_recorded_answer_says_what_its_bytes_say(recording: Recording) -> None:
+def test_a_recorded_answer_keeps_its_content(recording: Recording) -> None:
     """SR-042 … SR-050."""
     found = completed(recording.body, adapter=adapter_of(recording))
     recorded = events(recording)
-    assert said(read(found)) == meant(recorded)
+    assert content_of(read(found)) == recorded_content(recorded)
     assert (found.id, found.created, found.model) == (recorded[0]["responseId"], 1700000000, HELLO["model"])
     extra = (found.choices[0].message.model_extra or {}).get("provider_extra", {}).get("google", {})
     for name in ("groundingMetadata", "citationMetadata", "urlContextMetadata"):
@@ -256,37 +254,40 @@ def test_a_recorded_answer_says_what_its_bytes_say(recording: Recording) -> None
 
 
 def framed(recording: Recording) -> bytes:
-    """A stream as server-sent events, also where it was asked for as a list."""
+    """Return a recorded stream as server-sent events, even if it was recorded as a list."""
     return recording.body if recording.body.startswith(b"data:") else sse(*events(recording))
 
 
 @pytest.mark.parametrize("recording", recordings("gemini", in_events))
-def test_a_recorded_stream_says_what_its_bytes_say(recording: Recording) -> None:
-    """SR-053 … SR-056: in whatever pieces it comes."""
+def test_a_recorded_stream_keeps_its_content(recording: Recording) -> None:
+    """SR-053 … SR-056: however the stream is cut into pieces."""
     adapter, body = adapter_of(recording), framed(recording)
     chunks = streamed(body, adapter=adapter)
     recorded = events(recording)
-    assert said(joined(chunks)) == meant(recorded)
+    assert content_of(joined(chunks)) == recorded_content(recorded)
     assert {json.loads(chunk.data)["id"] for chunk in chunks} == {recorded[0]["responseId"]}
-    for size in (1, 7, 64) if len(body) < 20_000 else (64,):  # the time grows with the square of an event's length
+    # The time grows with the square of an event's length.
+    sizes = (1, 7, 64) if len(body) < 20_000 else (64,)
+    for size in sizes:
         assert streamed(body, size, adapter) == chunks
     assert json.loads(chunks[-1].data)["choices"] == []
 
 
 @pytest.mark.parametrize("recording", recordings("gemini", in_events))
-def test_a_stream_that_comes_as_one_body_is_the_same_answer(recording: Recording) -> None:
-    """Without `alt=sse`, as behind a proxy that drops it, a stream is a list of its answers."""
+def test_a_stream_that_arrives_as_a_list_is_the_same_answer(recording: Recording) -> None:
+    """A proxy that drops `alt=sse` makes Google send a list of answers instead of events."""
     found = read(completed(json.dumps(events(recording)).encode()))
     assert found == joined(streamed(framed(recording)))
 
 
 @pytest.mark.parametrize("recording", recordings("gemini", answered))
-def test_googles_sdk_reads_the_same(recording: Recording) -> None:
+def test_the_result_agrees_with_googles_sdk(recording: Recording) -> None:
     recorded = events(recording)
     for each in recorded:
-        each["usageMetadata"].pop("serviceTier", None)  # newer than the SDK
+        # Newer than the SDK.
+        each["usageMetadata"].pop("serviceTier", None)
     answers = [GenerateContentResponse.model_validate_json(json.dumps(each)) for each in recorded]
-    found = said(read(completed(json.dumps(events(recording)).encode())))
+    found = content_of(read(completed(json.dumps(events(recording)).encode())))
     parts = [part for each in answers for part in each.parts or ()]
     assert found["text"] == "".join(part.text for part in parts if part.text and not part.thought)
     assert found["reasoning"] == "".join(part.text for part in parts if part.text and part.thought)
@@ -310,8 +311,8 @@ def test_a_recorded_error_has_its_kind(recording: Recording) -> None:
 @pytest.mark.parametrize(
     "recording", recordings("gemini", lambda each: each.status == 200 and "UNEXPECTED_TOOL_CALL" in str(each.response))
 )
-def test_a_call_of_a_tool_that_is_not_there_is_no_answer(recording: Recording) -> None:
-    """Another candidate, or the same one asked again, has a better one."""
+def test_a_call_of_an_undeclared_tool_is_a_bad_response(recording: Recording) -> None:
+    """Another provider, or a second try, may give a better answer."""
     with pytest.raises(ProviderError, match="undeclared function") as caught:
         completed(recording.body)
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
@@ -319,7 +320,7 @@ def test_a_call_of_a_tool_that_is_not_there_is_no_answer(recording: Recording) -
 
 # Recorded requests --------------------------------------------------------------------------------------------------
 
-#: Below these everything is the client's own.
+#: The names of objects that belong to the client: their members keep their spelling.
 OPAQUE = {"args", "response", "schema", "parameters", "labels"}
 _SCHEMAS = {
     "parametersJsonSchema": "parameters", "parameters_json_schema": "parameters", "responseJsonSchema": "schema",
@@ -328,7 +329,7 @@ _SCHEMAS = {
 
 
 def tidy(value: Any) -> Any:
-    """One spelling of Gemini's names, and one name for a schema in either dialect."""
+    """Return a body with Gemini's names in one spelling, and with one name for schemas of both dialects."""
     if isinstance(value, list):
         return [tidy(each) for each in value]
     if not isinstance(value, dict):
@@ -344,7 +345,7 @@ def tidy(value: Any) -> Any:
 
 
 def turns(body: Json) -> list[Json]:
-    """`contents` with neighbours of one role as one, and with a turn's texts as one."""
+    """Return `contents` with adjacent turns of a role merged, and with the texts of a turn joined."""
     found: list[Json] = []
     for each in body["contents"]:
         if not found or found[-1]["role"] != each["role"]:
@@ -375,16 +376,16 @@ def plain_text(body: Json) -> None:
         del body["generationConfig"]["responseMimeType"]
 
 
-#: What the adapter does not carry from a recorded request, and why.
+#: What the adapter cannot take over from a recorded request, and why.
 NOT_CARRIED: dict[Callable[[Json], None], str] = {
-    thoughts: "Gemini reads nothing from thoughts but signatures, which its own answers have on other parts",
+    thoughts: "Gemini only reads the signatures of thoughts, which its own answers have on other parts",
     schemas_of_results: "OpenAI's functions have no schema of their results",
-    plain_text: "the type of answers that were not asked to be anything else",
+    plain_text: "this is the default type of answers",
 }
 
 
 def without_what_was_made(body: Json) -> None:
-    """Ids and signatures of calls whose recorded request has none."""
+    """Remove the ids and signatures that were generated because the recorded request has none."""
     for part in (part for turn in body["contents"] for part in turn["parts"]):
         if part.get("thoughtSignature") == UNSIGNED:
             del part["thoughtSignature"]
@@ -394,8 +395,8 @@ def without_what_was_made(body: Json) -> None:
 
 
 def normal(body: Json, *leave_out: Callable[[Json], None]) -> Json:
-    """What a request means, without what says nothing."""
-    # Python before 3.14 says x-wav
+    """Return a request in a normalized form, without empty members."""
+    # mimetypes of Python before 3.14 gives audio/x-wav.
     found: Json = tidy(json.loads(json.dumps(body).replace("audio/x-wav", "audio/wav")))
     for function in leave_out:
         function(found)
@@ -412,7 +413,7 @@ def normal(body: Json, *leave_out: Callable[[Json], None]) -> Json:
 
 
 def as_openai(body: Json, stream: bool) -> Json:
-    """A recorded request of Gemini's as an OpenAI client would say it."""
+    """Translate a recorded request of Gemini's into the equivalent OpenAI request."""
     body = tidy(body)
     settings = dict(body.get("generationConfig", {}))
     names = {"maxOutputTokens": "max_completion_tokens", "stopSequences": "stop", "responseLogprobs": "logprobs"}
@@ -469,7 +470,7 @@ def messages_of(body: Json) -> Iterator[Json]:
 
 
 def model_turn(parts: list[Json], number: int) -> tuple[Json, list[tuple[str, str]]]:
-    """The assistant's message, and the ids and names of its calls."""
+    """Return the assistant's message, and the ids and names of its calls."""
     message: Json = {"role": "assistant", "content": ""}
     extra: Json = {"parts": []}
     calls: list[Json] = []
@@ -510,22 +511,23 @@ def content_part(part: Json) -> Json:
 
 
 def validated(body: Json) -> list[Content]:
-    """Google's own types take the body, and know each of its members."""
+    """Validate a body with Google's own types, which reject unknown members; return its contents."""
     whole = {**body, **body.get("generationConfig", {})}
-    told = [Content.model_validate_json(json.dumps(each)) for each in whole.pop("contents")]
+    turns_sent = [Content.model_validate_json(json.dumps(each)) for each in whole.pop("contents")]
     whole.pop("generationConfig", None)
     GenerateContentConfig.model_validate_json(json.dumps(whole))
-    return told
+    return turns_sent
 
 
 @pytest.mark.parametrize("recording", recordings("gemini"))
-def test_a_recorded_request_said_by_an_openai_client_is_the_same_request(recording: Recording) -> None:
+def test_an_equivalent_openai_request_becomes_the_recorded_request(recording: Recording) -> None:
     """SR-012 … SR-023, SR-031 … SR-041, SR-117."""
     recorded = recording.request["body"]
     call = chat_call(as_openai(recorded, recording.stream), model=recording.model)
     if recording.stream and call.request.logprobs:
-        with pytest.raises(Unsupported, match="no logprobs in streams"):  # as Gemini answers, too
+        with pytest.raises(Unsupported, match="no logprobs in streams"):
             google().request(call)
+        # So did Gemini itself.
         assert "LogProbs is not supported" in str(recording.response)
         return
     request = adapter_of(recording).request(call)
@@ -549,8 +551,8 @@ OWN_PARAMETERS = {
 }
 
 
-def answer_to(body: Json, model: str, adapter: Google) -> UpstreamRequest | Unsupported | RequestError:
-    """What is sent, or why nothing is."""
+def request_or_error(body: Json, model: str, adapter: Google) -> UpstreamRequest | Unsupported | RequestError:
+    """Return the request that is sent, or the error for which none is."""
     try:
         return sent(body, model, adapter)
     except (Unsupported, RequestError) as error:
@@ -559,22 +561,26 @@ def answer_to(body: Json, model: str, adapter: Google) -> UpstreamRequest | Unsu
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chat_requests(also=OWN_PARAMETERS), st.sampled_from([GEMINI_2, GEMINI_25, GEMINI_3]), st.booleans())
-def test_any_request_is_one_that_the_sdk_knows_or_is_refused_with_a_reason(body: Json, model: str, at: bool) -> None:
-    """SR-001, SR-026: what is left out is named."""
-    adapter = vertex(project="p") if at else google()
-    request = answer_to(body, model, adapter)
+def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json, model: str, on_vertex: bool) -> None:
+    """SR-001, SR-026: dropped parameters are reported."""
+    adapter = vertex(project="p") if on_vertex else google()
+    request = request_or_error(body, model, adapter)
     if not isinstance(request, UpstreamRequest):
         assert request.message
         assert request.param
         return
     asked = json.loads(request.content)
-    told = validated(asked)
-    assert told
-    assert all(content.parts and content.role in ("user", "model") for content in told)
-    assert [turn.role for turn in told].count("model") <= [one["role"] for one in body["messages"]].count("assistant")
+    turns_sent = validated(asked)
+    assert turns_sent
+    assert all(content.parts and content.role in ("user", "model") for content in turns_sent)
+    assert [turn.role for turn in turns_sent].count("model") <= [one["role"] for one in body["messages"]].count(
+        "assistant"
+    )
     assert set(request.dropped) <= body.keys()
     assert KEY not in request.url
-    results = [part.function_response for content in told for part in content.parts or () if part.function_response]
+    results = [
+        part.function_response for content in turns_sent for part in content.parts or () if part.function_response
+    ]
     assert len(results) == [message["role"] for message in body["messages"]].count("tool")
 
 
@@ -590,7 +596,7 @@ def test_any_request_is_one_that_the_sdk_knows_or_is_refused_with_a_reason(body:
         "https://generativelanguage.googleapis.com/v1beta/openai",
     ],
 )
-def test_the_address_has_the_model_and_never_the_key(base_url: str) -> None:
+def test_the_url_contains_the_model_and_never_the_key(base_url: str) -> None:
     """SR-101, SR-105, SR-116."""
     adapter = google(base_url=base_url)
     root = "https://generativelanguage.googleapis.com/v1beta/models"
@@ -605,14 +611,14 @@ def test_the_address_has_the_model_and_never_the_key(base_url: str) -> None:
     assert KEY not in repr((adapter.settings, request.url, streaming.url, asked.url))
 
 
-def test_another_address_or_version_is_taken_as_it_is() -> None:
+def test_a_configured_address_or_version_is_kept() -> None:
     assert google(base_url="https://proxy.example/gemini/v1alpha").base_url == "https://proxy.example/gemini/v1alpha"
     assert google(base_url="https://proxy.example/gemini").base_url == "https://proxy.example/gemini/v1beta"
     assert sent(HELLO, "tunedModels/mine").url.endswith("/v1beta/tunedModels/mine:generateContent")
     assert sent(HELLO, "odd?key=x").url.endswith("/models/odd%3Fkey%3Dx:generateContent")
 
 
-def test_headers_of_the_block_are_sent_with_the_key() -> None:
+def test_configured_headers_are_sent_with_the_key() -> None:
     """K-16."""
     headers = sent(HELLO, adapter=google(headers={"x-own": "1"})).headers
     assert headers == {"content-type": "application/json", "x-own": "1", "x-goog-api-key": KEY}
@@ -627,7 +633,7 @@ def test_headers_of_the_block_are_sent_with_the_key() -> None:
         ("eu", "aiplatform.eu.rep.googleapis.com"),
     ],
 )
-def test_vertex_ai_is_asked_in_a_project_and_a_location_with_a_token(location: str, host: str) -> None:
+def test_vertex_ai_with_a_project_uses_its_location_and_a_token(location: str, host: str) -> None:
     request = sent(HELLO, GEMINI_25, vertex(project="mine", location=location))
     place = f"https://{host}/v1/projects/mine/locations/{location}/publishers/google"
     assert request.url == f"{place}/models/{GEMINI_25}:generateContent"
@@ -635,7 +641,7 @@ def test_vertex_ai_is_asked_in_a_project_and_a_location_with_a_token(location: s
     assert "x-goog-api-key" not in request.headers
 
 
-def test_vertex_ai_without_a_project_is_express_mode() -> None:
+def test_vertex_ai_without_a_project_uses_express_mode() -> None:
     request = sent(HELLO, GEMINI_25, vertex())
     assert request.url == f"https://aiplatform.googleapis.com/v1/publishers/google/models/{GEMINI_25}:generateContent"
     assert request.headers["x-goog-api-key"] == KEY
@@ -645,7 +651,7 @@ def test_vertex_ai_without_a_project_is_express_mode() -> None:
     assert sent(HELLO, "m", proxied).headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_the_models_are_those_that_generate_content() -> None:
+def test_only_models_that_generate_content_are_listed() -> None:
     adapter = google()
     assert isinstance(adapter, Discovers)
     listed = [
@@ -657,7 +663,7 @@ def test_the_models_are_those_that_generate_content() -> None:
     assert adapter.models(b"{}") == {}
 
 
-def test_vertex_ais_models_are_googles_own() -> None:
+def test_vertex_ai_lists_googles_gemini_models() -> None:
     adapter = vertex(project="p", location="us-central1")
     url = "https://us-central1-aiplatform.googleapis.com/v1beta1/publishers/google/models?pageSize=200"
     assert adapter.models_request().url == url
@@ -667,7 +673,7 @@ def test_vertex_ais_models_are_googles_own() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": 1}', b"\xff", b"<html>"])
-def test_a_list_of_models_that_makes_no_sense(body: bytes) -> None:
+def test_an_invalid_list_of_models_is_a_bad_response(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         google().models(body)
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
@@ -685,8 +691,8 @@ def test_the_specs() -> None:
 # Parameters ---------------------------------------------------------------------------------------------------------
 
 
-def test_parameters_by_geminis_names() -> None:
-    """SR-012 … SR-019: the newer name of the limit wins, and a stop text becomes a list, never a nested one."""
+def test_parameters_get_geminis_names() -> None:
+    """SR-012 … SR-019: the newer name of the token limit wins, and a stop string becomes a flat list."""
     asked = config(
         temperature=0.5, top_p=0.9, seed=7, frequency_penalty=0.1, presence_penalty=-0.2, stop="END", max_tokens=9,
         max_completion_tokens=5, n=2, logprobs=True, top_logprobs=3,
@@ -698,21 +704,21 @@ def test_parameters_by_geminis_names() -> None:
     assert config(stop=["a", "b"], max_tokens=9) == {"stopSequences": ["a", "b"], "maxOutputTokens": 9}
 
 
-def test_a_seed_fits_into_32_bits() -> None:
-    """SR-019: OpenAI's are longer, and one too long is an error."""
+def test_a_seed_is_reduced_to_32_bits() -> None:
+    """SR-019: OpenAI's seeds are longer, and Gemini rejects a longer one."""
     seeds = [config(seed=seed)["seed"] for seed in (2**40 + 5, -1, 0)]
     assert seeds == [5, 2**31 - 1, 0]
 
 
-def test_a_plain_request_has_nothing_that_was_not_asked_for() -> None:
+def test_a_plain_request_contains_nothing_that_was_not_requested() -> None:
     """SR-025, SR-027."""
     hello = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
     assert native() == hello
     assert native(temperature=None, tools=None, thinking_config=None, user=None, n=1, logprobs=False) == hello
 
 
-def test_geminis_own_parameters_pass_in_either_spelling() -> None:
-    """SR-026: and as Google's OpenAI-compatible endpoint takes them; what stands by itself wins."""
+def test_geminis_own_parameters_are_accepted_in_both_spellings() -> None:
+    """SR-026: also in `extra_body.google`, as at Google's OpenAI-compatible endpoint. The top level wins."""
     safety = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
     one = native(top_k=40, safetySettings=safety, cached_content="cachedContents/a", mediaResolution="X", labels={})
     assert one["generationConfig"] == {"topK": 40, "mediaResolution": "X"}
@@ -725,7 +731,7 @@ def test_geminis_own_parameters_pass_in_either_spelling() -> None:
         native(thinking_config=5)
 
 
-def test_parameters_that_it_does_not_know_are_reported() -> None:
+def test_unsupported_parameters_are_reported_as_dropped() -> None:
     body = {**HELLO, "logit_bias": {"1": 2}, "parallel_tool_calls": False, "user": "me", "metadata": None, "store": 0}
     request = sent(body)
     assert json.loads(request.content).keys() == {"contents"}
@@ -746,14 +752,14 @@ def test_parameters_that_it_does_not_know_are_reported() -> None:
         ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0].type"),
     ],
 )
-def test_what_it_cannot_do_is_said_before_it_is_asked(members: Json, param: str) -> None:
+def test_unsupported_features_are_rejected_before_a_request(members: Json, param: str) -> None:
     with pytest.raises(Unsupported) as caught:
         sent({**HELLO, **members})
     assert caught.value.param == param
 
 
-def test_settings_of_the_block_are_for_requests_without_their_own() -> None:
-    """K-11, K-12, SR-117: the request's wins."""
+def test_configured_settings_are_defaults() -> None:
+    """K-11, K-12, SR-117: the request's own values win."""
     safety = [{"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "threshold": "BLOCK_ONLY_HIGH"}]
     adapter = google(safety_settings=safety, thinking_config={"thinkingBudget": 1024, "includeThoughts": True})
     body = native(GEMINI_25, adapter)
@@ -764,7 +770,7 @@ def test_settings_of_the_block_are_for_requests_without_their_own() -> None:
     assert own["safetySettings"] == [{"category": "X"}]
     level = config(GEMINI_3, adapter, reasoning_effort="low")
     assert level["thinkingConfig"] == {"thinkingLevel": "low", "includeThoughts": True}
-    assert config(GEMINI_2, adapter) == {}, "a model that does not think would refuse it"
+    assert config(GEMINI_2, adapter) == {}, "a model without thinking would reject the configuration"
 
 
 @pytest.mark.parametrize(
@@ -785,19 +791,19 @@ def test_settings_of_the_block_are_for_requests_without_their_own() -> None:
         ("gemini-flash-latest", "high", {"thinkingLevel": "high", "includeThoughts": True}),
     ],
 )
-def test_how_much_it_thinks(model: str, effort: str, thinking: Json) -> None:
-    """SR-023: as Google's OpenAI-compatible endpoint takes it, and its summary is shown."""
+def test_reasoning_effort_becomes_a_budget_or_a_level(model: str, effort: str, thinking: Json) -> None:
+    """SR-023: as at Google's OpenAI-compatible endpoint, and with a summary of the thoughts."""
     assert config(model, reasoning_effort=effort)["thinkingConfig"] == thinking
 
 
-def test_a_model_that_does_not_think_is_not_told_how_much() -> None:
+def test_a_model_without_thinking_gets_no_thinking_config() -> None:
     request = sent({**HELLO, "reasoning_effort": "high"}, GEMINI_2)
     assert "generationConfig" not in json.loads(request.content)
     assert request.dropped == ("reasoning_effort",)
 
 
-def test_the_answers_form() -> None:
-    """A constant is an enumeration of one: Gemini passes over `const`."""
+def test_response_format() -> None:
+    """`const` becomes an `enum` of one value, because Gemini ignores it."""
     schema = {"type": "object", "properties": {"a": {"const": "x"}, "const": {"type": "string"}}, "required": ["a"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema, "strict": True}}
     asked = {"type": "object", "properties": {"a": {"enum": ["x"]}, "const": {"type": "string"}}, "required": ["a"]}
@@ -844,20 +850,20 @@ def test_functions_are_declared_with_their_json_schema() -> None:
         ),
     ],
 )
-def test_the_choice_of_tools(choice: Any, calling: Json | None, names: list[str]) -> None:
+def test_tool_choice(choice: Any, calling: Json | None, names: list[str]) -> None:
     body = native(tools=[WEATHER, TIME], tool_choice=choice)
     assert body.get("toolConfig", {}).get("functionCallingConfig") == calling
     assert [each["name"] for each in body["tools"][0]["functionDeclarations"]] == names
 
 
-def test_a_choice_that_makes_no_sense_is_the_clients_fault() -> None:
-    nobody = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"function": {}}]}}
+def test_an_invalid_tool_choice_is_a_request_error() -> None:
+    without_names = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"function": {}}]}}
     with pytest.raises(RequestError, match="tool_choice"):
-        native(tools=[WEATHER], tool_choice=nobody)
+        native(tools=[WEATHER], tool_choice=without_names)
 
 
-def test_strict_functions_are_validated() -> None:
-    """Gemini checks all calls or none; models before 2.5 check none."""
+def test_strict_functions_use_validated_mode() -> None:
+    """The mode applies to all functions or none. Models before Gemini 2.5 do not have it."""
     validated = {"functionCallingConfig": {"mode": "VALIDATED"}}
     assert native(tools=[strict(WEATHER)])["toolConfig"] == validated
     assert native(tools=[strict(WEATHER)], tool_choice="auto")["toolConfig"] == validated
@@ -868,7 +874,7 @@ def test_strict_functions_are_validated() -> None:
     }
 
 
-def test_googles_own_tools_stand_beside_functions() -> None:
+def test_built_in_tools_are_combined_with_functions() -> None:
     own = {"includeServerSideToolInvocations": True}
     body = native(tools=[{"google_search": {}}, WEATHER], tool_choice="auto", web_search_options={}, tool_config=own)
     assert [list(tool) for tool in body["tools"]] == [["google_search"], ["googleSearch"], ["functionDeclarations"]]
@@ -884,9 +890,9 @@ def result(id: str, content: Any, **members: Any) -> Json:
     return {"role": "tool", "tool_call_id": id, "content": content, **members}
 
 
-def test_results_stand_together_and_have_their_functions_names() -> None:
-    """SR-032, SR-040: they are found by the ids of the calls before; a result has to be an object."""
-    told = contents(
+def test_results_are_grouped_and_get_their_functions_names() -> None:
+    """SR-032, SR-040: names are found by the ids of earlier calls, and each result becomes an object."""
+    turns_sent = contents(
         HELLO["messages"][0],
         {"role": "assistant", "content": None, "tool_calls": [call("a", signature="S"), call("b", "time", "")]},
         result("b", "12:00"),
@@ -895,7 +901,7 @@ def test_results_stand_together_and_have_their_functions_names() -> None:
         {"role": "assistant", "content": "So."},
         {"role": "function", "name": "older", "content": "[4]"},
     )
-    assert told[1:] == [
+    assert turns_sent[1:] == [
         {
             "role": "model",
             "parts": [
@@ -919,36 +925,36 @@ def test_results_stand_together_and_have_their_functions_names() -> None:
 @pytest.mark.parametrize(
     ("model", "signature"), [(GEMINI_3, UNSIGNED), ("gemini-pro-latest", UNSIGNED), (GEMINI_25, None), (GEMINI_2, None)]
 )
-def test_calls_whose_signature_the_client_did_not_keep(model: str, signature: str | None) -> None:
-    """From Gemini 3 on the first call of a turn needs one; Google has a word for where there is none."""
+def test_calls_without_a_signature(model: str, signature: str | None) -> None:
+    """From Gemini 3 on, the first call of a turn needs a signature; Google defines a placeholder for a missing one."""
     asked = {"role": "assistant", "tool_calls": [call("a"), call("b")]}
-    told = contents(HELLO["messages"][0], asked, result("a", "1"), result("b", "2"), model=model)
-    assert [part.get("thoughtSignature") for part in told[1]["parts"]] == [signature, None]
+    turns_sent = contents(HELLO["messages"][0], asked, result("a", "1"), result("b", "2"), model=model)
+    assert [part.get("thoughtSignature") for part in turns_sent[1]["parts"]] == [signature, None]
 
 
-def test_a_signature_that_vertex_ai_gave_elsewhere() -> None:
+def test_a_signature_from_vertex_ais_openai_endpoint_is_accepted() -> None:
     asked = {
         "role": "assistant",
         "tool_calls": [{**call("a"), "extra_content": {"vertex": {"thought_signature": "V"}}}],
     }
-    told = contents(HELLO["messages"][0], asked, result("a", "1"))
-    assert told[1]["parts"][0]["thoughtSignature"] == "V"
+    turns_sent = contents(HELLO["messages"][0], asked, result("a", "1"))
+    assert turns_sent[1]["parts"][0]["thoughtSignature"] == "V"
 
 
 @pytest.mark.parametrize("model", [GEMINI_3, GEMINI_25])
-def test_a_result_may_show_something(model: str) -> None:
-    """Gemini 3 takes it in the response, older models beside it."""
+def test_a_result_may_contain_media(model: str) -> None:
+    """Gemini 3 takes media within the response, older models beside it."""
     image = {"type": "image_url", "image_url": {"url": data_uri("image/png", PNG)}}
     asked = {"role": "assistant", "tool_calls": [call("a")]}
-    told = contents(
+    parts = contents(
         HELLO["messages"][0], asked, result("a", [{"type": "text", "text": "See"}, image]), model=model
     )[-1]["parts"]  # fmt: skip
     blob = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
     response = {"name": "weather", "response": {"output": "See"}, "id": "a"}
     if model == GEMINI_3:
-        assert told == [{"functionResponse": {**response, "parts": [blob]}}]
+        assert parts == [{"functionResponse": {**response, "parts": [blob]}}]
     else:
-        assert told == [{"functionResponse": response}, blob]
+        assert parts == [{"functionResponse": response}, blob]
 
 
 @pytest.mark.parametrize(
@@ -960,16 +966,47 @@ def test_a_result_may_show_something(model: str) -> None:
         ([{"role": "assistant", "content": None, "tool_calls": [{"id": "a"}]}], "function"),
     ],
 )
-def test_messages_that_make_no_sense_are_the_clients_fault(messages: list[Json], text: str) -> None:
+def test_invalid_messages_are_request_errors(messages: list[Json], text: str) -> None:
     with pytest.raises(RequestError, match=text):
         contents(*messages)
+
+
+@pytest.mark.parametrize("adapter", [google(), vertex(project="p")], ids=["google", "vertex"])
+def test_request_does_not_modify_the_call(adapter: Google) -> None:
+    """Everything that is rewritten for Gemini is part of this request: schemas, signatures and kept parts."""
+    schema = {"type": "object", "properties": {"a": {"const": "x"}}}
+    extra = {"google": {"thought_signature": "S", "parts": [{"index": 0, "executableCode": {"code": "1"}}]}}
+    asked = chat_call(
+        {
+            **HELLO,
+            "messages": [
+                *HELLO["messages"],
+                {"role": "assistant", "content": "So", "provider_extra": extra, "tool_calls": [call("a"), call("b")]},
+                result("a", "1"),
+                result("b", '{"b": 2}'),
+            ],
+            "tools": [{"type": "function", "function": {"name": "weather", "parameters": schema}}],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}},
+            "extra_body": {"google": {"thinking_config": {"include_thoughts": True}}},
+            "tool_config": {"retrieval_config": {}},
+        },
+        model=GEMINI_3,
+    )
+    before = encoded(asked)
+    adapter.request(asked)
+    assert encoded(asked) == before
+
+
+def encoded(asked: ChatCall) -> tuple[bytes, bytes]:
+    """The call's members and its typed view as JSON."""
+    return msgspec.json.encode(asked.body.copy_members()), msgspec.json.encode(asked.request)
 
 
 # Messages -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_system_message_is_kept() -> None:
-    """SR-041: wherever it stands."""
+def test_every_system_message_is_sent() -> None:
+    """SR-041: at any position."""
     body = native(
         messages=[
             {"role": "system", "content": "One"},
@@ -982,28 +1019,28 @@ def test_every_system_message_is_kept() -> None:
     assert body["contents"] == [{"role": "user", "parts": [{"text": "Hello"}]}]
 
 
-def test_a_request_of_system_messages_alone_still_asks_something() -> None:
+def test_system_messages_alone_become_a_user_turn() -> None:
     body = native(messages=[{"role": "system", "content": "Be."}])
     assert body == {"contents": [{"role": "user", "parts": [{"text": "Be."}]}]}
     assert contents({"role": "user", "content": ""}) == [{"role": "user", "parts": [{"text": ""}]}]
 
 
-def test_gemma_is_told_as_a_user() -> None:
-    """SR-041: before its fourth version it takes no instructions."""
+def test_gemma_gets_system_messages_as_a_user_turn() -> None:
+    """SR-041: versions before the fourth accept no system instruction."""
     both = [{"role": "user", "parts": [{"text": "Be."}]}, {"role": "user", "parts": [{"text": "Hello"}]}]
     messages = [{"role": "system", "content": "Be."}, *HELLO["messages"]]
     assert native("gemma-3-27b-it", messages=messages) == {"contents": both}
     assert "systemInstruction" in native("gemma-4-31b-it", messages=messages)
 
 
-def test_neighbouring_answers_are_one_turn() -> None:
-    """A call has to follow the user's turn."""
-    told = contents(
+def test_adjacent_assistant_messages_are_merged() -> None:
+    """Gemini requires a call to follow a user's turn."""
+    turns_sent = contents(
         HELLO["messages"][0], {"role": "assistant", "content": "Let me see."}, {"role": "assistant", "content": None},
         {"role": "assistant", "tool_calls": [call("a", signature="S")]}, result("a", "1"),
     )  # fmt: skip
-    assert [turn["role"] for turn in told] == ["user", "model", "user"]
-    assert [next(iter(part)) for part in told[1]["parts"]] == ["text", "functionCall"]
+    assert [turn["role"] for turn in turns_sent] == ["user", "model", "user"]
+    assert [next(iter(part)) for part in turns_sent[1]["parts"]] == ["text", "functionCall"]
 
 
 PNG_BLOB = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
@@ -1011,7 +1048,7 @@ WAV_DATA = base64.b64encode(WAV).decode()
 
 
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "expected"),
     [
         ({"type": "image_url", "image_url": {"url": data_uri("image/png", PNG), "detail": "low"}}, PNG_BLOB),
         ({"type": "image_url", "image_url": data_uri("image/png", PNG)}, PNG_BLOB),
@@ -1058,22 +1095,22 @@ WAV_DATA = base64.b64encode(WAV).decode()
         ),
     ],
 )
-def test_content_parts(part: Json, told: Json) -> None:
+def test_content_parts(part: Json, expected: Json) -> None:
     """SR-034 … SR-038."""
     assert contents(user({"type": "text", "text": "What?"}, {"type": "text", "text": ""}, part)) == [
-        {"role": "user", "parts": [{"text": "What?"}, told]}
+        {"role": "user", "parts": [{"text": "What?"}, expected]}
     ]
 
 
 @pytest.mark.parametrize("part", [{"type": "file", "file": {"file_id": "file-abc"}}, {"type": "hologram"}])
-def test_other_content_is_unsupported(part: Json) -> None:
+def test_unknown_content_is_unsupported(part: Json) -> None:
     with pytest.raises(Unsupported) as caught:
         contents(user({"type": "text", "text": "What?"}, part))
     assert caught.value.param == "messages[0].content[1]"
 
 
-def test_what_stands_at_an_address_is_fetched_by_the_core() -> None:
-    """SR-036: but for videos, which may be YouTube's."""
+def test_media_at_urls_are_downloaded_by_the_core() -> None:
+    """SR-036: except videos, which only Google can download from YouTube."""
     adapter = google()
     assert isinstance(adapter, Inlines)
 
@@ -1085,16 +1122,16 @@ def test_what_stands_at_an_address_is_fetched_by_the_core() -> None:
     asked = chat_call({**HELLO, "messages": [user(image, video)]}, model=GEMINI_3)
     inlined = asyncio.run(inline(asked.body, adapter.inlines, fetch))
     asked = msgspec.structs.replace(asked, body=inlined)
-    (told,) = json.loads(adapter.request(asked).content)["contents"]
-    assert told["parts"][0] == PNG_BLOB
-    assert told["parts"][1]["fileData"]["fileUri"] == "https://www.youtube.com/watch?v=1"
+    (turn,) = json.loads(adapter.request(asked).content)["contents"]
+    assert turn["parts"][0] == PNG_BLOB
+    assert turn["parts"][1]["fileData"]["fileUri"] == "https://www.youtube.com/watch?v=1"
 
 
 # Second turns -------------------------------------------------------------------------------------------------------
 
 
 def again(answer: Json, model: str = GEMINI_3, *, keep: bool = True) -> list[Json]:
-    """What Gemini is told of its own answer when the client sends the message back, with or without what is extra."""
+    """Return the parts that Gemini gets if the client sends its answer back, with or without the extra members."""
     message = {name: value for name, value in answer["message"].items() if name != "index"}
     if not keep:
         message = {name: value for name, value in message.items() if name in ("content", "tool_calls")}
@@ -1102,13 +1139,13 @@ def again(answer: Json, model: str = GEMINI_3, *, keep: bool = True) -> list[Jso
             each.pop("extra_content", None)
     calls = message.get("tool_calls", ())
     results = [result(each["id"], "4") for each in calls]
-    told = contents(HELLO["messages"][0], {"role": "assistant", **message}, *results, model=model)
-    return list(told[1]["parts"]) if len(told) > 1 else []
+    turns_sent = contents(HELLO["messages"][0], {"role": "assistant", **message}, *results, model=model)
+    return list(turns_sent[1]["parts"]) if len(turns_sent) > 1 else []
 
 
 @pytest.mark.parametrize("recording", recordings("gemini", answered))
-def test_a_recorded_answer_goes_back_as_it_came(recording: Recording) -> None:
-    """Texts of one turn are one text, with the last signature of them; thoughts stay away; an id may be a made one."""
+def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
+    """Except that texts are joined and keep their last signature, thoughts are left out, and ids may be generated."""
     recorded = events(recording)
     parts = [part for each in recorded for part in each["candidates"][0]["content"].get("parts", ())]
     texts = [part for part in parts if "text" in part and not part.get("thought")]
@@ -1127,7 +1164,7 @@ def test_a_recorded_answer_goes_back_as_it_came(recording: Recording) -> None:
     assert found == expected
 
 
-def test_an_answer_goes_back_without_what_the_client_does_not_know() -> None:
+def test_an_answer_is_sent_back_without_the_extra_members() -> None:
     thought: Json = {"text": "Hm.", "thought": True}
     asked = {"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": "S"}
     code = {"executableCode": {"language": "PYTHON", "code": "1"}}
@@ -1139,15 +1176,15 @@ def test_an_answer_goes_back_without_what_the_client_does_not_know() -> None:
 
 
 @pytest.mark.parametrize("extra", [{"google": 1}, {"google": {"parts": 5}}, {"google": {"parts": [1]}}, {"other": {}}])
-def test_what_a_client_makes_up_is_left_out(extra: Json) -> None:
-    told = contents({"role": "assistant", "content": "x", "provider_extra": extra})
-    assert told == [{"role": "model", "parts": [{"text": "x"}]}]
+def test_invalid_provider_extra_is_ignored(extra: Json) -> None:
+    turns_sent = contents({"role": "assistant", "content": "x", "provider_extra": extra})
+    assert turns_sent == [{"role": "model", "parts": [{"text": "x"}]}]
 
 
 # Answers ------------------------------------------------------------------------------------------------------------
 
 
-def test_thoughts_are_reasoning() -> None:
+def test_thoughts_become_reasoning_content() -> None:
     parts: list[Json] = [
         {"text": "Hm", "thought": True},
         {"text": ".", "thought": True},
@@ -1166,8 +1203,8 @@ CALLS: list[Json] = [
 ]
 
 
-def test_calls_without_ids_get_ids_of_their_own() -> None:
-    """SR-056: whole and streamed alike, in one event or in several; another answer's are others."""
+def test_calls_without_ids_get_generated_ones() -> None:
+    """SR-056: the same for whole and streamed answers, in one or several events, but other ids for another answer."""
     first = read(completed(answer(candidate(*CALLS))))
     calls = first["message"]["tool_calls"]
     assert [each["function"] for each in calls] == [
@@ -1196,8 +1233,8 @@ def long_call() -> ChatCall:
     return msgspec.structs.replace(chat_call(HELLO), id=f"chatcmpl-{'f' * 24}")
 
 
-def test_pictures_are_images_of_the_message_and_go_back_as_they_came() -> None:
-    """As OpenRouter has them; a draft, which is a thought, is left out."""
+def test_images_are_members_of_the_message_and_are_sent_back() -> None:
+    """The format is OpenRouter's. Drafts, which are thoughts, are left out."""
     blob = {"inlineData": {"mimeType": "image/png", "data": "iVBO"}}
     body = answer(candidate({"text": "Here:"}, {**blob, "thought": True}, {**blob, "thoughtSignature": "S"}, blob))
     url = {"url": "data:image/png;base64,iVBO"}
@@ -1215,8 +1252,8 @@ def test_pictures_are_images_of_the_message_and_go_back_as_they_came() -> None:
     assert again(found) == [{"text": "Here:"}, {**blob, "thoughtSignature": "S"}, blob]
 
 
-def test_several_answers() -> None:
-    """n: one candidate each, whole and in a stream."""
+def test_several_candidates() -> None:
+    """`n` answers are one candidate each, whole and in a stream."""
     two = answer(candidate({"text": "A"}), candidate({"text": "B"}, index=1))
     found = completed(two)
     assert [(choice.index, choice.message.content) for choice in found.choices] == [(0, "A"), (1, "B")]
@@ -1227,7 +1264,7 @@ def test_several_answers() -> None:
     assert [joined(chunks, index)["message"]["content"] for index in (0, 1)] == ["A", "B"]
 
 
-def test_tokens_and_their_probabilities() -> None:
+def test_logprobs_have_tokens_and_alternatives() -> None:
     """SR-021, SR-022."""
     tokens = [{"token": "Hü", "tokenId": 1, "logProbability": -0.5}, {"token": "!", "tokenId": 2}]
     result = {"chosenCandidates": tokens, "topCandidates": [{"candidates": tokens}, {"candidates": []}]}
@@ -1245,8 +1282,8 @@ def test_tokens_and_their_probabilities() -> None:
     assert sent({**HELLO, "stream": True, "logprobs": True}, adapter=vertex()).dropped == ()
 
 
-def test_usage_has_every_count() -> None:
-    """SR-049: thoughts are part of the completion, what tools read is part of the prompt, and the total is Google's."""
+def test_usage_includes_every_count() -> None:
+    """SR-049: thoughts count as completion, input of tools counts as prompt, and the total is Google's."""
     usage = {
         "promptTokenCount": 30, "cachedContentTokenCount": 20, "toolUsePromptTokenCount": 5, "candidatesTokenCount": 7,
         "thoughtsTokenCount": 8, "totalTokenCount": 50,
@@ -1286,7 +1323,7 @@ def test_usage_has_every_count() -> None:
         ("SOMETHING_NEW", [{"text": "Hi"}], "stop"),
     ],
 )
-def test_why_it_ended(reason: str, parts: list[Json], finish: str) -> None:
+def test_finish_reasons(reason: str, parts: list[Json], finish: str) -> None:
     """SR-048."""
     ended = candidate(*parts, reason=reason, finishMessage="Because.", safetyRatings=[{"blocked": True}])
     body = answer(ended)
@@ -1299,23 +1336,23 @@ def test_why_it_ended(reason: str, parts: list[Json], finish: str) -> None:
     assert why == ({"finishReason": reason, "finishMessage": "Because."} if finish == "content_filter" else {})
 
 
-def test_a_candidate_may_have_no_content_at_all() -> None:
+def test_a_candidate_may_lack_content() -> None:
     body = answer({"finishReason": "SAFETY", "index": 0})
     assert read(completed(body))["finish"] == joined(streamed(sse(body)))["finish"] == "content_filter"
     assert read(completed(answer({"content": {}, "finishReason": "STOP"})))["message"] == {}
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_a_prompt_that_was_refused_is_an_answer_that_was_filtered(n: int) -> None:
-    """SR-048: there is no candidate then."""
+def test_a_blocked_prompt_is_a_filtered_answer(n: int) -> None:
+    """SR-048: Gemini gives no candidate then."""
     body = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 3}}
     found = completed(body, chat_call({**HELLO, "n": n}))
     assert [choice.finish_reason for choice in found.choices] == ["content_filter"] * n
     assert found.choices[0].message.content == ""
     extra = {"google": {"promptFeedback": body["promptFeedback"]}}
     assert (found.choices[0].message.model_extra or {})["provider_extra"] == extra
-    said = joined(streamed(sse(body), n=n))
-    assert (said["finish"], said["message"], said["usage"]["prompt_tokens"]) == (
+    streamed_answer = joined(streamed(sse(body), n=n))
+    assert (streamed_answer["finish"], streamed_answer["message"], streamed_answer["usage"]["prompt_tokens"]) == (
         "content_filter", {"provider_extra": extra}, 3,
     )  # fmt: skip
 
@@ -1328,7 +1365,7 @@ def test_a_prompt_that_was_refused_is_an_answer_that_was_filtered(n: int) -> Non
         ("MISSING_THOUGHT_SIGNATURE", ErrorKind.INVALID_REQUEST),
     ],
 )
-def test_ends_that_are_failures(reason: str, kind: ErrorKind) -> None:
+def test_finish_reasons_that_are_failures(reason: str, kind: ErrorKind) -> None:
     body = answer({"finishReason": reason, "finishMessage": "Malformed: f(", "index": 0})
     reads: list[Callable[[], object]] = [lambda: completed(body), lambda: streamed(sse(body))]
     for attempt in reads:
@@ -1337,7 +1374,7 @@ def test_ends_that_are_failures(reason: str, kind: ErrorKind) -> None:
         assert (caught.value.kind, caught.value.type) == (kind, reason)
 
 
-def test_where_an_answer_is_from_goes_to_the_client() -> None:
+def test_sources_of_an_answer_reach_the_client() -> None:
     extra: Json = {"groundingMetadata": {"webSearchQueries": ["x"]}, "citationMetadata": {"citations": [{"uri": "u"}]}}
     body = answer(candidate({"text": "Hi"}, **extra))
     assert read(completed(body))["message"]["provider_extra"] == {"google": extra}
@@ -1347,15 +1384,15 @@ def test_where_an_answer_is_from_goes_to_the_client() -> None:
     }
 
 
-# Faults -------------------------------------------------------------------------------------------------------------
+# Errors -------------------------------------------------------------------------------------------------------------
 
 
-def fault(code: int, status: str, message: str, *details: Json) -> Json:
+def error_body(code: int, status: str, message: str, *details: Json) -> Json:
     return {"error": {"code": code, "status": status, "message": message, "details": list(details)}}
 
 
-def reason(said: str) -> Json:
-    return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": said}
+def reason(name: str) -> Json:
+    return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": name}
 
 
 def quota(id: str) -> Json:
@@ -1366,39 +1403,48 @@ RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37.
 TOO_LONG = "The input token count (2097153) exceeds the maximum number of tokens allowed (1048576)."
 PER_MINUTE, PER_DAY = "GenerateRequestsPerMinutePerProject", "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
 
-FAULTS = [
-    (400, fault(400, "INVALID_ARGUMENT", "API key not valid.", reason("API_KEY_INVALID")), ErrorKind.AUTH),
-    (400, fault(400, "INVALID_ARGUMENT", "API key expired. Renew.", reason("API_KEY_INVALID")), ErrorKind.AUTH),
-    (400, fault(400, "INVALID_ARGUMENT", TOO_LONG), ErrorKind.CONTEXT_LENGTH),
-    (400, fault(400, "INVALID_ARGUMENT", "Unknown name"), ErrorKind.INVALID_REQUEST),
-    (400, fault(400, "FAILED_PRECONDITION", "User location is not supported for the API use."), ErrorKind.PERMISSION),
-    (401, fault(401, "UNAUTHENTICATED", "Expired", reason("ACCESS_TOKEN_EXPIRED")), ErrorKind.AUTH),
-    (403, fault(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers (…)."), ErrorKind.AUTH),
-    (403, fault(403, "PERMISSION_DENIED", "Not enabled", reason("SERVICE_DISABLED")), ErrorKind.PERMISSION),
-    (403, fault(403, "PERMISSION_DENIED", "No billing", reason("BILLING_DISABLED")), ErrorKind.QUOTA),
-    (404, fault(404, "NOT_FOUND", "models/x is not found for API version v1beta"), ErrorKind.MODEL_NOT_FOUND),
-    (429, fault(429, "RESOURCE_EXHAUSTED", "Exhausted", quota(PER_MINUTE), RETRY), ErrorKind.RATE_LIMIT),
-    (429, fault(429, "RESOURCE_EXHAUSTED", "Exhausted", quota(PER_DAY)), ErrorKind.QUOTA),
-    (429, [fault(429, "RESOURCE_EXHAUSTED", "Exhausted", RETRY)], ErrorKind.RATE_LIMIT),
-    (500, fault(500, "INTERNAL", "An internal error has occurred."), ErrorKind.OVERLOADED),
-    (503, fault(503, "UNAVAILABLE", "The model is overloaded."), ErrorKind.OVERLOADED),
-    (504, fault(504, "DEADLINE_EXCEEDED", "Deadline"), ErrorKind.TIMEOUT),
+ERRORS = [
+    (400, error_body(400, "INVALID_ARGUMENT", "API key not valid.", reason("API_KEY_INVALID")), ErrorKind.AUTH),
+    (400, error_body(400, "INVALID_ARGUMENT", "API key expired. Renew.", reason("API_KEY_INVALID")), ErrorKind.AUTH),
+    (400, error_body(400, "INVALID_ARGUMENT", TOO_LONG), ErrorKind.CONTEXT_LENGTH),
+    (400, error_body(400, "INVALID_ARGUMENT", "Unknown name"), ErrorKind.INVALID_REQUEST),
+    (
+        400,
+        error_body(400, "FAILED_PRECONDITION", "User location is not supported for the API use."),
+        ErrorKind.PERMISSION,
+    ),
+    (401, error_body(401, "UNAUTHENTICATED", "Expired", reason("ACCESS_TOKEN_EXPIRED")), ErrorKind.AUTH),
+    (403, error_body(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers (…)."), ErrorKind.AUTH),
+    (403, error_body(403, "PERMISSION_DENIED", "Not enabled", reason("SERVICE_DISABLED")), ErrorKind.PERMISSION),
+    (403, error_body(403, "PERMISSION_DENIED", "No billing", reason("BILLING_DISABLED")), ErrorKind.QUOTA),
+    (404, error_body(404, "NOT_FOUND", "models/x is not found for API version v1beta"), ErrorKind.MODEL_NOT_FOUND),
+    (429, error_body(429, "RESOURCE_EXHAUSTED", "Exhausted", quota(PER_MINUTE), RETRY), ErrorKind.RATE_LIMIT),
+    (429, error_body(429, "RESOURCE_EXHAUSTED", "Exhausted", quota(PER_DAY)), ErrorKind.QUOTA),
+    (429, [error_body(429, "RESOURCE_EXHAUSTED", "Exhausted", RETRY)], ErrorKind.RATE_LIMIT),
+    (500, error_body(500, "INTERNAL", "An internal error has occurred."), ErrorKind.OVERLOADED),
+    (503, error_body(503, "UNAVAILABLE", "The model is overloaded."), ErrorKind.OVERLOADED),
+    (504, error_body(504, "DEADLINE_EXCEEDED", "Deadline"), ErrorKind.TIMEOUT),
 ]
 
 
-@pytest.mark.parametrize(("status", "body", "kind"), FAULTS)
+@pytest.mark.parametrize(("status", "body", "kind"), ERRORS)
 def test_errors(status: int, body: Any, kind: ErrorKind) -> None:
-    """SR-064, SR-068: a list where a stream was asked for as one."""
+    """SR-064, SR-068: also in a list, which replaces a stream that is a list."""
     error = google().error(status, {}, json.dumps(body).encode())
-    said = (body[0] if isinstance(body, list) else body)["error"]
-    assert (error.kind, error.message, error.type, error.status) == (kind, said["message"], said["status"], status)
-    assert error.retry_after == (37.5 if RETRY in said["details"] else None)
+    recorded = (body[0] if isinstance(body, list) else body)["error"]
+    assert (error.kind, error.message, error.type, error.status) == (
+        kind,
+        recorded["message"],
+        recorded["status"],
+        status,
+    )
+    assert error.retry_after == (37.5 if RETRY in recorded["details"] else None)
 
 
-@pytest.mark.parametrize(("status", "body", "kind"), FAULTS)
+@pytest.mark.parametrize(("status", "body", "kind"), ERRORS)
 def test_an_error_in_the_middle_of_a_stream(status: int, body: Any, kind: ErrorKind) -> None:
-    """SR-058: an event of its own, under a status of 200."""
-    progress = Progress(google().chunks(chat_call(HELLO)))
+    """SR-058: it is an event of its own, after status 200."""
+    progress = ChatStream(google().chunks(chat_call(HELLO)))
     begun = answer(candidate({"text": "Hi"}, reason=None))
     assert len(progress.feed(sse(begun, body))) == 1
     assert progress.failure is not None
@@ -1413,7 +1459,7 @@ def test_an_error_in_the_middle_of_a_stream(status: int, body: Any, kind: ErrorK
 
 def test_a_stream_without_its_end_is_not_complete() -> None:
     """SR-058."""
-    progress = Progress(google().chunks(chat_call(HELLO)))
+    progress = ChatStream(google().chunks(chat_call(HELLO)))
     progress.feed(sse(answer(candidate({"text": "Hi"}, reason=None))))
     progress.feed(b"")
     assert not progress.complete
@@ -1428,14 +1474,14 @@ def test_a_stream_without_its_end_is_not_complete() -> None:
         b'{"promptFeedback": {}, "usageMetadata": {"promptTokenCount": 3}}',
     ],
 )  # fmt: skip
-def test_what_is_no_answer_is_an_error(body: bytes) -> None:
+def test_an_invalid_answer_is_a_bad_response(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         completed(body)
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
 
 
-def test_what_is_not_known_yet_is_no_fault() -> None:
-    """A new kind of part is kept, a new member is passed over."""
+def test_unknown_members_and_parts_are_accepted() -> None:
+    """Unknown parts are kept for the next turn, unknown members are ignored."""
     hologram: Json = {"hologram": {"depth": 3}, "text2": "x"}
     body = answer(candidate({"text": "Hi", "newer": 1}, hologram, newest=2), somethingElse=3)
     message = read(completed(body))["message"]
@@ -1446,31 +1492,33 @@ def test_what_is_not_known_yet_is_no_fault() -> None:
 
 # Over HTTP ----------------------------------------------------------------------------------------------------------
 
-LIMITS = exchange.Limits(connect=5, first_token=5, idle=5, total=10, largest=2**20)
+LIMITS = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=2**20)
 
 
 @pytest.mark.parametrize("kind", ["aiohttp", "httpx"])
 def test_whole_and_streamed_over_http(kind: Literal["aiohttp", "httpx"], upstream: ScriptedUpstream) -> None:
-    """SR-020, SR-116: the address arrives as it was meant, and so does a list where events were asked for."""
+    """SR-020, SR-116: the URL arrives unchanged, and a list is accepted in place of events."""
     adapter = google(base_url=upstream.origin)
     parts = [answer(candidate({"text": "Hel"}, reason=None)), answer(candidate({"text": "lo"}))]
     stream = Reply(Status(200, {"content-type": "text/event-stream"}), Body(sse(*parts)))
-    upstream.script(json_body(parts[1]), stream, json_body(parts), json_body(fault(503, "UNAVAILABLE", "Busy"), 503))
+    upstream.script(
+        json_body(parts[1]), stream, json_body(parts), json_body(error_body(503, "UNAVAILABLE", "Busy"), 503)
+    )
     asked = chat_call({**HELLO, "stream": True}, model=GEMINI_25)
 
-    async def streamed_text(engine: Engine) -> str:
-        chunks = await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+    async def streamed_text(engine: HttpTransport) -> str:
+        chunks = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         found = []
-        while not chunks.over:
+        while not chunks.is_complete:
             found += await chunks.read()
         await chunks.aclose()
         return str(joined(found)["message"]["content"])
 
-    async def said() -> list[str | bytes]:
-        engine = create(Upstream(engine=kind))
+    async def send_all() -> list[str | bytes]:
+        engine = create_transport(Upstream(engine=kind))
         try:
             plain = chat_call(HELLO, model=GEMINI_25)
-            completion = await exchange.whole(engine, adapter, plain, adapter.request(plain), LIMITS)
+            completion = await whole_chat_answer(engine, adapter, plain, adapter.request(plain), LIMITS)
             streams = [await streamed_text(engine), await streamed_text(engine)]
             with pytest.raises(ProviderError, match="Busy"):
                 await streamed_text(engine)
@@ -1478,7 +1526,7 @@ def test_whole_and_streamed_over_http(kind: Literal["aiohttp", "httpx"], upstrea
         finally:
             await engine.aclose()
 
-    found = asyncio.run(said())
+    found = asyncio.run(send_all())
     assert json.loads(found[0])["choices"][0]["message"]["content"] == "lo"
     assert found[1:] == ["Hello", "Hello"]
     path = f"/v1beta/models/{GEMINI_25}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from chat_requests import PNG, WAV, chat_call, chat_requests, data_uri, user_messages
+from chat_streams import ChatStream
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ollama import ChatResponse
@@ -24,7 +25,6 @@ from llms_core.contracts.request import ChatCall
 from llms_core.provider import Discovers, Inlines, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status, json_body
-from llms_core.upstream.exchange import Progress
 from llms_providers.ollama import OLLAMA, OLLAMA_CLOUD, Ollama, llms_providers
 
 if TYPE_CHECKING:
@@ -74,13 +74,13 @@ def completed(answer: Json | bytes, call: ChatCall | None = None) -> ChatComplet
 
 def streamed(body: bytes, size: int | None = None) -> list[Chunk]:
     """The chunks of a stream that comes in pieces of a size, as the core reads it."""
-    progress = Progress(ollama().chunks(chat_call({**HELLO, "stream": True})))
+    progress = ChatStream(ollama().chunks(chat_call({**HELLO, "stream": True})))
     found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
     found += progress.feed(b"")
     if progress.failure is not None:
         raise progress.failure
     assert progress.complete
-    return found + progress.rest()
+    return found + progress.held_back()
 
 
 def ndjson(*lines: Json) -> bytes:
@@ -646,7 +646,7 @@ def test_errors_by_their_texts(status: int, message: str, kind: ErrorKind) -> No
 
 def test_an_error_in_the_middle_of_a_stream() -> None:
     """SR-058: a line of its own, under a status of 200."""
-    progress = Progress(ollama().chunks(chat_call(HELLO)))
+    progress = ChatStream(ollama().chunks(chat_call(HELLO)))
     broken = ndjson(line("Hi"), {"error": "an error was encountered while running the model"})
     assert len(progress.feed(broken)) == 1
     assert progress.failure is not None
@@ -657,7 +657,7 @@ def test_an_error_in_the_middle_of_a_stream() -> None:
 
 def test_a_stream_without_its_last_line_is_not_complete() -> None:
     """SR-058."""
-    progress = Progress(ollama().chunks(chat_call(HELLO)))
+    progress = ChatStream(ollama().chunks(chat_call(HELLO)))
     progress.feed(ndjson(line("Hi")))
     progress.feed(b"")
     assert not progress.complete

@@ -1,7 +1,7 @@
-"""What providers that speak OpenAI's JSON really answered, passed through: nothing is lost, nothing made up.
+"""Recorded answers of OpenAI-compatible providers, passed through the adapter: nothing is lost or invented.
 
-Every recording goes through `OpenAICompatible` with the spec that the provider has in `presets`, or with one that knows
-nothing of it. What the bytes say is read here from the JSON itself, and by OpenAI's own client.
+Every recording goes through `OpenAICompatible` with the provider's preset, or with a generic spec. The expected content
+is read from the recorded JSON itself, and by OpenAI's own client.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pytest
+from chat_streams import ChatStream
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, ValidationError
@@ -24,18 +25,20 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ErrorKind, ProviderError, RequestError
 from llms_core.openai_compatible import OpenAICompatible
+from llms_core.operations.chat import CHAT
 from llms_core.provider import ProviderSettings, ProviderSpec
-from llms_core.routing.candidates import needs
 from llms_core.secret import Secret
-from llms_core.upstream.exchange import Progress
 from llms_providers.presets import PRESETS
 
 SPECS = {name: spec for spec in PRESETS for name in (spec.name, *spec.aliases)}
 GENERIC = ProviderSpec(name="generic", adapter=OpenAICompatible, title="Generic", base_url="https://there.example/v1")
 
-NAME, ID, CREATED = "what the client calls it", "chatcmpl-ours", 1_700_000_000
+NAME = "the client's name of the model"
+ID = "chatcmpl-ours"
+CREATED = 1_700_000_000
+#: in bytes, of the pieces in which a stream arrives
 SIZES = (1, 7, 64, 10**9)
-MISSING = type("Missing", (), {"__repr__": lambda self: "nothing"})()
+MISSING = type("Missing", (), {"__repr__": lambda self: "missing"})()
 
 Json = dict[str, Any]
 
@@ -49,7 +52,7 @@ def adapter_of(recording: Recording) -> OpenAICompatible:
 
 
 def call_for(model: str, *, stream: bool) -> ChatCall:
-    """A call whose answer matters, and not its request."""
+    """Return a call for a test of the answer only."""
     body = decode(msgspec.json.encode({"model": NAME, "messages": [{"role": "user"}], "stream": stream}))
     return ChatCall(body=body, upstream_model=model, client_model=NAME, id=ID, created=CREATED)
 
@@ -70,20 +73,20 @@ def is_whole(recording: Recording) -> bool:
     return not is_error(recording) and not is_stream(recording)
 
 
-# What is changed on the way, and why: nothing else is
+# The changes that are allowed, and why
 
 
 class Difference(NamedTuple):
-    """A member that came out other than it went in; `*` in its path is any place of a list."""
+    """A member that was changed; `*` in its path is any position of a list."""
 
     path: str
     before: Any
     after: Any
-    around: Any
-    """What the member stood in."""
+    #: the object or list that contains the member
+    parent: Any
 
 
-def differences(before: Any, after: Any, path: tuple[str, ...] = (), around: Any = None) -> Iterator[Difference]:
+def differences(before: Any, after: Any, path: tuple[str, ...] = (), parent: Any = None) -> Iterator[Difference]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in {**before, **after}:
             yield from differences(before.get(name, MISSING), after.get(name, MISSING), (*path, name), before)
@@ -91,7 +94,7 @@ def differences(before: Any, after: Any, path: tuple[str, ...] = (), around: Any
         for old, new in zip(before, after, strict=True):
             yield from differences(old, new, (*path, "*"), before)
     elif type(before) is not type(after) or before != after:
-        yield Difference(".".join(path), before, after, around)
+        yield Difference(".".join(path), before, after, parent)
 
 
 def texts(content: list[Json]) -> str:
@@ -107,71 +110,74 @@ def from_parts(difference: Difference) -> bool:
 
 
 def thoughts_of_parts(difference: Difference) -> bool:
-    return difference.before is MISSING and difference.after == thoughts(difference.around["content"])
+    return difference.before is MISSING and difference.after == thoughts(difference.parent["content"])
 
 
 Allowed = Callable[[Difference], bool]
 
 ALWAYS: Mapping[str, tuple[str, Allowed]] = {
-    "model": ("the model has the name that the client knows (SR-045)", lambda it: it.after == NAME),
+    "model": ("the model has the client's name (SR-045)", lambda it: it.after == NAME),
 }
 
 WHOLE: Mapping[str, tuple[str, Allowed]] = {
     **ALWAYS,
-    "id": ("an id is made up where there is none (SR-042)", lambda it: it.before == "" and it.after == ID),
+    "id": ("a missing id is generated (SR-042)", lambda it: it.before == "" and it.after == ID),
     "choices.*.finish_reason": (
-        "the reason is one of OpenAI's (SR-048)",
+        "the finish reason is one of OpenAI's (SR-048)",
         lambda it: (it.before, it.after) in {("eos", "stop"), ("", "stop"), ("", "tool_calls")},
     ),
     "choices.*.message.content": (
-        "absent content is null, and Mistral's list of parts its text (SR-046)",
+        "missing content becomes null, and Mistral's list of parts becomes text (SR-046)",
         lambda it: (it.before, it.after) == (MISSING, None) or from_parts(it),
     ),
-    "choices.*.message.reasoning_content": ("Mistral's thoughts, out of its list of parts", thoughts_of_parts),
+    "choices.*.message.reasoning_content": ("Mistral's thoughts, from its list of parts", thoughts_of_parts),
     "choices.*.message.tool_calls.*.id": (
-        "Gemini's calls have an empty id, with which no result could be told from another",
+        "Gemini's calls have an empty id, with which results could not be matched",
         lambda it: it.before == "" and re.fullmatch("call_ours_0_[0-9]", it.after) is not None,
     ),
     "choices.*.message.tool_calls.*.type": (
-        "Mistral leaves out what OpenAI's types require",
+        "Mistral omits the type, which OpenAI's types require",
         lambda it: (it.before, it.after) == (MISSING, "function"),
     ),
 }
 
-# Of `id` and `created` more is asserted below: they are those of the stream's first chunk.
+# A test below asserts more of `id` and `created`: they are those of the stream's first chunk.
 STREAMED: Mapping[str, tuple[str, Allowed]] = {
     **ALWAYS,
-    "id": ("the same throughout (SR-053)", lambda it: bool(it.after)),
-    "created": ("the same throughout (SR-053)", lambda it: type(it.after) is int and it.after > 0),
-    "object": ("Perplexity's chunks are completions, Azure's first is nothing", lambda it: it.before != MISSING),
+    "id": ("the same in all chunks (SR-053)", lambda it: bool(it.after)),
+    "created": ("the same in all chunks (SR-053)", lambda it: type(it.after) is int and it.after > 0),
+    "object": (
+        "Perplexity's chunks are `chat.completion`, and Azure's first is empty",
+        lambda it: it.before != MISSING,
+    ),
     "choices.*.delta.role": (
-        "said once, in the first chunk of each choice (SR-054): OpenAI's client joins what it gets twice",
+        "sent once, in the first chunk of each choice (SR-054): OpenAI's client joins repeated values",
         lambda it: (it.before, it.after) in {(MISSING, "assistant"), (None, "assistant"), ("assistant", MISSING)},
     ),
     "choices.*.finish_reason": (
-        "null where it was left out of a chunk that is mended anyway",
+        "a missing one becomes null in a chunk that is normalized for another reason",
         lambda it: (it.before, it.after) == (MISSING, None),
     ),
-    "choices.*.delta.content": ("Mistral's list of parts is its text", from_parts),
-    "choices.*.delta.reasoning_content": ("Mistral's thoughts, out of its list of parts", thoughts_of_parts),
+    "choices.*.delta.content": ("Mistral's list of parts becomes text", from_parts),
+    "choices.*.delta.reasoning_content": ("Mistral's thoughts, from its list of parts", thoughts_of_parts),
     "choices.*.delta.tool_calls.*.id": (
-        "said once, with the first fragment (SR-056): Qwen's is empty later, Together's null, Baseten's said again",
-        lambda it: it.after is MISSING and not it.around["function"].get("name"),
+        "sent once, with the first fragment (SR-056): Qwen's is empty later, Together's null, Baseten's repeated",
+        lambda it: it.after is MISSING and not it.parent["function"].get("name"),
     ),
     "choices.*.delta.tool_calls.*.function.name": (
-        "likewise",
+        "likewise sent once",
         lambda it: (it.before, it.after) == (None, MISSING),
     ),
-    "choices.*.delta.tool_calls.*.type": ("Mistral's first fragments have none", lambda it: it.after == "function"),
+    "choices.*.delta.tool_calls.*.type": ("Mistral's first fragments have no type", lambda it: it.after == "function"),
     "choices.*.delta.tool_calls.*.index": (
-        "an older Mistral numbered no calls (SR-056)",
+        "an older Mistral did not number calls (SR-056)",
         lambda it: (it.before, it.after) == (MISSING, 0),
     ),
 }
 
 
 def assert_only(allowed: Mapping[str, tuple[str, Allowed]], before: Any, after: Any) -> set[str]:
-    """What was changed, all of it as it may be."""
+    """Assert that all changes are allowed, and return their paths."""
     changed = set()
     for difference in differences(before, after):
         _, is_allowed = allowed.get(difference.path, ("", lambda it: False))
@@ -180,10 +186,10 @@ def assert_only(allowed: Mapping[str, tuple[str, Allowed]], before: Any, after: 
     return changed
 
 
-# Where providers depart from OpenAI's types in what is theirs to say; it passes as they wrote it
+# Where providers deviate from OpenAI's types in members of their own, which are passed through
 
-THEIR_OWN = {
-    "service_tier": "Groq's `on_demand`, Vertex's `provisioned` (by OpenRouter), Snowflake's empty one",
+NONCONFORMING = {
+    "service_tier": "Groq's `on_demand`, Vertex's `provisioned` (through OpenRouter), Snowflake's empty string",
     "choices.*.logprobs.content.*.bytes": "base64 instead of a list (one of Hugging Face's providers)",
     "choices.*.logprobs.content.*.top_logprobs.*.bytes": "likewise",
     "choices.*.message.annotations.*.url_citation": "Xiaomi's citations are flat",
@@ -192,8 +198,8 @@ THEIR_OWN = {
 }
 
 
-def faults(type_: type[BaseModel], value: Json) -> set[str]:
-    """Where a value is not as OpenAI's type has it."""
+def violations(type_: type[BaseModel], value: Json) -> set[str]:
+    """Return the paths at which a value violates OpenAI's type."""
     try:
         type_.model_validate(value)
     except ValidationError as error:
@@ -203,9 +209,9 @@ def faults(type_: type[BaseModel], value: Json) -> set[str]:
 
 # Whole answers
 
-NO_ANSWER = {
-    "Provider returned error": (ErrorKind.INVALID_REQUEST, "OpenRouter says so with a 200"),
-    "it has no choices": (ErrorKind.BAD_RESPONSE, "a server that echoes what it gets"),
+NOT_AN_ANSWER = {
+    "Provider returned error": (ErrorKind.INVALID_REQUEST, "OpenRouter sends errors with a 200"),
+    "it has no choices": (ErrorKind.BAD_RESPONSE, "a server that echoes the request"),
 }
 
 
@@ -214,12 +220,13 @@ def is_answer(recording: Recording) -> bool:
 
 
 @pytest.mark.parametrize("recording", recordings("openai", is_answer))
-def test_a_whole_answer_passes_with_every_member(recording: Recording) -> None:
-    """SR-042 … SR-050: what OpenAI's contract fixes is as it should be, everything else as the provider wrote it."""
+def test_a_whole_answer_keeps_every_member(recording: Recording) -> None:
+    """SR-042 … SR-050: it conforms to OpenAI's contract, and everything else is as the provider sent it."""
     made = adapter_of(recording).completion(call_of(recording), recording.body)
-    ours, native = json.loads(made.data), json.loads(recording.body)
+    ours = json.loads(made.data)
+    native = json.loads(recording.body)
     assert_only(WHOLE, native, ours)
-    assert faults(ChatCompletion, ours) <= THEIR_OWN.keys()
+    assert violations(ChatCompletion, ours) <= NONCONFORMING.keys()
     assert ours["object"] == "chat.completion"
     usage = native["usage"]
     assert made.usage is not None
@@ -229,48 +236,50 @@ def test_a_whole_answer_passes_with_every_member(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("recording", recordings("openai", lambda it: is_whole(it) and not is_answer(it)))
-def test_a_200_that_is_no_answer_is_an_error(recording: Recording) -> None:
+def test_a_200_without_an_answer_is_an_error(recording: Recording) -> None:
     """SR-072."""
     with pytest.raises(ProviderError) as caught:
         adapter_of(recording).completion(call_of(recording), recording.body)
-    assert caught.value.kind is next(kind for words, (kind, _) in NO_ANSWER.items() if words in caught.value.message)
+    assert caught.value.kind is next(
+        kind for words, (kind, _) in NOT_AN_ANSWER.items() if words in caught.value.message
+    )
 
 
 # Streams
 
 FAILED = {
-    "error": (ErrorKind.INVALID_REQUEST, "Groq and OpenAI say in the middle of a stream that they give up"),
-    "empty": (ErrorKind.BAD_RESPONSE, "`[DONE]` and nothing before it (one of Hugging Face's providers)"),
-    "endless": (ErrorKind.BAD_RESPONSE, "Snowflake's stream never says why it ended: it could be cut off anywhere"),
+    "error": (ErrorKind.INVALID_REQUEST, "Groq and OpenAI report errors in the middle of a stream"),
+    "empty": (ErrorKind.BAD_RESPONSE, "`[DONE]` without anything before it (one of Hugging Face's providers)"),
+    "endless": (ErrorKind.BAD_RESPONSE, "Snowflake's stream has no finish reason: it may have been cut off anywhere"),
 }
 
 
 def events(recording: Recording) -> list[Json]:
-    """The JSON of a recorded stream, read without any of the code under test."""
+    """Return the events of a recorded stream, read without the code under test."""
     data = [line.removeprefix("data:").strip() for line in str(recording.response["text"]).splitlines()
             if line.startswith("data:")]  # fmt: skip
     return [json.loads(text) for text in data if text != "[DONE]"]
 
 
-def fault(recording: Recording) -> str | None:
-    """Why a recorded stream is no whole answer."""
+def stream_failure(recording: Recording) -> str | None:
+    """Return why a recorded stream is not a complete answer, or None if it is."""
     if not is_stream(recording):
         return None
-    said = events(recording)
-    if any("error" in event for event in said):
+    recorded = events(recording)
+    if any("error" in event for event in recorded):
         return "error"
-    if not said:
+    if not recorded:
         return "empty"
-    ended = any(choice.get("finish_reason") for event in said for choice in event["choices"])
+    ended = any(choice.get("finish_reason") for event in recorded for choice in event["choices"])
     return None if ended else "endless"
 
 
 def is_whole_stream(recording: Recording) -> bool:
-    return is_stream(recording) and fault(recording) is None
+    return is_stream(recording) and stream_failure(recording) is None
 
 
-class Watched:
-    """A translator, and what it made of each event."""
+class RecordingTranslator:
+    """A translator that records the chunks of each event."""
 
     framing: Literal["sse"] = "sse"
 
@@ -283,16 +292,16 @@ class Watched:
         return self.made[-1]
 
 
-def passed(progress: Progress, body: bytes, size: int) -> list[Chunk]:
-    """What the core passes on of a stream that arrives in pieces."""
+def passed(progress: ChatStream, body: bytes, size: int) -> list[Chunk]:
+    """Return the chunks that the core passes on for a stream that arrives in pieces."""
     out: list[Chunk] = []
     for piece in pieces(body, size):
         out += progress.feed(piece)
-        if progress.over:
+        if progress.finished:
             break
     else:
         out += progress.feed(b"")
-    return [*out, *progress.rest()]
+    return [*out, *progress.held_back()]
 
 
 def fragments_of(chunk: Json) -> Iterator[Json]:
@@ -301,19 +310,19 @@ def fragments_of(chunk: Json) -> Iterator[Json]:
 
 
 def seconds(created: int) -> int:
-    """One server counts milliseconds (SR-044)."""
+    """Return a timestamp in seconds: one server sends milliseconds (SR-044)."""
     return created // 1000 if created > 10**11 else created
 
 
 @pytest.mark.parametrize("recording", recordings("openai", is_whole_stream))
-def test_a_stream_passes_with_every_member(recording: Recording) -> None:
-    """SR-050, SR-053, SR-054, SR-056: each event gives its chunk, and another for the usage that came with choices."""
-    watched = Watched(recording)
-    passed(Progress(watched), recording.body, 10**9)
-    said = events(recording)
-    assert len(watched.made) == len(said)
-    chunks = [[json.loads(chunk.data) for chunk in chunks] for chunks in watched.made]
-    for event, ours in zip(said, chunks, strict=True):
+def test_a_stream_keeps_every_member(recording: Recording) -> None:
+    """SR-050, SR-053, SR-054, SR-056: each event becomes one chunk, and another for usage sent along with choices."""
+    translator = RecordingTranslator(recording)
+    passed(ChatStream(translator), recording.body, 10**9)
+    recorded = events(recording)
+    assert len(translator.made) == len(recorded)
+    chunks = [[json.loads(chunk.data) for chunk in chunks] for chunks in translator.made]
+    for event, ours in zip(recorded, chunks, strict=True):
         whole = dict(ours[0])
         if len(ours) == 2:
             assert (ours[1].pop("choices"), "usage" in whole) == ([], False)
@@ -324,78 +333,83 @@ def test_a_stream_passes_with_every_member(recording: Recording) -> None:
         assert_only(STREAMED, event, whole)
     flat = [chunk for chunks_ in chunks for chunk in chunks_]
     assert all(call.get("id", "absent") for chunk in flat for call in fragments_of(chunk))
-    assert {chunk["id"] for chunk in flat} == {said[0]["id"] or ID}
-    assert {chunk["created"] for chunk in flat} == {seconds(said[0]["created"]) or CREATED}
+    assert {chunk["id"] for chunk in flat} == {recorded[0]["id"] or ID}
+    assert {chunk["created"] for chunk in flat} == {seconds(recorded[0]["created"]) or CREATED}
     assert {chunk["object"] for chunk in flat} == {"chat.completion.chunk"}
 
 
 def is_repeated(chunk: Json, before: list[Json]) -> bool:
-    """Whether a chunk says only that choices have ended, and that had been said: OpenRouter does, with the usage."""
+    """Return whether a chunk only repeats the end of choices, as OpenRouter's does with the usage."""
     ends = [choice for earlier in before for choice in earlier["choices"] if choice.get("finish_reason")]
     for choice in chunk["choices"]:
         news = {name: value for name, value in choice.items() if value is not None and name != "delta"}
         if any(choice["delta"].values()) or not any(news.items() <= end.items() for end in ends):
             return False
-    told = {name for earlier in before for name in earlier}
-    return {name for name, value in chunk.items() if value is not None} <= told
+    known = {name for earlier in before for name in earlier}
+    return {name for name, value in chunk.items() if value is not None} <= known
 
 
 @pytest.mark.parametrize("recording", recordings("openai", is_whole_stream))
-def test_the_core_passes_on_what_a_stream_says_and_its_last_usage(recording: Recording) -> None:
-    """SR-055: nothing is held back for good but usage that was counted on later, and ends that are repeated."""
-    watched = Watched(recording)
-    progress = Progress(watched)
+def test_the_core_passes_on_all_content_and_the_last_usage(recording: Recording) -> None:
+    """SR-055: only superseded usage and repeated ends are withheld."""
+    translator = RecordingTranslator(recording)
+    progress = ChatStream(translator)
     out = passed(progress, recording.body, 10**9)
     assert progress.complete
     assert progress.failure is None
-    made = [chunk for chunks in watched.made for chunk in chunks]
+    made = [chunk for chunks in translator.made for chunk in chunks]
     kept = {id(chunk) for chunk in out}
-    said = [json.loads(chunk.data) for chunk in out]
+    passed_on = [json.loads(chunk.data) for chunk in out]
     for chunk in made:
         if id(chunk) not in kept and not chunk.usage:
-            assert is_repeated(json.loads(chunk.data), said)
+            assert is_repeated(json.loads(chunk.data), passed_on)
     usages = [event["usage"] for event in events(recording) if event.get("usage")]
-    assert [chunk["usage"] for chunk in said if chunk.get("usage")] == usages[-1:]
+    assert [chunk["usage"] for chunk in passed_on if chunk.get("usage")] == usages[-1:]
     assert [chunk.usage for chunk in out].count(True) == len(usages[-1:])
 
 
 @pytest.mark.parametrize("recording", recordings("openai", is_stream))
-def test_a_stream_in_any_pieces_is_the_same(recording: Recording) -> None:
-    """SR-060: whole or broken, however the network cuts it."""
+def test_the_pieces_of_a_stream_make_no_difference(recording: Recording) -> None:
+    """SR-060: for complete and broken streams, however the network splits them."""
     seen = []
     for size in SIZES:
-        progress = Progress(adapter_of(recording).chunks(call_of(recording)))
+        progress = ChatStream(adapter_of(recording).chunks(call_of(recording)))
         out = [chunk.data for chunk in passed(progress, recording.body, size)]
-        seen.append((out, progress.complete, progress.over, str(progress.failure)))
+        seen.append((out, progress.complete, progress.finished, str(progress.failure)))
     assert all(each == seen[0] for each in seen)
 
 
-@pytest.mark.parametrize("recording", recordings("openai", lambda it: fault(it) is not None))
-def test_a_stream_that_is_no_whole_answer_fails(recording: Recording) -> None:
-    """SR-058: the core says so, and no finish_reason is given."""
-    progress = Progress(adapter_of(recording).chunks(call_of(recording)))
+@pytest.mark.parametrize("recording", recordings("openai", lambda it: stream_failure(it) is not None))
+def test_an_incomplete_stream_fails(recording: Recording) -> None:
+    """SR-058: the core detects it, and no finish_reason is sent."""
+    progress = ChatStream(adapter_of(recording).chunks(call_of(recording)))
     out = passed(progress, recording.body, 64)
-    kind, _ = FAILED[str(fault(recording))]
-    assert progress.over
+    kind, _ = FAILED[str(stream_failure(recording))]
+    assert progress.finished
     assert not progress.complete
     assert progress.failure is None or progress.failure.kind is kind
     assert (progress.failure is None) is (kind is ErrorKind.BAD_RESPONSE)
     assert not any(chunk.ended for chunk in out)
 
 
-class Said:
-    """What one choice of a recorded stream says, put together from its events."""
+class ChoiceContent:
+    """The content of one choice of a recorded stream, assembled from its events."""
 
     def __init__(self) -> None:
-        self.text = self.reasoning = ""
+        self.text = ""
+        self.reasoning = ""
         self.calls: dict[Any, Json] = {}
         self.finish_reason: str | None = None
 
     def add(self, choice: Json) -> None:
         delta = choice.get("delta") or {}
         content = delta.get("content") or ""
-        self.text += texts(content) if isinstance(content, list) else content
-        self.reasoning += thoughts(content) if isinstance(content, list) else delta.get("reasoning_content") or ""
+        if isinstance(content, list):
+            self.text += texts(content)
+            self.reasoning += thoughts(content)
+        else:
+            self.text += content
+            self.reasoning += delta.get("reasoning_content") or ""
         for call in delta.get("tool_calls") or ():
             known = self.calls.setdefault(call.get("index", 0), {"id": "", "name": "", "arguments": ""})
             known["id"] = call.get("id") or known["id"]
@@ -405,7 +419,7 @@ class Said:
 
 
 def joined(state: ChatCompletionStreamState[None], chunk: Json) -> bool:
-    """Whether OpenAI's client can join a chunk: lists only where their entries are numbered, and citations are not."""
+    """Return whether OpenAI's client can join a chunk: it requires numbered lists, and citations have no numbers."""
     try:
         state.handle_chunk(ChatCompletionChunk.construct(**chunk))
     except RuntimeError as error:
@@ -416,37 +430,37 @@ def joined(state: ChatCompletionStreamState[None], chunk: Json) -> bool:
 
 
 @pytest.mark.parametrize("recording", recordings("openai", is_whole_stream))
-def test_openais_client_puts_a_stream_together(recording: Recording) -> None:
-    """SR-048, SR-049, SR-054, SR-056: each chunk is valid, and the whole is what the provider said."""
-    out = passed(Progress(adapter_of(recording).chunks(call_of(recording))), recording.body, 64)
+def test_openais_client_assembles_a_stream(recording: Recording) -> None:
+    """SR-048, SR-049, SR-054, SR-056: each chunk is valid, and the result is the provider's answer."""
+    out = passed(ChatStream(adapter_of(recording).chunks(call_of(recording))), recording.body, 64)
     state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
     for chunk in out:
         value = json.loads(chunk.data)
-        assert faults(ChatCompletionChunk, value) <= THEIR_OWN.keys()
+        assert violations(ChatCompletionChunk, value) <= NONCONFORMING.keys()
         if not joined(state, value):
             assert "annotations" in chunk.data.decode()
             return
     final = state.current_completion_snapshot
-    wanted: dict[int, Said] = defaultdict(Said)
+    wanted: dict[int, ChoiceContent] = defaultdict(ChoiceContent)
     for event in events(recording):
         for choice in event["choices"]:
             wanted[choice["index"]].add(choice)
     assert [choice.index for choice in final.choices] == sorted(wanted)
     for choice in final.choices:
-        said = wanted[choice.index]
+        expected = wanted[choice.index]
         assert choice.message.role == "assistant"
-        assert (choice.message.content or "") == said.text
-        assert ((choice.message.model_extra or {}).get("reasoning_content") or "") == said.reasoning
-        assert choice.finish_reason == said.finish_reason
+        assert (choice.message.content or "") == expected.text
+        assert ((choice.message.model_extra or {}).get("reasoning_content") or "") == expected.reasoning
+        assert choice.finish_reason == expected.finish_reason
         calls = [
             {"id": call.id, "name": call.function.name, "arguments": call.function.arguments}
             for call in choice.message.tool_calls or ()
         ]
-        assert calls == list(said.calls.values())
+        assert calls == list(expected.calls.values())
         assert all(call.type == "function" for call in choice.message.tool_calls or ())
 
 
-# Tool calls as servers are known to stream them, though none did while it was recorded
+# Tool calls as servers are known to stream them, although no recording has them
 
 Fragment = dict[str, Any]
 
@@ -460,29 +474,29 @@ PARALLEL: Mapping[str, list[Fragment]] = {
         fragment("f", index=0, id="a", type="function"), fragment(arguments="{}", index=0),
         fragment("g", index=1, id="b", type="function"), fragment(arguments="[]", index=1),
     ],
-    "whole calls, all numbered 0 (Gemini)": [
+    "whole calls, all with index 0 (Gemini)": [
         fragment("f", "{}", index=0, id="a", type="function"), fragment("g", "[]", index=0, id="b", type="function"),
     ],
-    "all numbered 0, and the id empty as they go on (older vLLM)": [
+    "all with index 0, and an empty id in later fragments (older vLLM)": [
         fragment("f", index=0, id="a", type="function"), fragment(arguments="{}", index=0, id=""),
         fragment("g", index=0, id="b", type="function"), fragment(arguments="[]", index=0, id=""),
     ],
-    "all numbered 0, and the id said with every fragment (SGLang)": [
+    "all with index 0, and the id in every fragment (SGLang)": [
         fragment("f", index=0, id="a", type="function"), fragment(None, "{}", index=0, id="a", type="function"),
         fragment("g", index=0, id="b", type="function"), fragment(None, "[]", index=0, id="b", type="function"),
     ],
-    "name and id said with every fragment": [
+    "name and id in every fragment": [
         fragment("f", "{", index=0, id="a", type="function"), fragment("f", "}", index=0, id="a", type="function"),
         fragment("g", "[", index=1, id="b", type="function"), fragment("g", "]", index=1, id="b", type="function"),
     ],
-    "another id with every fragment (older vLLM)": [
+    "another id in every fragment (older vLLM)": [
         fragment("f", index=0, id="a", type="function"), fragment(arguments="{}", index=0, id="x", type="function"),
         fragment("g", index=1, id="b", type="function"), fragment(arguments="[]", index=1, id="y", type="function"),
     ],
-    "no numbers": [
+    "no index": [
         fragment("f", "{", id="a"), fragment(arguments="}"), fragment("g", "[", id="b"), fragment(arguments="]"),
     ],
-    "numbered from 1": [
+    "index from 1": [
         fragment("f", "{}", index=1, id="a", type="function"),
         fragment("g", index=2, id="b", type="function"), fragment(arguments="[]", index=2),
     ],
@@ -493,8 +507,8 @@ PARALLEL: Mapping[str, list[Fragment]] = {
 }  # fmt: skip
 
 
-def put_together(fragments: list[Fragment], *, at_once: bool) -> list[Fragment]:
-    """The calls of a client that joins what it gets by index; the fragments in one chunk, or each in its own."""
+def assembled(fragments: list[Fragment], *, at_once: bool) -> list[Fragment]:
+    """Return the calls that a client joins by index, with the fragments in one chunk or each in its own."""
     translator = OpenAICompatible(GENERIC, ProviderSettings(id="x")).chunks(call_for("m", stream=True))
     calls: dict[int, Fragment] = {}
     for each in [fragments] if at_once else [[one] for one in fragments]:
@@ -502,7 +516,7 @@ def put_together(fragments: list[Fragment], *, at_once: bool) -> list[Fragment]:
         event = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
         for chunk in translator.feed("", json.dumps(event).encode()):
             for got in ChatCompletionChunk.model_validate_json(chunk.data).choices[0].delta.tool_calls or ():
-                call = calls.setdefault(got.index, called("", "", "") | {"type": ""})
+                call = calls.setdefault(got.index, tool_call("", "", "") | {"type": ""})
                 call["id"] += got.id or ""
                 call["type"] = got.type or call["type"]
                 call["function"]["name"] += (got.function and got.function.name) or ""
@@ -510,26 +524,26 @@ def put_together(fragments: list[Fragment], *, at_once: bool) -> list[Fragment]:
     return [calls[index] for index in sorted(calls)]
 
 
-def called(id: str, name: str, arguments: str) -> Json:
+def tool_call(id: str, name: str, arguments: str) -> Json:
     function = {"name": name, "arguments": arguments}
     return {"id": id, "type": "function", "function": function}
 
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "at once"])
 @pytest.mark.parametrize("way", PARALLEL)
-def test_parallel_calls_are_told_apart(way: str, at_once: bool) -> None:
-    """SR-056: however a server numbers them."""
-    assert put_together(PARALLEL[way], at_once=at_once) == [called("a", "f", "{}"), called("b", "g", "[]")]
+def test_parallel_calls_are_kept_apart(way: str, at_once: bool) -> None:
+    """SR-056: whichever way a server numbers them."""
+    assert assembled(PARALLEL[way], at_once=at_once) == [tool_call("a", "f", "{}"), tool_call("b", "g", "[]")]
 
 
-def test_calls_without_an_id_get_one_each() -> None:
+def test_streamed_calls_without_an_id_get_generated_ones() -> None:
     """SR-056."""
-    calls = put_together([fragment("f", "{}", index=0, id=""), fragment("g", "[]", index=0, id="")], at_once=False)
-    assert calls == [called("call_ours_0_0", "f", "{}"), called("call_ours_0_1", "g", "[]")]
+    calls = assembled([fragment("f", "{}", index=0, id=""), fragment("g", "[]", index=0, id="")], at_once=False)
+    assert calls == [tool_call("call_ours_0_0", "f", "{}"), tool_call("call_ours_0_1", "g", "[]")]
 
 
-def test_calls_of_a_whole_answer_without_an_id_get_one_each() -> None:
-    """SR-050: a result could not be told from another."""
+def test_calls_of_a_whole_answer_without_an_id_get_generated_ones() -> None:
+    """SR-050: without an id, results could not be matched to calls."""
     function = {"name": "f", "arguments": "{}"}
     calls = [{"id": given, "type": "function", "function": function} for given in ("", "theirs", None)]
     message = {"role": "assistant", "content": None, "tool_calls": calls}
@@ -554,36 +568,44 @@ BY_STATUS = {
     502: ErrorKind.OVERLOADED,
 }
 
-# Where the status alone would mislead: (provider, status, words) -> what it means, and why.
-DOUBTFUL: Mapping[tuple[str, int, str], tuple[ErrorKind, str]] = {
-    ("baseten", 403, "api-key"): (ErrorKind.AUTH, "the key is wrong (it says so of an unknown model, too)"),
-    ("deepseek", 400, "API model names are"): (ErrorKind.MODEL_NOT_FOUND, "the model is the only fault"),
-    ("llamacpp", 500, "Context size has been exceeded"): (ErrorKind.CONTEXT_LENGTH, "not the server's fault"),
-    ("llamacpp", 500, "input is not supported"): (ErrorKind.INVALID_REQUEST, "not the server's fault"),
-    ("openai", 400, "invalid model ID"): (ErrorKind.MODEL_NOT_FOUND, "the model is the only fault"),
-    ("openai", 401, "insufficient permissions"): (ErrorKind.PERMISSION, "the key is known"),
-    ("openrouter", 400, "not a valid model ID"): (ErrorKind.MODEL_NOT_FOUND, "the model is the only fault"),
+# Where the status alone would be misleading: (provider, status, text) -> the kind, and why.
+MISLEADING_STATUS: Mapping[tuple[str, int, str], tuple[ErrorKind, str]] = {
+    ("baseten", 403, "api-key"): (ErrorKind.AUTH, "the key is wrong (the same error is sent for an unknown model)"),
+    ("deepseek", 400, "API model names are"): (ErrorKind.MODEL_NOT_FOUND, "only the model is invalid"),
+    ("llamacpp", 500, "Context size has been exceeded"): (
+        ErrorKind.CONTEXT_LENGTH,
+        "the request is at fault, not the server",
+    ),
+    ("llamacpp", 500, "input is not supported"): (ErrorKind.INVALID_REQUEST, "the request is at fault, not the server"),
+    ("openai", 400, "invalid model ID"): (ErrorKind.MODEL_NOT_FOUND, "only the model is invalid"),
+    ("openai", 401, "insufficient permissions"): (ErrorKind.PERMISSION, "the key is valid"),
+    ("openrouter", 400, "not a valid model ID"): (ErrorKind.MODEL_NOT_FOUND, "only the model is invalid"),
     ("perplexity", 400, "total length of all messages"): (ErrorKind.CONTEXT_LENGTH, "type too_many_prompt_tokens"),
-    ("xiaomi", 400, "Not supported model"): (ErrorKind.MODEL_NOT_FOUND, "said in `param`"),
-    ("xiaomi", 404, "No endpoints found that support"): (ErrorKind.INVALID_REQUEST, "the model is there, and blind"),
+    ("xiaomi", 400, "Not supported model"): (ErrorKind.MODEL_NOT_FOUND, "the text is in `param`"),
+    ("xiaomi", 404, "No endpoints found that support"): (
+        ErrorKind.INVALID_REQUEST,
+        "the model exists but has no vision",
+    ),
 }
 
 
-def doubt(recording: Recording) -> tuple[str, int, str] | None:
+def misleading_status(recording: Recording) -> tuple[str, int, str] | None:
     body = recording.body.decode()
-    return next((key for key in DOUBTFUL if key[:2] == (recording.provider, recording.status) and key[2] in body), None)
+    return next(
+        (key for key in MISLEADING_STATUS if key[:2] == (recording.provider, recording.status) and key[2] in body), None
+    )
 
 
 @pytest.mark.parametrize("recording", recordings("openai", is_error))
-def test_an_error_has_its_kind_and_the_providers_words(recording: Recording) -> None:
-    """SR-064, SR-068, SR-072: the kind decides what follows, the words are for the client."""
+def test_an_error_has_its_kind_and_the_providers_message(recording: Recording) -> None:
+    """SR-064, SR-068, SR-072: the kind determines what follows, the message is for the client."""
     error = adapter_of(recording).error(recording.status, recording.headers, recording.body)
-    key = doubt(recording)
-    assert error.kind is (DOUBTFUL[key][0] if key else BY_STATUS[recording.status])
+    key = misleading_status(recording)
+    assert error.kind is (MISLEADING_STATUS[key][0] if key else BY_STATUS[recording.status])
     assert error.status == recording.status
     assert error.retry_after == (2.0 if recording.headers.get("retry-after") else None)
-    said = recording.response.get("json", {})
-    inner = said.get("error", said)
+    recorded = recording.response.get("json", {})
+    inner = recorded.get("error", recorded)
     if isinstance(inner, dict) and isinstance(inner.get("message"), str):
         assert error.message.startswith(inner["message"])
         assert (error.code or "") == str(inner.get("code") or "")
@@ -593,36 +615,36 @@ def test_an_error_has_its_kind_and_the_providers_words(recording: Recording) -> 
         assert error.message == inner
 
 
-def test_each_doubtful_error_is_one_that_was_recorded() -> None:
-    """The table has no row that nothing stands behind."""
+def test_each_misleading_status_was_recorded() -> None:
+    """No row of the table is without a recording."""
     errors = [each.values[0] for each in recordings("openai", is_error)]
     if errors == [None]:
-        pytest.skip("the recordings are not there")
-    assert {doubt(recording) for recording in errors} - {None} == DOUBTFUL.keys()
+        pytest.skip("the recordings are not available")
+    assert {misleading_status(recording) for recording in errors} - {None} == MISLEADING_STATUS.keys()
 
 
 # Requests
 
-# What a client cannot send, although the provider would take it.
-REFUSED = {
-    ("mistral", "messages[0].content[1].input_audio"): "base64 as it is, where OpenAI has an object (SR-037)",
-    ("together", "logprobs"): "a number, where OpenAI has a boolean (SR-021)",
+# What the gateway rejects, although the provider accepts it.
+REJECTED = {
+    ("mistral", "messages[0].content[1].input_audio"): "a base64 string instead of OpenAI's object (SR-037)",
+    ("together", "logprobs"): "a number instead of OpenAI's boolean (SR-021)",
 }
 
-# llama.cpp serves one model, and older surfaces of Azure have it in the path: a client of ours names one.
-NAMELESS = {"azure", "llamacpp"}
+# llama.cpp serves one model, and older APIs of Azure have it in the path. The gateway's clients always name one.
+WITHOUT_MODEL = {"azure", "llamacpp"}
 
 
 def body_of(recording: Recording) -> bytes:
     body = recording.request["body"]
     if "model" not in body:
-        assert recording.provider in NAMELESS
+        assert recording.provider in WITHOUT_MODEL
         body = {**body, "model": recording.model or "the-only-one"}
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def refused(body: bytes) -> str | None:
-    """The member for which a request is refused."""
+def rejected_member(body: bytes) -> str | None:
+    """Return the member for which a request is rejected, or None if it is accepted."""
     try:
         decode(body)
     except RequestError as error:
@@ -634,14 +656,15 @@ members = partial(msgspec.json.decode, type=dict[str, msgspec.Raw])
 
 
 @pytest.mark.parametrize("recording", recordings("openai"))
-def test_a_request_passes_with_every_member(recording: Recording) -> None:
-    """SR-026: to the byte, but for the model and what the spec renames and leaves out, which is said."""
+def test_a_request_keeps_every_member(recording: Recording) -> None:
+    """SR-026: unchanged to the byte, except for the model and the spec's renames and drops, which are reported."""
     body = body_of(recording)
-    if (param := refused(body)) is not None:
-        assert (recording.provider, param) in REFUSED
+    if (param := rejected_member(body)) is not None:
+        assert (recording.provider, param) in REJECTED
         return
     call = ChatCall(body=decode(body), upstream_model="theirs", client_model=NAME, id=ID, created=CREATED)
-    spec, sent = spec_of(recording), adapter_of(recording).request(call)
+    spec = spec_of(recording)
+    sent = adapter_of(recording).request(call)
     ours = {name: bytes(value) for name, value in members(sent.content).items()}
     wanted = {name: bytes(value) for name, value in members(body).items()}
     assert set(sent.dropped) == spec.drop & wanted.keys()
@@ -655,16 +678,16 @@ def test_a_request_passes_with_every_member(recording: Recording) -> None:
     assert sent.headers["authorization"] == "Bearer sk-ours"
 
 
-def was_taken(recording: Recording) -> bool:
-    return not is_error(recording) and recording.provider in SPECS and refused(body_of(recording)) is None
+def was_accepted(recording: Recording) -> bool:
+    return not is_error(recording) and recording.provider in SPECS and rejected_member(body_of(recording)) is None
 
 
-@pytest.mark.parametrize("recording", recordings("openai", was_taken))
-def test_a_preset_keeps_and_allows_what_its_provider_was_seen_to_take(recording: Recording) -> None:
-    """SR-026: a row of the presets takes nothing away that works."""
+@pytest.mark.parametrize("recording", recordings("openai", was_accepted))
+def test_a_preset_keeps_what_its_provider_accepted(recording: Recording) -> None:
+    """SR-026: no preset drops a parameter or denies a capability that works."""
     body = decode(body_of(recording))
     spec = spec_of(recording)
-    lacking = {need for need in needs(body.view) if not getattr(spec.capabilities, need)}
+    lacking = {need for need in CHAT.needed_capabilities(body.view) if not getattr(spec.capabilities, need)}
     assert not lacking
     call = ChatCall(body=body, upstream_model="theirs", client_model=NAME, id=ID, created=CREATED)
     assert adapter_of(recording).request(call).dropped == ()
@@ -678,14 +701,14 @@ def all_changes(wanted: Callable[[Recording], bool], allowed: Mapping[str, Any])
     for parameter in recordings("openai", wanted):
         recording = parameter.values[0]
         if recording is None:
-            pytest.skip("the recordings are not there")
+            pytest.skip("the recordings are not available")
         if allowed is WHOLE:
             made = adapter_of(recording).completion(call_of(recording), recording.body)
             found |= assert_only(allowed, json.loads(recording.body), json.loads(made.data))
         else:
-            watched = Watched(recording)
-            passed(Progress(watched), recording.body, 10**9)
-            for event, chunks in zip(events(recording), watched.made, strict=True):
+            translator = RecordingTranslator(recording)
+            passed(ChatStream(translator), recording.body, 10**9)
+            for event, chunks in zip(events(recording), translator.made, strict=True):
                 ours = json.loads(chunks[0].data)
                 found |= assert_only(allowed, event, {**ours, "usage": event["usage"]} if chunks[1:] else ours)
     return found
@@ -694,8 +717,8 @@ def all_changes(wanted: Callable[[Recording], bool], allowed: Mapping[str, Any])
 @pytest.mark.parametrize(
     ("wanted", "allowed"), [(is_answer, WHOLE), (is_whole_stream, STREAMED)], ids=["whole", "stream"]
 )
-def test_each_change_that_is_allowed_was_needed(
+def test_each_allowed_change_is_needed(
     wanted: Callable[[Recording], bool], allowed: Mapping[str, tuple[str, Allowed]]
 ) -> None:
-    """The tables have no row that nothing stands behind."""
+    """No row of the tables is without a recording."""
     assert all_changes(wanted, allowed) == allowed.keys()

@@ -102,9 +102,9 @@ def body_of(found: Example) -> bytes:
 def split_at_first_text(subject: Subject) -> tuple[list[bytes], list[bytes]]:
     """Split the stream of `text`: the events up to the first one that yields text, and the remaining ones."""
     _, events = streamed_example(subject, "text")
-    progress = begin_stream(subject)
+    decoder = begin_stream(subject)
     for number, event in enumerate(events, 1):
-        if any(chunk.content for chunk in progress.feed(event)):
+        if any(chunk.content for chunk in decoder.feed(event)):
             return events[:number], events[number:]
     raise AssertionError(
         f"`chunks` yields no text for any of the {len(events)} events of Wire.text; "

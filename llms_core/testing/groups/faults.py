@@ -66,10 +66,10 @@ def _assert_no_fault_unnoticed(outcomes: Iterable[Outcome], found: Example, posi
 
 def _events_until_complete(subject: Subject, name: str, found: Example, events: list[bytes]) -> int:
     """Return how many of the events it takes until the answer is complete."""
-    progress = begin_stream(subject, len(found.choices), **members_for(name, found))
+    decoder = begin_stream(subject, **members_for(name, found))
     for number, event in enumerate(events, 1):
-        progress.feed(event)
-        if progress.complete:
+        decoder.feed(event)
+        if decoder.reader.complete:
             return number
     return len(events)
 

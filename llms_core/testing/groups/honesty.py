@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from llms_core.contracts.request import decode
+from llms_core.operations.chat import CHAT
+from llms_core.operations.table import OPERATIONS
 from llms_core.provider import Capabilities
-from llms_core.routing.candidates import Catalogue
+from llms_core.routing.candidates import ModelIndex
+from llms_core.routing.circuit import CircuitBreaker
 from llms_core.testing.framing import encode_json
 from llms_core.testing.groups.base import Group, not_applicable, require_capability
 from llms_core.testing.sample_requests import (
@@ -82,7 +85,8 @@ class HonestyTests(Group):
             **members,
         }
         request = decode(encode_json(body)).view
-        able, refusals = Catalogue([subject.built(subject.block(ORIGIN))]).explain(CLIENT_MODEL, request)
+        index = ModelIndex([subject.built(subject.block(ORIGIN))], OPERATIONS, CircuitBreaker())
+        able, refusals = index.explain(CLIENT_MODEL, CHAT.needed_capabilities(request))
         assert not able, f"the spec does not claim {name}, but the router would send the provider a request for it"
         reason = refusals[0].reason
         assert name in reason, f"the router's reason must name the capability {name}, but is {reason!r}"

@@ -17,7 +17,9 @@ import pytest
 
 from llms_core.config import llms_json
 from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Completion
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.operations.chat import CHAT
 from llms_core.plugins import registry
 from llms_core.provider import HttpAdapter, Prepares
 from llms_core.testing.groups.base import Group, require_capability
@@ -26,13 +28,12 @@ from llms_core.testing.reading import read_outcome
 from llms_core.testing.sample_requests import CLIENT_MODEL, tool_declarations, user_message
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Call
-from llms_core.upstream import exchange
-from llms_core.upstream import transport as engine
+from llms_core.upstream import exchange, transport
 
 MOST_TOKENS = 16
 """The token limit of each answer. With most models the six calls together cost less than a hundredth of a cent."""
 
-_LIMITS = exchange.Limits(connect=10, first_token=60, idle=30, total=90, largest=2**22)
+_LIMITS = exchange.AttemptLimits(connect=10, first_token=60, idle=30, total=90, max_bytes=2**22)
 
 # Some reasoning models treat the limit as approximate.
 _TOKEN_TOLERANCE = 4
@@ -93,23 +94,26 @@ class _Live:
     async def _ask(self, stream: bool, model: str, members: Mapping[str, Any]) -> Outcome:
         call = self._subject.call(stream=stream, **members)
         call = msgspec.structs.replace(call, upstream_model=model or self._model)
-        client = engine.create(self._subject.toml.upstream)
+        client = transport.create_transport(self._subject.toml.upstream)
         try:
             if isinstance(self._adapter, Prepares):
                 await self._adapter.prepare()
             request = self._adapter.request(call)
             if not stream:
-                return Outcome(await exchange.whole(client, self._adapter, call, request, _LIMITS))
-            opened = await exchange.stream(client, self._adapter, call, request, _LIMITS)
+                answer = await exchange.whole_answer(client, CHAT, self._adapter, call, request, _LIMITS)
+                return Outcome(Completion(answer.data, answer.usage))
+            opened = await exchange.open_stream(
+                client, CHAT, self._adapter, call, request, _LIMITS, exchange.NoOutcome()
+            )
             return Outcome(chunks=await _read_all(opened))
         finally:
             await client.aclose()
 
 
-async def _read_all(opened: exchange.ChunkStream) -> list[Chunk]:
+async def _read_all(opened: exchange.AnswerStream) -> list[Chunk]:
     chunks: list[Chunk] = []
     try:
-        while not opened.over:
+        while not opened.is_complete:
             chunks += await opened.read()
     finally:
         await opened.aclose()

@@ -13,7 +13,7 @@ from llms_core.testing import probe
 from llms_core.testing.groups.base import Group, body_of, not_applicable, split_at_first_text
 from llms_core.testing.playback import begin_stream
 from llms_core.testing.subject import Subject
-from llms_core.upstream.exchange import Progress
+from llms_core.upstream.stream_decoder import StreamDecoder
 
 IMPORT = 0.1
 """Seconds that the import of the plugin's module may take, without the modules of llms_core."""
@@ -33,13 +33,13 @@ _WARM_UP_CHUNKS = 1_000
 _MEASURED_CHUNKS = 9_000
 
 
-def _begin_text_stream(subject: Subject) -> tuple[Progress, bytes]:
+def _begin_text_stream(subject: Subject) -> tuple[StreamDecoder, bytes]:
     """Return a stream that has begun, and the bytes of an event that adds text to it."""
     begin, _ = split_at_first_text(subject)
-    progress = begin_stream(subject)
+    decoder = begin_stream(subject)
     for event in begin:
-        progress.feed(event)
-    return progress, begin[-1]
+        decoder.feed(event)
+    return decoder, begin[-1]
 
 
 @contextmanager
@@ -83,8 +83,8 @@ class PerformanceTests(Group):
 
     def test_p_chunks_are_translated_quickly(self, subject: Subject) -> None:
         """The translation of a stream does not slow it down."""
-        progress, event = _begin_text_stream(subject)
-        rate = _rate(lambda: progress.feed(event), 2_000)
+        decoder, event = _begin_text_stream(subject)
+        rate = _rate(lambda: decoder.feed(event), 2_000)
         assert rate >= CHUNKS_PER_SECOND, (
             f"`feed` must translate {CHUNKS_PER_SECOND} events per second, but translates {rate:.0f}"
         )
@@ -107,12 +107,12 @@ class PerformanceTests(Group):
         """A translator does not keep what it has passed on, except the text, which it may collect for a summary."""
         if tracemalloc.is_tracing():
             not_applicable("memory is being traced already")
-        progress, event = _begin_text_stream(subject)
-        characters = _characters_per_event(progress, event)
+        decoder, event = _begin_text_stream(subject)
+        characters = _characters_per_event(decoder, event)
         tracemalloc.start()
         try:
-            before = _memory_after(progress, event, _WARM_UP_CHUNKS)
-            growth = _memory_after(progress, event, _MEASURED_CHUNKS) - before
+            before = _memory_after(decoder, event, _WARM_UP_CHUNKS)
+            growth = _memory_after(decoder, event, _MEASURED_CHUNKS) - before
         finally:
             tracemalloc.stop()
         allowed = GROWTH + _MEASURED_CHUNKS * characters * _BYTES_PER_CHARACTER
@@ -122,18 +122,18 @@ class PerformanceTests(Group):
         )
 
 
-def _characters_per_event(progress: Progress, event: bytes) -> int:
+def _characters_per_event(decoder: StreamDecoder, event: bytes) -> int:
     characters = 0
-    for chunk in progress.feed(event):
+    for chunk in decoder.feed(event):
         for choice in json.loads(chunk.data)["choices"]:
             characters += len(choice["delta"].get("content") or "")
     return characters
 
 
-def _memory_after(progress: Progress, event: bytes, times: int) -> int:
+def _memory_after(decoder: StreamDecoder, event: bytes, times: int) -> int:
     """Return the traced bytes in use after feeding an event many times."""
     for _ in range(times):
-        progress.feed(event)
+        decoder.feed(event)
     gc.collect()
     in_use, _ = tracemalloc.get_traced_memory()
     return in_use

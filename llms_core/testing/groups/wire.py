@@ -18,6 +18,7 @@ from llms_core.errors import LlmsError, Unsupported
 from llms_core.provider import UpstreamRequest
 from llms_core.testing.framing import encode_events
 from llms_core.testing.groups.base import Group, body_of, not_applicable, require_capability
+from llms_core.testing.playback import decode_stream
 from llms_core.testing.sample_requests import (
     CLIENT_MODEL,
     QUESTION,
@@ -29,7 +30,6 @@ from llms_core.testing.sample_requests import (
 )
 from llms_core.testing.subject import ORIGIN, Subject
 from llms_core.testing.wire import Call
-from llms_core.upstream.exchange import Progress
 
 _PARAMETERS = {
     "temperature": 0.37,
@@ -309,9 +309,9 @@ class WireTests(Group):
             with _unmodified(stream_call, "request"):
                 subject.adapter.request(stream_call)
             with _unmodified(stream_call, "chunks"), suppress(Exception):
-                progress = Progress(subject.adapter.chunks(stream_call))
+                decoder = decode_stream(subject, stream_call)
                 for event in encode_events(subject.wire.text.events, subject.wire.framing):
-                    progress.feed(event)
+                    decoder.feed(event)
 
 
 def _settings_without_key(subject: Subject) -> dict[str, None]:

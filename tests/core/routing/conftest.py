@@ -159,7 +159,7 @@ def left() -> Iterator[threading.Event]:
             if " 499 " in record.getMessage():
                 event.set()
 
-    logger, listener = logging.getLogger("llms_core.server.gateway"), Listener()
+    logger, listener = logging.getLogger("llms_core.server.accounting"), Listener()
     logger.addHandler(listener)
     yield event
     logger.removeHandler(listener)

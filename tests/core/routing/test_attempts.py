@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llms_core.candidate import Configured
 from llms_core.config.model import Model, Provider, Retry, Routing, Timeouts, Upstream
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ErrorKind, ProviderError, Unsupported
 from llms_core.openai_compatible import OpenAIChunks, OpenAICompatible
+from llms_core.operations.chat import CHAT
+from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.host import PluginHost
-from llms_core.plugins.registry import Configured
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.routing import strategies
-from llms_core.routing.attempts import Router, pause
-from llms_core.routing.candidates import Catalogue
-from llms_core.routing.circuit import Health
-from llms_core.routing.trace import Track
+from llms_core.routing.attempt import AttemptObserver
+from llms_core.routing.attempts import Router
+from llms_core.routing.candidates import ModelIndex
+from llms_core.routing.circuit import CircuitBreaker
+from llms_core.routing.retry import backoff
+from llms_core.routing.trace import RequestTrace
 from llms_core.testing import (
     Body,
     Chunk,
@@ -43,7 +47,7 @@ from llms_core.testing import (
     json_body,
     refused_base_url,
 )
-from llms_core.upstream.transport import create
+from llms_core.upstream.transport import create_transport
 
 if TYPE_CHECKING:
     import socket
@@ -527,15 +531,15 @@ WAITS = Retry(base=0.5, longest=8)
 def test_waits_grow_up_to_a_bound(turn: int, longest: float) -> None:
     """SR-072: bounded, jittered; each is drawn between nothing and the longest."""
     fault = ProviderError(ErrorKind.OVERLOADED, "x")
-    assert pause(WAITS, fault, turn, lambda: 0.0) == 0
-    assert pause(WAITS, fault, turn, lambda: 1.0) == longest
+    assert backoff(WAITS, fault, turn, lambda: 0.0) == 0
+    assert backoff(WAITS, fault, turn, lambda: 1.0) == longest
 
 
 @pytest.mark.parametrize(("asked", "waited"), [(0.0, 0.25), (3.0, 3.25), (8.0, 8.25), (8.1, None)])
 def test_a_delay_asked_for_is_waited_for_in_full_or_not_at_all(asked: float, waited: float | None) -> None:
     """SR-072: and not by all clients at the same moment."""
     fault = ProviderError(ErrorKind.RATE_LIMIT, "x", retry_after=asked)
-    assert pause(WAITS, fault, 0, lambda: 0.5) == waited
+    assert backoff(WAITS, fault, 0, lambda: 0.5) == waited
 
 
 # Limits over all attempts
@@ -863,6 +867,10 @@ class Unready(OpenAICompatible):
         raise ProviderError(ErrorKind.OVERLOADED, "the model did not load")
 
 
+def _without_key(text: str) -> str:
+    return text.replace("sk-of-the-first", "***")
+
+
 def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: str = "x", *, stream: bool) -> str:
     """`x-llms-attempts` of a request at a provider with this adapter, and then at a plain one."""
     configured = []
@@ -876,28 +884,31 @@ def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: st
         raise AssertionError(url)
 
     async def ask() -> str:
-        health, engine, track = Health(), create(Upstream()), Track()
+        breaker = CircuitBreaker()
+        transport = create_transport(Upstream())
+        trace = RequestTrace()
+        host = PluginHost()
         router = Router(
-            catalogue=Catalogue(configured),
-            order=strategies.create(Routing(), health),
-            health=health,
-            engine=engine,
-            host=PluginHost(),
+            models=ModelIndex(configured, OPERATIONS, breaker),
+            order=strategies.create(Routing()),
+            breaker=breaker,
+            transport=transport,
+            host=host,
             routing=Routing(),
             timeouts=Timeouts(),
-            largest=2**20,
+            max_bytes=2**20,
             fetch=unwanted,
-            redact=lambda text: text.replace("sk-of-the-first", "***"),
+            observer=AttemptObserver(breaker, host, _without_key, records_successes=True),
         )
         try:
             asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
-            served = await router.answer(track, decode(json.dumps(asked).encode()))
-            attempts = track.attempts_header(served.candidate.provider.id)
-            if served.chunks is not None:
-                await served.chunks.aclose()
+            routed = await router.answer(trace, CHAT, decode(json.dumps(asked).encode()))
+            attempts = trace.attempts_header(routed.candidate.provider_id)
+            if routed.stream is not None:
+                await routed.stream.aclose()
             return attempts
         finally:
-            await engine.aclose()
+            await transport.aclose()
 
     return asyncio.run(ask())
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llms_core.candidate import Candidate, Configured, Refusal
 from llms_core.config.model import Model, Provider
 from llms_core.contracts.request import ChatRequest, decode
 from llms_core.openai_compatible import OpenAICompatible
-from llms_core.plugins.registry import Configured
+from llms_core.operations.chat import CHAT
+from llms_core.operations.table import OPERATIONS
 from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec
-from llms_core.routing.candidates import Candidate, Catalogue, Refusal, needs, split, unable_error
+from llms_core.routing.candidates import ModelIndex, cannot_serve, split_by_capability
+from llms_core.routing.circuit import CircuitBreaker
 
 if TYPE_CHECKING:
     from tests.core.routing.conftest import MakeChain
@@ -34,8 +37,12 @@ def asked(**members: object) -> ChatRequest:
     return decode(json.dumps(body).encode()).view
 
 
+def index(configured: Sequence[Configured], discovered: Mapping[str, Sequence[Model]] | None = None) -> ModelIndex:
+    return ModelIndex(configured, OPERATIONS, CircuitBreaker(), discovered or {})
+
+
 def ids(candidates: Sequence[Candidate]) -> list[str]:
-    return [candidate.provider.id for candidate in candidates]
+    return [candidate.provider_id for candidate in candidates]
 
 
 # Names
@@ -44,7 +51,7 @@ def ids(candidates: Sequence[Candidate]) -> list[str]:
 def test_candidates_are_the_enabled_providers_that_have_the_model() -> None:
     """SR-070, SR-079: exactly those, in the order of the file (SR-071)."""
     other = Model(names=("other",), upstream="other")
-    catalogue = Catalogue(
+    catalogue = index(
         [
             configured("c", KIMI),
             configured("off", KIMI, disabled="disabled in llms.json"),
@@ -59,19 +66,19 @@ def test_an_adapter_that_lacks_something_is_no_candidate() -> None:
     """SR-079: it may be there, and not be usable."""
     item = configured("local", KIMI)
     lacking = Configured(item.id, item.provider, item.adapter, "llama-cpp is not installed")
-    assert Catalogue([lacking]).find("kimi-k2") == []
+    assert index([lacking]).find("kimi-k2") == []
 
 
 def test_each_candidate_has_its_own_id_of_the_model() -> None:
     """SR-074."""
     own = Model(names=("kimi-k2",), upstream="kimi-k2-instruct-0905")
-    found = Catalogue([configured("a", KIMI), configured("b", own)]).find("kimi-k2")
-    assert [candidate.model.upstream for candidate in found] == ["moonshotai/kimi-k2", "kimi-k2-instruct-0905"]
+    found = index([configured("a", KIMI), configured("b", own)]).find("kimi-k2")
+    assert [candidate.upstream_model for candidate in found] == ["moonshotai/kimi-k2", "kimi-k2-instruct-0905"]
 
 
 def test_names_are_exact() -> None:
     """L-20: but for files of llms.py 3."""
-    catalogue = Catalogue([configured("a", KIMI)])
+    catalogue = index([configured("a", KIMI)])
     assert [ids(catalogue.find(name)) for name in ("kimi-k2", "Kimi-K2", "moonshotai/kimi-k2")] == [["a"], [], []]
 
 
@@ -83,36 +90,36 @@ V3 = Model(names=("kimi", "moonshotai/Kimi-K2", "Kimi K2 (Moonshot)", "Kimi-K2")
 )
 def test_names_of_version_3_are_found_in_any_case(name: str) -> None:
     """L-20: by alias, id, name or the last part of the id; the client sees the name as it asked for it."""
-    (found,) = Catalogue([configured("a", V3, fold_case=True)]).find(name)
-    assert (found.model.upstream, found.name) == ("moonshotai/Kimi-K2", name)
+    (found,) = index([configured("a", V3, fold_case=True)]).find(name)
+    assert (found.upstream_model, found.client_model) == ("moonshotai/Kimi-K2", name)
 
 
 def test_a_name_that_is_one_models_own_is_not_another_ones_short_name() -> None:
     """L-20: aliases come before short names, wherever they stand."""
     long = Model(names=("vendor/kimi", "kimi"), upstream="vendor/kimi")
     own = Model(names=("kimi",), upstream="own/kimi")
-    (found,) = Catalogue([configured("a", long, own, fold_case=True)]).find("kimi")
-    assert found.model.upstream == "own/kimi"
+    (found,) = index([configured("a", long, own, fold_case=True)]).find("kimi")
+    assert found.upstream_model == "own/kimi"
 
 
 def test_a_provider_is_a_candidate_once() -> None:
     """L-20: though two of its models go by the name."""
     models = (Model(names=("Kimi",), upstream="a"), Model(names=("kimi",), upstream="b"))
-    assert len(Catalogue([configured("a", *models, fold_case=True)]).find("KIMI")) == 1
+    assert len(index([configured("a", *models, fold_case=True)]).find("KIMI")) == 1
 
 
 def test_exact_and_lenient_names_keep_the_order_of_the_file() -> None:
     """SR-071, L-20."""
     lenient = configured("b", Model(names=("Kimi-K2",), upstream="k"), fold_case=True)
-    catalogue = Catalogue([configured("a", KIMI), lenient, configured("c", KIMI)])
+    catalogue = index([configured("a", KIMI), lenient, configured("c", KIMI)])
     assert ids(catalogue.find("kimi-k2")) == ["a", "b", "c"]
 
 
 def test_every_model_is_listed_once_under_its_first_name() -> None:
     """SR-009: in the order of the file."""
     other = Model(names=("other", "vendor/other"), upstream="other")
-    catalogue = Catalogue([configured("a", other, KIMI), configured("b", KIMI)])
-    assert [(each.name, each.provider.id) for each in catalogue.listed()] == [("other", "a"), ("kimi-k2", "a")]
+    catalogue = index([configured("a", other, KIMI), configured("b", KIMI)])
+    assert [(each.client_model, each.provider_id) for each in catalogue.listed()] == [("other", "a"), ("kimi-k2", "a")]
 
 
 # What was discovered
@@ -121,8 +128,8 @@ def test_every_model_is_listed_once_under_its_first_name() -> None:
 def test_discovered_models_are_added_to_those_configured() -> None:
     """SR-118."""
     found = {"ollama": [Model(names=("llama3",), upstream="llama3:latest")]}
-    catalogue = Catalogue([configured("ollama", KIMI, discover=True)], found)
-    assert {each.name: each.model.upstream for each in catalogue.listed()} == {
+    catalogue = index([configured("ollama", KIMI, discover=True)], found)
+    assert {each.client_model: each.upstream_model for each in catalogue.listed()} == {
         "kimi-k2": "moonshotai/kimi-k2",
         "llama3": "llama3:latest",
     }
@@ -131,14 +138,14 @@ def test_discovered_models_are_added_to_those_configured() -> None:
 def test_what_was_discovered_wins_on_an_equal_name() -> None:
     """SR-118."""
     found = {"ollama": [Model(names=("kimi-k2",), upstream="kimi-k2:1t")]}
-    (candidate,) = Catalogue([configured("ollama", KIMI, discover=True)], found).find("kimi-k2")
-    assert candidate.model.upstream == "kimi-k2:1t"
+    (candidate,) = index([configured("ollama", KIMI, discover=True)], found).find("kimi-k2")
+    assert candidate.upstream_model == "kimi-k2:1t"
 
 
 def test_a_provider_that_is_asked_no_more_has_only_what_is_configured() -> None:
     """SR-118, SR-092: `all_models` was taken out."""
     found = {"ollama": [Model(names=("llama3",), upstream="llama3:latest")]}
-    assert Catalogue([configured("ollama", KIMI)], found).find("llama3") == []
+    assert index([configured("ollama", KIMI)], found).find("llama3") == []
 
 
 # What a request needs
@@ -173,26 +180,26 @@ NEEDS: dict[str, tuple[dict[str, Any], set[str]]] = {
 @pytest.mark.parametrize("case", NEEDS)
 def test_a_request_says_what_it_needs(case: str) -> None:
     members, needed = NEEDS[case]
-    assert needs(asked(**members)) == needed
+    assert CHAT.needed_capabilities(asked(**members)) == needed
 
 
 def test_a_provider_that_can_do_all_is_able_to_serve_anything() -> None:
-    found = Catalogue([configured("a", KIMI)]).find("kimi-k2")
+    found = index([configured("a", KIMI)]).find("kimi-k2")
     every = frozenset().union(*(needed for _, needed in NEEDS.values()))
-    assert split(found, frozenset(every)) == (found, [])
+    assert split_by_capability(found, frozenset(every)) == (found, [])
 
 
 def test_a_provider_that_cannot_is_refused_with_the_reason() -> None:
     blind = configured("blind", KIMI, can=Capabilities(vision=False, tools=False))
-    found = Catalogue([blind, configured("able", KIMI)]).find("kimi-k2")
-    able, refused = split(found, frozenset({"vision", "tools", "streaming"}))
+    found = index([blind, configured("able", KIMI)]).find("kimi-k2")
+    able, refused = split_by_capability(found, frozenset({"vision", "tools", "streaming"}))
     assert ids(able) == ["able"]
     assert refused == [Refusal("blind", "cannot do what the request asks: tools, vision")]
 
 
 def test_every_refusal_has_its_reason() -> None:
     """SR-070: `llms route` shows them."""
-    catalogue = Catalogue(
+    catalogue = index(
         [
             configured("keyless", KIMI, disabled="no key: set GROQ_API_KEY"),
             configured("elsewhere", Model(names=("other",), upstream="other")),
@@ -200,7 +207,7 @@ def test_every_refusal_has_its_reason() -> None:
             configured("able", KIMI),
         ]
     )
-    able, refused = catalogue.explain("kimi-k2", asked(stream=True))
+    able, refused = catalogue.explain("kimi-k2", CHAT.needed_capabilities(asked(stream=True)))
     assert ids(able) == ["able"]
     assert {refusal.provider: refusal.reason for refusal in refused} == {
         "keyless": "no key: set GROQ_API_KEY",
@@ -210,14 +217,14 @@ def test_every_refusal_has_its_reason() -> None:
 
 
 def test_without_a_request_only_names_count() -> None:
-    catalogue = Catalogue([configured("mute", KIMI, can=Capabilities(streaming=False))])
+    catalogue = index([configured("mute", KIMI, can=Capabilities(streaming=False))])
     able, refused = catalogue.explain("kimi-k2")
     assert (ids(able), refused) == (["mute"], [])
 
 
 def test_the_error_names_all_reasons() -> None:
     refusals = [Refusal("a", "cannot do x"), Refusal("b", "cannot do y")]
-    problem = unable_error("m", refusals)
+    problem = cannot_serve("m", refusals)
     assert (problem.status, problem.type, problem.code) == (400, "invalid_request_error", "unsupported")
     assert problem.message == "No enabled provider of model 'm' can serve this request: a cannot do x; b cannot do y"
 

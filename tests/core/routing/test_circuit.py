@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llms_core.candidate import Circuit
 from llms_core.config.model import Breaker
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.routing.circuit import Health, State
+from llms_core.routing.circuit import CircuitBreaker
 from llms_core.testing import Close, Reply, completion, error, events
 
 if TYPE_CHECKING:
@@ -48,187 +49,197 @@ def watch() -> Watch:
 
 
 @pytest.fixture
-def health(watch: Watch) -> Health:
-    return Health(Breaker(failures=3, cooldown=30), watch)
+def breaker(watch: Watch) -> CircuitBreaker:
+    return CircuitBreaker(Breaker(failures=3, cooldown=30), watch)
 
 
 @pytest.fixture
-def state(health: Health) -> State:
-    return health.state("groq", "llama")
+def state(breaker: CircuitBreaker) -> Circuit:
+    return breaker.circuit("groq", "llama")
 
 
-def fail(health: Health, state: State, kind: ErrorKind = ErrorKind.OVERLOADED, wait: float | None = None) -> None:
-    health.begin(state)
-    health.failed(state, ProviderError(kind, "x", retry_after=wait))
+def fail(
+    breaker: CircuitBreaker, state: Circuit, kind: ErrorKind = ErrorKind.OVERLOADED, wait: float | None = None
+) -> None:
+    breaker.attempt_started(state)
+    breaker.attempt_failed(state, ProviderError(kind, "x", retry_after=wait))
 
 
-def succeed(health: Health, state: State, latency: float = 1.0) -> None:
-    health.begin(state)
-    health.succeeded(state, latency)
+def succeed(breaker: CircuitBreaker, state: Circuit, latency: float = 1.0) -> None:
+    breaker.attempt_started(state)
+    breaker.attempt_succeeded(state, latency)
 
 
-def circuit(health: Health) -> object:
-    return health.snapshot()[0]["circuit"]
+def state_name(breaker: CircuitBreaker) -> object:
+    return breaker.snapshot()[0]["circuit"]
 
 
 # The breaker
 
 
-def test_a_circuit_is_closed_at_first(health: Health, state: State) -> None:
-    assert health.allows(state)
+def test_a_circuit_is_closed_at_first(breaker: CircuitBreaker, state: Circuit) -> None:
+    assert breaker.allows(state)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_circuit_opens_after_so_many_failures_in_a_row(health: Health, state: State, kind: ErrorKind) -> None:
+def test_a_circuit_opens_after_so_many_failures_in_a_row(
+    breaker: CircuitBreaker, state: Circuit, kind: ErrorKind
+) -> None:
     """SR-072: a provider that keeps failing is passed over."""
-    fail(health, state, kind)
-    fail(health, state, kind)
-    assert health.allows(state)
-    fail(health, state, kind)
-    assert not health.allows(state)
+    fail(breaker, state, kind)
+    fail(breaker, state, kind)
+    assert breaker.allows(state)
+    fail(breaker, state, kind)
+    assert not breaker.allows(state)
 
 
-def test_failures_that_are_not_in_a_row_do_not_count(health: Health, state: State) -> None:
+def test_failures_that_are_not_in_a_row_do_not_count(breaker: CircuitBreaker, state: Circuit) -> None:
     for _ in range(5):
-        fail(health, state)
-        fail(health, state)
-        succeed(health, state)
-    assert health.allows(state)
+        fail(breaker, state)
+        fail(breaker, state)
+        succeed(breaker, state)
+    assert breaker.allows(state)
 
 
 @pytest.mark.parametrize("kind", NOT_ITS_FAULT)
-def test_what_is_not_the_providers_fault_does_not_count(health: Health, state: State, kind: ErrorKind) -> None:
+def test_what_is_not_the_providers_fault_does_not_count(
+    breaker: CircuitBreaker, state: Circuit, kind: ErrorKind
+) -> None:
     """SR-059, SR-068: neither a bad request, nor a client that left."""
     for _ in range(10):
-        fail(health, state, kind)
-    assert health.allows(state)
+        fail(breaker, state, kind)
+    assert breaker.allows(state)
 
 
-def test_a_client_that_leaves_does_not_count(health: Health, state: State) -> None:
+def test_a_client_that_leaves_does_not_count(breaker: CircuitBreaker, state: Circuit) -> None:
     """SR-059."""
     for _ in range(10):
-        health.begin(state)
-        health.gave_up(state)
-    assert (health.allows(state), state.failures, state.in_flight) == (True, 0, 0)
+        breaker.attempt_started(state)
+        breaker.attempt_abandoned(state)
+    assert (breaker.allows(state), state.failures, state.in_flight) == (True, 0, 0)
 
 
 def test_a_delay_that_the_provider_asks_for_opens_the_circuit_at_once(
-    health: Health, state: State, watch: Watch
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
 ) -> None:
     """SR-064: for as long as it says."""
-    fail(health, state, ErrorKind.RATE_LIMIT, wait=7)
+    fail(breaker, state, ErrorKind.RATE_LIMIT, wait=7)
     watch.now += 6.9
-    assert not health.allows(state)
+    assert not breaker.allows(state)
     watch.now += 0.1
-    assert health.allows(state)
+    assert breaker.allows(state)
 
 
-def test_a_delay_has_a_bound(health: Health, state: State, watch: Watch) -> None:
+def test_a_delay_has_a_bound(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
     """A provider's mistake does not shut it out for a month."""
-    fail(health, state, ErrorKind.RATE_LIMIT, wait=1e7)
+    fail(breaker, state, ErrorKind.RATE_LIMIT, wait=1e7)
     watch.now += 3600
-    assert health.allows(state)
+    assert breaker.allows(state)
 
 
-def test_a_shorter_delay_does_not_cut_a_longer_one(health: Health, state: State, watch: Watch) -> None:
+def test_a_shorter_delay_does_not_cut_a_longer_one(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
     """Of two answers that were on their way."""
-    fail(health, state, ErrorKind.RATE_LIMIT, wait=60)
-    fail(health, state, ErrorKind.RATE_LIMIT, wait=1)
+    fail(breaker, state, ErrorKind.RATE_LIMIT, wait=60)
+    fail(breaker, state, ErrorKind.RATE_LIMIT, wait=1)
     watch.now += 59
-    assert not health.allows(state)
+    assert not breaker.allows(state)
 
 
-def opened(health: Health, state: State) -> None:
+def opened(breaker: CircuitBreaker, state: Circuit) -> None:
     for _ in range(3):
-        fail(health, state)
+        fail(breaker, state)
 
 
-def test_an_open_circuit_lets_one_probe_through_after_its_time(health: Health, state: State, watch: Watch) -> None:
-    opened(health, state)
+def test_an_open_circuit_lets_one_probe_through_after_its_time(
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
+) -> None:
+    opened(breaker, state)
     watch.now += 29.9
-    assert not health.allows(state)
+    assert not breaker.allows(state)
     watch.now += 0.1
-    assert health.allows(state)
-    health.begin(state)
-    assert not health.allows(state)
+    assert breaker.allows(state)
+    breaker.attempt_started(state)
+    assert not breaker.allows(state)
 
 
-def test_a_probe_that_succeeds_closes_the_circuit(health: Health, state: State, watch: Watch) -> None:
-    opened(health, state)
+def test_a_probe_that_succeeds_closes_the_circuit(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+    opened(breaker, state)
     watch.now += 30
-    succeed(health, state)
-    fail(health, state)
-    assert health.allows(state)
+    succeed(breaker, state)
+    fail(breaker, state)
+    assert breaker.allows(state)
 
 
-def test_a_probe_that_fails_opens_it_again_at_once(health: Health, state: State, watch: Watch) -> None:
-    opened(health, state)
+def test_a_probe_that_fails_opens_it_again_at_once(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+    opened(breaker, state)
     watch.now += 30
-    fail(health, state)
+    fail(breaker, state)
     watch.now += 29.9
-    assert not health.allows(state)
+    assert not breaker.allows(state)
     watch.now += 0.1
-    assert health.allows(state)
+    assert breaker.allows(state)
 
 
-def test_a_probe_whose_client_leaves_makes_room_for_another(health: Health, state: State, watch: Watch) -> None:
+def test_a_probe_whose_client_leaves_makes_room_for_another(
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
+) -> None:
     """SR-059."""
-    opened(health, state)
+    opened(breaker, state)
     watch.now += 30
-    health.begin(state)
-    health.gave_up(state)
-    assert health.allows(state)
+    breaker.attempt_started(state)
+    breaker.attempt_abandoned(state)
+    assert breaker.allows(state)
 
 
-def test_circuits_are_of_one_model_of_one_provider(health: Health) -> None:
-    opened(health, health.state("groq", "llama"))
-    assert health.allows(health.state("groq", "kimi"))
-    assert health.allows(health.state("cerebras", "llama"))
-    assert not health.allows(health.state("groq", "llama"))
+def test_circuits_are_of_one_model_of_one_provider(breaker: CircuitBreaker) -> None:
+    opened(breaker, breaker.circuit("groq", "llama"))
+    assert breaker.allows(breaker.circuit("groq", "kimi"))
+    assert breaker.allows(breaker.circuit("cerebras", "llama"))
+    assert not breaker.allows(breaker.circuit("groq", "llama"))
 
 
-def test_the_breaker_can_change_while_the_gateway_runs(health: Health, state: State) -> None:
+def test_the_breaker_can_change_while_the_gateway_runs(breaker: CircuitBreaker, state: Circuit) -> None:
     """SR-092."""
-    fail(health, state)
-    health.breaker = Breaker(failures=2, cooldown=30)
-    fail(health, state)
-    assert not health.allows(state)
+    fail(breaker, state)
+    breaker.settings = Breaker(failures=2, cooldown=30)
+    fail(breaker, state)
+    assert not breaker.allows(state)
 
 
 # What is known
 
 
-def test_states_are_told(health: Health, state: State, watch: Watch) -> None:
-    fail(health, state)
-    health.begin(state)
+def test_states_are_told(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+    fail(breaker, state)
+    breaker.attempt_started(state)
     told = {"provider": "groq", "model": "llama", "circuit": "closed", "failures": 1, "in_flight": 1}
-    assert health.snapshot() == [told]
+    assert breaker.snapshot() == [told]
 
 
-def test_the_state_of_a_circuit_is_told(health: Health, state: State, watch: Watch) -> None:
-    opened(health, state)
-    assert circuit(health) == "open"
+def test_the_state_of_a_circuit_is_told(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+    opened(breaker, state)
+    assert state_name(breaker) == "open"
     watch.now += 30
-    assert circuit(health) == "half-open"
-    succeed(health, state)
-    assert circuit(health) == "closed"
+    assert state_name(breaker) == "half-open"
+    succeed(breaker, state)
+    assert state_name(breaker) == "closed"
 
 
-def test_providers_that_are_configured_no_more_are_forgotten(health: Health) -> None:
+def test_providers_that_are_configured_no_more_are_forgotten(breaker: CircuitBreaker) -> None:
     """SR-092: states do not pile up."""
-    opened(health, health.state("groq", "llama"))
-    opened(health, health.state("cerebras", "llama"))
-    health.forget({"cerebras", "new"})
-    assert [told["provider"] for told in health.snapshot()] == ["cerebras"]
-    assert health.allows(health.state("groq", "llama"))
+    opened(breaker, breaker.circuit("groq", "llama"))
+    opened(breaker, breaker.circuit("cerebras", "llama"))
+    breaker.keep_only({"cerebras", "new"})
+    assert [told["provider"] for told in breaker.snapshot()] == ["cerebras"]
+    assert breaker.allows(breaker.circuit("groq", "llama"))
 
 
-def test_speed_is_an_average_that_follows(health: Health, state: State) -> None:
+def test_speed_is_an_average_that_follows(breaker: CircuitBreaker, state: Circuit) -> None:
     """SR-078: one slow answer does not make a slow provider."""
     assert state.latency is None
-    succeed(health, state, 1.0)
+    succeed(breaker, state, 1.0)
     assert state.latency == 1.0
-    succeed(health, state, 2.0)
+    succeed(breaker, state, 2.0)
     assert state.latency == pytest.approx(1.2)
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llms_core.candidate import Candidate, Configured
 from llms_core.config.model import Model, Provider, Routing
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OpenAICompatible
-from llms_core.plugins.registry import Configured
+from llms_core.operations.table import OPERATIONS
 from llms_core.provider import ProviderSettings, ProviderSpec
-from llms_core.routing.candidates import Candidate, Catalogue
-from llms_core.routing.circuit import Health
+from llms_core.routing.candidates import ModelIndex
+from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.strategies import create
 from llms_core.testing import Reply, Wait, completion
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SPEC = ProviderSpec(name="x", adapter=OpenAICompatible, title="X")
 
 
-def candidates(*ids: str, models: Sequence[str] = ("m",), fold_case: bool = False) -> Catalogue:
+def candidates(*ids: str, models: Sequence[str] = ("m",), fold_case: bool = False) -> ModelIndex:
     """A catalogue of providers that all have these models."""
     offered = tuple(Model(names=(name,), upstream=name) for name in models)
     configured = []
@@ -34,16 +35,11 @@ def candidates(*ids: str, models: Sequence[str] = ("m",), fold_case: bool = Fals
         settings = ProviderSettings(id=each)
         provider = Provider(id=each, spec=SPEC, settings=settings, models=offered, fold_case=fold_case)
         configured.append(Configured(each, provider, OpenAICompatible(SPEC, settings), None))
-    return Catalogue(configured)
+    return ModelIndex(configured, OPERATIONS, CircuitBreaker())
 
 
 def ids(ordered: Sequence[Candidate]) -> list[str]:
-    return [candidate.provider.id for candidate in ordered]
-
-
-@pytest.fixture
-def health() -> Health:
-    return Health()
+    return [candidate.provider_id for candidate in ordered]
 
 
 def drawing(*numbers: float) -> Callable[[], float]:
@@ -54,73 +50,77 @@ def drawing(*numbers: float) -> Callable[[], float]:
 ABC = candidates("a", "b", "c").find("m")
 
 
-def test_ordered_is_the_order_of_the_file(health: Health) -> None:
+def test_ordered_is_the_order_of_the_file() -> None:
     """SR-071, SR-078: the default."""
-    order = create(Routing(), health)
+    order = create(Routing())
     assert [ids(order(ABC)) for _ in range(3)] == [["a", "b", "c"]] * 3
 
 
-def test_round_robin_begins_with_each_in_turn(health: Health) -> None:
+def test_round_robin_begins_with_each_in_turn() -> None:
     """SR-078: and goes on in the order of the file."""
-    order = create(Routing(strategy="round_robin"), health)
+    order = create(Routing(strategy="round_robin"))
     assert ["".join(ids(order(ABC))) for _ in range(4)] == ["abc", "bca", "cab", "abc"]
 
 
-def test_round_robin_counts_each_model_for_itself(health: Health) -> None:
+def test_round_robin_counts_each_model_for_itself() -> None:
     """SR-078."""
     catalogue = candidates("a", "b", models=("m", "n"))
-    order = create(Routing(strategy="round_robin"), health)
+    order = create(Routing(strategy="round_robin"))
     assert [ids(order(catalogue.find(name)))[0] for name in "mnmn"] == ["a", "a", "b", "b"]
 
 
-def test_round_robin_takes_all_spellings_of_a_name_for_one(health: Health) -> None:
+def test_round_robin_takes_all_spellings_of_a_name_for_one() -> None:
     """SR-078, L-20: there is no end of spellings."""
     catalogue = candidates("a", "b", models=("kimi",), fold_case=True)
-    order = create(Routing(strategy="round_robin"), health)
+    order = create(Routing(strategy="round_robin"))
     assert [ids(order(catalogue.find(name)))[0] for name in ("kimi", "KIMI", "Kimi")] == ["a", "b", "a"]
 
 
-def test_weighted_draws_in_proportion(health: Health) -> None:
+def test_weighted_draws_in_proportion() -> None:
     """SR-078: call counts; 1 where no weight is set."""
     draw = random.Random(78).random
-    order = create(Routing(strategy="weighted", weights={"a": 3, "b": 2}), health, draw)
+    order = create(Routing(strategy="weighted", weights={"a": 3, "b": 2}), draw)
     first = Counter(ids(order(ABC))[0] for _ in range(6000))
     assert {each: round(first[each] / 1000, 1) for each in "abc"} == pytest.approx({"a": 3, "b": 2, "c": 1}, abs=0.15)
 
 
-def test_weighted_leaves_nobody_out(health: Health) -> None:
+def test_weighted_leaves_nobody_out() -> None:
     """SR-078: those not drawn are there to fall back on."""
-    order = create(Routing(strategy="weighted"), health, drawing(0.1, 0.9, 0.5))
+    order = create(Routing(strategy="weighted"), drawing(0.1, 0.9, 0.5))
     assert ids(order(ABC)) == ["b", "c", "a"]
 
 
-def test_a_weight_of_nothing_comes_last(health: Health) -> None:
+def test_a_weight_of_nothing_comes_last() -> None:
     """SR-078: a provider for need alone, whatever is drawn for the others."""
-    order = create(Routing(strategy="weighted", weights={"a": 0}), health, drawing(0.0, 0.0))
+    order = create(Routing(strategy="weighted", weights={"a": 0}), drawing(0.0, 0.0))
     assert ids(order(ABC)) == ["b", "c", "a"]
 
 
-def test_least_busy_begins_with_the_one_that_has_least_to_do(health: Health) -> None:
+def test_least_busy_begins_with_the_one_that_has_least_to_do() -> None:
     """SR-078: equals in the order of the file."""
-    order = create(Routing(strategy="least_busy"), health)
-    assert ids(order(ABC)) == ["a", "b", "c"]
-    for each in "aac":
-        health.begin(health.state(each, "m"))
-    assert ids(order(ABC)) == ["b", "c", "a"]
+    breaker = CircuitBreaker()
+    found = candidates("a", "b", "c").find("m")
+    order = create(Routing(strategy="least_busy"))
+    assert ids(order(found)) == ["a", "b", "c"]
+    for place in (0, 0, 2):
+        breaker.attempt_started(found[place].circuit)
+    assert ids(order(found)) == ["b", "c", "a"]
 
 
-def test_fastest_begins_with_the_quickest_first_token(health: Health) -> None:
+def test_fastest_begins_with_the_quickest_first_token() -> None:
     """SR-078: one that was never asked is tried before it is judged."""
-    order = create(Routing(strategy="fastest"), health)
-    for each, latency in (("a", 2.0), ("c", 1.0)):
-        health.succeeded(health.state(each, "m"), latency)
-    assert ids(order(ABC)) == ["b", "c", "a"]
+    breaker = CircuitBreaker()
+    found = candidates("a", "b", "c").find("m")
+    order = create(Routing(strategy="fastest"))
+    for place, latency in ((0, 2.0), (2, 1.0)):
+        breaker.attempt_succeeded(found[place].circuit, latency)
+    assert ids(order(found)) == ["b", "c", "a"]
 
 
-def test_a_strategy_that_is_none_is_said(health: Health) -> None:
+def test_a_strategy_that_is_none_is_said() -> None:
     """SR-078: with those that there are."""
     with pytest.raises(ConfigError, match=r"unknown strategy 'fairest'.*round_robin"):
-        create(Routing(strategy="fairest"), health)
+        create(Routing(strategy="fairest"))
 
 
 # Through the server

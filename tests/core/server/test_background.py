@@ -33,13 +33,13 @@ Ask = Callable[["Gateway"], Asking]
 ConfigOf = Callable[..., dict[str, Any]]
 
 
-LOOK = background._LOOK
+LOOK = background._POLL_INTERVAL
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The files are looked at more often than they are, so that tests take no longer than they must."""
-    monkeypatch.setattr(background, "_LOOK", 0.05)
+    monkeypatch.setattr(background, "_POLL_INTERVAL", 0.05)
 
 
 def edit(path: Path, text: str) -> None:
@@ -64,7 +64,7 @@ def problem(ask: Asking) -> str | None:
 
 
 def times_read(gateway: Gateway) -> int:
-    return gateway.log().count("the configuration was read again")
+    return gateway.log().count("the configuration was reloaded")
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def new(upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf
 def test_sr_092_an_edit_is_picked_up_within_a_second(
     ask: Asking, new: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "_LOOK", LOOK)
+    monkeypatch.setattr(background, "_POLL_INTERVAL", LOOK)
     configure(ask.gateway, new)
     began = time.monotonic()
     until(lambda: models(ask) == ["new"])
@@ -112,7 +112,7 @@ def test_k_25_a_broken_edit_keeps_the_old_one_and_a_good_one_heals(
     path.unlink() if broken is None else edit(path, broken)
     until(lambda: problem(ask) is not None)
     assert str(path) in (problem(ask) or "")
-    assert "the old configuration stays" in ask.gateway.log()
+    assert "the previous one stays in use" in ask.gateway.log()
     assert ask.get("/ready").status_code == 200
     assert ask.chat(model="old").status_code == 200
 
@@ -125,8 +125,8 @@ def test_k_25_a_fault_is_said_once_and_not_every_second(ask: Asking) -> None:
     edit(ask.gateway.config_path, "{bad")
     until(lambda: problem(ask) is not None)
     edit(ask.gateway.plugins_path, NO_RETRIES + "# touched\n")
-    until(lambda: ask.gateway.log().count("the old configuration stays") > 1)
-    assert ask.gateway.log().count("the old configuration stays") == 2
+    until(lambda: ask.gateway.log().count("the previous one stays in use") > 1)
+    assert ask.gateway.log().count("the previous one stays in use") == 2
 
 
 def test_sr_092_what_is_odd_in_an_edit_is_in_the_log(ask: Asking, new: dict[str, Any]) -> None:
@@ -215,7 +215,7 @@ def test_k_25_a_broken_plugins_toml_keeps_the_old_one(ask: Asking, new: dict[str
     until(lambda: problem(ask) is not None)
     assert str(ask.gateway.plugins_path) in (problem(ask) or "")
     configure(ask.gateway, new)
-    until(lambda: ask.gateway.log().count("the old configuration stays") > 1)
+    until(lambda: ask.gateway.log().count("the previous one stays in use") > 1)
     assert models(ask) == ["old"]
     edit(ask.gateway.plugins_path, NO_RETRIES)
     until(lambda: models(ask) == ["new"])
@@ -307,7 +307,7 @@ def test_sr_118_a_provider_that_is_down_has_no_models_and_delays_nothing(
 def test_sr_118_a_provider_that_comes_up_is_asked_again(
     upstream: ScriptedUpstream, served: Serve, asking: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "_SOONER", 0.05)
+    monkeypatch.setattr(background, "_DISCOVERY_RETRY_INTERVAL", 0.05)
     upstream.routes["/api/tags"] = error(500)
     ask = asking(served({"providers": {"ollama": ollama(upstream)}}))
     upstream.wait_for_request()

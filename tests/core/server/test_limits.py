@@ -221,7 +221,7 @@ def test_a_head_may_come_in_pieces(pair: Pair, wire: Connect) -> None:
 def test_a_head_that_does_not_come_ends_the_connection(
     served: Serve, wire: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "SLOWEST_HEAD", 0.1)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
     gateway = served({"providers": {}})
     silent, slow = wire(gateway), wire(gateway)
     slow.send(b"GET /health HTTP/1.1\r\nx-sl")
@@ -238,7 +238,7 @@ def test_a_connection_that_waits_for_an_answer_is_not_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The time is the head's alone."""
-    monkeypatch.setattr(protocol, "SLOWEST_HEAD", 0.1)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
     go = threading.Event()
     upstream.default = Reply(Wait(go), completion())
     connection = wire(served(config_of(one=provider(upstream))))

@@ -74,7 +74,7 @@ def test_sr_065_every_error_is_openais(document: dict[str, Any], path: str) -> N
     errors = {status: each for status, each in operation["responses"].items() if status != "200"}
     assert {"401", "503"} <= errors.keys()
     for answer in errors.values():
-        assert answer["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+        assert answer["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
 
 
 @pytest.mark.parametrize(

@@ -7,23 +7,30 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
+from llms_core.server import protocol_h11
 from llms_core.server.protocol import BoundedProtocol
+from llms_core.testing import ScriptedUpstream
+from tests.conftest import Launch, ProviderBlock
 
 HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}
 BODY = {"type": "http.response.body", "body": b"Hello"}
 
 
 @contextmanager
-def asked(app: Any) -> Iterator[socket.socket]:
+def asked(app: Any, http: Any = BoundedProtocol) -> Iterator[socket.socket]:
     """A connection on which an application has been asked for an answer."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(
-            app, http=BoundedProtocol, lifespan="off", log_config=None, server_header=False, date_header=False
-        )
+        config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -68,3 +75,63 @@ def test_a_head_is_sent_before_the_connection_is_closed() -> None:
     with asked(app) as connection:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
         assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("kind", [HttpToolsProtocol, H11Protocol])
+def test_uvicorn_has_the_attributes_that_the_protocols_use(kind: type[HttpToolsProtocol] | type[H11Protocol]) -> None:
+    """They are private: a release of uvicorn that changes one fails here, and not in production."""
+
+    async def attributes() -> set[str]:
+        async def app(scope: Any, receive: Any, send: Any) -> None: ...
+
+        protocol = kind(uvicorn.Config(app, http=kind, log_config=None), ServerState(), {})
+        return {name for name in dir(protocol) if not name.startswith("__")}
+
+    common = {"loop", "transport", "connection_made", "connection_lost", "data_received"}
+    httptools_only = {
+        *("_unset_keepalive_if_required", "parser", "headers", "on_url"),
+        *("on_message_begin", "on_headers_complete", "on_message_complete"),
+    }
+    h11_only = {"cycle", "conn", "send_400_response"}
+    used = common | (httptools_only if kind is HttpToolsProtocol else h11_only)
+    assert used <= asyncio.run(attributes())
+
+
+# Without httptools, as on Windows
+
+BLOCKED = "import sys\nsys.modules['httptools'] = sys.modules['uvloop'] = None\n"
+
+
+def without(packages: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of a Python that cannot import these packages."""
+    (tmp_path / "sitecustomize.py").write_text(packages, "utf-8")
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+def test_the_server_runs_without_httptools_and_uvloop(
+    gateway: Launch, upstream: ScriptedUpstream, provider: ProviderBlock, tmp_path: Path
+) -> None:
+    """SR-001: whole and streamed; a head that is too large is refused."""
+    environment = without(BLOCKED, tmp_path)
+    running = gateway({"providers": {"first": provider(upstream)}}, env=environment)
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    with httpx.Client(base_url=running.origin, trust_env=False, timeout=20) as client:
+        assert client.post("/v1/chat/completions", json=body).status_code == 200
+        streamed = client.post("/v1/chat/completions", json={**body, "stream": True})
+        assert streamed.text.endswith("data: [DONE]\n\n")
+        refused = client.get("/health", headers={"x-large": "x" * 100_000})
+        assert (refused.status_code, refused.json()["error"]["type"]) == (431, "invalid_request_error")
+
+
+def test_without_httptools_a_head_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol_h11, "HEAD_TIMEOUT", 0.1)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(HEAD)
+        await send(BODY)
+
+    with asked(app, protocol_h11.BoundedH11Protocol) as connection:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\nhost:")
+        while connection.recv(65536):
+            pass  # the first answer's body, and then the end of the connection

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 import pytest
 
 from llms_core.config.model import Upstream
-from llms_core.upstream.transport import Engine, create
+from llms_core.upstream.transport import HttpTransport, create_transport
 
 Name = Literal["aiohttp", "httpx"]
 T = TypeVar("T")
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Talk(Protocol):
     """The fixture `talk`."""
 
-    def __call__(self, work: Callable[[Engine], Awaitable[T]], **settings: Any) -> T: ...
+    def __call__(self, work: Callable[[HttpTransport], Awaitable[T]], **settings: Any) -> T: ...
 
 
 @pytest.fixture(params=["aiohttp", "httpx"])
@@ -30,9 +30,9 @@ def name(request: pytest.FixtureRequest) -> Name:
 def talk(name: Name) -> Talk:
     """Runs what talks to an engine, and closes the engine after it; a test that takes this runs on both engines."""
 
-    def run(work: Callable[[Engine], Awaitable[T]], **settings: Any) -> T:
+    def run(work: Callable[[HttpTransport], Awaitable[T]], **settings: Any) -> T:
         async def session() -> T:
-            engine = create(Upstream(engine=name, **settings))
+            engine = create_transport(Upstream(engine=name, **settings))
             try:
                 async with asyncio.timeout(20):
                     return await work(engine)

@@ -11,6 +11,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
+from chat_streams import open_chat_stream, whole_chat_answer
 from clock import Clock
 
 from llms_core.contracts.chunk import Chunk as Part
@@ -36,9 +37,8 @@ from llms_core.testing import (
     html,
     json_body,
 )
-from llms_core.upstream import exchange
-from llms_core.upstream.exchange import Limits
-from llms_core.upstream.transport import Answer, Engine
+from llms_core.upstream.exchange import AttemptLimits
+from llms_core.upstream.transport import HttpResponse, HttpTransport
 
 if TYPE_CHECKING:
     from tests.core.upstream.conftest import Talk
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SPEC = ProviderSpec(name="scripted", adapter=OpenAICompatible, title="Scripted")
-LIMITS = Limits(connect=5, first_token=5, idle=5, total=10, largest=2**20)
+LIMITS = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=2**20)
 SSE = {"content-type": "text/event-stream"}
 
 
@@ -88,13 +88,13 @@ class Got:
         return self.error.kind if self.error is not None else None
 
 
-async def read(engine: Engine, base_url: str, limits: Limits = LIMITS, **members: Any) -> Got:
+async def read(engine: HttpTransport, base_url: str, limits: AttemptLimits = LIMITS, **members: Any) -> Got:
     """Read a stream to its end, or to its error; an error before there is a stream counts too."""
     got, asked, adapter, clock = Got(), call(**members), at(base_url), asyncio.get_running_loop().time
     try:
-        stream = await exchange.stream(engine, adapter, asked, adapter.request(asked), limits)
+        stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), limits)
         try:
-            while not stream.over:
+            while not stream.is_complete:
                 got.lists.append(await stream.read())
         finally:
             got.seconds = round(clock(), 3)
@@ -105,9 +105,9 @@ async def read(engine: Engine, base_url: str, limits: Limits = LIMITS, **members
     return got
 
 
-async def take(engine: Engine, base_url: str, limits: Limits = LIMITS, **members: Any) -> Completion:
+async def take(engine: HttpTransport, base_url: str, limits: AttemptLimits = LIMITS, **members: Any) -> Completion:
     asked, adapter = call(stream=False, **members), at(base_url)
-    return await exchange.whole(engine, adapter, asked, adapter.request(asked), limits)
+    return await whole_chat_answer(engine, adapter, asked, adapter.request(asked), limits)
 
 
 def delta(finish_reason: str | None = None, index: int = 0, **members: object) -> dict[str, Any]:
@@ -175,14 +175,14 @@ def test_an_answer_over_the_limit_is_refused(talk: Talk, upstream: ScriptedUpstr
     head = Status(200, {"connection": "close"} if framed == "by the connection" else {})
     piece = Chunk(b"x" * 2000) if framed == "in chunks" else Body(b"x" * 2000)
     upstream.default = Reply(head, piece, Stall())
-    small = Limits(connect=5, first_token=5, idle=5, total=5, largest=1000)
+    small = AttemptLimits(connect=5, first_token=5, idle=5, total=5, max_bytes=1000)
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         with pytest.raises(ProviderError) as caught:
             await take(engine, upstream.base_url, small)
         assert (caught.value.kind, caught.value.message) == (
             ErrorKind.BAD_RESPONSE,
-            "The answer has over 1000 bytes",
+            "The answer exceeds 1000 bytes",
         )
         await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
 
@@ -191,7 +191,7 @@ def test_an_answer_over_the_limit_is_refused(talk: Talk, upstream: ScriptedUpstr
 
 def test_a_large_answer_within_the_limit_is_given(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.default = completion("x" * 8 * 2**20)
-    large = Limits(connect=5, first_token=5, idle=5, total=10, largest=16 * 2**20)
+    large = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=16 * 2**20)
     assert len(talk(lambda engine: take(engine, upstream.base_url, large)).data) > 8 * 2**20
 
 
@@ -211,14 +211,14 @@ def test_chunks_are_given_while_the_provider_still_speaks(talk: Talk, upstream: 
     go = threading.Event()
     upstream.default = Reply(events(ROLE, HEL), Wait(go), Chunk(event(LO)), Chunk(event(STOP)))
 
-    async def work(engine: Engine) -> str:
+    async def work(engine: HttpTransport) -> str:
         asked, adapter = call(), at(upstream.base_url)
-        stream = await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+        stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         got = Got()
         while got.text() != "Hel":
             got.lists.append(await stream.read())
         go.set()
-        while not stream.over:
+        while not stream.is_complete:
             got.lists.append(await stream.read())
         await stream.aclose()
         return got.text()
@@ -232,12 +232,12 @@ def test_chunks_that_arrive_together_are_given_together(talk: Talk, upstream: Sc
     together = Chunk(b"".join(map(event, (ROLE, HEL, LO))))
     upstream.default = Reply(Status(200, SSE), together, Wait(go), Chunk(event(STOP)))
 
-    async def work(engine: Engine) -> list[Part]:
+    async def work(engine: HttpTransport) -> list[Part]:
         asked, adapter = call(), at(upstream.base_url)
-        stream = await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+        stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         first = await stream.read()
         go.set()
-        while not stream.over:
+        while not stream.is_complete:
             await stream.read()
         await stream.aclose()
         return first
@@ -298,12 +298,12 @@ def test_the_finish_reason_is_held_back_until_the_stream_is_over(talk: Talk, ups
     go = threading.Event()
     upstream.default = Reply(Status(200, SSE), Chunk(ALL), Wait(go), Chunk(b"data: [DONE]\n\n"))
 
-    async def work(engine: Engine) -> bool:
+    async def work(engine: HttpTransport) -> bool:
         asked, adapter = call(), at(upstream.base_url)
-        stream = await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+        stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         first = await stream.read()
         go.set()
-        while not stream.over:
+        while not stream.is_complete:
             await stream.read()
         await stream.aclose()
         return any(part.ended for part in first)
@@ -342,12 +342,12 @@ def test_usage_that_comes_after_the_end_of_the_answer_is_waited_for(talk: Talk, 
     go = threading.Event()
     upstream.default = Reply(Status(200, SSE), Chunk(ALL), Wait(go), Chunk(event(usage(2))))
 
-    async def work(engine: Engine) -> bool:
+    async def work(engine: HttpTransport) -> bool:
         asked, adapter = call(), at(upstream.base_url)
-        stream = await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+        stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         parts = await stream.read()
         go.set()
-        while not stream.over:
+        while not stream.is_complete:
             parts += await stream.read()
         await stream.aclose()
         return parts[-1].usage
@@ -496,7 +496,7 @@ def test_a_stream_cut_at_any_byte_is_whole_or_an_error(talk: Talk, upstream: Scr
 
     upstream.default = Reply(answer)
 
-    async def work(engine: Engine) -> list[Got]:
+    async def work(engine: HttpTransport) -> list[Got]:
         at_once = asyncio.Semaphore(16)
 
         async def one(size: int) -> Got:
@@ -547,10 +547,10 @@ def test_an_adapter_says_how_its_stream_is_framed(talk: Talk, upstream: Scripted
     lines = b"".join(json.dumps(each).encode() + b"\n" for each in (ROLE, HEL, LO, STOP))
     upstream.default = Reply(Status(200, {"content-type": "application/x-ndjson"}), Chunk(lines))
 
-    async def work(engine: Engine) -> str:
+    async def work(engine: HttpTransport) -> str:
         adapter, asked, got = Lines(SPEC, ProviderSettings(id="x", base_url=upstream.base_url)), call(), Got()
-        stream = await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
-        while not stream.over:
+        stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+        while not stream.is_complete:
             got.lists.append(await stream.read())
         await stream.aclose()
         return got.text()
@@ -574,14 +574,14 @@ USED_AGAIN = {
 def test_a_connection_is_used_again(talk: Talk, upstream: ScriptedUpstream, case: str) -> None:
     stream, upstream.default = USED_AGAIN[case]
 
-    async def once(engine: Engine) -> None:
+    async def once(engine: HttpTransport) -> None:
         if stream:
             await read(engine, upstream.base_url)
         else:
             with suppress(ProviderError):
                 await take(engine, upstream.base_url)
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         await once(engine)
         await once(engine)
 
@@ -593,7 +593,7 @@ def test_a_stream_that_does_not_end_after_its_end_is_not_waited_for(talk: Talk, 
     """What was said to be the last is; the connection is given up."""
     upstream.default = Reply(events(ROLE, HEL, LO, STOP, "[DONE]"), Stall())
 
-    async def work(engine: Engine) -> str:
+    async def work(engine: HttpTransport) -> str:
         got = await read(engine, upstream.base_url)
         await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
         return got.text()
@@ -606,9 +606,9 @@ def test_a_stream_that_is_let_go_closes_its_connection(talk: Talk, upstream: Scr
     """SR-059."""
     upstream.default = Reply(begun, Stall())
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         asked, adapter = call(), at(upstream.base_url)
-        stream = await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+        stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         await stream.read()
         await stream.aclose()
         await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
@@ -624,10 +624,10 @@ class NoTranslator(OpenAICompatible):
 def test_an_adapter_that_fails_leaves_no_connection_open(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.default = Reply(events(ROLE), Stall())
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         adapter, asked = NoTranslator(SPEC, ProviderSettings(id="x", base_url=upstream.base_url)), call()
         with pytest.raises(KeyError):
-            await exchange.stream(engine, adapter, asked, adapter.request(asked), LIMITS)
+            await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
 
     talk(work)
@@ -640,7 +640,7 @@ def test_an_exchange_that_is_cancelled_closes_its_connection(
     """SR-059: while it waits for the head."""
     upstream.default = Reply(Stall())
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         asking: Awaitable[object] = (read if stream else take)(engine, upstream.base_url)
         task = asyncio.ensure_future(asking)
         seen = await asyncio.to_thread(upstream.wait_for_request)
@@ -653,7 +653,7 @@ def test_an_exchange_that_is_cancelled_closes_its_connection(
 
 # Limits, on the wire
 
-TIGHT = Limits(connect=5, first_token=0.2, idle=0.2, total=0.4, largest=2**20)
+TIGHT = AttemptLimits(connect=5, first_token=0.2, idle=0.2, total=0.4, max_bytes=2**20)
 
 SLOW: dict[str, tuple[bool, Reply]] = {
     "no head": (False, Reply(Stall())),
@@ -670,7 +670,7 @@ def test_a_limit_ends_the_exchange_and_its_connection(talk: Talk, upstream: Scri
     """SR-072: a time-out; the provider need not go on."""
     stream, upstream.default = SLOW[case]
 
-    async def work(engine: Engine) -> ErrorKind | None:
+    async def work(engine: HttpTransport) -> ErrorKind | None:
         try:
             kind = (await read(engine, upstream.base_url, TIGHT)).kind if stream else None
             if not stream:
@@ -697,7 +697,7 @@ class Timed:
         self.status, self.headers = status, cast(Mapping[str, str], SSE)
         self._head, self._pieces = head, iter(pieces)
 
-    async def send(self, request: UpstreamRequest, connect: float) -> Answer:
+    async def send(self, request: UpstreamRequest, connect: float) -> HttpResponse:
         await asyncio.sleep(self._head)
         return self
 
@@ -714,11 +714,11 @@ def timed(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return runner.run(work())
 
 
-USUAL = Limits(connect=10, first_token=120, idle=60, total=600, largest=2**20)
+USUAL = AttemptLimits(connect=10, first_token=120, idle=60, total=600, max_bytes=2**20)
 COMMENT, FIRST, MORE, END = b":\n\n", event(HEL), event(LO), event(STOP)
 
 STREAMS: dict[str, tuple[Timed, str | None, float]] = {
-    "no head": (Timed(1e6), "No answer within 120 s", 120),
+    "no head": (Timed(1e6), "The provider did not answer within 120 s", 120),
     "no event": (Timed(100, [SILENCE]), "No first token within 120 s", 120),
     "only roles": (Timed(0, repeat((50, event(ROLE)))), "No first token within 120 s", 120),
     "only comments": (Timed(0, repeat((10, COMMENT))), "No first token within 120 s", 120),
@@ -748,11 +748,11 @@ def test_a_stream_has_its_limits(case: str) -> None:
 BODY = b'{"choices": [{"message": {"content": "x"}}]}'
 
 ANSWERS: dict[str, tuple[Timed, str | None, float]] = {
-    "no head": (Timed(1e6), "No whole answer within 600 s", 600),
+    "no head": (Timed(1e6), "The provider did not answer completely within 600 s", 600),
     "a late head": (Timed(500, [(1, BODY)]), None, 501),
     "a slow body": (Timed(0, [(59, BODY[:9]), (59, BODY[9:])]), None, 118),
     "half a body": (Timed(10, [(1, BODY[:9]), SILENCE]), "The answer stalled for 60 s", 71),
-    "a body that goes on": (Timed(0, repeat((50, b" "))), "No whole answer within 600 s", 600),
+    "a body that goes on": (Timed(0, repeat((50, b" "))), "The provider did not answer completely within 600 s", 600),
     "an error that stalls": (Timed(1, [SILENCE], status=429), "The provider answered HTTP 429", 6),
 }
 

@@ -36,7 +36,7 @@ from llms_core.testing import (
     refused_base_url,
     text_body,
 )
-from llms_core.upstream.transport import Answer, Engine
+from llms_core.upstream.transport import HttpResponse, HttpTransport
 
 if TYPE_CHECKING:
     from tests.core.upstream.conftest import Talk
@@ -50,7 +50,7 @@ def to(upstream: ScriptedUpstream, content: bytes = b"{}", path: str = "/chat/co
     return UpstreamRequest(url=upstream.base_url + path, headers=headers, content=content)
 
 
-async def rest(answer: Answer) -> bytes:
+async def rest(answer: HttpResponse) -> bytes:
     """The pieces of the body that are still to come, together; the answer is let go."""
     pieces = []
     try:
@@ -61,11 +61,11 @@ async def rest(answer: Answer) -> bytes:
     return b"".join(pieces)
 
 
-async def passed(engine: Engine, request: UpstreamRequest) -> bytes:
+async def passed(engine: HttpTransport, request: UpstreamRequest) -> bytes:
     return await rest(await engine.send(request, 5))
 
 
-async def ask(engine: Engine, upstream: ScriptedUpstream, content: bytes = b"{}") -> tuple[int, bytes]:
+async def ask(engine: HttpTransport, upstream: ScriptedUpstream, content: bytes = b"{}") -> tuple[int, bytes]:
     answer = await engine.send(to(upstream, content), 5)
     return answer.status, await rest(answer)
 
@@ -81,7 +81,7 @@ async def closed(seen: Seen) -> None:
 def test_method_path_headers_and_body_are_sent_as_they_are(talk: Talk, upstream: ScriptedUpstream) -> None:
     path = "/chat/completions?api-version=2024-05-01&name=a%2Fb%20c"
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         await passed(engine, to(upstream, b'{"model": "m"}', path))
 
     talk(work)
@@ -100,7 +100,7 @@ def test_nothing_is_sent_that_was_not_asked_for(talk: Talk, upstream: ScriptedUp
 def test_a_question_without_a_body_is_asked(talk: Talk, upstream: ScriptedUpstream) -> None:
     """SR-118: `GET /models`, as discovery asks."""
 
-    async def work(engine: Engine) -> bytes:
+    async def work(engine: HttpTransport) -> bytes:
         request = UpstreamRequest(method="GET", url=f"{upstream.base_url}/models", headers={})
         return await passed(engine, request)
 
@@ -111,7 +111,7 @@ def test_a_question_without_a_body_is_asked(talk: Talk, upstream: ScriptedUpstre
 def test_status_headers_and_body_are_got(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.default = text_body("Slow down", 429, {"Retry-After": "7"})
 
-    async def work(engine: Engine) -> tuple[int, str, bytes]:
+    async def work(engine: HttpTransport) -> tuple[int, str, bytes]:
         answer = await engine.send(to(upstream), 5)
         return answer.status, answer.headers["retry-after"], await rest(answer)
 
@@ -119,7 +119,7 @@ def test_status_headers_and_body_are_got(talk: Talk, upstream: ScriptedUpstream)
 
 
 def test_a_header_that_is_not_there_is_none(talk: Talk, upstream: ScriptedUpstream) -> None:
-    async def work(engine: Engine) -> str | None:
+    async def work(engine: HttpTransport) -> str | None:
         answer = await engine.send(to(upstream), 5)
         await answer.aclose()
         return answer.headers.get("retry-after")
@@ -133,7 +133,7 @@ def test_each_chunk_can_be_read_before_the_next_is_sent(talk: Talk, upstream: Sc
     chunks = Chunk(b"one"), Wait(go[0]), Chunk(b"two"), Wait(go[1]), Chunk(b"three")
     upstream.default = Reply(Status(200), *chunks)
 
-    async def work(engine: Engine) -> list[bytes]:
+    async def work(engine: HttpTransport) -> list[bytes]:
         answer = await engine.send(to(upstream), 5)
         pieces = [await answer.read()]
         for event in go:
@@ -151,7 +151,7 @@ def test_the_head_is_got_before_the_body_is_sent(talk: Talk, upstream: ScriptedU
     go = threading.Event()
     upstream.default = Reply(Status(200, {"content-length": "3"}), Wait(go), Body(b"abc"))
 
-    async def work(engine: Engine) -> bytes:
+    async def work(engine: HttpTransport) -> bytes:
         answer = await engine.send(to(upstream), 5)
         go.set()
         return await rest(answer)
@@ -207,7 +207,7 @@ def test_a_compressed_stream_is_read_plain_as_it_comes(talk: Talk, upstream: Scr
     second = packer.compress(b"two") + packer.flush()
     upstream.default = Reply(Status(200, {"content-encoding": "gzip"}), Chunk(first), Wait(go), Chunk(second))
 
-    async def work(engine: Engine) -> list[bytes]:
+    async def work(engine: HttpTransport) -> list[bytes]:
         answer = await engine.send(to(upstream), 5)
         pieces = [await answer.read()]
         go.set()
@@ -275,7 +275,7 @@ def test_what_came_before_the_break_is_got(talk: Talk, upstream: ScriptedUpstrea
     go = threading.Event()
     upstream.default = Reply(Status(200), Chunk(b"Hel"), Wait(go), Reset())
 
-    async def work(engine: Engine) -> bytes:
+    async def work(engine: HttpTransport) -> bytes:
         answer = await engine.send(to(upstream), 5)
         piece = await answer.read()
         go.set()
@@ -343,7 +343,7 @@ def test_no_cookies_are_kept(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.default = json_body({}, headers={"set-cookie": "session=1; Path=/"})
     by_name = upstream.base_url.replace("127.0.0.1", "localhost")  # cookies of mere addresses are often refused
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         await passed(engine, UpstreamRequest(url=by_name, headers={}, content=b"{}"))
         await passed(engine, UpstreamRequest(url=by_name, headers={}, content=b"{}"))
 
@@ -368,7 +368,7 @@ def test_a_connection_is_used_again_after_an_answer_read_to_its_end(
 ) -> None:
     upstream.default = READ_TO_THE_END[reply]
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         await ask(engine, upstream)
         await ask(engine, upstream)
 
@@ -379,7 +379,7 @@ def test_a_connection_is_used_again_after_an_answer_read_to_its_end(
 def test_a_connection_that_the_provider_closes_is_not_used_again(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.default = json_body({}, headers={"connection": "close"})
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         await ask(engine, upstream)
         await ask(engine, upstream)
 
@@ -399,7 +399,7 @@ def test_an_answer_that_is_let_go_closes_its_connection(talk: Talk, upstream: Sc
     """SR-059: the provider sees it, and the connection does not serve another request."""
     upstream.script(ABANDONED[reply])
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         answer = await engine.send(to(upstream), 5)
         if reply != "before its body":
             await answer.read()
@@ -415,7 +415,7 @@ def test_a_request_that_is_cancelled_closes_its_connection(talk: Talk, upstream:
     """SR-059: while it waits for the head."""
     upstream.default = Reply(Stall())
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         task = asyncio.ensure_future(engine.send(to(upstream), 5))
         seen = await asyncio.to_thread(upstream.wait_for_request)
         task.cancel()
@@ -430,7 +430,7 @@ def test_a_read_that_is_cancelled_leaves_the_answer_to_be_let_go(talk: Talk, ups
     """SR-059: in mid-stream."""
     upstream.default = Reply(Status(200), Chunk(b"Hel"), Stall())
 
-    async def work(engine: Engine) -> None:
+    async def work(engine: HttpTransport) -> None:
         answer = await engine.send(to(upstream), 5)
         await answer.read()
         reading = asyncio.ensure_future(answer.read())
@@ -448,7 +448,7 @@ def test_many_requests_at_once_do_not_wait_for_one_another(talk: Talk, upstream:
     go, many = threading.Event(), 150
     upstream.default = Reply(Wait(go), text_body("Hi"))
 
-    async def work(engine: Engine) -> list[tuple[int, bytes]]:
+    async def work(engine: HttpTransport) -> list[tuple[int, bytes]]:
         asking = [asyncio.ensure_future(ask(engine, upstream)) for _ in range(many)]
         await asyncio.to_thread(upstream.wait_for_request, many)
         go.set()

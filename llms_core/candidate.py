@@ -1,0 +1,90 @@
+"""The providers that routing chooses from: a configured provider, a candidate for one request, a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import msgspec
+
+from llms_core.config.model import Price, Provider
+from llms_core.provider import HttpAdapter, ProviderSettings, ProviderSpec
+
+
+class Configured(msgspec.Struct, frozen=True, eq=False):
+    """One provider at run time.
+
+    `disabled` is the reason why it is not used, or None. A disabled provider may have an adapter all the same, for
+    example if it lacks a program on this machine.
+    """
+
+    id: str
+    provider: Provider
+    adapter: HttpAdapter | None
+    disabled: str | None
+
+
+class Circuit:
+    """What recent traffic showed about one model of one provider. `routing.circuit.CircuitBreaker` maintains it."""
+
+    __slots__ = ("failures", "in_flight", "latency", "open_until", "probing", "used")
+
+    def __init__(self) -> None:
+        #: Failures in a row.
+        self.failures = 0
+        #: Attempts that are running now.
+        self.in_flight = 0
+        #: Moving average of the seconds to the first token; None before the first success.
+        self.latency: float | None = None
+        #: The breaker's clock time until which the circuit is open; 0.0 if it is closed.
+        self.open_until = 0.0
+        #: Whether the single request that a half-open circuit admits is running.
+        self.probing = False
+        #: Whether there has been an attempt.
+        self.used = False
+
+
+class _ProviderReference(NamedTuple):
+    id: str
+
+
+class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """One model of one enabled provider, which can be tried for a request."""
+
+    #: The provider's name in llms.json.
+    provider_id: str
+    spec: ProviderSpec
+    settings: ProviderSettings
+    adapter: HttpAdapter
+    #: The model name that the client sees.
+    client_model: str
+    #: The provider's id of the model.
+    upstream_model: str
+    price: Price | None
+    circuit: Circuit
+    #: The provider's position in llms.json, from 0.
+    position: int
+    #: The names of the model that clients may use; the first one is listed.
+    names: tuple[str, ...]
+    #: Names of the operations that the adapter serves.
+    operations: frozenset[str]
+    #: Names of the provider's `Capabilities` that are true.
+    capabilities: frozenset[str]
+    #: Retries at this provider before the next one is tried.
+    retries: int = 0
+    #: See `Prepares`.
+    prepare: Callable[[], Awaitable[None]] | None = None
+    #: See `Inlines`.
+    inlines: frozenset[str] = frozenset()
+
+    @property
+    def provider(self) -> _ProviderReference:
+        """Kept for plugins written before 0.1.0, which read `candidate.provider.id`; use `provider_id`."""
+        return _ProviderReference(self.provider_id)
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a provider is not a candidate."""
+
+    provider: str
+    reason: str

@@ -1,0 +1,149 @@
+"""OpenAI's legacy completions, `POST /v1/completions`, translated to chat completions and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Raw
+
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.request import ChatBody, decode
+from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OpenApi, openai_error, sse
+from llms_core.errors import RequestError
+from llms_core.operations import Answer
+from llms_core.operations.chat import CHAT
+
+
+class _LegacyRequest(msgspec.Struct):
+    model: str
+    prompt: str | list[str]
+    suffix: str | None = None
+    echo: bool | None = None
+    best_of: int | None = None
+    logprobs: int | None = None
+
+
+_decode_legacy = msgspec.json.Decoder(_LegacyRequest).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.encode
+
+#: Members that a chat completion does not have.
+_LEGACY_ONLY = ("prompt", "suffix", "echo", "best_of", "logprobs")
+
+
+def _decode(request: IncomingRequest) -> ChatBody:
+    """Turn the prompt into a user message. Raises RequestError, also for what a chat model cannot do."""
+    legacy, members = _read(request.body)
+    prompts = [legacy.prompt] if isinstance(legacy.prompt, str) else legacy.prompt
+    if len(prompts) != 1:
+        raise RequestError("Exactly one prompt is supported", param="prompt", code="unsupported")
+    requested = {
+        "suffix": bool(legacy.suffix),
+        "echo": bool(legacy.echo),
+        "logprobs": bool(legacy.logprobs),
+        "best_of": legacy.best_of is not None and legacy.best_of > 1,
+    }
+    for name, is_requested in requested.items():
+        if is_requested:
+            raise RequestError(f"'{name}' is not supported by chat models", param=name, code="unsupported")
+    for name in _LEGACY_ONLY:
+        members.pop(name, None)
+    members["messages"] = Raw(_encode([{"role": "user", "content": prompts[0]}]))
+    return decode(_encode(members))
+
+
+def _read(body: bytes) -> tuple[_LegacyRequest, dict[str, Raw]]:
+    try:
+        return _decode_legacy(body), _decode_members(body)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        raise RequestError(f"Invalid request: {text}", param=_param_in(text), code="invalid_value") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+
+
+def _param_in(text: str) -> str | None:
+    """The name of the parameter in msgspec's message."""
+    for name in ("model", *_LEGACY_ONLY):
+        if f"`{name}`" in text or f".{name}" in text:
+            return name
+    return None
+
+
+def _encode_answer(answer: Answer) -> bytes:
+    completion: dict[str, Any] = msgspec.json.decode(answer.data)
+    completion["object"] = "text_completion"
+    completion["choices"] = [
+        _text_choice(choice, choice["message"].get("content")) for choice in completion.get("choices") or ()
+    ]
+    return _encode(completion)
+
+
+class TextStreamWriter:
+    """Text completion chunks as server-sent events, with `[DONE]` at the end."""
+
+    content_type = sse.CONTENT_TYPE
+    keep_alive = sse.KEEP_ALIVE
+
+    def __init__(self, body: ChatBody):
+        self._include_usage = body.view.include_usage
+
+    def write(self, chunks: Sequence[Chunk]) -> bytes:
+        """Chunks that arrived together; the usage chunk is only for clients that asked for it."""
+        include_usage = self._include_usage
+        return sse.events([_text_chunk(chunk.data) for chunk in chunks if include_usage or not chunk.usage])
+
+    def end(self) -> bytes:
+        """The end of a complete answer."""
+        return sse.event(b"[DONE]")
+
+    def error(self, error: ErrorResponse) -> bytes:
+        """The error object as the last event."""
+        return sse.event(openai_error.encode(error))
+
+
+def _text_chunk(data: bytes) -> bytes:
+    chunk: dict[str, Any] = msgspec.json.decode(data)
+    chunk["object"] = "text_completion"
+    chunk["choices"] = [
+        _text_choice(choice, choice.get("delta", {}).get("content")) for choice in chunk.get("choices") or ()
+    ]
+    return _encode(chunk)
+
+
+def _text_choice(choice: dict[str, Any], text: str | None) -> dict[str, Any]:
+    return {
+        "index": choice.get("index", 0),
+        "text": text or "",
+        "logprobs": None,
+        "finish_reason": choice.get("finish_reason"),
+    }
+
+
+class CompletionRequest(msgspec.Struct):
+    """A legacy completion: one prompt; the parameters of a chat completion apply."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1)]
+    prompt: str
+    max_tokens: int | None = None
+    temperature: float | None = None
+    stream: bool | None = None
+
+
+COMPLETIONS = Dialect(
+    name="completions",
+    operation=CHAT,
+    paths=("/v1/completions",),
+    decode=_decode,
+    encode_answer=_encode_answer,
+    encode_error=openai_error.encode,
+    stream_writer=TextStreamWriter,
+    openapi=OpenApi(
+        summary="A legacy completion",
+        operation_id="Completion",
+        request=CompletionRequest,
+        error=openai_error.ErrorBody,
+    ),
+)

@@ -1,0 +1,44 @@
+"""Checks what an adapter returned: its author may not use a type checker."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TypeVar
+
+from llms_core.errors import PluginError
+from llms_core.provider import UpstreamRequest
+
+T = TypeVar("T")
+
+
+def expect(kind: type[T] | tuple[type[T], ...], value: object, method: str, what: str = "") -> T:
+    """Return `value` if it is of this type.
+
+    Raises PluginError, which names the adapter's method; it makes this attempt fail and no other.
+    """
+    if isinstance(value, kind):
+        return value
+    if inspect.iscoroutine(value):
+        value.close()  # the method is async by mistake: close it, since it is never awaited
+    wanted = what or (kind.__name__ if isinstance(kind, type) else "")
+    raise PluginError(f"`{method}` returned a {type(value).__name__} as {wanted}")
+
+
+def checked_request(request: UpstreamRequest) -> UpstreamRequest:
+    """Return an adapter's request if all of its members have the right types. Raises PluginError."""
+    if (
+        type(request) is UpstreamRequest
+        and type(request.url) is str
+        and type(request.headers) is dict
+        and type(request.content) is bytes
+        and request.dropped == ()
+    ):
+        return request
+    expect(UpstreamRequest, request, "request")
+    expect(str, request.url, "request", "url")
+    expect(dict, request.headers, "request", "headers")
+    expect(bytes, request.content, "request", "content")
+    expect(tuple, request.dropped, "request", "dropped")
+    for name in request.dropped:
+        expect(str, name, "request", "an item of dropped")
+    return request

@@ -1,0 +1,116 @@
+"""The operation `chat`: chat completions in OpenAI's format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from llms_core.candidate import Candidate
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
+from llms_core.contracts.streamed import as_chunks
+from llms_core.operations import Answer, FetchMedia, Operation
+from llms_core.operations.adapter_results import expect
+from llms_core.operations.inlining import inline
+from llms_core.operations.stream import StreamReader
+from llms_core.provider import HttpAdapter, UpstreamRequest
+
+#: The end of OpenAI's streams. Its absence alone is no error: every choice having a finish_reason is what counts.
+_END_MARKER = b"[DONE]"
+
+_PART_CAPABILITIES = {
+    "image_url": "vision",
+    "input_audio": "audio",
+    "audio_url": "audio",
+    "file": "files",
+}
+_NOTHING: frozenset[str] = frozenset()
+_USAGE = (Usage, type(None))
+
+
+class _UsageView(msgspec.Struct):
+    usage: Usage | None = None
+
+
+_decode_usage = msgspec.json.Decoder(_UsageView).decode
+
+
+class Chat(Operation[ChatRequest, ChatCall]):
+    """Chat completions. Every adapter that implements `HttpAdapter` serves them."""
+
+    name = "chat"
+    adapter_protocol = HttpAdapter
+
+    def needed_capabilities(self, view: ChatRequest) -> frozenset[str]:
+        """What the request asks of a provider, as names of `Capabilities`."""
+        needed = []
+        if view.stream:
+            needed.append("streaming")
+        if view.tools:
+            needed.append("tools")
+        if view.logprobs:
+            needed.append("logprobs")
+        if view.n is not None and view.n > 1:
+            needed.append("n")
+        if view.response_format is not None and view.response_format.type in ("json_schema", "json_object"):
+            needed.append(view.response_format.type)
+        for message in view.messages:
+            if isinstance(message.content, list):
+                types = [part.type for part in message.content]
+                needed += [_PART_CAPABILITIES[type_] for type_ in types if type_ in _PART_CAPABILITIES]
+        return frozenset(needed) if needed else _NOTHING
+
+    def call(self, body: ChatBody, candidate: Candidate, request_id: str, created: int) -> ChatCall:
+        """Apply the provider's `defaults` and `force`; nothing of them reaches the next candidate (SR-075)."""
+        settings = candidate.settings
+        if settings.defaults or settings.force:
+            body = with_provider_settings(body, settings.defaults, settings.force)
+        return ChatCall(
+            body=body,
+            upstream_model=candidate.upstream_model,
+            client_model=candidate.client_model,
+            id=f"chatcmpl-{request_id}",
+            created=created,
+        )
+
+    async def inline_media(self, call: ChatCall, types: frozenset[str], fetch: FetchMedia) -> ChatCall:
+        """Replace URLs in content parts of these types by data URIs."""
+        body = await inline(call.body, types, fetch)
+        return msgspec.structs.replace(call, body=body)
+
+    def request(self, adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest:
+        """Return the adapter's request."""
+        return adapter.request(call)
+
+    def answer(self, adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
+        """Return the adapter's completion."""
+        completion = adapter.completion(call, body)
+        if (
+            type(completion) is not Completion
+            or type(completion.data) is not bytes
+            or type(completion.usage) not in _USAGE
+        ):
+            expect(Completion, completion, "completion")
+            expect(bytes, completion.data, "completion", "data of a Completion")
+            expect(_USAGE, completion.usage, "completion", "usage of a Completion")
+        return completion
+
+    def stream(self, adapter: HttpAdapter, call: ChatCall) -> StreamReader:
+        """Return a reader of the adapter's chunks; the parts of the answer are its choices."""
+        return StreamReader(adapter.chunks(call), parts=call.request.n or 1, end_marker=_END_MARKER)
+
+    def as_chunks(self, answer: Answer) -> Sequence[Chunk]:
+        """Return a completion as chunks."""
+        return as_chunks(Completion(answer.data, answer.usage))
+
+    def usage(self, chunk: Chunk) -> Usage | None:
+        """Read a usage chunk; an unreadable usage must not fail the answer."""
+        try:
+            return _decode_usage(chunk.data).usage
+        except msgspec.ValidationError:
+            return None
+
+
+CHAT = Chat()

@@ -1,0 +1,125 @@
+"""Reads one streamed answer: which chunks can be sent on, and whether the answer is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llms_core.contracts.chunk import Chunk
+from llms_core.errors import ProviderError
+from llms_core.operations.adapter_results import expect
+from llms_core.provider import ChunkTranslator, Framing
+
+Event = tuple[str, bytes]
+"""An event's name, empty if it has none, and its data."""
+
+
+class StreamReader:
+    """The progress of one stream.
+
+    An answer has one or more parts (the choices of a chat completion), which chunks begin and end. The end of a part
+    and the usage are held back until the stream itself ends, because providers repeat them (OpenRouter), count usage
+    up in every chunk (Perplexity), or send content after the finish_reason (Baseten).
+
+    `parts` is the number of parts that were requested. `end_marker` is the data of an event that ends the stream; it
+    is not translated.
+    """
+
+    def __init__(self, translator: ChunkTranslator, *, parts: int = 1, end_marker: bytes | None = None):
+        self._translator = translator
+        self._parts = parts
+        self._end_marker = end_marker
+        self._open: set[int] = set()
+        self._ended: set[int] = set()
+        self._held: list[Chunk] = []
+        self._usage: Chunk | None = None
+        #: Whether a chunk with content has been read: a part of the answer that is useful to the client.
+        self.has_content = False
+        #: Whether no more events will be read: the stream ended, or an event was an error.
+        self.finished = False
+        #: The error that an event reported, unless the answer was already complete.
+        self.failure: ProviderError | None = None
+
+    @property
+    def framing(self) -> Framing:
+        """How the provider separates the stream into events."""
+        return self._translator.framing
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part that began has ended, and as many as were requested."""
+        return not self._open and len(self._ended) >= self._parts
+
+    def feed(self, events: Sequence[Event]) -> list[Chunk]:
+        """Translate events that arrived together; return the chunks that can be sent on now."""
+        ready: list[Chunk] = []
+        translate = self._translator.feed
+        try:
+            for name, data in events:
+                if data == self._end_marker:
+                    # With an explicit end the answer may have fewer parts than were requested.
+                    self.finished = True
+                    self._parts = 1
+                    break
+                for chunk in translate(name, data):
+                    if type(chunk) is not Chunk or type(chunk.data) is not bytes:
+                        expect(bytes, expect(Chunk, chunk, "feed").data, "feed", "data of a Chunk")
+                    self._sort(chunk, ready)
+        except ProviderError as error:
+            self.fail(error)
+        return ready
+
+    def fail(self, error: ProviderError) -> None:
+        """End the stream with an error. The first one counts, and none can spoil a complete answer."""
+        self.finished = True
+        if self.failure is None and not self.complete:
+            self.failure = error
+
+    def held_back(self) -> list[Chunk]:
+        """The ends of the parts and the usage, to be sent once the answer is complete."""
+        if self._usage is None:
+            return self._held
+        return [*self._held, self._usage]
+
+    @property
+    def usage_chunk(self) -> Chunk | None:
+        """The last usage chunk of the stream."""
+        return self._usage
+
+    def _sort(self, chunk: Chunk, ready: list[Chunk]) -> None:
+        """Append a chunk to `ready`, or hold it back."""
+        if chunk.usage:
+            self._usage = chunk
+            return
+        if chunk.content:
+            self.has_content = True
+        # Nearly every chunk continues an open part.
+        if not chunk.ended and not self._ended and self._open.issuperset(chunk.begun):
+            ready.append(chunk)
+            return
+        for index in chunk.begun:
+            if index not in self._ended:
+                self._open.add(index)
+        if chunk.ended:
+            self._hold_end(chunk)
+        elif self._continues_held_content(chunk):
+            self._held.append(chunk)
+        elif self._can_be_sent(chunk):
+            ready.append(chunk)
+
+    def _hold_end(self, chunk: Chunk) -> None:
+        is_repeated = self._ended.issuperset(chunk.ended)
+        if chunk.content or not is_repeated:
+            self._held.append(chunk)
+        self._ended.update(chunk.ended)
+        self._open.difference_update(chunk.ended)
+
+    def _continues_held_content(self, chunk: Chunk) -> bool:
+        """Whether a chunk comes after content that is held back, and must not overtake it."""
+        belongs_to_ended_parts = bool(self._ended) and self._ended.issuperset(chunk.begun)
+        return chunk.content and belongs_to_ended_parts and any(held.content for held in self._held)
+
+    def _can_be_sent(self, chunk: Chunk) -> bool:
+        """A chunk without content that belongs to ended parts only is dropped."""
+        if not self._ended or chunk.content:
+            return True
+        return not self._open.isdisjoint(chunk.begun)

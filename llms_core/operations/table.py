@@ -1,0 +1,10 @@
+"""The operations of the core, one line each. Plugins add theirs through the `llms_operations` hook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llms_core.operations import Operation
+from llms_core.operations.chat import CHAT
+
+OPERATIONS: tuple[Operation[Any, Any], ...] = (CHAT,)

@@ -1,0 +1,137 @@
+"""One attempt at one candidate, which ends exactly once and produces at most one record."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self
+
+from llms_core.candidate import Candidate
+from llms_core.contracts.completion import Usage
+from llms_core.errors import ErrorKind, PluginError, ProviderError, RequestError
+from llms_core.plugins.host import PluginHost
+from llms_core.routing.circuit import CircuitBreaker
+from llms_core.routing.trace import RequestTrace
+
+log = logging.getLogger(__name__)
+
+
+class AttemptState(Enum):
+    """The state of an attempt; all but RUNNING are final."""
+
+    RUNNING = auto()
+    SUCCEEDED = auto()
+    FAILED = auto()
+
+
+class AttemptObserver:
+    """What attempts report to. `records_successes` is false if nobody would read the record of a success."""
+
+    __slots__ = ("breaker", "host", "records_successes", "redact")
+
+    def __init__(
+        self, breaker: CircuitBreaker, host: PluginHost, redact: Callable[[str], str], *, records_successes: bool
+    ):
+        self.breaker = breaker
+        self.host = host
+        self.redact = redact
+        self.records_successes = records_successes
+
+
+class Attempt:
+    """One attempt at a candidate, as a context manager: an exception in the block makes it fail.
+
+    An exception that is not deliberate becomes a ProviderError, since an adapter's bug must not end the request. For a
+    committed stream the block ends while the attempt is still running; then the stream calls `succeeded` or `failed`.
+    """
+
+    __slots__ = ("_clock", "_first_token", "_observer", "_started", "_state", "_trace", "candidate")
+
+    def __init__(self, observer: AttemptObserver, trace: RequestTrace, candidate: Candidate):
+        self.candidate = candidate
+        self._observer = observer
+        self._trace = trace
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._clock()
+        self._first_token: float | None = None
+        self._state = AttemptState.RUNNING
+
+    def __enter__(self) -> Self:
+        self._observer.breaker.attempt_started(self.candidate.circuit)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and self._state is AttemptState.RUNNING:
+            raise self.failed(error) from None
+
+    def committed(self) -> None:
+        """The first content has arrived; its time is the attempt's latency."""
+        self._first_token = self._clock() - self._started
+        self._trace.upstream_ended()
+
+    def succeeded(self, usage: Usage | None) -> None:
+        """The complete answer has been read."""
+        if self._first_token is None:
+            self.committed()
+        self._state = AttemptState.SUCCEEDED
+        self._observer.breaker.attempt_succeeded(self.candidate.circuit, self._first_token or 0.0)
+        if self._observer.records_successes:
+            self._record(None, usage)
+
+    def failed(self, error: BaseException) -> BaseException:
+        """End the attempt with an error, and return the exception to raise."""
+        self._state = AttemptState.FAILED
+        self._trace.upstream_ended()
+        breaker = self._observer.breaker
+        circuit = self.candidate.circuit
+        if isinstance(error, asyncio.CancelledError | GeneratorExit):
+            breaker.attempt_abandoned(circuit)
+            reason = "The client disconnected, or the server is stopping"
+            self._record(ProviderError(ErrorKind.CANCELLED, reason), None)
+            return error
+        if isinstance(error, RequestError):
+            breaker.attempt_abandoned(circuit)
+            return error
+        if not isinstance(error, Exception | SystemExit):
+            breaker.attempt_abandoned(circuit)
+            return error
+        if not isinstance(error, ProviderError):
+            error = self._adapter_error(error)
+        error.message = self._observer.redact(error.message)
+        breaker.attempt_failed(circuit, error)
+        self._record(error, None)
+        return error
+
+    def _adapter_error(self, error: BaseException) -> ProviderError:
+        """Log a bug of an adapter and return the error that stands for it."""
+        spec = self.candidate.spec
+        text = self._observer.redact("".join(traceback.format_exception(error)))
+        log.error("the adapter '%s' of %s failed: %s", spec.name, self._observer.host.origin(spec), text)
+        reason = str(error) if isinstance(error, PluginError) else type(error).__name__
+        return ProviderError(ErrorKind.BAD_RESPONSE, f"The adapter '{spec.name}' failed: {reason}")
+
+    def _record(self, error: ProviderError | None, usage: Usage | None) -> None:
+        record = self._trace.record(
+            self.candidate,
+            error,
+            duration=self._clock() - self._started,
+            first_token=self._first_token,
+            usage=usage,
+        )
+        if error is not None and error.kind is not ErrorKind.CANCELLED:
+            log.warning(
+                "%s: %s of '%s' failed: %s (%s)",
+                record.request_id,
+                record.provider,
+                record.model,
+                error.message,
+                error.kind.value,
+            )
+        if self._observer.host.observes_attempts:
+            self._observer.host.attempt_finished(record)

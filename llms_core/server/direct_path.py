@@ -1,0 +1,41 @@
+"""Serves the paths of dialects without Litestar's router and middleware, which would cost a tenth of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Litestar
+from litestar.types import ASGIApp
+
+from llms_core.errors import LlmsError
+
+#: Litestar's hooks that run for every request, and that a handler called directly would bypass.
+_HOOKS = ("middleware", "before_request", "after_request", "after_response", "before_send", "guards")
+
+
+class DirectPath:
+    """An ASGI application: POST requests to exactly these paths go to their handlers, everything else to Litestar.
+
+    The handlers answer every error themselves. Anything that Litestar is told to run for every request would not
+    apply to them: construction fails with a LlmsError if there is such a thing.
+    """
+
+    def __init__(self, app: Litestar, handlers: Mapping[str, ASGIApp]):
+        for hook in _HOOKS:
+            if getattr(app, hook, None):
+                raise LlmsError(
+                    f"Litestar's `{hook}` would not apply to {', '.join(handlers)}: "
+                    "wrap the application returned by create_app in an ASGI middleware instead"
+                )
+        self.app = app
+        self._handlers = handlers
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            handler = self._handlers.get(scope["path"])
+            if handler is not None:
+                await handler(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

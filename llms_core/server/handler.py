@@ -1,0 +1,185 @@
+"""The flow of one request, for every operation and dialect: from the client's bytes to the answer's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import lru_cache
+from typing import Any
+
+from litestar.types import Receive, Scope, Send
+
+from llms_core.contracts.body import RequestBody
+from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, StreamWriter
+from llms_core.errors import ErrorKind, LlmsError, ProviderError, RequestError
+from llms_core.operations import Answer
+from llms_core.records import Caller
+from llms_core.routing.attempts import RoutedAnswer
+from llms_core.routing.trace import RequestTrace
+from llms_core.server import accounting
+from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
+from llms_core.server.error_response import describe, describe_in_stream, retry_after_header
+from llms_core.server.gateway import Gateway
+from llms_core.server.request_body import read_body
+from llms_core.server.response_writer import ResponseState, ResponseWriter
+from llms_core.upstream.exchange import AnswerStream
+
+log = logging.getLogger(__name__)
+
+_JSON = (b"content-type", b"application/json")
+_NO_CACHE = (b"cache-control", b"no-cache")
+#: nginx's status for a client that disconnected; it is recorded, never sent.
+_CLIENT_CLOSED_REQUEST = 499
+
+
+async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request; every failure becomes an error in the client's dialect."""
+    handler = RequestHandler(gateway, dialect, receive, send)
+    gateway.request_started()
+    try:
+        await handler.run(scope, receive)
+    except ClientDisconnected:
+        handler.watcher.state = ClientState.GONE
+    except asyncio.CancelledError:
+        # The time for draining is over. Re-raised, uvicorn would log the cancellation as a bug.
+        message = "The server is stopping"
+        await handler.refuse(RequestError(message, status=503, type="api_error", code="shutting_down"))
+    except LlmsError as error:
+        await handler.refuse(error)
+    except Exception as error:
+        log.exception("request %s failed", handler.trace.id)
+        await handler.refuse(error)
+    finally:
+        handler.writer.close()
+        gateway.request_ended()
+        handler.record()
+
+
+class RequestHandler:
+    """One request: who asked for what, and what has been answered so far."""
+
+    def __init__(self, gateway: Gateway, dialect: Dialect, receive: Receive, send: Send):
+        self.gateway = gateway
+        self.dialect = dialect
+        self.trace = RequestTrace()
+        self.watcher = DisconnectWatcher(receive)
+        server = gateway.server
+        self.writer = ResponseWriter(send, server.keep_alive, server.write_timeout, self.watcher.client_gone)
+        self.caller: Caller | None = None
+        self.body: RequestBody[Any] | None = None
+        self.answer: RoutedAnswer | None = None
+        self.stream_writer: StreamWriter | None = None
+        #: The gateway's own share of the time until the head was sent, in seconds.
+        self.overhead: float | None = None
+        #: The error that ended a stream after it was committed.
+        self.stream_error: ErrorKind | None = None
+
+    async def run(self, scope: Scope, receive: Receive) -> None:
+        """Read the request, route it, and send the answer."""
+        gateway = self.gateway
+        self.caller = gateway.admit(scope)
+        with self.watcher:
+            data = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
+            self.watcher.start()
+            request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"])
+            self.body = self.dialect.decode(request)
+            self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
+            if self.answer.stream is not None:
+                await self._send_stream(self.answer, self.answer.stream, self.body)
+            elif self.answer.answer is not None:
+                await self._send_whole(self.answer, self.answer.answer)
+
+    async def _send_whole(self, routed: RoutedAnswer, answer: Answer) -> None:
+        data = self.dialect.encode_answer(answer)
+        length = (b"content-length", b"%d" % len(data))
+        await self.writer.start(200, [_JSON, length, *self._headers(routed)])
+        await self._write_last(data)
+
+    async def _send_stream(self, routed: RoutedAnswer, stream: AnswerStream, body: RequestBody[Any]) -> None:
+        """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
+        self.stream_writer = writer = self.dialect.stream_writer(body)
+        response = self.writer
+        try:
+            while not stream.is_complete:
+                data = writer.write(await stream.read())
+                if response.state is ResponseState.NOT_STARTED:
+                    headers = [(b"content-type", writer.content_type), _NO_CACHE, *self._headers(routed)]
+                    await response.start(200, headers, keep_alive=writer.keep_alive)
+                if stream.is_complete:
+                    await self._write_last(data + writer.end())
+                elif data:
+                    await response.write(data)
+        except ProviderError as error:
+            self.stream_error = error.kind
+            await self._write_last(writer.error(describe_in_stream(error)))
+        finally:
+            await stream.aclose()
+
+    async def _write_last(self, data: bytes) -> None:
+        await self.writer.write(data, last=True)
+        self.watcher.client_served()
+
+    def _headers(self, routed: RoutedAnswer) -> list[tuple[bytes, bytes]]:
+        candidate = routed.candidate
+        trace = self.trace
+        self.overhead = trace.overhead
+        headers = [
+            (b"x-request-id", trace.id.encode()),
+            (b"x-llms-provider", _header_value(candidate.provider_id)),
+            (b"x-llms-upstream-model", _header_value(candidate.upstream_model)),
+            (b"x-llms-attempts", _header_value(trace.attempts_header(candidate.provider_id))),
+            (b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)),
+        ]
+        if routed.dropped:
+            headers.append((b"x-llms-dropped-params", _header_value(", ".join(routed.dropped))))
+        return headers
+
+    async def refuse(self, error: BaseException) -> None:
+        """Send an error: as a response of its own, or as the last event of a stream that has begun."""
+        if self.watcher.state is ClientState.GONE:
+            return
+        if self.writer.state is ResponseState.NOT_STARTED:
+            await self._send_error(describe(error))
+        elif isinstance(error, RequestError) and self.stream_writer is not None:
+            # The server stops while the stream runs.
+            self.stream_error = ErrorKind.CANCELLED
+            await self.writer.write(self.stream_writer.error(describe_in_stream(error)), last=True)
+
+    async def _send_error(self, response: ErrorResponse) -> None:
+        data = self.dialect.encode_error(response)
+        headers = [
+            _JSON,
+            (b"content-length", b"%d" % len(data)),
+            (b"x-request-id", self.trace.id.encode()),
+            (b"x-llms-overhead-ms", b"%.2f" % (self.trace.overhead * 1000)),
+        ]
+        if attempts := self.trace.attempts_header():
+            headers.append((b"x-llms-attempts", _header_value(attempts)))
+        if (retry_after := retry_after_header(response)) is not None:
+            headers.append((b"retry-after", retry_after.encode()))
+        await self.writer.start(response.status, headers)
+        await self.writer.write(data, last=True)
+
+    def record(self) -> None:
+        """Report to plugins and the log, once, that the request has ended."""
+        if not self.gateway.observes_requests:
+            return
+        is_gone = self.watcher.state is ClientState.GONE
+        accounting.request_finished(
+            self.gateway.startup.host,
+            self.trace,
+            view=None if self.body is None else self.body.view,
+            answer=self.answer,
+            caller=self.caller,
+            status=_CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,
+            overhead=self.overhead,
+            stream_error=self.stream_error,
+        )
+
+
+@lru_cache(maxsize=1024)
+def _header_value(text: str) -> bytes:
+    """Text as a header value, with `?` for every character that a header may not contain."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return "".join(char if " " <= char <= "~" else "?" for char in text).encode()

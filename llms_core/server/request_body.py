@@ -1,0 +1,51 @@
+"""Reads a request's body, within its size and time limits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar.types import Receive, Scope
+
+from llms_core.deadline import Deadline
+from llms_core.errors import RequestError
+from llms_core.server.disconnect import ClientDisconnected
+
+
+async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: float) -> bytes:
+    """Return the complete body. `seconds` is the time that it may take.
+
+    Raises RequestError, 413 if the body exceeds `max_bytes` and 408 if it takes too long, and ClientDisconnected.
+    """
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    if length.isdigit() and int(length) > max_bytes:
+        raise _too_large(max_bytes)
+    deadline = Deadline()
+    try:
+        with deadline.at(asyncio.get_running_loop().time() + seconds):
+            return await _read_all(receive, max_bytes)
+    except TimeoutError:
+        message = f"The request body did not arrive within {seconds:g} s"
+        raise RequestError(message, status=408, code="request_timeout") from None
+    finally:
+        deadline.close()
+
+
+async def _read_all(receive: Receive, max_bytes: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message: Any = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(max_bytes: int) -> RequestError:
+    return RequestError(f"The request body exceeds {max_bytes} bytes", status=413, code="request_too_large")

@@ -1,0 +1,39 @@
+"""From the bytes of a stream to chunks: events are separated by the provider's framing, then read by the operation."""
+
+from __future__ import annotations
+
+from llms_core.contracts.chunk import Chunk
+from llms_core.errors import ProviderError
+from llms_core.operations.stream import StreamReader
+from llms_core.upstream.aws_event_stream import EventStreamMessages
+from llms_core.upstream.events import Lines, ServerSentEvents
+
+_EVENT_READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages]] = {
+    "sse": ServerSentEvents,
+    "ndjson": Lines,
+    "aws": EventStreamMessages,
+}
+
+
+class StreamDecoder:
+    """Decodes one stream, from whatever pieces the network delivers. `reader` knows the progress of the answer."""
+
+    def __init__(self, reader: StreamReader):
+        self.reader = reader
+        self._events = _EVENT_READERS[reader.framing]()
+
+    def feed(self, piece: bytes) -> list[Chunk]:
+        """Return the chunks that a piece completes; an empty piece is the end of the stream.
+
+        An error does not raise: the chunks before it count, and `reader.failure` holds it.
+        """
+        reader = self.reader
+        try:
+            events = self._events.feed(piece) if piece else self._events.end()
+        except ProviderError as error:
+            reader.fail(error)
+            return []
+        chunks = reader.feed(events)
+        if not piece:
+            reader.finished = True
+        return chunks

@@ -1,0 +1,250 @@
+"""Translates OpenAI's messages into Gemini's `contents` and `systemInstruction`."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from llms_core import RequestError, Unsupported
+from llms_core.contracts.content import ImageUrl, Part, media, text_of
+from llms_core.contracts.request import ChatCall, Message
+from llms_core.contracts.tools import called
+from llms_providers.google.models import accepts_system_instruction, is_gemini_3_or_later
+
+Json = dict[str, Any]
+
+# Documented for calls that another model made, or whose signature the client did not keep:
+# https://ai.google.dev/gemini-api/docs/thought-signatures
+_SKIP_SIGNATURE_CHECK = "skip_thought_signature_validator"
+
+# For media whose URL or data URI does not state a type; Gemini requires one.
+_DEFAULT_MIME_TYPES = {"image": "image/jpeg", "audio": "audio/wav", "video": "video/mp4"}
+
+# `media` returns `image/*` and the like for a URL without a known file extension.
+_ANY_SUBTYPE = "/*"
+
+_FILE_URI = re.compile(r"gs://|https?://")
+
+
+class _Image(msgspec.Struct):
+    image_url: ImageUrl
+    extra_content: Json | None = None
+
+
+class _MessageWithImages(msgspec.Struct):
+    """A message with the images of an earlier answer, as the client returns them."""
+
+    images: list[_Image] | None = None
+
+
+_messages_with_images = msgspec.json.Decoder(list[_MessageWithImages])
+
+
+def conversation(call: ChatCall, base_url: str) -> tuple[list[Json], list[Json]]:
+    """Return `contents`, and the parts of `systemInstruction` from all system messages of the request (SR-041).
+
+    `base_url` is that of the API, for references to uploaded files. Raises Unsupported for content that Gemini does not
+    take, and RequestError for an invalid message.
+    """
+    system: list[Json] = []
+    contents: list[Json] = []
+    function_names: dict[str, str] = {}  # by the id of the call
+    images = _images_by_message(call)
+
+    for position, message in enumerate(call.request.messages):
+        param = f"messages[{position}]"
+        match message.role:
+            case "system" | "developer":
+                text = text_of(message.content)
+                if text:
+                    system.append({"text": text})
+            case "assistant":
+                parts = _assistant_parts(call, message, param, images[position])
+                for tool_call in called(message):
+                    function_names[tool_call.id] = tool_call.function.name
+                _add_model_parts(contents, parts)
+            case "user":
+                # A turn must have a part, even if the user's message is empty.
+                parts = _content_parts(message, param, base_url) or [{"text": ""}]
+                contents.append({"role": "user", "parts": parts})
+            case "tool" | "function":
+                _add_results(contents, _result_parts(call, message, param, function_names))
+
+    if not contents or (system and not accepts_system_instruction(call)):
+        # Gemini requires at least one turn to answer.
+        first = {"role": "user", "parts": system or [{"text": ""}]}
+        return [first, *contents], []
+    return contents, system
+
+
+def _add_model_parts(contents: list[Json], parts: list[Json]) -> None:
+    """Append to the model's turn if one is open: Gemini requires tool calls to follow a user's turn directly."""
+    if contents and contents[-1]["role"] == "model":
+        contents[-1]["parts"] += parts
+    elif parts:
+        contents.append({"role": "model", "parts": parts})
+
+
+def _add_results(contents: list[Json], parts: list[Json]) -> None:
+    """Append to the results before, if any: Gemini requires the results of parallel calls in one turn."""
+    if contents and "functionResponse" in contents[-1]["parts"][0]:
+        contents[-1]["parts"] += parts
+    else:
+        contents.append({"role": "user", "parts": parts})
+
+
+def _assistant_parts(call: ChatCall, message: Message, param: str, images: list[Json]) -> list[Json]:
+    """Return the parts of an assistant's message, in the order in which Gemini sends them.
+
+    These are the parts that OpenAI's format cannot express, which the client returns in `provider_extra`, then the
+    text with its signature, images, and tool calls.
+    """
+    extra = (message.provider_extra or {}).get("google")
+    if not isinstance(extra, dict):
+        extra = {}
+    text = _content_parts(message, param)
+    signature = extra.get("thought_signature")
+    if signature:
+        text = text or [{"text": ""}]
+        text[-1]["thoughtSignature"] = signature
+    return [*_returned_parts(extra), *text, *images, *_call_parts(call, message)]
+
+
+def _returned_parts(extra: Json) -> list[Json]:
+    """Return the parts that an earlier answer gave the client to keep, without the position added to each."""
+    parts = extra.get("parts")
+    if not isinstance(parts, list):
+        return []
+    return [_without_index(part) for part in parts if isinstance(part, dict)]
+
+
+def _without_index(part: Json) -> Json:
+    return {name: value for name, value in part.items() if name != "index"}
+
+
+def _call_parts(call: ChatCall, message: Message) -> list[Json]:
+    parts: list[Json] = []
+    for tool_call in called(message):
+        function: Json = {"name": tool_call.function.name, "args": tool_call.arguments()}
+        if tool_call.id:
+            function["id"] = tool_call.id
+        parts.append({"functionCall": function, **_signature(tool_call.extra_content)})
+
+    is_signed = any("thoughtSignature" in part for part in parts)
+    if parts and not is_signed and is_gemini_3_or_later(call):
+        # Gemini 3 refuses a turn whose first call has no signature.
+        parts[0]["thoughtSignature"] = _SKIP_SIGNATURE_CHECK
+    return parts
+
+
+def _signature(extra_content: Mapping[str, Any] | None) -> Json:
+    """Return the signature in `extra_content` as a member of a part, or {}."""
+    # Vertex AI's OpenAI-compatible endpoint writes `vertex` where the Gemini API writes `google`.
+    for name in ("google", "vertex"):
+        extra = (extra_content or {}).get(name)
+        if isinstance(extra, dict) and extra.get("thought_signature"):
+            return {"thoughtSignature": extra["thought_signature"]}
+    return {}
+
+
+def _images_by_message(call: ChatCall) -> list[list[Json]]:
+    """Return the parts for images of earlier answers, one list for each message of the request.
+
+    Raises RequestError for an invalid image.
+    """
+    raw = call.members["messages"]
+    # Few requests have any: do not decode all messages a second time for nothing.
+    if b'"images"' not in bytes(raw):
+        return [[] for _ in call.request.messages]
+    try:
+        messages = _messages_with_images.decode(raw)
+    except msgspec.ValidationError as error:
+        message = f"Invalid value for 'messages': {error}"
+        raise RequestError(message, param="messages", code="invalid_value") from None
+    return [_image_parts(message) for message in messages]
+
+
+def _image_parts(message: _MessageWithImages) -> list[Json]:
+    parts = []
+    for image in message.images or ():
+        part = Part(type="image_url", image_url=image.image_url)
+        parts.append(_content_part(part) | _signature(image.extra_content))
+    return parts
+
+
+def _result_parts(call: ChatCall, message: Message, param: str, function_names: Mapping[str, str]) -> list[Json]:
+    """Return the parts of a tool's result. Raises RequestError if it does not belong to an earlier call."""
+    call_id = message.tool_call_id or ""
+    # Gemini matches results by function name, which OpenAI's `tool` messages do not have.
+    name = function_names.get(call_id) or message.name
+    if not name:
+        raise RequestError(f"No earlier message has a tool call '{call_id}'", param=f"{param}.tool_call_id")
+    response: Json = {"name": name, "response": _result_object(text_of(message.content))}
+    if call_id:
+        response["id"] = call_id
+
+    media_parts = [part for part in _content_parts(message, param) if "text" not in part]
+    # Gemini 3 and later take media within the response, older models only beside it.
+    if media_parts and is_gemini_3_or_later(call):
+        response["parts"] = media_parts
+        media_parts = []
+    return [{"functionResponse": response}, *media_parts]
+
+
+def _result_object(text: str) -> Json:
+    """Return a result as the object that Gemini requires; any other value becomes the member `output`, as text."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        return value
+    return {"output": text}
+
+
+def _content_parts(message: Message, param: str, base_url: str = "") -> list[Json]:
+    """Return the parts of a message's content, without empty texts, which Vertex AI refuses."""
+    if isinstance(message.content, str):
+        return [{"text": message.content}] if message.content else []
+    parts = []
+    for position, part in enumerate(message.content or ()):
+        translated = _content_part(part, f"{param}.content[{position}]", base_url)
+        if translated != {"text": ""}:
+            parts.append(translated)
+    return parts
+
+
+def _content_part(part: Part, param: str = "messages", base_url: str = "") -> Json:
+    """Translate one content part. Raises Unsupported if Gemini has no counterpart."""
+    if part.type == "file" and part.file is not None and part.file.file_data is None:
+        return _uploaded_file(part.file.file_id or "", part.file.filename, param, base_url)
+    found = media(part, param)
+    if found is None:
+        return {"text": part.text or part.refusal or ""}
+    mime_type = found.mime
+    if mime_type.endswith(_ANY_SUBTYPE):
+        mime_type = _DEFAULT_MIME_TYPES[found.kind]
+    if found.data is None:
+        # Still a URL, although the core downloads most of them: a video, which Google fetches itself.
+        return {"fileData": {"fileUri": found.url, "mimeType": mime_type}}
+    return {"inlineData": {"mimeType": mime_type, "data": found.data}}
+
+
+def _uploaded_file(file_id: str, filename: str | None, param: str, base_url: str) -> Json:
+    """Return a reference to a file of the Gemini Files API, or of Google Cloud Storage, or to a public URL."""
+    uri = file_id
+    if file_id.startswith("files/"):
+        # `fileUri` has to be the file's full address.
+        uri = f"{base_url}/{file_id}"
+    if not _FILE_URI.match(uri):
+        message = "Gemini only accepts a file_id of the form `files/…`, `gs://…` or `https://…`"
+        raise Unsupported(message, param=param)
+    data = {"fileUri": uri}
+    mime_type = mimetypes.guess_type(filename or uri)[0]
+    if mime_type:
+        data["mimeType"] = mime_type
+    return {"fileData": data}

@@ -1,0 +1,63 @@
+"""Translates the events of a `streamGenerateContent` stream into chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from llms_core.contracts.building import Chunks
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Usage
+from llms_core.contracts.request import ChatCall
+from llms_providers.google.answer import Answer, Candidate
+from llms_providers.google.choice import ChoiceBuilder, logprobs
+
+
+class GoogleChunks:
+    """The translator of one stream. Parts arrive whole, and each event has the usage so far."""
+
+    framing: Literal["sse"] = "sse"
+
+    def __init__(self, call: ChatCall, read: Callable[[bytes], list[Answer]]):
+        """`read` decodes the data of an event; it raises ProviderError for an event that is an error."""
+        self._call = call
+        self._read = read
+        self._chunks = Chunks(call)
+        self._choices: dict[int, ChoiceBuilder] = {}
+        self._usage: Usage | None = None
+        self._identified = False
+
+    def feed(self, event: str, data: bytes) -> Iterator[Chunk]:
+        """Yield the chunks of one event. Raises ProviderError if it is an error or cannot be parsed."""
+        for answer in self._read(data):
+            self._identify(answer)
+            for candidate in answer.candidates_for(self._call):
+                yield from self._choice_chunks(candidate, answer)
+            self._usage = answer.usage() or self._usage
+            # The counts before the end are provisional. With several candidates each ends in an event of its own, and
+            # the last of these chunks counts.
+            if self._usage is not None and self._has_finished_choice():
+                yield self._chunks.usage(self._usage)
+
+    def _identify(self, answer: Answer) -> None:
+        """Use Google's id of the answer; the first one, because all chunks of a stream must have the same id."""
+        if answer.response_id and not self._identified:
+            self._identified = True
+            self._chunks.identify(answer.response_id)
+
+    def _has_finished_choice(self) -> bool:
+        return any(choice.finish_reason for choice in self._choices.values())
+
+    def _choice_chunks(self, candidate: Candidate, answer: Answer) -> Iterator[Chunk]:
+        index = candidate.index
+        choice = self._choices.setdefault(index, ChoiceBuilder(self._call, index))
+        deltas = choice.deltas(candidate, answer)
+        # Gemini gives the probabilities of an event's tokens together: they go with its first delta.
+        probabilities = logprobs(candidate)
+        for delta in deltas:
+            # Opaque data is no part of the answer yet: until there is one, another provider may still be tried.
+            is_content = "provider_extra" not in delta
+            yield self._chunks.delta(delta, index=index, logprobs=probabilities, content=is_content)
+            probabilities = None
+        if candidate.finish_reason:
+            yield self._chunks.finish(choice.finish_reason, index=index, delta=choice.final_delta())
