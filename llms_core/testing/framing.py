@@ -65,6 +65,7 @@ def _encode_payload(payload: Mapping[str, object] | str, indent: bool) -> bytes:
 
 
 def _encode_server_sent_event(name: str, data: bytes) -> bytes:
+    # Each line of the data is a field of its own; the blank line ends the event.
     lines = [b"data: %b\n" % line for line in data.split(b"\n")]
     if name:
         lines.insert(0, b"event: %b\n" % name.encode())
@@ -89,4 +90,5 @@ def _encode_aws_message(name: str, payload: bytes) -> bytes:
 
 def _encode_aws_header(name: str, value: str) -> bytes:
     text = value.encode()
+    # The length of the name has one byte, that of the value two.
     return bytes([len(name)]) + name.encode() + _AWS_STRING + struct.pack("!H", len(text)) + text

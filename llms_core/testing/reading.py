@@ -52,6 +52,7 @@ def read_whole(data: bytes, model: str = CLIENT_MODEL) -> Read:
 def read_stream(chunks: Iterable[bytes], model: str = CLIENT_MODEL) -> Read:
     """Read the chunks of a finished stream; `model` is the client's name for the model. Raises ContractError."""
     first_envelope: tuple[object, ...] | None = None
+    # Chunks of several choices may alternate.
     choices: dict[int, _StreamedChoice] = {}
     usage: tuple[int, int, int] | None = None
     for data in chunks:
@@ -175,6 +176,7 @@ def _read_call(function: Mapping[str, Any], answer: object) -> Call:
     _require(_is_non_empty_text(name), "each tool call must have a name", answer)
     _require(isinstance(arguments, str), "a tool call's `arguments` must be a string of JSON", answer)
     try:
+        # Some providers send an empty string for a call without arguments.
         decoded = json.loads(arguments or "{}")
     except ValueError:
         decoded = None
@@ -201,6 +203,7 @@ def _read_usage(usage: Any) -> tuple[int, int, int] | None:
 
 def _token_count(usage: Mapping[str, Any], name: str) -> int:
     count = usage.get(name)
+    # Not isinstance: True and False are integers too.
     _require(type(count) is int and count >= 0, f"`{name}` must be a non-negative integer", usage)
     assert isinstance(count, int)
     return count

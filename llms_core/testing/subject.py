@@ -50,6 +50,7 @@ class Subject:
         self.spec = spec
         self.host = host
         self.toml = toml
+        # Random, so that nothing can contain it by accident.
         self.key = f"sk-conformance-{secrets.token_hex(12)}"
         self.wire = self._find_wire(wire or spec.wire)
 
@@ -113,6 +114,7 @@ class Subject:
 
     def built(self, block: Mapping[str, Any]) -> Configured:
         """Return what the configuration makes of a block: an adapter, or the reason why it is disabled."""
+        # Read as from a file, so that the block is validated like a user's.
         text = json.dumps({"providers": {self.name: block}}).encode()
         document = llms_json.read(text, "the suite's llms.json", self.host.specs, env={})
         with plain_environment():

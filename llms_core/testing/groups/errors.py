@@ -59,7 +59,18 @@ _UNEXPECTED_BODIES = (
 )
 
 #: Values that replace each member of a valid answer in turn.
-_WRONG_VALUES: tuple[object, ...] = (None, -7, 2.5, "odd", [], [None], [{}], {}, {"odd": 1}, True)
+_WRONG_VALUES: tuple[object, ...] = (
+    None,
+    -7,
+    2.5,
+    "odd",
+    [],
+    [None],
+    [{}],
+    {},
+    {"odd": 1},
+    True,
+)
 
 #: The statuses for which a Wire must show the provider's own error.
 _REQUIRED_STATUSES = frozenset({400, 401, 429})
@@ -184,7 +195,12 @@ class ErrorTests(Group):
     def test_e_long_bodies_are_cut(self, subject: Subject) -> None:
         """An error body of a megabyte does not become a message of a megabyte."""
         text = "x" * 2**20
-        for body in (text.encode(), encode_json({"error": {"message": text}}), encode_json({"message": text})):
+        bodies = (
+            text.encode(),
+            encode_json({"message": text}),
+            encode_json({"error": {"message": text}}),
+        )
+        for body in bodies:
             length = len(subject.adapter.error(500, {}, body).message)
             assert length <= _MAX_MESSAGE, (
                 f"the message must be cut to at most {_MAX_MESSAGE} characters, but has {length}"
@@ -220,7 +236,7 @@ class ErrorTests(Group):
     def test_e_success_cut_short_is_an_error(self, subject: Subject) -> None:
         """A truncated answer is an error."""
         body = body_of(example(subject, "text")).rstrip()
-        step = max(1, len(body) // 50)
+        step = max(1, len(body) // 50)  # fifty cuts are enough, however long the answer is
         for at in range(0, len(body), step):
             assert_failed(play_completion(subject, Response([body[:at]])))
 

@@ -74,7 +74,8 @@ def _faulty_reply(subject: Subject, fault: str) -> Reply:
             error = _error_body(subject, 500, b'{"error": {"message": "Down"}}')
             return Reply(Status(200, _JSON_HEADERS), Body(error))
         case "cut":
-            return Reply(Status(200, _JSON_HEADERS), Body(body[: len(body) // 2]), Close())
+            half = body[: len(body) // 2]
+            return Reply(Status(200, _JSON_HEADERS), Body(half), Close())
         case "reset":
             return Reply(Reset())
         case "no HTTP":
@@ -136,6 +137,7 @@ def _assert_broken_off(gateway: Gateway, model: str, reply: Reply) -> None:
     """Assert that a stream that fails after its first text ends with an error, and that no other provider is asked."""
     requests_before = len(gateway.second.requests)
     response = gateway.ask(model, reply, stream=True)
+    # The status was sent with the first text, so it cannot report what came later.
     assert response.status == 200, f"the stream must begin with status 200, but began with {response.status}"
     *chunks, last = [json.loads(event) for event in response.events()]
     response.close()
@@ -215,7 +217,8 @@ class FailoverTests(Group):
         first_text_arrived = threading.Event()
         pause = Wait(first_text_arrived, timeout=_HELD_TIMEOUT)
         model = gateway.model()
-        response = gateway.ask(model, _stream_reply(subject, begin, pause, *map(Chunk, rest)), stream=True)
+        reply = _stream_reply(subject, begin, pause, *map(Chunk, rest))
+        response = gateway.ask(model, reply, stream=True)
         assert response.provider == subject.name, (
             "the first text must arrive before the stream is over, but none arrived; yield text from `feed` at once"
         )
@@ -320,6 +323,7 @@ class FailoverTests(Group):
     def test_f_circuit_opens_after_failures(self, subject: Subject, gateway: Gateway) -> None:
         """A provider that keeps failing is not asked for a while."""
         model = gateway.model()
+        # Retries are off, so each request is one failure.
         for _ in range(FAILURES):
             response = gateway.ask(model, _faulty_reply(subject, "500"))
             _assert_fell_back(response, subject, model, stream=False)
@@ -355,7 +359,8 @@ class FailoverTests(Group):
         if blocked is None or blocked.means is not ErrorKind.CONTENT_POLICY:
             not_applicable("the Wire has no `blocked` answer that is an error")
         requests_before = len(gateway.second.requests)
-        response = gateway.ask(gateway.model(), Reply(Status(200, _JSON_HEADERS), Body(body_of(blocked))))
+        reply = Reply(Status(200, _JSON_HEADERS), Body(body_of(blocked)))
+        response = gateway.ask(gateway.model(), reply)
         assert response.status == 400, (
             f"an answer that a content filter blocked must give the client status 400, but gave {response.status}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -64,6 +64,13 @@ def _assert_no_fault_unnoticed(outcomes: Iterable[Outcome], found: Example, posi
     return complete
 
 
+def _cut_after_each_event(
+    subject: Subject, events: Sequence[bytes], count: int, then: Ending, *after: bytes
+) -> list[Response]:
+    """Return `count` streams, cut after 0, 1, … events; `after` follows the cut, and `then` is how each ends."""
+    return [stream_response(subject, *events[:at], *after, then=then) for at in range(count)]
+
+
 def _events_until_complete(subject: Subject, name: str, found: Example, events: list[bytes]) -> int:
     """Return how many of the events it takes until the answer is complete."""
     decoder = begin_stream(subject, **members_for(name, found))
@@ -96,7 +103,7 @@ class FaultTests(Group):
     def test_s_cut_at_every_event(self, subject: Subject, name: str, then: Ending) -> None:
         """A stream that ends between two events is an error, unless the answer was complete by then."""
         found, events = streamed_example(subject, name)
-        cut = [stream_response(subject, *events[:at], then=then) for at in range(len(events))]
+        cut = _cut_after_each_event(subject, events, len(events), then)
         outcomes = play_streams(subject, cut, **members_for(name, found))
         complete = _assert_no_fault_unnoticed(outcomes, found, "cut after event")
         assert not complete[0], "a stream without any event must become a ProviderError, but came out as an answer"
@@ -113,7 +120,7 @@ class FaultTests(Group):
         """A stream that stops without ending runs into the gateway's timeouts."""
         found, events = streamed_example(subject, name)
         complete = _events_until_complete(subject, name, found, events)
-        stalled = [stream_response(subject, *events[:at], then="stall") for at in range(complete)]
+        stalled = _cut_after_each_event(subject, events, complete, "stall")
         for outcome in play_streams(subject, stalled, SHORT_LIMITS, **members_for(name, found)):
             kind = assert_failed(outcome).kind
             assert kind is ErrorKind.TIMEOUT, f"a stalled stream must become a timeout, but became {kind}"
@@ -123,7 +130,10 @@ class FaultTests(Group):
         """A damaged event, in place of each event in turn, is noticed."""
         found, events = streamed_example(subject, name)
         for junk in _DAMAGED_EVENTS[subject.wire.framing]:
-            damaged = [stream_response(subject, *events[:at], junk, *events[at + 1 :]) for at in range(len(events))]
+            damaged = []
+            for at in range(len(events)):
+                pieces = [*events[:at], junk, *events[at + 1 :]]
+                damaged.append(stream_response(subject, *pieces))
             outcomes = play_streams(subject, damaged, **members_for(name, found))
             _assert_no_fault_unnoticed(outcomes, found, f"with {junk[:20]!r} in place of event")
 
@@ -135,7 +145,7 @@ class FaultTests(Group):
         body = b"".join(events)
         damaged = []
         for at in range(len(body)):
-            flipped = bytes([body[at] ^ 0x20])
+            flipped = bytes([body[at] ^ 0x20])  # this bit changes the case of a letter
             damaged.append(stream_response(subject, body[:at] + flipped + body[at + 1 :]))
         _assert_no_fault_unnoticed(play_streams(subject, damaged), found, "with a wrong bit in byte")
 
@@ -154,8 +164,8 @@ class FaultTests(Group):
         """The end of an answer, sent twice, is one end."""
         found, events = streamed_example(subject, "text")
         last = _events_until_complete(subject, "text", found, events) - 1
-        repeated = stream_response(subject, *events[: last + 1], events[last], *events[last + 1 :])
-        assert_means(play_streams(subject, [repeated])[0], found)
+        pieces = [*events[: last + 1], *events[last:]]
+        assert_means(play_streams(subject, [stream_response(subject, *pieces)])[0], found)
 
     def test_s_failure_within_a_stream(self, subject: Subject) -> None:
         """The provider's error event, after each event in turn, ends the stream at once, and its text is quoted."""
@@ -165,11 +175,12 @@ class FaultTests(Group):
             not_applicable("the Wire has no `stream_failures`")
         complete = _events_until_complete(subject, "text", found, events)
         encoded_failures = encode_events(failures, subject.wire.framing)
+        # With "stall", the error must not wait for the end of the stream.
         endings: tuple[Ending, ...] = ("end", "stall")
         for event, encoded in zip(failures, encoded_failures, strict=True):
             quoted = _message_of(event)
             for then in endings:
-                broken = [stream_response(subject, *events[:at], encoded, then=then) for at in range(complete)]
+                broken = _cut_after_each_event(subject, events, complete, then, encoded)
                 for outcome in play_streams(subject, broken, SHORT_LIMITS):
                     message = assert_failed(outcome).message
                     assert quoted in message, (

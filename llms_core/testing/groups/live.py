@@ -69,6 +69,7 @@ def _live_adapter(subject: Subject, model: str) -> HttpAdapter:
         block["api_key"] = f"${key_variable}"
     elif subject.spec.needs_key:
         pytest.skip(f"no key: set {' or '.join(subject.spec.key_env) or 'one in LLMS_LIVE_BLOCK'}")
+    # The user's members override the suite's.
     block |= json.loads(os.environ.get("LLMS_LIVE_BLOCK", "{}"))
     text = json.dumps({"providers": {subject.name: block}}).encode()
     document = llms_json.read(text, "LLMS_LIVE_BLOCK", subject.host.specs, env=os.environ)
@@ -93,6 +94,7 @@ class _Live:
 
     async def _ask(self, stream: bool, model: str, members: Mapping[str, Any]) -> Outcome:
         call = self._subject.call(stream=stream, **members)
+        # The Wire's model is a placeholder that the provider does not know.
         call = msgspec.structs.replace(call, upstream_model=model or self._model)
         client = transport.create_transport(self._subject.toml.upstream)
         try:

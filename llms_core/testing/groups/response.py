@@ -76,6 +76,7 @@ class ResponseTests(Group):
     def test_r_unknown_members_are_ignored(self, subject: Subject) -> None:
         """A provider may add members to its response at any time."""
         found, members = _json_example(subject)
+        # Both before and after the members that the adapter knows.
         body = encode_json({"mark_of_new": {"a": [1, None]}, **members, "another_new": None})
         assert_means(play_completion(subject, Response([body])), found)
 
@@ -89,5 +90,6 @@ class ResponseTests(Group):
         """A response that arrives byte by byte gives the same answer."""
         found = example(subject, "text")
         body = body_of(found)
+        # This also splits characters that take several bytes.
         single_bytes = [body[at : at + 1] for at in range(len(body))]
         assert_means(play_completion(subject, Response(single_bytes)), found)

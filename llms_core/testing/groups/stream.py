@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from llms_core.errors import ErrorKind
 from llms_core.testing.framing import encode_events
 from llms_core.testing.groups.base import Group, not_applicable, streamed_example
 from llms_core.testing.playback import begin_stream, feed_streams, play_stream, stream_response
-from llms_core.testing.reading import assert_failed, assert_means, difference, read_stream
+from llms_core.testing.reading import Read, assert_failed, assert_means, difference, read_stream
 from llms_core.testing.sample_requests import members_for
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import EXAMPLES, Example
@@ -29,6 +30,12 @@ def _sse_example(subject: Subject) -> tuple[Example, list[bytes]]:
     if subject.wire.framing != "sse":
         not_applicable("the stream does not consist of server-sent events")
     return streamed_example(subject, "text")
+
+
+def _assert_stream_means(subject: Subject, found: Example, pieces: Sequence[bytes], **members: Any) -> Read:
+    """Assert that a stream, in these pieces, becomes what its example means."""
+    response = stream_response(subject, *pieces)
+    return assert_means(play_stream(subject, response, **members), found)
 
 
 def _single_bytes(body: bytes) -> list[bytes]:
@@ -64,7 +71,7 @@ class StreamTests(Group):
         if isinstance(found.means, ErrorKind) or found.usage is None:
             not_applicable(f"`{name}` has no usage")
         members = {"stream_options": {"include_usage": True}, **members_for(name, found)}
-        read = assert_means(play_stream(subject, stream_response(subject, *events), **members), found)
+        read = _assert_stream_means(subject, found, events, **members)
         expected = (*found.usage, sum(found.usage))
         assert read.usage == expected, (
             f"the stream's usage (prompt, completion, total) must be {expected}, as in Wire.{name}, "
@@ -74,6 +81,7 @@ class StreamTests(Group):
 
     def test_s_split_anywhere(self, subject: Subject) -> None:
         """The network may split a stream anywhere: within an event, a line ending or a character."""
+        # There is one stream for each byte, so only one example, without the cost of an event loop for each.
         found, events = streamed_example(subject, "text")
         body = b"".join(events)
         splits = ((body[:at], body[at:]) for at in range(len(body)))
@@ -87,39 +95,40 @@ class StreamTests(Group):
         if isinstance(found.means, ErrorKind):
             not_applicable(f"`{name}` is an error")
         pieces = _single_bytes(b"".join(events))
-        assert_means(play_stream(subject, stream_response(subject, *pieces), **members_for(name, found)), found)
+        _assert_stream_means(subject, found, pieces, **members_for(name, found))
 
     @pytest.mark.parametrize("end", [b"\r\n", b"\r"], ids=["crlf", "cr"])
     def test_s_line_endings(self, subject: Subject, end: bytes) -> None:
         """Server-sent events may use LF, CRLF and CR."""
         found, events = _sse_example(subject)
         body = b"".join(events).replace(b"\n", end)
+        # Byte by byte too: a parser that sees CR alone must not take the LF after it for another line ending.
         for pieces in ([body], _single_bytes(body)):
-            assert_means(play_stream(subject, stream_response(subject, *pieces)), found)
+            _assert_stream_means(subject, found, pieces)
 
     def test_s_comments(self, subject: Subject) -> None:
         """Comments, ids and retry times are not events; servers send them to keep the connection alive."""
         found, events = _sse_example(subject)
         for extra in _EMPTY_EVENTS:
             pieces = _interleave(events, extra)
-            assert_means(play_stream(subject, stream_response(subject, *pieces)), found)
+            _assert_stream_means(subject, found, pieces)
 
     def test_s_data_in_several_lines(self, subject: Subject) -> None:
         """The data of one event may span several `data:` lines."""
         found, _ = _sse_example(subject)
         pieces = encode_events(found.events, "sse", indent=True)
-        assert_means(play_stream(subject, stream_response(subject, *pieces)), found)
+        _assert_stream_means(subject, found, pieces)
 
     def test_s_data_without_a_space(self, subject: Subject) -> None:
         """The space after `data:` is optional."""
         found, events = _sse_example(subject)
         compact = [event.replace(b"data: ", b"data:").replace(b"event: ", b"event:") for event in events]
-        assert_means(play_stream(subject, stream_response(subject, *compact)), found)
+        _assert_stream_means(subject, found, compact)
 
     def test_s_byte_order_mark(self, subject: Subject) -> None:
         """A stream may begin with a byte order mark."""
         found, events = _sse_example(subject)
-        assert_means(play_stream(subject, stream_response(subject, b"\xef\xbb\xbf", *events)), found)
+        _assert_stream_means(subject, found, [b"\xef\xbb\xbf", *events])
 
     def test_s_no_blank_line_at_the_end(self, subject: Subject) -> None:
         """The last event counts even if the line ending after it is missing."""
@@ -127,7 +136,7 @@ class StreamTests(Group):
         if subject.wire.framing == "aws":
             not_applicable("a message of the binary framing does not end with a line ending")
         body = b"".join(events).rstrip()
-        assert_means(play_stream(subject, stream_response(subject, body)), found)
+        _assert_stream_means(subject, found, [body])
 
     def test_s_no_end_marker(self, subject: Subject) -> None:
         """Events after the end of the answer that add nothing, such as [DONE], may be missing."""
@@ -142,7 +151,7 @@ class StreamTests(Group):
                 complete = number
         if complete == len(events):
             not_applicable("the stream has no end marker")
-        assert_means(play_stream(subject, stream_response(subject, *events[:complete])), found)
+        _assert_stream_means(subject, found, events[:complete])
 
     def test_s_nothing_is_held_back(self, subject: Subject) -> None:
         """Text is passed on as it arrives, not collected first."""
@@ -164,7 +173,7 @@ class StreamTests(Group):
             not_applicable("the Wire has no `ignored` events")
         for extra in encode_events(subject.wire.ignored, subject.wire.framing):
             pieces = _interleave(events, extra)
-            assert_means(play_stream(subject, stream_response(subject, *pieces)), found)
+            _assert_stream_means(subject, found, pieces)
 
     def test_s_streams_do_not_mix(self, subject: Subject) -> None:
         """Two streams that are translated at the same time do not affect each other."""
@@ -187,5 +196,4 @@ class StreamTests(Group):
         """The stream is the same whether or not the client asks for usage: the gateway filters it."""
         found, events = streamed_example(subject, "text")
         for options in ({"include_usage": False}, {}, None):
-            outcome = play_stream(subject, stream_response(subject, *events), stream_options=options)
-            assert_means(outcome, found)
+            _assert_stream_means(subject, found, events, stream_options=options)

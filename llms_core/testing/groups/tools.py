@@ -26,6 +26,15 @@ _FUNCTIONS_WITHOUT_PARAMETERS = (
 )
 
 
+#: What clients send as the assistant's content beside its calls.
+_CONTENTS_BESIDE_CALLS: tuple[Mapping[str, Any], ...] = (
+    {"content": None},
+    {},
+    {"content": ""},
+    {"content": "I look it up."},
+)
+
+
 def _tool_example(subject: Subject, name: str) -> Example:
     require_capability(subject, "tools")
     found = subject.wire.example(name)
@@ -125,7 +134,7 @@ class ToolTests(Group):
             "translate it, or name 'tool_choice' in UpstreamRequest.dropped"
         )
 
-    @pytest.mark.parametrize("content", [{"content": None}, {}, {"content": ""}, {"content": "I look it up."}], ids=str)
+    @pytest.mark.parametrize("content", _CONTENTS_BESIDE_CALLS, ids=str)
     @pytest.mark.parametrize("calls", [(_PARIS,), (_PARIS, _OSLO)], ids=["one", "two"])
     def test_t_second_turn(self, subject: Subject, calls: tuple[Call, ...], content: Mapping[str, Any]) -> None:
         """The assistant's calls and their results are sent, whether its content is null, absent, empty or a text."""
@@ -139,7 +148,8 @@ class ToolTests(Group):
         _tool_example(subject, "tool_call")
         declared = tool_declarations([_PARIS, _OSLO])
         question, message, first, second = _conversation(_assistant_message((_PARIS, _OSLO)))
-        body = subject.request(messages=[question, message, first, second], tools=declared).content.decode()
+        messages = [question, message, first, second]
+        body = subject.request(messages=messages, tools=declared).content.decode()
         in_order = body.index("mark-of-result-0") < body.index("mark-of-result-1")
         assert in_order, "`request` must send the results of tools in the order of the client's messages"
         swapped = [

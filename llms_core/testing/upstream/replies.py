@@ -41,6 +41,7 @@ def json_body(value: object, status: int = 200, headers: Headers | None = None) 
 def html(status: int = 502, headers: Headers | None = None) -> Reply:
     """Return the page that a proxy in front of a provider shows when the provider is unreachable."""
     phrase = HTTPStatus(status).phrase
+    # Like nginx's error pages.
     page = f"<html><head><title>{status} {phrase}</title></head><body><h1>{phrase}</h1></body></html>"
     return text_body(page, status, headers, media="text/html")
 
