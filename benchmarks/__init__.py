@@ -1,6 +1,6 @@
-"""What the gateway costs, beside others: `python -m benchmarks`, and `… scaling`, `… memory`, `… workers`.
+"""Benchmarks of the gateway, beside others: `python -m benchmarks`, and its commands `scaling`, `memory` and `workers`.
 
-Processes, and where they run: the load generator (`load`) and a mock provider (`upstream`) share one core, the gateway
-under test has another. The figure that matters is CPU time of the gateway's whole process tree per request: it says
-the same on a busy machine, where seconds and requests per second do not.
+The load generator (`load`) and a mock provider (`upstream`) share one core; the gateway under test has another. The
+main figure is the CPU time of the gateway's whole process tree per request: unlike seconds and requests per second, it
+hardly depends on what else the machine is doing.
 """

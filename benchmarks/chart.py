@@ -1,4 +1,4 @@
-"""The comparison as a chart: an SVG by hand, readable on light and on dark."""
+"""The comparison as a chart: a hand-written SVG, for light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ TITLES = {
     "failover": "One answer by the second provider: the first always fails, 32 at once",
 }
 
-_WIDTH, _LEFT, _BAR, _ROW, _HEAD, _TOP = 760, 120, 470, 24, 40, 64
+# Sizes in the units of the SVG's viewBox.
+_WIDTH = 760
+_BARS_LEFT = 120
+_LONGEST_BAR = 470
+_ROW_HEIGHT = 24
+_PHASE_TITLE_HEIGHT = 40
+_PHASES_TOP = 64
+
+_TITLE = "CPU time of a gateway per request"
 
 _STYLE = """\
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
@@ -29,34 +37,40 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 
 
 def svg(results: Sequence[Result], phases: Sequence[str]) -> str:
-    """Bars of CPU time per request, for each phase on a scale of its own."""
+    """Return bars of CPU time per request; each phase has a scale of its own."""
     lines = [
         '<rect width="100%" height="100%" class="paper"/>',
         f'<text x="16" y="30" class="title">{_TITLE}</text>',
         f'<text x="16" y="50" class="small">{escape(machine())}</text>',
     ]
-    y = _TOP
+    y = _PHASES_TOP
     for phase in phases:
-        if phase in LOADS:
-            lines.append(f'<text x="16" y="{y + 24}" class="phase">{escape(TITLES[phase])}</text>')
-            lines += _bars(results, phase, y + _HEAD)
-            y += _HEAD + _ROW * len(results)
+        if phase not in LOADS:
+            continue
+        lines.append(f'<text x="16" y="{y + 24}" class="phase">{escape(TITLES[phase])}</text>')
+        lines += _bars(results, phase, y + _PHASE_TITLE_HEIGHT)
+        y += _PHASE_TITLE_HEIGHT + _ROW_HEIGHT * len(results)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 16}" role="img">'
     return "\n".join([head, f"<title>{_TITLE}</title>", f"<style>{_STYLE}</style>", *lines, "</svg>", ""])
 
 
-_TITLE = "CPU time of a gateway per request"
-
-
 def _bars(results: Sequence[Result], phase: str, y: int) -> Iterator[str]:
-    values = [result.middle(phase, "cpu_ms") for result in results]
-    longest = max((value for value in values if value is not None), default=0.0) or 1.0
-    for row, (result, value) in enumerate(zip(results, values, strict=True)):
-        top, told = y + row * _ROW, "does not stream" if value is None else f"{figure(value)} ms"
-        if (times := result.ratio(phase, results)) is not None:
-            told += f" = {figure(times)} × nginx"
-        width = max(1.0, _BAR * (value or 0.0) / longest)
-        kind = "llms" if result.name == "llms" else "bar"
-        yield f'<text x="{_LEFT - 8}" y="{top + 14}" class="name">{escape(result.name)}</text>'
-        yield f'<rect x="{_LEFT}" y="{top + 2}" width="{width:.1f}" height="16" rx="2" class="{kind}"/>'
-        yield f'<text x="{_LEFT + width + 6:.1f}" y="{top + 14}" class="small">{escape(told)}</text>'
+    cpu_times = [result.middle(phase, "cpu_ms") for result in results]
+    measured = [cpu_ms for cpu_ms in cpu_times if cpu_ms is not None]
+    longest = max(measured, default=0.0) or 1.0
+    for row, (result, cpu_ms) in enumerate(zip(results, cpu_times, strict=True)):
+        top = y + row * _ROW_HEIGHT
+        # A gateway without a figure still gets a sliver of a bar.
+        width = max(1.0, _LONGEST_BAR * (cpu_ms or 0.0) / longest)
+        css_class = "llms" if result.name == "llms" else "bar"
+        label = _label(cpu_ms, result.ratio(phase, results))
+        yield f'<text x="{_BARS_LEFT - 8}" y="{top + 14}" class="name">{escape(result.name)}</text>'
+        yield f'<rect x="{_BARS_LEFT}" y="{top + 2}" width="{width:.1f}" height="16" rx="2" class="{css_class}"/>'
+        yield f'<text x="{_BARS_LEFT + width + 6:.1f}" y="{top + 14}" class="small">{escape(label)}</text>'
+
+
+def _label(cpu_ms: float | None, ratio: float | None) -> str:
+    label = "does not stream" if cpu_ms is None else f"{figure(cpu_ms)} ms"
+    if ratio is not None:
+        label += f" = {figure(ratio)} × nginx"
+    return label

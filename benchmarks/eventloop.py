@@ -1,4 +1,4 @@
-"""Runs the load generator and the mock provider: as cheaply and as evenly as can be had here."""
+"""Runs the load generator and the mock provider, as cheaply and evenly as possible."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ Result = TypeVar("Result")
 
 
 def run(main: Coroutine[None, None, Result]) -> Result:
-    """Run `main` on uvloop, or on asyncio where there is none.
+    """Run `main` on uvloop, or on asyncio if uvloop is not installed.
 
-    The collector is off: neither process makes cycles, and its pauses would show as the gateway's.
+    The garbage collector is off: neither process creates reference cycles, and the pauses would look like the
+    gateway's.
     """
     gc.disable()
     try:

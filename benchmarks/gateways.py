@@ -1,7 +1,7 @@
-"""The gateways that are compared, and how each is configured: one OpenAI-compatible provider, and two for failover.
+"""The gateways that are compared, and their configurations: one OpenAI-compatible provider, and two for failover.
 
-Each function gives a `Gateway`, or raises `Missing` with the reason why there is none on this machine. For failover
-the first provider is the upstream's `/fail/v1`, which answers 500 to everything.
+Each function returns a `Gateway`, or raises `Missing` with the reason why this machine does not have it. For failover,
+the first provider is the upstream's `/fail/v1`, which answers every request with status 500.
 """
 
 from __future__ import annotations
@@ -20,48 +20,56 @@ import msgspec
 from benchmarks.plan import KEY, MODEL
 
 FAILOVER = "failover"
-"""The model, or the folder of the path, that goes to two providers."""
+"""The model, or the first folder of the path, that is routed to two providers."""
 
 LLMS_PY = "2.0.35"
 LITELLM = "LLMS_BENCH_LITELLM"
-_INSTALLING = 300.0  # seconds
+_INSTALL_TIMEOUT = 300.0  # seconds
 
 
 class Missing(Exception):
-    """A gateway that cannot be had here, and why."""
+    """This machine does not have a gateway; the message is the reason."""
 
 
 class Gateway(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """How a gateway is run.
-
-    `command` takes the port to listen on, the upstream's origin and a folder for its files. `failover` is what of a
-    `Load` has to be different for the two providers.
-    """
+    """How a gateway is run."""
 
     name: str
+    #: Returns the command line for a port to listen on, the upstream's origin, and a folder for its files.
     command: Callable[[int, str, Path], Sequence[str]]
+    #: The members of a `Load` that select the two providers.
     failover: Mapping[str, str] = msgspec.field(default_factory=lambda: {"model": FAILOVER})
     env: Mapping[str, str] = {}
     streams: bool = True
 
 
 def nginx() -> Gateway:
-    """A plain reverse proxy: what the same bytes cost without being understood."""
+    """Return a plain reverse proxy: the cost of passing on the same bytes without parsing them."""
+    # Distributions install it in sbin, which is not on every user's PATH.
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
         raise Missing("nginx is not installed")
 
     def command(port: int, upstream: str, folder: Path) -> list[str]:
-        temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in _NGINX_TEMPORARY)
-        values = {"port": port, "upstream": upstream.removeprefix("http://"), "folder": folder, "temporary": temporary}
-        return [program, "-p", str(folder), "-c", _written(folder / "nginx.conf", _NGINX.format_map(values))]
+        temp_paths = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in _NGINX_TEMP_KINDS)
+        values = {
+            "port": port,
+            "upstream": upstream.removeprefix("http://"),
+            "folder": folder,
+            "temp_paths": temp_paths,
+        }
+        config = _write(folder / "nginx.conf", _NGINX.format_map(values))
+        return [program, "-p", str(folder), "-c", config]
 
     return Gateway(name="nginx", command=command, failover={"path": f"/{FAILOVER}/v1/chat/completions"})
 
 
-_NGINX_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-# One process, as the others; keep-alive without end on both sides; bodies stay in memory, streams are not held back.
-# (After a 500 nginx closes the client's connection, even where another location answers: failover has that in it.)
+# nginx creates all of these at its start, in system folders by default.
+_NGINX_TEMP_KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+# One process, like the other gateways; unlimited keep-alive on both sides; bodies stay in memory, streams are not
+# buffered. After a 500, nginx closes the client's connection even if another location answers: its figures of failover
+# include that.
 _NGINX = """\
 daemon off;
 master_process off;
@@ -70,7 +78,7 @@ error_log {folder}/nginx.log error;
 events {{ worker_connections 8192; }}
 http {{
     access_log off;
-    {temporary}
+    {temp_paths}
     keepalive_requests 100000000;
     client_max_body_size 0;
     client_body_buffer_size 1m;
@@ -96,7 +104,7 @@ http {{
 
 
 def two_providers(upstream: str) -> dict[str, Any]:
-    """The block `providers` of llms.json, which llms.py reads as well."""
+    """Return the block `providers` of llms.json, which llms.py reads as well."""
     return {
         "failing": provider(f"{upstream}/fail/v1", FAILOVER),
         "right": provider(f"{upstream}/v1", MODEL, FAILOVER),
@@ -104,9 +112,14 @@ def two_providers(upstream: str) -> dict[str, Any]:
 
 
 def provider(base_url: str, *models: str) -> dict[str, Any]:
-    """One OpenAI-compatible provider of llms.json."""
-    names = {model: model for model in models}
-    return {"enabled": True, "type": "OpenAiProvider", "base_url": base_url, "api_key": KEY, "models": names}
+    """Return one OpenAI-compatible provider of llms.json."""
+    return {
+        "enabled": True,
+        "type": "OpenAiProvider",
+        "base_url": base_url,
+        "api_key": KEY,
+        "models": {model: model for model in models},
+    }
 
 
 def llms(
@@ -114,46 +127,67 @@ def llms(
     plugins: Mapping[str, str] = {},
     arguments: Sequence[str] = (),
 ) -> Gateway:
-    """This project's gateway, out of the environment that runs this. `plugins` are one-file plugins, name to text."""
+    """Return this project's gateway, from the environment that runs the benchmark.
+
+    `plugins` maps the file names of plugins to their source; `arguments` are passed to `llms serve`.
+    """
 
     def command(port: int, upstream: str, folder: Path) -> list[str]:
         for name, text in plugins.items():
-            _written(folder / name, text)
-        toml = _written(folder / "plugins.toml", f"[plugins]\nload = {json.dumps(list(plugins))}\n")
-        config = _written(folder / "llms.json", json.dumps({"providers": providers(upstream)}))
-        serve = [sys.executable, "-m", "llms_core", "serve", "--port", str(port), "--config", config]
-        return [*serve, "--plugins", toml, *arguments]
+            _write(folder / name, text)
+        toml = _write(folder / "plugins.toml", f"[plugins]\nload = {json.dumps(list(plugins))}\n")
+        config = _write(folder / "llms.json", json.dumps({"providers": providers(upstream)}))
+        return [
+            sys.executable,
+            "-m",
+            "llms_core",
+            "serve",
+            "--port",
+            str(port),
+            "--config",
+            config,
+            "--plugins",
+            toml,
+            *arguments,
+        ]
 
     return Gateway(name="llms", command=command)
 
 
 def llms_py() -> Gateway:
-    """The predecessor. Its script and its package are called as ours are: it has an environment of its own."""
+    """Return llms.py, the predecessor. Its script and package have the same names, so it has its own environment."""
     program = _llms_py_program()
 
     def command(port: int, upstream: str, folder: Path) -> list[str]:
-        defaults = {"headers": {"Content-Type": "application/json"}, "text": {"model": MODEL, "messages": []}}
-        config = {"auth": {"enabled": False}, "defaults": defaults, "providers": two_providers(upstream)}
-        _written(folder / "ui.json", "{}")  # it does not serve without one
-        return [str(program), "--config", _written(folder / "llms.json", json.dumps(config)), "--serve", str(port)]
+        config = {
+            "auth": {"enabled": False},
+            "defaults": {
+                "headers": {"Content-Type": "application/json"},
+                "text": {"model": MODEL, "messages": []},
+            },
+            "providers": two_providers(upstream),
+        }
+        _write(folder / "ui.json", "{}")  # it does not start without this file
+        path = _write(folder / "llms.json", json.dumps(config))
+        return [str(program), "--config", path, "--serve", str(port)]
 
     return Gateway(name=f"llms.py {LLMS_PY}", command=command, streams=False)
 
 
 def _llms_py_program() -> Path:
-    """llms.py's script, installed at its first use."""
+    """Return the path of llms.py's script, and install it if necessary."""
     cached = Path.home() / ".cache" / "llms-benchmarks" / f"llms-py-{LLMS_PY}-{sys.implementation.cache_tag}"
     program = cached / "bin" / "llms"
     if program.is_file():
         return program
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
-        raise Missing("it takes uv to install it, and there is none")
-    make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(cached)]
+        raise Missing("uv is needed to install it, and was not found")
+    create = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(cached)]
     install = [uv, "pip", "install", "--quiet", "--python", str(cached / "bin" / "python"), f"llms-py=={LLMS_PY}"]
     try:
-        for command in (make, install):
-            subprocess.run(command, check=True, capture_output=True, timeout=_INSTALLING)
+        for command in (create, install):
+            subprocess.run(command, check=True, capture_output=True, timeout=_INSTALL_TIMEOUT)
     except subprocess.CalledProcessError as error:
         raise Missing(error.stderr.decode(errors="replace").strip()) from None
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -162,38 +196,50 @@ def _llms_py_program() -> Path:
 
 
 def litellm() -> Gateway:
-    """LiteLLM's proxy as its guide for production has it, where it is installed already; it is not installed here."""
+    """Return LiteLLM's proxy, configured as its guide for production recommends. It has to be installed already."""
     program = os.environ.get(LITELLM) or shutil.which("litellm")
     if program is None:
-        raise Missing(f"no litellm on PATH, and {LITELLM} does not name one")
+        raise Missing(f"litellm is not on PATH, and {LITELLM} is not set to its path")
 
     def command(port: int, upstream: str, folder: Path) -> list[str]:
-        def model(name: str, base_url: str) -> dict[str, Any]:
-            return {
-                "model_name": name,
-                "litellm_params": {"model": f"openai/{MODEL}", "api_base": base_url, "api_key": KEY},
-            }
-
         models = [
-            model(MODEL, f"{upstream}/v1"),
-            model(FAILOVER, f"{upstream}/fail/v1"),
-            model("second", f"{upstream}/v1"),
+            _litellm_model(MODEL, f"{upstream}/v1"),
+            _litellm_model(FAILOVER, f"{upstream}/fail/v1"),
+            _litellm_model("second", f"{upstream}/v1"),
         ]
         config = {
             "model_list": models,
             "litellm_settings": {"num_retries": 0, "fallbacks": [{FAILOVER: ["second"]}]},
             "general_settings": {"master_key": KEY},
         }
-        written = _written(folder / "config.yaml", json.dumps(config))  # JSON is YAML
-        return [program, "--config", written, "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+        path = _write(folder / "config.yaml", json.dumps(config))  # JSON is a subset of YAML
+        return [program, "--config", path, "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
 
-    env = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    env = {
+        "LITELLM_MODE": "PRODUCTION",
+        "LITELLM_LOG": "ERROR",
+        # Otherwise it downloads the map at its start.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
     return Gateway(name="LiteLLM", command=command, env=env)
 
 
-def _written(path: Path, text: str) -> str:
+def _litellm_model(name: str, base_url: str) -> dict[str, Any]:
+    return {
+        "model_name": name,
+        "litellm_params": {"model": f"openai/{MODEL}", "api_base": base_url, "api_key": KEY},
+    }
+
+
+def _write(path: Path, text: str) -> str:
+    """Write a file, and return its path for a command line."""
     path.write_text(text, "utf-8")
     return str(path)
 
 
-GATEWAYS: Mapping[str, Callable[[], Gateway]] = {"nginx": nginx, "llms": llms, "llms.py": llms_py, "litellm": litellm}
+GATEWAYS: Mapping[str, Callable[[], Gateway]] = {
+    "nginx": nginx,
+    "llms": llms,
+    "llms.py": llms_py,
+    "litellm": litellm,
+}

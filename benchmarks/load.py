@@ -1,7 +1,9 @@
 """The load generator: `python -m benchmarks.load '{"port": 8000, "connections": 32, "seconds": 1}'`.
 
-The argument is a `plan.Load` as JSON, the result a `plan.Answered` on stdout. Every answer is checked. A connection
-that breaks counts as a wrong answer and is not opened again; one that a gateway says it closes is.
+The argument is a `plan.Load` as JSON; the output is a `plan.Answered`. Every answer is checked. A connection that
+breaks counts as a wrong answer and is not replaced. One that the gateway announces to close is.
+
+This is a bare asyncio protocol, because a client library would take more CPU time than some of the gateways.
 """
 
 from __future__ import annotations
@@ -19,49 +21,65 @@ from benchmarks import eventloop
 from benchmarks.plan import DIGITS, STAMP, Answered, Load, body, fault, headers
 
 GRACE = 30.0
-"""Seconds that the last answers may take once the time is up."""
+"""Seconds that the last answers may take after the end of the load."""
 
-_LENGTH = re.compile(rb"\ncontent-length: *(\d+)")
+_CONTENT_LENGTH = re.compile(rb"\ncontent-length: *(\d+)")
 _STAMP = STAMP.encode()
-_STAMPED = re.compile(rb"%b(\d{%d})" % (_STAMP, DIGITS))
-_LAST_FRAME = b"\r\n0\r\n\r\n"
+_STAMPED_TIME = re.compile(rb"%b(\d{%d})" % (_STAMP, DIGITS))
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
+_SHOWN = 200  # bytes of a response that is not HTTP
+
+
+def encode_request(load: Load) -> bytes:
+    """Return the bytes of a request, which are the same for every request of a load."""
+    content = body(load)
+    lines = [f"POST {load.path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers(load).items()]
+    lines += [f"content-length: {len(content)}", "", ""]
+    return "\r\n".join(lines).encode() + content
 
 
 class Run:
-    """One load while it runs: what is still to be asked, and what came of what was asked. Times in ns."""
+    """A load while it runs, and its measurements so far. Times are in ns."""
 
     def __init__(self, load: Load):
         self.load = load
-        content = body(load)
-        lines = [f"POST {load.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers(load).items())]
-        self.request = "\r\n".join([*lines, f"content-length: {len(content)}", "", ""]).encode() + content
-        self.right = self.wrong = self.asked = 0
+        self.request = encode_request(load)
+        self.right = 0
+        self.wrong = 0
+        self.asked = 0
         self.fault = ""
-        self.latencies, self.firsts, self.delays = array("q"), array("q"), array("q")
-        self.began = self.until = self.ended = 0
-        self.open = 0
-        self.over = asyncio.Event()
+        self.latencies = array("q")
+        self.firsts = array("q")
+        self.delays = array("q")
+        self.ended = 0
+        self._began = 0
+        self._until = 0
+        self._open = 0
+        self._over = asyncio.Event()
         self._reopening: set[asyncio.Task[None]] = set()
 
-    def wants_more(self) -> bool:
-        """Whether there is another request to ask; if so, it counts as asked."""
-        more = time.monotonic_ns() < self.until and self.asked != self.load.requests
-        self.asked += more
-        return more
+    def take_request(self) -> bool:
+        """Return whether another request is to be sent; if so, it is counted."""
+        is_time_left = time.monotonic_ns() < self._until
+        if not is_time_left or self.asked == self.load.requests:
+            return False
+        self.asked += 1
+        return True
 
-    def take_wrong(self, fault: str) -> None:
+    def count_wrong(self, description: str) -> None:
         """Count a wrong answer."""
         self.wrong += 1
-        self.fault = self.fault or fault
+        self.fault = self.fault or description
 
     def leave(self) -> None:
-        """A connection has nothing to do any more."""
-        self.open -= 1
-        if not self.open:
-            self.over.set()
+        """Count a connection that is finished; the last one ends the load."""
+        self._open -= 1
+        if not self._open:
+            self._over.set()
 
     def replace(self) -> None:
-        """A connection was closed after its answer: another one takes its place."""
+        """Open a new connection in place of one that was closed after its answer."""
         task = asyncio.get_running_loop().create_task(self._reopen())
         self._reopening.add(task)
         task.add_done_callback(self._reopening.discard)
@@ -70,7 +88,7 @@ class Run:
         try:
             connection = await self._connect()
         except OSError as error:
-            self.take_wrong(f"no connection: {error}")
+            self.count_wrong(f"no connection: {error}")
             self.leave()
         else:
             connection.ask()
@@ -81,27 +99,37 @@ class Run:
         return connection
 
     async def go(self) -> Answered:
-        """Ask and wait for the answers. What does not come in time is wrong."""
-        loop = asyncio.get_running_loop()
-        self.open = self.load.connections
-        connections = [await self._connect() for _ in range(self.open)]
-        spent = time.process_time()
-        self.began = time.monotonic_ns()
-        self.until = self.began + int(self.load.seconds * 1e9)
-        for number, connection in enumerate(connections):  # over one pause: streams in step would come in bursts
-            loop.call_later(self.load.pause / 1000 * number / len(connections), connection.ask)
+        """Send the requests, and wait for the answers. An answer that does not come in time is wrong."""
+        self._open = self.load.connections
+        connections = [await self._connect() for _ in range(self._open)]
+        cpu_before = time.process_time()
+        self._began = time.monotonic_ns()
+        self._until = self._began + int(self.load.seconds * 1e9)
+        self._schedule_first_requests(connections)
         try:
             async with asyncio.timeout(self.load.seconds + GRACE):
-                await self.over.wait()
+                await self._over.wait()
         except TimeoutError:
-            self.wrong += self.open
+            self.wrong += self._open
             self.fault = self.fault or f"no answer within {GRACE} s"
+        return self._summarize(time.process_time() - cpu_before)
+
+    def _schedule_first_requests(self, connections: list[Connection]) -> None:
+        # Spread over one pause: streams that start together would send their chunks in bursts.
+        loop = asyncio.get_running_loop()
+        pause = self.load.pause / 1000
+        for number, connection in enumerate(connections):
+            loop.call_later(pause * number / len(connections), connection.ask)
+
+    def _summarize(self, load_cpu: float) -> Answered:
+        # At least one ns, so that the rate is defined even without an answer.
+        ended = max(self.ended, self._began + 1)
         return Answered(
             right=self.right,
             wrong=self.wrong,
             fault=self.fault,
-            seconds=(max(self.ended, self.began + 1) - self.began) / 1e9,
-            load_cpu=time.process_time() - spent,
+            seconds=(ended - self._began) / 1e9,
+            load_cpu=load_cpu,
             p50=quantile(self.latencies, 0.5),
             p99=quantile(self.latencies, 0.99),
             first_p50=quantile(self.firsts, 0.5),
@@ -110,35 +138,44 @@ class Run:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection, which asks again once it has its answer."""
+    """A keep-alive connection, which sends its next request when it has its answer."""
 
     transport: asyncio.Transport
 
     def __init__(self, run: Run):
         self._run = run
         self._answer = bytearray()
-        self._head = 0
+        #: The length of the answer's head; 0 until it is complete.
+        self._head_length = 0
+        #: The length of the answer; None if its body is chunked.
         self._needed: int | None = None
-        self._began = self._first = 0
-        self._busy, self._closing = True, False
+        #: When the request was sent, and when the first chunk arrived, in ns; 0 if not yet.
+        self._began = 0
+        self._first = 0
+        self._busy = True
+        self._closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        # uvloop's transport does not inherit from asyncio.Transport.
+        self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._busy:
-            self._run.take_wrong(f"the connection broke: {exc or 'closed'}")
+            self._run.count_wrong(f"the connection broke: {exc or 'closed'}")
             self._leave()
 
     def ask(self) -> None:
-        """Send the next request, or leave where enough was asked."""
-        if self._busy and self._run.wants_more():
-            self._head = self._first = 0
-            self._answer.clear()
-            self._began = time.monotonic_ns()
-            self.transport.write(self._run.request)
-        elif self._busy:
+        """Send the next request, or finish if the load is over."""
+        if not self._busy:
+            return
+        if not self._run.take_request():
             self._leave()
+            return
+        self._head_length = 0
+        self._first = 0
+        self._answer.clear()
+        self._began = time.monotonic_ns()
+        self.transport.write(self._run.request)
 
     def data_received(self, data: bytes) -> None:
         now = time.monotonic_ns()
@@ -146,71 +183,91 @@ class Connection(asyncio.Protocol):
         load = self._run.load
         if load.chunks and not self._first and _STAMP in data:
             self._first = now
-        if load.pause:  # a stamp in two pieces is not timed; the chunks are counted once the answer is whole
-            self._run.delays.extend([now - int(stamp) for stamp in _STAMPED.findall(data)])
-        if self._is_whole():
-            self._judge(now)
-            if self._closing:
-                self._busy = False
-                self.transport.close()
-                self._run.replace()
-            else:
-                self.ask()
+        if load.pause:
+            # A time stamp that arrives in two pieces is not measured; the chunks are counted at the end.
+            self._run.delays.extend([now - int(stamp) for stamp in _STAMPED_TIME.findall(data)])
+        if not self._is_complete():
+            return
+        self._check_answer(now)
+        if self._closing:
+            self._busy = False
+            self.transport.close()
+            self._run.replace()
+        else:
+            self.ask()
 
     def _leave(self) -> None:
         self._busy = False
         self._run.leave()
 
-    def _is_whole(self) -> bool:
-        if not self._head:
-            end = self._answer.find(b"\r\n\r\n")
-            if end < 0:
-                return False
-            self._head = end + 4
-            head = bytes(self._answer[:end]).lower()
-            self._closing = b"\nconnection: close" in head
-            length = _LENGTH.search(head)
-            self._needed = self._head + int(length[1]) if length else None
-        return self._answer.endswith(_LAST_FRAME) if self._needed is None else len(self._answer) >= self._needed
+    def _is_complete(self) -> bool:
+        if not self._head_length and not self._read_head():
+            return False
+        if self._needed is None:
+            return self._answer.endswith(_LAST_CHUNK)
+        return len(self._answer) >= self._needed
 
-    def _judge(self, now: int) -> None:
-        run, answer = self._run, bytes(self._answer)
+    def _read_head(self) -> bool:
+        end = self._answer.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        self._head_length = end + 4
+        head = bytes(self._answer[:end]).lower()
+        self._closing = b"\nconnection: close" in head
+        length = _CONTENT_LENGTH.search(head)
+        self._needed = self._head_length + int(length[1]) if length else None
+        return True
+
+    def _check_answer(self, now: int) -> None:
+        run = self._run
         run.ended = now
-        try:
-            content = answer[self._head :] if self._needed is not None else joined(answer, self._head)
-            wrong = fault(run.load, int(answer[9:12]), content)
-        except ValueError:
-            wrong = f"no HTTP: {answer[:200]!r}"
+        wrong = self._fault()
         if wrong is not None:
-            run.take_wrong(wrong)
+            run.count_wrong(wrong)
             return
         run.right += 1
         run.latencies.append(now - self._began)
         if self._first:
             run.firsts.append(self._first - self._began)
 
+    def _fault(self) -> str | None:
+        answer = bytes(self._answer)
+        try:
+            status = int(answer[9:12])  # after "HTTP/1.1 "
+            content = answer[self._head_length :]
+            if self._needed is None:
+                content = join_chunks(content)
+        except ValueError:
+            return f"no HTTP: {answer[:_SHOWN]!r}"
+        return fault(self._run.load, status, content)
 
-def joined(answer: bytes, at: int) -> bytes:
-    """A body in chunked transfer encoding that begins at `at`. Raises ValueError where it makes no sense."""
+
+def join_chunks(encoded: bytes) -> bytes:
+    """Decode a body in chunked transfer encoding. Raises ValueError if it is malformed."""
     pieces: list[bytes] = []
+    at = 0
     while True:
-        end = answer.index(b"\r\n", at)
-        size = int(answer[at:end].partition(b";")[0], 16)
-        begin, at = end + 2, end + 4 + size
-        if size < 0 or answer[at - 2 : at] != b"\r\n":
-            raise ValueError(f"no frame of {size} bytes")
+        line_end = encoded.index(b"\r\n", at)
+        size = int(encoded[at:line_end].partition(b";")[0], 16)
+        begin = line_end + 2
+        end = begin + size
+        if size < 0 or encoded[end : end + 2] != b"\r\n":
+            raise ValueError(f"no chunk of {size} bytes")
         if not size:
             return b"".join(pieces)
-        pieces.append(answer[begin : begin + size])
+        pieces.append(encoded[begin:end])
+        at = end + 2
 
 
 def quantile(values: array[int], share: float) -> float:
-    """The value (ns, returned in ms) that `share` of the values do not exceed; 0 for none."""
-    return sorted(values)[int((len(values) - 1) * share)] / 1e6 if values else 0.0
+    """Return the value, in ms, that a share of the values (ns) do not exceed; 0 without values."""
+    if not values:
+        return 0.0
+    return sorted(values)[int((len(values) - 1) * share)] / 1e6
 
 
 async def main(load: Load) -> Answered:
-    """Do one load."""
+    """Run one load."""
     return await Run(load).go()
 
 

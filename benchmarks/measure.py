@@ -1,4 +1,4 @@
-"""A gateway brought up, and one load on it measured."""
+"""Starts a gateway, and measures one load on it."""
 
 from __future__ import annotations
 
@@ -21,63 +21,79 @@ from benchmarks.processes import GATEWAY_CORES, LOAD_CORES, free_port, running, 
 from benchmarks.upstream import Stats
 
 ROOT = Path(__file__).parents[1]
-STARTING = 120.0
-"""Seconds that a gateway may take to its first right answer; LiteLLM's first start compiles all of it."""
+START_TIMEOUT = 120.0
+"""Seconds until the first correct answer of a gateway; LiteLLM compiles all of its bytecode at its first start."""
 
-_MARGIN = 60.0  # seconds for a load beyond its own: its start, and the last answers
-_LOOK = 0.005
+_LOAD_MARGIN = 60.0  # seconds that a load may take beyond its own, for its start and the last answers
+_POLL_INTERVAL = 0.005  # seconds
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway that answers. `started` is how long it took, in seconds from its process's start."""
+    """A gateway that answers requests."""
 
     gateway: Gateway
     port: int
     pid: int
+    #: Seconds from the start of its process to its first correct answer.
     started: float
 
 
 @contextmanager
 def upstream(cores: set[int] = LOAD_CORES) -> Iterator[Running]:
-    """The mock provider, as if it were a gateway."""
+    """Run the mock provider; it is started in the same way as a gateway."""
     command = [sys.executable, "-m", "benchmarks.upstream"]
-    gateway = Gateway(name="upstream", command=lambda port, *_: [*command, str(port)], env={"PYTHONPATH": str(ROOT)})
-    with started(gateway, 0, cores) as running:
-        yield running
+    gateway = Gateway(
+        name="upstream",
+        command=lambda port, *_: [*command, str(port)],
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    with started(gateway, 0, cores) as running_upstream:
+        yield running_upstream
 
 
 @contextmanager
-def started(gateway: Gateway, upstream: int, cores: set[int] = GATEWAY_CORES) -> Iterator[Running]:
-    """A gateway before the upstream on that port, until the block is left. Raises RuntimeError if it does not start."""
+def started(gateway: Gateway, upstream_port: int, cores: set[int] = GATEWAY_CORES) -> Iterator[Running]:
+    """Run a gateway in front of the upstream on that port. Raises RuntimeError if it does not start."""
     with tempfile.TemporaryDirectory(prefix="llms-benchmark-") as name:
-        folder, port = Path(name), free_port()
-        command = gateway.command(port, f"http://127.0.0.1:{upstream}", folder)
+        folder = Path(name)
+        port = free_port()
+        command = gateway.command(port, f"http://127.0.0.1:{upstream_port}", folder)
         began = time.monotonic()
         with running(command, cores, folder, gateway.env) as process:
-            problem = _first_answer(process, port)
+            problem = _wait_for_answer(process, port)
             if problem is not None:
                 log = (folder / "log").read_text("utf-8", errors="replace")[-2000:]
                 raise RuntimeError(f"{gateway.name} did not start: {problem}\n{log}")
-            yield Running(gateway=gateway, port=port, pid=process.pid, started=time.monotonic() - began)
+            yield Running(
+                gateway=gateway,
+                port=port,
+                pid=process.pid,
+                started=time.monotonic() - began,
+            )
 
 
-def _first_answer(process: subprocess.Popen[bytes], port: int) -> str | None:
-    """Wait for a right answer; what was wrong where none comes."""
+def _wait_for_answer(process: subprocess.Popen[bytes], port: int) -> str | None:
+    """Wait for a correct answer. Returns None when it has arrived, or the problem if it does not."""
     load = Load(port=port)
-    deadline = time.monotonic() + STARTING
+    deadline = time.monotonic() + START_TIMEOUT
     problem: str | None = "no answer"
-    while problem is not None and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             return f"it ended with {process.returncode}"
         try:
-            problem = fault(load, *_exchange(port, "POST", load.path, body(load), headers(load)))
+            status, answer = _exchange(port, "POST", load.path, body(load), headers(load))
         except (OSError, HTTPException):
-            time.sleep(_LOOK)
+            time.sleep(_POLL_INTERVAL)
+            continue
+        problem = fault(load, status, answer)
+        if problem is None:
+            return None
     return problem
 
 
 def _exchange(port: int, method: str, path: str, content: bytes, fields: dict[str, str]) -> tuple[int, bytes]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=STARTING)
+    """Send a request, and return the status and body of the response."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT)
     try:
         connection.request(method, path, content, fields)
         response = connection.getresponse()
@@ -86,14 +102,15 @@ def _exchange(port: int, method: str, path: str, content: bytes, fields: dict[st
         connection.close()
 
 
-def stats(upstream: Running) -> Stats:
-    """What the upstream was asked so far."""
-    return msgspec.json.decode(_exchange(upstream.port, "GET", "/stats", b"", {})[1], type=Stats)
+def stats(source: Running) -> Stats:
+    """Return the upstream's statistics so far."""
+    _, content = _exchange(source.port, "GET", "/stats", b"", {})
+    return msgspec.json.decode(content, type=Stats)
 
 
 @contextmanager
 def loading(load: Load, cores: set[int] = LOAD_CORES) -> Iterator[subprocess.Popen[bytes]]:
-    """A load that runs; `outcome` waits for what came of it."""
+    """Run a load; `outcome` waits for its end."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()],
         cwd=ROOT,
@@ -109,18 +126,19 @@ def loading(load: Load, cores: set[int] = LOAD_CORES) -> Iterator[subprocess.Pop
 
 
 def outcome(process: subprocess.Popen[bytes], load: Load) -> Answered:
-    """What came of a load, once it is over."""
-    told, _ = process.communicate(timeout=load.seconds + _MARGIN)
+    """Wait for the end of a load, and return its outcome. Raises RuntimeError if the load generator fails."""
+    output, _ = process.communicate(timeout=load.seconds + _LOAD_MARGIN)
     if process.returncode:
         raise RuntimeError(f"the load generator ended with {process.returncode}")
-    return msgspec.json.decode(told, type=Answered)
+    return msgspec.json.decode(output, type=Answered)
 
 
 def measure(load: Load, gateway: Running | None = None, cores: set[int] = LOAD_CORES) -> Answered:
-    """Do a load; with a gateway, what it costs that."""
+    """Run a load, and return its outcome, including the CPU time of `gateway` if it is given."""
     before = tree_cpu_seconds(gateway.pid) if gateway is not None else 0.0
     with loading(load, cores) as process:
         answered = outcome(process, load)
     if gateway is not None and answered.right:
-        answered.cpu_ms = (tree_cpu_seconds(gateway.pid) - before) * 1000 / answered.right
+        cpu_seconds = tree_cpu_seconds(gateway.pid) - before
+        answered.cpu_ms = cpu_seconds * 1000 / answered.right
     return answered

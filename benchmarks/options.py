@@ -1,4 +1,4 @@
-"""Values of the command line's options."""
+"""Types of command-line options."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection
 
 
 def some_of(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
-    """The type of an option that takes names with commas between them."""
+    """Return the type of an option that takes comma-separated names from `known`."""
 
-    def names(text: str) -> tuple[str, ...]:
-        found = tuple(text.split(","))
-        if unknown := set(found) - set(known):
-            raise argparse.ArgumentTypeError(f"there is no {', '.join(sorted(unknown))}: choose of {', '.join(known)}")
-        return found
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(text.split(","))
+        unknown = sorted(set(names) - set(known))
+        if unknown:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; choose from {', '.join(known)}")
+        return names
 
-    return names
+    return parse

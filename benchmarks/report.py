@@ -1,4 +1,4 @@
-"""Figures as text: tables in Markdown, the machine, and progress."""
+"""Figures as text: Markdown tables, a description of the machine, and progress messages."""
 
 from __future__ import annotations
 
@@ -11,35 +11,42 @@ from pathlib import Path
 
 
 def figure(value: float | None) -> str:
-    """Three significant digits; a dash where there is no figure."""
+    """Format a value with three significant digits; None becomes a dash."""
     if value is None:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown; all columns but the first are numbers."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    """Format a Markdown table. All columns but the first are right-aligned."""
+    alignment = ["---"] + ["---:"] * (len(heads) - 1)
+    lines = [heads, alignment, *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def machine() -> str:
-    """What it was measured on, and when."""
-    model = platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
+    """Describe the date, the machine and the interpreter."""
+    date = time.strftime("%Y-%m-%d")
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{time.strftime('%Y-%m-%d')}, {model}, {os.cpu_count()} cores, {python}"
+    return f"{date}, {_processor()}, {os.cpu_count()} cores, {python}"
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.startswith("model name"):
+            return value.strip()
+    return platform.machine()  # ARM kernels have no model name
 
 
 def say(text: str) -> None:
-    """Tell how far it has come, beside the result."""
+    """Print a progress message to stderr, apart from the result."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 def show(text: str) -> None:
-    """A part of the result."""
+    """Print a part of the result."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

@@ -1,15 +1,17 @@
 """How the cost of a request grows: with providers, models, the prompt, the stream, concurrency and plugins.
 
-CPU time is measured under the row's load; what is added to the p50 with one request at a time, but in the rows of
-concurrency. Rows of one factor are measured in turn, round by round; the figures are medians of the rounds.
+CPU time is measured under the row's load. The latency that the gateway adds to the p50 is measured with one request at
+a time, except in the rows of concurrency. The rows of one factor take turns, round by round; the figures are medians
+of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -20,42 +22,53 @@ from benchmarks.options import some_of
 from benchmarks.plan import MODEL, Load
 from benchmarks.report import figure, machine, say, show, table
 
+_HEADS = ("factor", "value", "CPU ms per request", "CPU µs per part", "ms added to the p50")
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One value of a factor: the gateway, and what is asked of it.
-
-    `latency_at` is how many requests there are at once where the added latency is measured.
-    `parts` is how many of `part` (`KB`, `chunk`) there are in a request, where its cost is to be told for one of them.
-    """
+    """One value of a factor: the gateway and its load."""
 
     value: str
     gateway: Gateway
     load: Load = Load(port=0)
+    #: The number of simultaneous requests for which the added latency is measured.
     latency_at: int = 1
+    #: What a request consists of, if its cost is also reported for one part: "KB" or "chunk".
     part: str = ""
+    #: The number of parts in a request.
     parts: float = 1.0
 
 
-def _providers(number: int) -> Gateway:
-    """All have the model, so that each is a candidate of each request; the first one answers."""
-    return llms(lambda upstream: {f"p{n}": provider(f"{upstream}/v1", MODEL) for n in range(number)})
+def _gateway_with_providers(number: int) -> Gateway:
+    """All providers have the model, so each is a candidate for each request. The first one answers."""
+
+    def providers(upstream_origin: str) -> dict[str, Any]:
+        return {f"p{n}": provider(f"{upstream_origin}/v1", MODEL) for n in range(number)}
+
+    return llms(providers)
 
 
-def _models(number: int) -> Gateway:
-    """The model that is asked for is the last of them."""
-    names = [f"model-{n}" for n in range(number - 1)]
-    return llms(lambda upstream: {"p": provider(f"{upstream}/v1", *names, MODEL)})
+def _gateway_with_models(number: int) -> Gateway:
+    """The requested model is the last one."""
+    others = [f"model-{n}" for n in range(number - 1)]
+    return llms(lambda upstream_origin: {"p": provider(f"{upstream_origin}/v1", *others, MODEL)})
 
 
-def _plugins(number: int) -> Gateway:
-    """One-file plugins, each with a provider type and the hooks that requests come by; the last one's type answers."""
+def _gateway_with_plugins(number: int) -> Gateway:
+    """Each plugin has a provider type, and implements the hooks of a request. The last one's type answers."""
     plugins = {f"plugin_{n}.py": _PLUGIN.format(number=n) for n in range(number)}
-    of_plugin = {"type": f"of-plugin-{number - 1}"} if number else {}
-    return llms(lambda upstream: {"p": provider(f"{upstream}/v1", MODEL) | of_plugin}, plugins)
+
+    def providers(upstream_origin: str) -> dict[str, Any]:
+        block = provider(f"{upstream_origin}/v1", MODEL)
+        if number:
+            block["type"] = f"of-plugin-{number - 1}"
+        return {"p": block}
+
+    return llms(providers, plugins)
 
 
 _PLUGIN = '''\
-"""A plugin that has a provider, looks at each request, and counts."""
+"""A plugin that has a provider, sees each request, and counts them."""
 
 from llms_core import hookimpl
 from llms_core.openai_compatible import OpenAICompatible
@@ -85,82 +98,115 @@ def llms_request_finished(record):
 '''
 
 
-def _rows() -> dict[str, list[Row]]:
-    """Every factor. Long prompts and streams are asked few at a time, or it would be memory that is measured."""
-    one = _providers(1)
-    prompt, stream = Load(port=0, connections=4), Load(port=0, connections=4, chunks=1)
-    sizes = {"1 KB": 1_000, "50 KB": 50_000, "5 MB": 5_000_000}
+def _factors() -> dict[str, list[Row]]:
+    one_provider = _gateway_with_providers(1)
     return {
-        "providers": [Row(value=f"{n}", gateway=_providers(n)) for n in (1, 50)],
-        "models": [Row(value=f"{n:,}", gateway=_models(n)) for n in (10, 5000)],
+        "providers": [Row(value=f"{n}", gateway=_gateway_with_providers(n)) for n in (1, 50)],
+        "models": [Row(value=f"{n:,}", gateway=_gateway_with_models(n)) for n in (10, 5000)],
         "prompt": [
-            Row(value=value, gateway=one, load=replace(prompt, prompt=size), part="KB", parts=size / 1000)
-            for value, size in sizes.items()
+            _prompt_row("1 KB", 1_000, one_provider),
+            _prompt_row("50 KB", 50_000, one_provider),
+            _prompt_row("5 MB", 5_000_000, one_provider),
         ],
-        "stream": [
-            Row(value=f"{n:,} chunks", gateway=one, load=replace(stream, chunks=n), part="chunk", parts=n)
-            for n in (100, 10_000)
-        ],
-        "concurrency": [
-            Row(value=f"{n:,}", gateway=one, load=Load(port=0, connections=n), latency_at=n) for n in (1, 32, 256, 2000)
-        ],
-        "plugins": [Row(value=f"{n}", gateway=_plugins(n)) for n in (0, 20)],
+        "stream": [_stream_row(n, one_provider) for n in (100, 10_000)],
+        "concurrency": [_concurrency_row(n, one_provider) for n in (1, 32, 256, 2000)],
+        "plugins": [Row(value=f"{n}", gateway=_gateway_with_plugins(n)) for n in (0, 20)],
     }
 
 
-FACTORS = _rows()
+# With more connections, long prompts and streams would measure the speed of the machine's memory.
+_CONNECTIONS_FOR_LONG = 4
+
+
+def _prompt_row(value: str, size: int, gateway: Gateway) -> Row:
+    load = Load(port=0, connections=_CONNECTIONS_FOR_LONG, prompt=size)
+    return Row(value=value, gateway=gateway, load=load, part="KB", parts=size / 1000)
+
+
+def _stream_row(chunks: int, gateway: Gateway) -> Row:
+    load = Load(port=0, connections=_CONNECTIONS_FOR_LONG, chunks=chunks)
+    return Row(value=f"{chunks:,} chunks", gateway=gateway, load=load, part="chunk", parts=chunks)
+
+
+def _concurrency_row(connections: int, gateway: Gateway) -> Row:
+    load = Load(port=0, connections=connections)
+    return Row(value=f"{connections:,}", gateway=gateway, load=load, latency_at=connections)
+
+
+FACTORS = _factors()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What can be said on the command line."""
-    parser.add_argument("--factors", type=some_of(FACTORS), default=tuple(FACTORS), help=f"of {','.join(FACTORS)}")
+    """Add the command's options."""
+    parser.add_argument(
+        "--factors",
+        type=some_of(FACTORS),
+        default=tuple(FACTORS),
+        help=f"comma-separated, from {','.join(FACTORS)}",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each row is measured")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of load, in each round")
+    parser.add_argument("--seconds", type=float, default=1.0, help="duration of the load in each round")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print; how many answers were wrong."""
-    lines, wrong = [], 0
+    """Measure and print; return the number of wrong answers."""
+    lines = []
+    wrong = 0
     with upstream() as source:
         for factor in options.factors:
             say(factor)
-            for row, samples in _measured(FACTORS[factor], source, options.rounds, options.seconds):
-                lines.append(_line(factor, row, samples[1:]))  # the first one warms up
+            rows = FACTORS[factor]
+            samples_of_rows = _measure_rows(rows, source, options.rounds, options.seconds)
+            for row, samples in zip(rows, samples_of_rows, strict=True):
                 wrong += sum(sample.wrong for sample in samples)
+                # The first sample only warms the gateway up.
+                lines.append(_table_line(factor, row, samples[1:]))
     show(f"{machine()}\n")
-    show(table(("factor", "value", "CPU ms per request", "CPU µs per part", "ms added to the p50"), lines))
+    show(table(_HEADS, lines))
     return wrong
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A row in one round: CPU time and added p50 in ms, wrong answers."""
+    """One round of a row: CPU time and added p50 in ms, and the number of wrong answers."""
 
     cpu_ms: float
     added: float
     wrong: int
 
 
-def _measured(
-    rows: Sequence[Row], source: Running, rounds: int, seconds: float
-) -> Iterator[tuple[Row, Sequence[Sample]]]:
-    """Each row with what the rounds gave, and one round before them."""
+def _measure_rows(rows: Sequence[Row], source: Running, rounds: int, seconds: float) -> list[list[Sample]]:
+    """Return the samples of each row, one more than there are rounds."""
+    samples: list[list[Sample]] = [[] for _ in rows]
     with ExitStack() as stack:
-        distinct = dict.fromkeys(row.gateway for row in rows)
-        gateways = {gateway: stack.enter_context(started(gateway, source.port)) for gateway in distinct}
-        taken = [[_sample(row, gateways[row.gateway], source, seconds) for row in rows] for _ in range(rounds + 1)]
-    yield from zip(rows, zip(*taken, strict=True), strict=True)
+        gateways: dict[Gateway, Running] = {}
+        for row in rows:
+            if row.gateway not in gateways:
+                gateways[row.gateway] = stack.enter_context(started(row.gateway, source.port))
+        for _ in range(rounds + 1):
+            for row, of_row in zip(rows, samples, strict=True):
+                of_row.append(_measure_row(row, gateways[row.gateway], source, seconds))
+    return samples
 
 
-def _sample(row: Row, gateway: Running, source: Running, seconds: float) -> Sample:
+def _measure_row(row: Row, gateway: Running, source: Running, seconds: float) -> Sample:
     load = replace(row.load, seconds=seconds)
     full = measure(replace(load, port=gateway.port), gateway)
-    few = replace(load, connections=row.latency_at)
-    through = full if few == load else measure(replace(few, port=gateway.port))
-    direct = measure(replace(few, port=source.port))
-    return Sample(full.cpu_ms, through.p50 - direct.p50, full.wrong + through.wrong + direct.wrong)
+    latency_load = replace(load, connections=row.latency_at)
+    through = full
+    if latency_load != load:
+        through = measure(replace(latency_load, port=gateway.port))
+    direct = measure(replace(latency_load, port=source.port))
+    return Sample(
+        cpu_ms=full.cpu_ms,
+        added=through.p50 - direct.p50,
+        wrong=full.wrong + through.wrong + direct.wrong,
+    )
 
 
-def _line(factor: str, row: Row, samples: Sequence[Sample]) -> list[str]:
-    cpu_ms, added = (median(getattr(sample, member) for sample in samples) for member in ("cpu_ms", "added"))
-    part = f"{figure(cpu_ms * 1000 / row.parts)} per {row.part}" if row.part else ""
+def _table_line(factor: str, row: Row, samples: Sequence[Sample]) -> list[str]:
+    cpu_ms = median(sample.cpu_ms for sample in samples)
+    added = median(sample.added for sample in samples)
+    part = ""
+    if row.part:
+        part = f"{figure(cpu_ms * 1000 / row.parts)} per {row.part}"
     return [factor, row.value, figure(cpu_ms), part, figure(added)]

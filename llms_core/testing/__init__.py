@@ -1,4 +1,8 @@
-"""What a plugin author tests with."""
+"""Test tools for plugin authors: a scripted upstream and ready-made replies.
+
+The conformance suite is in `llms_core.testing.conformance`, its examples in `llms_core.testing.wire`. Neither is
+imported here, because the suite needs pytest and this module does not.
+"""
 
 from llms_core.testing.upstream import (
     Body,

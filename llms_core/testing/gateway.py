@@ -1,7 +1,8 @@
-"""The real gateway over HTTP, in a thread: the provider under test first, and an OpenAI-compatible one to fall back on.
+"""The real gateway over HTTP, in a thread, with two providers.
 
-Both are scripted: what they answer is their `default`, which each test sets. Every test takes a model of its own, so
-that the circuit breaker of one is not the next one's.
+The first is the provider under test, the second an OpenAI-compatible one that the gateway can fall back on. Both are
+scripted: they answer with their `default`, which each test sets. Every test uses a model of its own, so that a circuit
+breaker that one test opens does not affect the next.
 """
 
 from __future__ import annotations
@@ -25,22 +26,26 @@ import uvicorn
 
 from llms_core.provider import Available, Prepares
 from llms_core.server.app import create_app
-from llms_core.testing.asked import QUESTION, user
+from llms_core.testing.sample_requests import QUESTION, user_message
 from llms_core.testing.subject import Subject, plain_environment
 from llms_core.testing.upstream import Reply, ScriptedUpstream, completion
 
 SECOND = "conformance-second"
-FALLBACK = "An answer of the second provider's"
-FAILURES = 3
-"""Failures in a row that open a circuit."""
+"""The id of the second provider."""
 
-_PATIENCE = 20.0
-_HASTY = {"first_token": 0.5, "idle": 0.25, "total": 0.5}
-_MODELS = 100
+FALLBACK = "An answer of the second provider's"
+"""The text that the second provider answers."""
+
+FAILURES = 3
+"""The number of consecutive failures that opens a circuit."""
+
+_TIMEOUT = 20.0  # seconds, for whatever the tests do not expect to take long
+_SHORT_TIMEOUTS = {"first_token": 0.5, "idle": 0.25, "total": 0.5}  # seconds, for models of the kind "hasty"
+_MODELS_OF_EACH_KIND = 100
 
 
 class _Connection(HTTPConnection):
-    """One that is left behind with a `with`."""
+    """A connection that a `with` block closes."""
 
     def __enter__(self) -> Self:
         return self
@@ -49,142 +54,178 @@ class _Connection(HTTPConnection):
         self.close()
 
 
-class Answered:
-    """An answer of the gateway's: its head; the body is read as it comes."""
+class GatewayResponse:
+    """A response of the gateway. Its head has arrived; its body is read on demand."""
 
     def __init__(self, connection: _Connection, response: HTTPResponse):
-        self._connection, self._response = connection, response
+        self._connection = connection
+        self._response = response
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
 
     @property
     def provider(self) -> str | None:
-        """Who answered."""
+        """The id of the provider that answered."""
         return self.headers.get("x-llms-provider")
 
     def body(self) -> bytes:
-        """The whole body."""
+        """Read the whole body, and close the connection."""
         with self._connection:
             return self._response.read()
 
     def events(self) -> Iterator[str]:
-        """The data of each event as it comes."""
+        """Yield the data of each server-sent event as it arrives."""
         for line in iter(self._response.readline, b""):
             if line.startswith(b"data: "):
-                yield line[6:].decode().rstrip("\n")
+                yield line.removeprefix(b"data: ").decode().rstrip("\n")
 
-    def leave(self) -> None:
-        """Go away in the middle."""
+    def close(self) -> None:
+        """Close the connection, even if the body is incomplete."""
         self._response.close()
         self._connection.close()
 
 
 class Gateway:
-    """A running gateway, `first` and `second`; to be entered."""
+    """A running gateway, and the servers of its providers, `first` and `second`. Use it as a context manager."""
 
     def __init__(self, subject: Subject):
         self.subject = subject
-        self.first, self.second = ScriptedUpstream(), ScriptedUpstream()
-        self._numbers = itertools.count()
+        self.first = ScriptedUpstream()
+        self.second = ScriptedUpstream()
+        self._model_numbers = itertools.count()
         self._log = io.StringIO()
-        self._ended = ExitStack()
+        self._resources = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="llms-conformance-")))
             stack.enter_context(self.first)
             stack.enter_context(self.second)
-            stack.enter_context(_made_ready(self.subject))
-            stack.enter_context(self._logged())
+            stack.enter_context(_without_preparation(self.subject))
+            stack.enter_context(self._capture_log())
             (folder / "llms.json").write_text(json.dumps(self._llms_json()), "utf-8")
             (folder / "plugins.toml").write_text(self._plugins_toml(), "utf-8")
             with plain_environment():
                 self._start(folder, stack)
-            self._ended = stack.pop_all()
+            # Everything has started: keep it until __exit__.
+            self._resources = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.close()
+        self._resources.close()
 
     @property
     def log(self) -> str:
-        """What the gateway and the adapter have logged so far."""
+        """Everything that the gateway and the adapter have logged so far."""
         return self._log.getvalue()
 
     def model(self, kind: str = "both") -> str:
-        """A model that no test has used. `hasty`: the provider's time is short; `alone`: the second has it not."""
-        self.second.default = completion(FALLBACK)
-        return f"{kind}-{next(self._numbers)}"
+        """Return a model that no test has used yet.
 
-    def ask(self, model: str, first: Reply, *, stream: bool = False, **members: Any) -> Answered:
-        """Ask for a completion; the provider under test answers with `first`. Returns when the head is there."""
+        With the kind "hasty", the provider under test has short timeouts. With "alone", the second provider does not
+        have the model.
+        """
+        self.second.default = completion(FALLBACK)
+        return f"{kind}-{next(self._model_numbers)}"
+
+    def ask(self, model: str, first: Reply, *, stream: bool = False, **members: Any) -> GatewayResponse:
+        """Request a completion, to which the provider under test replies `first`. Returns once the head has arrived."""
         self.first.default = first
-        body = {"model": model, "messages": [user(QUESTION)], "stream": stream, **members}
+        body = {
+            "model": model,
+            "messages": [user_message(QUESTION)],
+            "stream": stream,
+            **members,
+        }
         return self._send("POST", "/v1/chat/completions", json.dumps(body).encode())
 
     def ask_without_waiting(self, model: str, first: Reply) -> socket.socket:
-        """Send a request for a whole answer; the connection is the caller's to close."""
+        """Send a request without streaming, and return its connection, which the caller has to close."""
         self.first.default = first
-        body = json.dumps({"model": model, "messages": [user(QUESTION)]}).encode()
-        sent = socket.create_connection(("127.0.0.1", self._port), timeout=_PATIENCE)
-        head = "POST /v1/chat/completions HTTP/1.1\r\nHost: conformance\r\nContent-Type: application/json\r\n"
-        sent.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        return sent
+        body = json.dumps({"model": model, "messages": [user_message(QUESTION)]}).encode()
+        head = [
+            "POST /v1/chat/completions HTTP/1.1",
+            "Host: conformance",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            "",
+            "",
+        ]
+        connection = socket.create_connection(("127.0.0.1", self._port), timeout=_TIMEOUT)
+        connection.sendall("\r\n".join(head).encode() + body)
+        return connection
 
     def _start(self, folder: Path, stack: ExitStack) -> None:
-        """Serve until `stack` is left. Raises AssertionError where the gateway does not come up."""
+        """Serve until `stack` is closed. Raises AssertionError if the gateway does not start."""
         app = create_app(folder / "llms.json", folder / "plugins.toml")
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
         self._port = listening.getsockname()[1]
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=_serve, args=(server, listening), name="llms-conformance", daemon=True)
         thread.start()
-        stack.callback(thread.join, _PATIENCE)
+        # Callbacks run in reverse order: first tell the server to stop, then wait for its thread.
+        stack.callback(thread.join, _TIMEOUT)
         stack.callback(setattr, server, "should_exit", True)
         try:
-            up = self._send("GET", "/health")
-            up.body()
+            health = self._send("GET", "/health")
+            health.body()
         except OSError as error:
-            raise AssertionError(f"the gateway does not answer: {error}\n{self.log}") from error
-        assert up.status == 200, self.log
+            raise AssertionError(f"the gateway does not answer GET /health: {error}\n{self.log}") from error
+        assert health.status == 200, f"GET /health returned status {health.status}:\n{self.log}"
 
-    def _send(self, method: str, path: str, body: bytes | None = None) -> Answered:
-        connection = _Connection("127.0.0.1", self._port, timeout=_PATIENCE)
+    def _send(self, method: str, path: str, body: bytes | None = None) -> GatewayResponse:
+        connection = _Connection("127.0.0.1", self._port, timeout=_TIMEOUT)
         connection.request(method, path, body, {"content-type": "application/json", "connection": "close"})
-        return Answered(connection, connection.getresponse())
+        return GatewayResponse(connection, connection.getresponse())
 
     def _llms_json(self) -> dict[str, Any]:
-        name = self.subject.name
-        both, hasty, alone = (self._models(kind) for kind in ("both", "hasty", "alone"))
+        subject = self.subject
+        both = self._models("both")
+        hasty = self._models("hasty")
+        alone = self._models("alone")
+        second = {
+            "type": "openai-compatible",
+            "base_url": self.second.base_url,
+            "models": {**both, **hasty},
+        }
         return {
             "providers": {
-                name: self.subject.block(self.first.origin, models={**both, **alone}),
-                f"{name}-hasty": self.subject.block(self.first.origin, models=hasty, id=name),
-                SECOND: {"type": "openai-compatible", "base_url": self.second.base_url, "models": {**both, **hasty}},
+                subject.name: subject.block(self.first.origin, models={**both, **alone}),
+                # `timeouts` of plugins.toml are per block, so the hasty models need one of their own.
+                f"{subject.name}-hasty": subject.block(self.first.origin, models=hasty, id=subject.name),
+                SECOND: second,
             }
         }
 
     def _models(self, kind: str) -> dict[str, str]:
-        return {f"{kind}-{number}": f"{self.subject.wire.model}-{kind}-{number}" for number in range(_MODELS)}
+        names = [f"{kind}-{number}" for number in range(_MODELS_OF_EACH_KIND)]
+        return {name: f"{self.subject.wire.model}-{name}" for name in names}
 
     def _plugins_toml(self) -> str:
-        """The user's plugins and types, with limits of our own."""
-        user_own = self.subject.toml
-        folder = Path(user_own.path).parent
-        plugins = msgspec.to_builtins(user_own.plugins)
-        plugins["load"] = [_absolute(entry, folder) for entry in user_own.plugins.load]
-        ours: dict[str, Any] = {
+        """The user's plugins and types, with the suite's own timeouts, retries and circuit breaker."""
+        users = self.subject.toml
+        folder = Path(users.path).parent
+        plugins = msgspec.to_builtins(users.plugins)
+        plugins["load"] = [_absolute_entry(entry, folder) for entry in users.plugins.load]
+        sections: dict[str, Any] = {
+            # TOML has no null.
             "plugins": {name: value for name, value in plugins.items() if value is not None},
-            "types": dict(user_own.types),
-            "plugin": dict(user_own.plugin),
-            "upstream": {"engine": user_own.upstream.engine},
-            "routing": {"retry": {"attempts": 0}, "breaker": {"failures": FAILURES, "cooldown": 60.0}},
-            "timeouts": {"total": _PATIENCE, "provider": {f"{self.subject.name}-hasty": _HASTY}},
+            "types": dict(users.types),
+            "plugin": dict(users.plugin),
+            "upstream": {"engine": users.upstream.engine},
+            "routing": {
+                "retry": {"attempts": 0},
+                "breaker": {"failures": FAILURES, "cooldown": 60.0},
+            },
+            "timeouts": {
+                "total": _TIMEOUT,
+                "provider": {f"{self.subject.name}-hasty": _SHORT_TIMEOUTS},
+            },
         }
-        return "".join(f"{name} = {_toml(value)}\n" for name, value in ours.items())
+        return "".join(f"{name} = {_encode_toml(value)}\n" for name, value in sections.items())
 
     @contextmanager
-    def _logged(self) -> Iterator[None]:
+    def _capture_log(self) -> Iterator[None]:
         handler = logging.StreamHandler(self._log)
         root = logging.getLogger()
         level = root.level
@@ -198,42 +239,52 @@ class Gateway:
 
 
 def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
-    with suppress(SystemExit):  # uvicorn's way to say that the start failed; /health tells
+    # uvicorn raises SystemExit if the app does not start; the request to /health notices that.
+    with suppress(SystemExit):
         server.run(sockets=[listening])
 
 
-def _absolute(entry: str, folder: Path) -> str:
-    """An entry of `[plugins] load`: a file, by its path from the folder of plugins.toml, or a module."""
+def _absolute_entry(entry: str, folder: Path) -> str:
+    """Make an entry of `[plugins] load` independent of the folder of plugins.toml; it may also name a module."""
     is_path = entry.endswith(".py") or "/" in entry or "\\" in entry
-    return str((folder / Path(entry).expanduser()).absolute()) if is_path else entry
+    if not is_path:
+        return entry
+    return str((folder / Path(entry).expanduser()).absolute())
 
 
-def _toml(value: Any) -> str:
-    """A value as TOML writes it, in one line."""
+def _encode_toml(value: Any) -> str:
+    """Encode a value as TOML, in one line."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(inner)}" for name, inner in value.items()) + "}"
+        members = [f"{json.dumps(name)} = {_encode_toml(inner)}" for name, inner in value.items()]
+        return "{" + ", ".join(members) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(_encode_toml, value)) + "]"
     if isinstance(value, str):
+        # TOML's basic strings have the same escapes as JSON's.
         return json.dumps(value, ensure_ascii=False)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
 
 
-async def _is_ready(self: object) -> None:
+async def _prepare_nothing(self: object) -> None:
     pass
 
 
-def _nothing_lacks(self: object) -> None:
+def _is_available(self: object) -> None:
     pass
 
 
 @contextmanager
-def _made_ready(subject: Subject) -> Iterator[None]:
-    """An adapter that starts a server of its own, or needs what this machine has not: here the script is the server."""
-    with ExitStack() as patched:
-        kind = type(subject.adapter)
+def _without_preparation(subject: Subject) -> Iterator[None]:
+    """Replace what an adapter does to start a server of its own, and its check for software that this machine lacks.
+
+    In these tests the scripted upstream is the provider's server.
+    """
+    adapter_class = type(subject.adapter)
+    with ExitStack() as patches:
         if isinstance(subject.adapter, Prepares):
-            patched.enter_context(mock.patch.object(kind, "prepare", _is_ready))
+            patches.enter_context(mock.patch.object(adapter_class, "prepare", _prepare_nothing))
         if isinstance(subject.adapter, Available):
-            patched.enter_context(mock.patch.object(kind, "available", _nothing_lacks))
+            patches.enter_context(mock.patch.object(adapter_class, "available", _is_available))
         yield

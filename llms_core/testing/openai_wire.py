@@ -1,4 +1,4 @@
-"""OpenAI's own protocol by example: every OpenAICompatible adapter is tested with it, unless its spec names another."""
+"""OpenAI's own protocol by example: used for every OpenAICompatible adapter unless its spec names another Wire."""
 
 from __future__ import annotations
 
@@ -9,62 +9,148 @@ from typing import Any
 from llms_core.errors import ErrorKind
 from llms_core.testing.wire import Call, Event, Example, Failure, Meaning, Wire
 
-_FRAME: Mapping[str, Any] = {"id": "chatcmpl-8xY2", "created": 1_700_000_123, "model": "gpt-2026-01"}
-_PARIS, _OSLO = Call(name="get_weather", arguments={"city": "Paris"}), Call(name="get_time", arguments={"city": "Oslo"})
+_ENVELOPE: Mapping[str, Any] = {
+    "id": "chatcmpl-8xY2",
+    "created": 1_700_000_123,
+    "model": "gpt-2026-01",
+}
+_PARIS = Call(name="get_weather", arguments={"city": "Paris"})
+_OSLO = Call(name="get_time", arguments={"city": "Oslo"})
+
+#: The tokens of a prompt and of its answer.
+_Tokens = tuple[int, int]
 
 
-def _usage(usage: tuple[int, int]) -> dict[str, int]:
-    return {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
+def _usage(tokens: _Tokens) -> dict[str, int]:
+    return {
+        "prompt_tokens": tokens[0],
+        "completion_tokens": tokens[1],
+        "total_tokens": sum(tokens),
+    }
 
 
-def _whole(usage: tuple[int, int], *messages: Mapping[str, Any], finish: str = "stop", **choice: Any) -> dict[str, Any]:
-    choices = [
-        {
+def _whole(tokens: _Tokens, *messages: Mapping[str, Any], finish: str = "stop", **more: Any) -> dict[str, Any]:
+    """A chat.completion with one choice for each message; `more` are further members of each choice."""
+    choices = []
+    for index, message in enumerate(messages):
+        choice = {
             "index": index,
             "message": {"role": "assistant", "content": None, **message},
             "finish_reason": finish,
-            **choice,
+            **more,
         }
-        for index, message in enumerate(messages)
-    ]
-    return {**_FRAME, "object": "chat.completion", "choices": choices, "usage": _usage(usage)}
+        choices.append(choice)
+    return {
+        **_ENVELOPE,
+        "object": "chat.completion",
+        "choices": choices,
+        "usage": _usage(tokens),
+    }
 
 
-def _chunk(delta: Mapping[str, Any], index: int = 0, finish: str | None = None, **choice: Any) -> dict[str, Any]:
-    choices = [{"index": index, "delta": delta, "finish_reason": finish, **choice}]
-    return {**_FRAME, "object": "chat.completion.chunk", "choices": choices}
+def _chunk(delta: Mapping[str, Any], index: int = 0, finish: str | None = None, **more: Any) -> dict[str, Any]:
+    choice = {
+        "index": index,
+        "delta": delta,
+        "finish_reason": finish,
+        **more,
+    }
+    return {
+        **_ENVELOPE,
+        "object": "chat.completion.chunk",
+        "choices": [choice],
+    }
 
 
 def _stream(
-    usage: tuple[int, int], *deltas: Mapping[str, Any], finish: str = "stop", choices: int = 1, **choice: Any
+    tokens: _Tokens, *deltas: Mapping[str, Any], finish: str = "stop", choices: int = 1, **more: Any
 ) -> Sequence[Event]:
-    begins = [_chunk({"role": "assistant", "content": ""}, index) for index in range(choices)]
-    pieces = [_chunk(delta, index, **choice) for index in range(choices) for delta in deltas]
-    ends = [_chunk({}, index, finish) for index in range(choices)]
-    total = {**_FRAME, "object": "chat.completion.chunk", "choices": [], "usage": _usage(usage)}
-    return [*begins, *pieces, *ends, total, "[DONE]"]
+    """The chunks of a stream in which every choice has the same deltas."""
+    indices = range(choices)
+    events: list[Event] = [_chunk({"role": "assistant", "content": ""}, index) for index in indices]
+    for index in indices:
+        events += [_chunk(delta, index, **more) for delta in deltas]
+    events += [_chunk({}, index, finish) for index in indices]
+    usage_chunk = {
+        **_ENVELOPE,
+        "object": "chat.completion.chunk",
+        "choices": [],
+        "usage": _usage(tokens),
+    }
+    return [*events, usage_chunk, "[DONE]"]
 
 
-def _called(call: Call, number: int, **more: Any) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": json.dumps(call.arguments)}
-    return {**more, "id": f"call_Aa{number}", "type": "function", "function": function}
+def _tool_call(call: Call, number: int) -> dict[str, Any]:
+    return {
+        "id": f"call_Aa{number}",
+        "type": "function",
+        "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+    }
 
 
-def _called_in_pieces(call: Call, number: int) -> list[dict[str, Any]]:
-    """The call's begin, and its arguments in three pieces."""
-    text = json.dumps(call.arguments)
-    begin = _called(call, number, index=number)
-    begin["function"] = {"name": call.name, "arguments": ""}
-    pieces = (text[:3], text[3:9], text[9:])
-    more = [{"index": number, "function": {"arguments": piece}} for piece in pieces]
-    return [{"tool_calls": [fragment]} for fragment in (begin, *more)]
+def _tool_call_deltas(call: Call, number: int) -> list[dict[str, Any]]:
+    """The beginning of a call without arguments, then its arguments in three pieces."""
+    arguments = json.dumps(call.arguments)
+    begin = {
+        "index": number,
+        **_tool_call(call, number),
+        "function": {"name": call.name, "arguments": ""},
+    }
+    pieces = (arguments[:3], arguments[3:9], arguments[9:])
+    fragments = [{"index": number, "function": {"arguments": piece}} for piece in pieces]
+    return [{"tool_calls": [fragment]} for fragment in (begin, *fragments)]
 
 
 def _error(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    return {
+        "error": {
+            "message": message,
+            "type": kind,
+            "param": None,
+            "code": code,
+        }
+    }
 
 
-_LOGPROBS = {"content": [{"token": "Ja", "logprob": -0.25, "bytes": [74, 97], "top_logprobs": []}], "refusal": None}
+_LOGPROBS = {
+    "content": [{"token": "Ja", "logprob": -0.25, "bytes": [74, 97], "top_logprobs": []}],
+    "refusal": None,
+}
+
+_FAILURES = (
+    # Some providers and proxies send errors with a success status.
+    Failure(
+        200,
+        _error("Rate limit reached for tokens", "tokens", "rate_limit_exceeded"),
+        ErrorKind.RATE_LIMIT,
+    ),
+    # OpenRouter reports the failure of a provider behind it like this.
+    Failure(
+        200,
+        {"error": {"message": "The provider behind this one failed", "code": 502}},
+        ErrorKind.OVERLOADED,
+    ),
+    Failure(400, _error("Invalid value for 'temperature'", "invalid_request_error", "invalid_value")),
+    Failure(
+        400,
+        _error("This model's maximum context length is 8192 tokens", "invalid_request", "context_length_exceeded"),
+        ErrorKind.CONTEXT_LENGTH,
+    ),
+    Failure(401, _error("Incorrect API key provided", "invalid_request_error", "invalid_api_key")),
+    Failure(403, _error("You are not allowed to sample from this model", "invalid_request_error")),
+    Failure(404, _error("The model `x` does not exist", "invalid_request_error", "model_not_found")),
+    Failure(413, _error("The request is too large for this service", "invalid_request_error")),
+    Failure(422, _error("The field `seed` is not one of this API's", "invalid_request_error")),
+    Failure(429, _error("Rate limit reached for requests per minute", "requests", "rate_limit_exceeded")),
+    # A quota that is used up has the same status as a rate limit, but waiting does not help.
+    Failure(
+        429,
+        _error("You exceeded your current quota", "insufficient_quota", "insufficient_quota"),
+        ErrorKind.QUOTA,
+    ),
+    Failure(500, _error("The server had an error", "server_error")),
+    Failure(503, _error("The engine is currently overloaded", "server_error")),
+)
 
 OPENAI = Wire(
     text=Example(
@@ -80,23 +166,30 @@ OPENAI = Wire(
         usage=(9, 2),
     ),
     tool_call=Example(
-        whole=_whole((31, 12), {"tool_calls": [_called(_PARIS, 0)]}, finish="tool_calls"),
-        events=_stream((31, 12), *_called_in_pieces(_PARIS, 0), finish="tool_calls"),
+        whole=_whole((31, 12), {"tool_calls": [_tool_call(_PARIS, 0)]}, finish="tool_calls"),
+        events=_stream((31, 12), *_tool_call_deltas(_PARIS, 0), finish="tool_calls"),
         means=Meaning(calls=(_PARIS,), finish_reason="tool_calls"),
         usage=(31, 12),
     ),
     parallel_calls=Example(
-        whole=_whole((31, 25), {"tool_calls": [_called(_PARIS, 0), _called(_OSLO, 1)]}, finish="tool_calls"),
+        whole=_whole((31, 25), {"tool_calls": [_tool_call(_PARIS, 0), _tool_call(_OSLO, 1)]}, finish="tool_calls"),
         events=_stream(
-            (31, 25), *_called_in_pieces(_PARIS, 0), *_called_in_pieces(_OSLO, 1), finish="tool_calls"
+            (31, 25),
+            *_tool_call_deltas(_PARIS, 0),
+            *_tool_call_deltas(_OSLO, 1),
+            finish="tool_calls",
         ),
         means=Meaning(calls=(_PARIS, _OSLO), finish_reason="tool_calls"),
         usage=(31, 25),
     ),
+    # DeepSeek's name for the reasoning, which others have adopted; OpenAI itself does not show it.
     reasoning=Example(
         whole=_whole((9, 14), {"content": "42", "reasoning_content": "Six times seven."}),
         events=_stream(
-            (9, 14), {"reasoning_content": "Six times"}, {"reasoning_content": " seven."}, {"content": "42"}
+            (9, 14),
+            {"reasoning_content": "Six times"},
+            {"reasoning_content": " seven."},
+            {"content": "42"},
         ),
         means=Meaning(text="42", reasoning="Six times seven."),
         usage=(9, 14),
@@ -114,7 +207,10 @@ OPENAI = Wire(
         usage=(9, 1),
     ),
     empty=Example(
-        whole=_whole((9, 0), {"content": ""}), events=_stream((9, 0)), means=Meaning(text=""), usage=(9, 0)
+        whole=_whole((9, 0), {"content": ""}),
+        events=_stream((9, 0)),
+        means=Meaning(text=""),
+        usage=(9, 0),
     ),
     blocked=Example(
         whole=_whole((9, 1), {"content": "I"}, finish="content_filter"),
@@ -122,26 +218,6 @@ OPENAI = Wire(
         means=Meaning(text="I", finish_reason="content_filter"),
         usage=(9, 1),
     ),
-    failures=(
-        Failure(200, _error("Rate limit reached for tokens", "tokens", "rate_limit_exceeded"), ErrorKind.RATE_LIMIT),
-        Failure(200, {"error": {"message": "The provider behind this one failed", "code": 502}}, ErrorKind.OVERLOADED),
-        Failure(400, _error("Invalid value for 'temperature'", "invalid_request_error", "invalid_value")),
-        Failure(
-            400,
-            _error("This model's maximum context length is 8192 tokens", "invalid_request", "context_length_exceeded"),
-            ErrorKind.CONTEXT_LENGTH,
-        ),
-        Failure(401, _error("Incorrect API key provided", "invalid_request_error", "invalid_api_key")),
-        Failure(403, _error("You are not allowed to sample from this model", "invalid_request_error")),
-        Failure(404, _error("The model `x` does not exist", "invalid_request_error", "model_not_found")),
-        Failure(413, _error("The request is too large for this service", "invalid_request_error")),
-        Failure(422, _error("The field `seed` is not one of this API's", "invalid_request_error")),
-        Failure(429, _error("Rate limit reached for requests per minute", "requests", "rate_limit_exceeded")),
-        Failure(
-            429, _error("You exceeded your current quota", "insufficient_quota", "insufficient_quota"), ErrorKind.QUOTA
-        ),
-        Failure(500, _error("The server had an error", "server_error")),
-        Failure(503, _error("The engine is currently overloaded", "server_error")),
-    ),
+    failures=_FAILURES,
     stream_failures=(_error("The server had an error while processing your request", "server_error"),),
-)  # fmt: skip
+)

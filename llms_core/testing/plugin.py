@@ -1,7 +1,7 @@
-"""The conformance suite's side of pytest: its options, its table at the end and `conformance.json`.
+"""The conformance suite's pytest plugin: its options, the table at the end of a run, and `conformance.json`.
 
-Not registered by itself: `llms conformance` loads it, and so does `pytest_plugins = ["llms_core.testing.plugin"]`, or
-`-p llms_core.testing.plugin`, in a package's own tests.
+It is not registered automatically. `llms conformance` loads it; a package's own tests load it with
+`pytest_plugins = ["llms_core.testing.plugin"]` or `-p llms_core.testing.plugin`.
 """
 
 from __future__ import annotations
@@ -19,22 +19,45 @@ from llms_core.testing.groups.base import NOT_APPLICABLE, Group, subject_of
 from llms_core.testing.result import Case, Result, State
 from llms_core.testing.subject import find
 
+#: The attribute of a test report that carries a _TestInfo.
+_REPORT_ATTRIBUTE = "llms_conformance"
+
+#: The most characters of a failure that `conformance.json` repeats.
+_MAX_REASON = 300
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options."""
+    """Add the suite's options."""
     group = parser.getgroup("llms", "conformance of providers for llms-core")
-    group.addoption("--llms-provider", metavar="NAME", help="The provider that classes without one are for.")
-    group.addoption("--llms-plugins", metavar="FILE", help="The plugins.toml that loads or declares it.")
-    group.addoption("--llms-wire", metavar="MODULE:NAME", help="Its Wire, in place of the one that its spec names.")
-    group.addoption("--llms-json", metavar="FILE", help="Where to write the result; a list for several providers.")
+    group.addoption(
+        "--llms-provider",
+        metavar="NAME",
+        help="The provider to test; used by test classes that do not set `provider`.",
+    )
+    group.addoption(
+        "--llms-plugins",
+        metavar="FILE",
+        help="The plugins.toml that loads or declares the provider.",
+    )
+    group.addoption(
+        "--llms-wire",
+        metavar="MODULE:NAME",
+        help="The provider's Wire, instead of the one that its spec names.",
+    )
+    group.addoption(
+        "--llms-json",
+        metavar="FILE",
+        help="Write the result to this file; a list if several providers were tested.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to collect results. A slip in the options is said at once."""
-    if (name := config.getoption("llms_provider")) is not None:
+    """Start to collect results. Raises UsageError if the options name no usable provider."""
+    provider = config.getoption("llms_provider")
+    if provider is not None:
         plugins = config.getoption("llms_plugins")
         try:
-            find(name, Path(plugins) if plugins else None, config.getoption("llms_wire"))
+            find(provider, Path(plugins) if plugins else None, config.getoption("llms_wire"))
         except LlmsError as error:
             raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Collector(config), "llms-conformance-results")
@@ -44,67 +67,67 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note on a report which test of the suite it is of, and of which provider."""
+    """Record in a report which test of the suite it belongs to, and which provider."""
     report = yield
-    if (about := _about(item)) is not None:
-        # A plain attribute goes along where tests run in other processes.
-        vars(report)["llms_conformance"] = tuple(about)
+    info = _test_info(item)
+    if info is not None:
+        # pytest-xdist serializes plain attributes of a report, so this reaches the main process.
+        vars(report)[_REPORT_ATTRIBUTE] = tuple(info)
     return report
 
 
-class _About(NamedTuple):
+class _TestInfo(NamedTuple):
     provider: str
     distribution: str
     version: str
+    #: The name of the test function.
     test: str
+    #: The name with its parameter.
     name: str
 
 
-def _about(item: pytest.Item) -> _About | None:
-    """What a test is of; None for one that is none of the suite's, or whose provider there is not."""
+def _test_info(item: pytest.Item) -> _TestInfo | None:
+    """Identify a test of the suite; None for any other test, or if the provider cannot be found."""
     group = getattr(item, "cls", None)
-    if not isinstance(item, pytest.Function) or not (isinstance(group, type) and issubclass(group, Group)):
+    if not isinstance(item, pytest.Function):
+        return None
+    if not isinstance(group, type) or not issubclass(group, Group):
         return None
     try:
         subject = subject_of(group, item.config)
-    except LlmsError:  # its tests say so themselves
+    except LlmsError:
+        # The fixture `subject` reports the same error in each test.
         return None
-    return _About(subject.name, *subject.distribution, item.originalname, item.name)
+    distribution, version = subject.distribution
+    return _TestInfo(subject.name, distribution, version, item.originalname, item.name)
 
 
 class _Collector:
-    """The results of one session."""
+    """Collects the results of one session."""
 
     def __init__(self, config: pytest.Config):
         self._config = config
         self._results: dict[str, Result] = {}
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """What was left out is not run, and its group is not complete."""
-        for about in map(_about, items):
-            if about is not None:
-                self._add(about, "not run", "left out")
+        """Count deselected tests as not run, so that their group is incomplete."""
+        for item in items:
+            info = _test_info(item)
+            if info is not None:
+                self._add(info, "not run", "left out")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """One phase of a test is over."""
-        noted = getattr(report, "llms_conformance", None)
-        if noted is None or (report.passed and report.when != "call"):
+        """Add the outcome of a test. Its set-up and tear-down only count if they did not pass."""
+        recorded = getattr(report, _REPORT_ATTRIBUTE, None)
+        if recorded is None:
             return
-        about = _About(*noted)
-        if hasattr(report, "wasxfail"):
-            self._add(about, "xfailed" if report.skipped else "failed", report.wasxfail.removeprefix("reason: "))
-        elif report.failed:
-            self._add(about, "failed", _last_line(report))
-        elif report.skipped:
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-            reason = reason.removeprefix("Skipped: ")
-            applies = not reason.startswith(NOT_APPLICABLE)
-            self._add(about, "not run" if applies else "not applicable", reason.removeprefix(NOT_APPLICABLE))
-        else:
-            self._add(about, "passed", "")
+        if report.passed and report.when != "call":
+            return
+        state, reason = _outcome(report)
+        self._add(_TestInfo(*recorded), state, reason)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The table of each provider."""
+        """Print the table of each provider."""
         for result in self._results.values():
             terminalreporter.section("llms conformance", sep="=")
             for line in result.lines():
@@ -113,21 +136,49 @@ class _Collector:
     def pytest_sessionfinish(self) -> None:
         """Write `conformance.json`."""
         path = self._config.getoption("llms_json")
-        if path and self._results:
-            found = [result.as_json() for result in self._results.values()]
-            text = json.dumps(found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False)
-            Path(path).write_text(text + "\n", "utf-8")
+        if not path or not self._results:
+            return
+        results = [result.as_json() for result in self._results.values()]
+        document = results[0] if len(results) == 1 else results
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        Path(path).write_text(text + "\n", "utf-8")
 
-    def _add(self, about: _About, state: State, reason: str) -> None:
-        result = self._results.get(about.provider)
+    def _add(self, info: _TestInfo, state: State, reason: str) -> None:
+        result = self._results.get(info.provider)
         if result is None:
             expected = tests_of(ProviderConformance)
-            result = self._results[about.provider] = Result(about.provider, about.distribution, about.version, expected)
-        result.add(Case(about.test, about.name, state, reason))
+            result = Result(info.provider, info.distribution, info.version, expected)
+            self._results[info.provider] = result
+        result.add(Case(info.test, info.name, state, reason))
 
 
-def _last_line(report: pytest.TestReport) -> str:
-    """Why a test failed, in a line."""
+def _outcome(report: pytest.TestReport) -> tuple[State, str]:
+    """Return the state of a test and the reason for it."""
+    if hasattr(report, "wasxfail"):
+        reason = report.wasxfail.removeprefix("reason: ")
+        # A test that was expected to fail and passed is reported as failed, because every xfail has to be strict.
+        return ("xfailed" if report.skipped else "failed"), reason
+    if report.failed:
+        return "failed", _first_line(report)
+    if report.skipped:
+        reason = _skip_reason(report)
+        if reason.startswith(NOT_APPLICABLE):
+            return "not applicable", reason.removeprefix(NOT_APPLICABLE)
+        return "not run", reason
+    return "passed", ""
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    # pytest represents a skip as a tuple of file, line and reason.
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
+
+
+def _first_line(report: pytest.TestReport) -> str:
+    """Summarize why a test failed in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    text = crash.message if crash is not None else str(report.longrepr)
-    return next((line for line in text.splitlines() if line.strip()), "")[:300]
+    text = str(report.longrepr) if crash is None else crash.message
+    for line in text.splitlines():
+        if line.strip():
+            return str(line[:_MAX_REASON])
+    return ""

@@ -1,4 +1,4 @@
-"""The result of the conformance suite for one provider: groups, exemptions, the level and what is missing for more."""
+"""The result of the conformance suite for one provider: groups, exemptions, the level, and what the next one needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import llms_core
 
 SUITE = "1"
-"""The suite's version: it grows when a test is added that a provider may fail."""
+"""The version of the suite. Increment it when a test is added that an existing provider may fail."""
 
 GROUPS = {
     "W": "wire",
@@ -26,64 +26,80 @@ GROUPS = {
     "L": "live",
     "M": "nothing weakened",
 }
-LEVELS = (("bronze", "MWRE"), ("silver", "STC"), ("gold", "FP"), ("platinum", "L"))
-"""Each level needs its own groups and those of the levels before it."""
+
+LEVELS = (
+    ("bronze", "MWRE"),
+    ("silver", "STC"),
+    ("gold", "FP"),
+    ("platinum", "L"),
+)
+"""Each level requires its own groups and those of the levels before it."""
 
 State = Literal["passed", "failed", "xfailed", "not applicable", "not run"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What became of one test, or of one of its parameters."""
+    """The result of one test, or of one of its parameters."""
 
+    #: The name of the test function.
     test: str
+    #: The name with its parameter.
     name: str
     state: State
     reason: str = ""
 
 
 def group_of(test: str) -> str:
-    """`W` for `test_w_…`."""
+    """Return the group of a test: `W` for `test_w_…`."""
     return test.removeprefix("test_")[:1].upper()
 
 
 @dataclass
 class Result:
-    """One provider's. `expected` are the names of all the suite's tests."""
+    """The result of one provider."""
 
     provider: str
     distribution: str
     version: str
+    #: The names of all tests of the suite.
     expected: Collection[str]
     cases: dict[str, list[Case]] = field(default_factory=lambda: {group: [] for group in GROUPS})
 
     def add(self, case: Case) -> None:
-        """One more case."""
+        """Add the result of one case."""
         self.cases[group_of(case.test)].append(case)
 
     def counts(self, group: str) -> Counter[State]:
-        """How many cases of a group there are in each state."""
+        """Return how many cases of a group are in each state."""
         return Counter(case.state for case in self.cases[group])
 
     def lacking(self, group: str) -> str | None:
-        """Why a group does not count as passed; None where it does."""
+        """Return why a group does not count as passed, or None if it does."""
         counts = self.counts(group)
-        expected = {test for test in self.expected if group_of(test) == group}
-        run = {case.test for case in self.cases[group] if case.state != "not run"}
         if counts["failed"]:
             return f"{counts['failed']} failed"
+        expected = {test for test in self.expected if group_of(test) == group}
+        run = {case.test for case in self.cases[group] if case.state != "not run"}
         if not expected & run:
-            reasons = {case.reason for case in self.cases[group] if case.reason}
-            return "not run" + (f": {min(reasons)}" if reasons else "")
-        if expected - run or counts["not run"]:
-            return f"{len(expected - run) or counts['not run']} not run"
+            return self._why_not_run(group)
+        # A test that was never collected has no case: it is missing from `run`, and not counted as "not run".
+        not_run = len(expected - run) or counts["not run"]
+        if not_run:
+            return f"{not_run} not run"
         if counts["xfailed"] and not counts["passed"]:
             return "nothing passed"
         return None
 
+    def _why_not_run(self, group: str) -> str:
+        reasons = {case.reason for case in self.cases[group] if case.reason}
+        if not reasons:
+            return "not run"
+        return f"not run: {min(reasons)}"
+
     @property
     def level(self) -> str | None:
-        """The highest level that is reached."""
+        """The highest level that the provider reaches, if any."""
         reached = None
         for level, groups in LEVELS:
             if any(self.lacking(group) for group in groups):
@@ -93,61 +109,87 @@ class Result:
 
     @property
     def missing(self) -> tuple[str, list[str]] | None:
-        """The next level, and what is missing for it."""
+        """The next level and what is missing for it, or None at the highest level."""
         for level, groups in LEVELS:
-            lacking = [f"{group} {GROUPS[group]}: {why}" for group in groups if (why := self.lacking(group))]
-            if lacking:
-                return level, lacking
+            problems = self._problems(groups)
+            if problems:
+                return level, problems
         return None
 
+    def _problems(self, groups: str) -> list[str]:
+        problems = []
+        for group in groups:
+            reason = self.lacking(group)
+            if reason is not None:
+                problems.append(f"{group} {GROUPS[group]}: {reason}")
+        return problems
+
     def of(self, state: State) -> list[dict[str, str]]:
-        """Cases of a state, with their reasons."""
-        cases = (case for group in self.cases.values() for case in group if case.state == state)
-        return [{"test": case.name, "reason": case.reason} for case in cases]
+        """Return all cases in a state, with their reasons."""
+        found = []
+        for cases in self.cases.values():
+            found += [{"test": case.name, "reason": case.reason} for case in cases if case.state == state]
+        return found
 
     def as_json(self) -> dict[str, Any]:
-        """What `conformance.json` holds."""
+        """Return the contents of `conformance.json`."""
+        following = None
         missing = self.missing
+        if missing is not None:
+            following = {"level": missing[0], "missing": missing[1]}
         return {
             "suite": SUITE,
             "llms_core": llms_core.__version__,
             "python": platform.python_version(),
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": _today(),
             "provider": self.provider,
             "distribution": self.distribution,
             "version": self.version,
             "level": self.level,
-            "next": None if missing is None else {"level": missing[0], "missing": missing[1]},
-            "groups": {group: self._group(group) for group in GROUPS},
+            "next": following,
+            "groups": {group: self._group_as_json(group) for group in GROUPS},
             "xfailed": self.of("xfailed"),
             "failed": self.of("failed"),
             "not_applicable": self.of("not applicable"),
         }
 
-    def lines(self) -> list[str]:
-        """The table for a terminal."""
-        whence = f"{self.distribution} {self.version}".rstrip()
-        found = [f"{self.provider}, of {whence}, on llms-core {llms_core.__version__}"]
-        for group, title in GROUPS.items():
-            counts = self.counts(group)
-            told = [f"{counts[state]} {state}" for state in ("passed", "xfailed", "failed") if counts[state]]
-            if not told and not self.lacking(group):
-                told = ["not applicable"]
-            elif (why := self.lacking(group)) and not counts["failed"]:
-                told.append(why)
-            found.append(f"  {group} {title:17} {', '.join(told)}")
-        found += [f"  exempt: {case['test']}: {case['reason']}" for case in self.of("xfailed")]
-        found.append(f"  level: {self.level or 'none'}" + self._dated())
-        if missing := self.missing:
-            found.append(f"  for {missing[0]}: {'; '.join(missing[1])}")
-        return found
-
-    def _group(self, group: str) -> Mapping[str, Any]:
+    def _group_as_json(self, group: str) -> Mapping[str, Any]:
         counts = self.counts(group)
         states: Sequence[State] = ("passed", "xfailed", "failed", "not applicable")
         numbers = {state.replace(" ", "_"): counts[state] for state in states}
         return {"title": GROUPS[group], **numbers, "lacking": self.lacking(group)}
 
-    def _dated(self) -> str:
-        """Platinum is of a day: what a provider's live service does tomorrow nobody knows."""
-        return f" ({datetime.now(UTC).date().isoformat()})" if self.level == "platinum" else ""
+    def lines(self) -> list[str]:
+        """Return the table for a terminal, line by line."""
+        source = f"{self.distribution} {self.version}".rstrip()
+        lines = [f"{self.provider}, of {source}, on llms-core {llms_core.__version__}"]
+        for group, title in GROUPS.items():
+            lines.append(f"  {group} {title:17} {self._group_summary(group)}")
+        lines += [f"  exempt: {case['test']}: {case['reason']}" for case in self.of("xfailed")]
+        lines.append(self._level_line())
+        if missing := self.missing:
+            lines.append(f"  for {missing[0]}: {'; '.join(missing[1])}")
+        return lines
+
+    def _group_summary(self, group: str) -> str:
+        counts = self.counts(group)
+        states: Sequence[State] = ("passed", "xfailed", "failed")
+        parts = [f"{counts[state]} {state}" for state in states if counts[state]]
+        reason = self.lacking(group)
+        if not parts and not reason:
+            return "not applicable"
+        # The number of failures is in the list already.
+        if reason and not counts["failed"]:
+            parts.append(reason)
+        return ", ".join(parts)
+
+    def _level_line(self) -> str:
+        line = f"  level: {self.level or 'none'}"
+        # The live service may change tomorrow, so platinum is only valid with its date.
+        if self.level == "platinum":
+            line += f" ({_today()})"
+        return line
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()

@@ -1,4 +1,4 @@
-"""The provider under test, configured as a user would, with a key that can be found wherever it turns up."""
+"""The provider under test, configured as a user would, with a unique key that can be recognized anywhere it leaks."""
 
 from __future__ import annotations
 
@@ -27,148 +27,173 @@ from llms_core.plugins.loading import load_plugins
 from llms_core.plugins.report import PluginReport
 from llms_core.provider import HttpAdapter, UpstreamRequest
 from llms_core.testing import wire as wires
-from llms_core.testing.asked import LOCAL, QUESTION, user
+from llms_core.testing.sample_requests import CLIENT_MODEL, QUESTION, user_message
 from llms_core.testing.wire import Wire
 
-_KEPT = re.compile(
+#: What Python, pytest and the operating system need. Everything else may be a key, an address or a proxy.
+_KEPT_VARIABLES = re.compile(
     "HOME|LANG|LC_.*|LD_.*|PATH|PYTEST.*|PYTHON.*|SSL_.*|SYSTEMROOT|TE?MP|TMPDIR|USERPROFILE|VIRTUAL_ENV", re.IGNORECASE
 )
 
 ORIGIN = "https://provider.conformance.test"
-"""Where the provider seems to be while nothing is sent."""
+"""The provider's origin in tests that send nothing."""
 
 
 class Subject:
-    """A provider, its Wire, and its adapter as a block of llms.json configures it."""
+    """A provider, its Wire, and the adapter that a block of llms.json configures."""
 
     def __init__(self, name: str, host: PluginHost, toml: PluginsToml, wire: Wire | str | None = None):
         spec = host.specs.get(name.lower())
         if spec is None:
-            raise ConfigError(f"there is no provider '{name}'", hint=_why_not(name, host))
-        self.name, self.spec, self.host, self.toml = name.lower(), spec, host, toml
+            raise ConfigError(f"there is no provider '{name}'", hint=_missing_provider_hint(name, host))
+        self.name = name.lower()
+        self.spec = spec
+        self.host = host
+        self.toml = toml
+        # Random, so that nothing can contain it by accident.
         self.key = f"sk-conformance-{secrets.token_hex(12)}"
-        self.wire = self._wire(wire or spec.wire)
+        self.wire = self._find_wire(wire or spec.wire)
 
     @property
     def report(self) -> PluginReport | None:
-        """The plugin that the provider comes from; None for one that plugins.toml declares."""
+        """The plugin that the provider comes from; None if plugins.toml declares the provider."""
         origin = self.host.origin(self.spec)
-        return next((report for report in self.host.reports if report.origin == origin), None)
+        for report in self.host.reports:
+            if report.origin == origin:
+                return report
+        return None
 
     @property
     def distribution(self) -> tuple[str, str]:
-        """What the provider comes from, and its version."""
+        """The distribution that the provider comes from, and its version."""
         report = self.report
-        return (report.distribution, report.version) if report else (self.host.origin(self.spec), "")
+        if report is None:
+            return self.host.origin(self.spec), ""
+        return report.distribution, report.version
 
     @property
     def base_url(self) -> str:
-        """The base URL that the suite configures while nothing is sent."""
+        """The configured base URL in tests that send nothing."""
         return self.base_at(ORIGIN)
 
     @cached_property
     def adapter(self) -> HttpAdapter:
-        """The adapter. Raises AssertionError where it cannot be made."""
+        """The adapter. Raises AssertionError if it cannot be created."""
         return self.configured(self.block(ORIGIN))
 
     def base_at(self, origin: str) -> str:
-        """The base URL of a server that stands in for the provider."""
-        path = self.wire.base
-        if path is None:
-            path = urlsplit(self.spec.base_url).path if self.spec.base_url else "/v1"
-        return origin + path.rstrip("/")
+        """Return the base URL of a server at `origin` that stands in for the provider."""
+        return origin + self._base_path().rstrip("/")
+
+    def _base_path(self) -> str:
+        if self.wire.base is not None:
+            return self.wire.base
+        if self.spec.base_url:
+            return urlsplit(self.spec.base_url).path
+        return "/v1"
 
     def block(self, origin: str, **more: Any) -> dict[str, Any]:
-        """The provider's block in llms.json; a member that is None is left out."""
+        """Return the provider's block in llms.json. A member with the value None is left out."""
         block: dict[str, Any] = {
             "base_url": self.base_at(origin),
             "api_key": self.key,
-            "models": {LOCAL: self.wire.model},
-            **_with_key(self.wire.settings, self.key),
+            "models": {CLIENT_MODEL: self.wire.model},
+            **_insert_key(self.wire.settings, self.key),
             **more,
         }
         return {name: value for name, value in block.items() if value is not None}
 
     def configured(self, block: Mapping[str, Any]) -> HttpAdapter:
-        """The adapter that a block makes. Raises AssertionError with the reason where it makes none."""
-        made = self.built(block)
-        assert made.adapter is not None, f"the provider cannot be configured: {made.disabled}"
-        return made.adapter
+        """Return the adapter that a block configures. Raises AssertionError, with the reason, if it is disabled."""
+        configured = self.built(block)
+        assert configured.adapter is not None, (
+            f"the provider '{self.name}' cannot be configured by the block that the suite makes of its Wire: "
+            f"{configured.disabled}. Set what is missing in Wire.settings."
+        )
+        return configured.adapter
 
     def built(self, block: Mapping[str, Any]) -> Configured:
-        """What the configuration makes of a block."""
+        """Return what the configuration makes of a block: an adapter, or the reason why it is disabled."""
+        # Read as from a file, so that the block is validated like a user's.
         text = json.dumps({"providers": {self.name: block}}).encode()
         document = llms_json.read(text, "the suite's llms.json", self.host.specs, env={})
         with plain_environment():
             return registry.build(self.host, document).configured[0]
 
     def call(self, **members: Any) -> ChatCall:
-        """A request as the router hands it to the adapter; new for each use."""
-        body = {"model": LOCAL, "messages": [user(QUESTION)], **members}
+        """Return a request as the router passes it to an adapter; `members` are added to its body."""
+        body = {
+            "model": CLIENT_MODEL,
+            "messages": [user_message(QUESTION)],
+            **members,
+        }
         return ChatCall(
             body=decode(json.dumps(body, ensure_ascii=False).encode()),
             upstream_model=self.wire.model,
-            client_model=LOCAL,
+            client_model=CLIENT_MODEL,
             id="chatcmpl-0123456789abcdef01234567",
             created=1_700_000_000,
         )
 
     def request(self, **members: Any) -> UpstreamRequest:
-        """What the adapter sends for a request."""
+        """Return the upstream request that the adapter makes of a request with these members."""
         return self.adapter.request(self.call(**members))
 
-    def _wire(self, given: Wire | str) -> Wire:
+    def _find_wire(self, given: Wire | str) -> Wire:
         if isinstance(given, Wire):
             return given
         if given:
             return wires.load(given)
+        openai_wire = wires.load("llms_core.testing.openai_wire:OPENAI")
         if isinstance(self.spec.adapter, type) and issubclass(self.spec.adapter, OpenAICompatible):
-            return self._openai()
-        self.wire = self._openai()  # a factory: what it makes tells; its block needs a base URL
+            return openai_wire
+        # `adapter` may also be a factory: create an adapter to see its class. Its block needs the Wire's base URL.
+        self.wire = openai_wire
         if isinstance(self.built(self.block(ORIGIN)).adapter, OpenAICompatible):
-            return self.wire
+            return openai_wire
         hint = "name its Wire in ProviderSpec.wire or with --wire; see llms_core.testing.wire"
-        raise ConfigError(f"the provider '{self.name}' has a protocol of its own", hint=hint)
-
-    @staticmethod
-    def _openai() -> Wire:
-        from llms_core.testing.openai_wire import OPENAI
-
-        return OPENAI
+        raise ConfigError(f"the provider '{self.name}' has a protocol of its own and no Wire", hint=hint)
 
 
 def find(name: str, plugins: Path | None, wire: Wire | str | None = None) -> Subject:
-    """The installed provider of that name, or the one that plugins.toml declares. Raises ConfigError."""
-    toml, host = _loaded(plugins)
+    """Return the provider `name`, installed or declared in plugins.toml.
+
+    `plugins` is the path of a plugins.toml, by default the one that the gateway would find. Raises ConfigError if there
+    is no such provider, or no Wire for it.
+    """
+    toml, host = _load_plugins_once(plugins)
     return Subject(name, host, toml, wire)
 
 
 @cache
-def _loaded(plugins: Path | None) -> tuple[PluginsToml, PluginHost]:
-    """Plugins are loaded once a process, as in the gateway."""
+def _load_plugins_once(plugins: Path | None) -> tuple[PluginsToml, PluginHost]:
+    """Load plugins once per process, as the gateway does."""
     return load_plugins(plugins)
 
 
 @contextmanager
 def plain_environment() -> Iterator[None]:
-    """No key, address or proxy of the machine's reaches an adapter under test, nor the gateway that runs it."""
-    kept = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
+    """Hide this machine's keys, addresses and proxies from the adapter under test, and from the gateway around it."""
+    kept = {name: value for name, value in os.environ.items() if _KEPT_VARIABLES.fullmatch(name)}
     with mock.patch.dict(os.environ, kept, clear=True):
         yield
 
 
-def _why_not(name: str, host: PluginHost) -> str:
-    """Why a provider may be missing: its plugin could not be loaded, or the name is a slip."""
-    aside = [report.reason for report in host.reports if report.state == "quarantined"]
-    near = nearest(name.lower(), tuple(host.specs))
-    hints = [*aside, *([f"did you mean '{near}'?"] if near else [])]
+def _missing_provider_hint(name: str, host: PluginHost) -> str:
+    """Say why a provider may be missing: a plugin failed to load, or the name is misspelt."""
+    hints = [report.reason for report in host.reports if report.state == "quarantined"]
+    similar = nearest(name.lower(), tuple(host.specs))
+    if similar:
+        hints.append(f"did you mean '{similar}'?")
     return "; ".join(hints) or "`llms plugins` lists what is installed"
 
 
-def _with_key(value: Any, key: str) -> Any:
-    """A Wire's settings with the key where they say "$KEY"."""
+def _insert_key(value: Any, key: str) -> Any:
+    """Replace "$KEY" by the key, anywhere in a Wire's settings."""
     if isinstance(value, Mapping):
-        return {name: _with_key(inner, key) for name, inner in value.items()}
+        return {name: _insert_key(inner, key) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_key(inner, key) for inner in value]
-    return value.replace("$KEY", key) if isinstance(value, str) else value
+        return [_insert_key(inner, key) for inner in value]
+    if isinstance(value, str):
+        return value.replace("$KEY", key)
+    return value

@@ -1,7 +1,8 @@
-"""What a provider says, as plain data in its own protocol: the examples that the conformance suite plays from.
+"""A provider's protocol by example, as plain data: the conformance suite plays the provider from these examples.
 
-An author writes a handful of answers down once. The suite makes the faults of them: cut at every event and byte,
-stalled, damaged, repeated, split, with other line ends.
+The author of a provider writes down a few real responses, each with its meaning. The suite derives the faults from
+them: responses that are truncated at every event and byte, stalled, damaged, repeated, split, or sent with other line
+endings.
 
     ACME = Wire(
         text=Example(
@@ -14,7 +15,7 @@ stalled, damaged, repeated, split, with other line ends.
         failures=(Failure(401, {"oops": "The key is wrong"}), Failure(429, {"oops": "Too many requests"}), …),
     )
 
-Name it in the provider's spec, `ProviderSpec(…, wire="acme_llms.wire:ACME")`: it is imported by the suite alone.
+The provider's spec names it, `ProviderSpec(…, wire="acme_llms.wire:ACME")`. Only the suite imports it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from llms_core.errors import ConfigError, ErrorKind
 Framing: TypeAlias = Literal["sse", "ndjson", "aws"]
 
 Event: TypeAlias = "Mapping[str, Any] | str | bytes | tuple[str, Mapping[str, Any] | str]"
-"""One event of a stream: its data as JSON or as text, or a pair of its name and its data; bytes go out as they are."""
+"""One event of a stream: its data as JSON or text, or a pair of its name and its data. Bytes are sent unchanged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """What one choice of an answer has to be in OpenAI's terms."""
+    """What one choice of a response has to become in OpenAI's format."""
 
     text: str = ""
     calls: tuple[Call, ...] = ()
@@ -52,106 +53,125 @@ class Meaning:
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One answer, whole and as a stream, and what it means.
+    """One response of the provider, both whole and as a stream, and its meaning."""
 
-    `means` is a Meaning for each choice, or the kind of failure that the answer has to become. `usage` are the tokens
-    of the prompt and of the answer. `kept` are texts of the answer that have to be in the next turn's request when the
-    client sends the assistant's message back: signatures of reasoning and the like. Leave `events` out where the
-    provider never says such a thing in a stream.
-    """
-
+    #: The response to a request without streaming.
     whole: Mapping[str, Any] | bytes
+    #: The same response as a stream. Empty if the provider never streams such a response.
     events: Sequence[Event] = ()
+    #: One Meaning for each choice, or the kind of error that the response has to become.
     means: Meaning | tuple[Meaning, ...] | ErrorKind = Meaning()
+    #: The tokens of the prompt and of the response.
     usage: tuple[int, int] | None = None
+    #: Texts of the response that the next request must contain once the client has sent the assistant's message back,
+    #: such as signatures of reasoning.
     kept: tuple[str, ...] = ()
 
     @property
     def choices(self) -> tuple[Meaning, ...]:
-        """What each choice means; () for an answer that is a failure."""
+        """The meaning of each choice; empty for a response that is an error."""
         if isinstance(self.means, ErrorKind):
             return ()
-        return self.means if isinstance(self.means, tuple) else (self.means,)
+        if isinstance(self.means, Meaning):
+            return (self.means,)
+        return self.means
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """The tool calls of every choice."""
-        return tuple(call for choice in self.choices for call in choice.calls)
+        """The tool calls of all choices."""
+        calls: list[Call] = []
+        for choice in self.choices:
+            calls += choice.calls
+        return tuple(calls)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An error answer. `kind` is only needed where the status alone does not tell it.
+    """An error response."""
 
-    Status 200 is for errors that come in the place of an answer; they need their kind. `says` is a text that the
-    error's message has to contain: the longest text of the body unless given.
-    """
-
+    #: 200 for an error that the provider sends with a success status; `kind` is required then.
     status: int
     body: Mapping[str, Any] | Sequence[Any] | bytes
+    #: The kind of error that the adapter has to return, if the status alone does not determine it.
     kind: ErrorKind | None = None
+    #: A text that the error's message has to contain. By default the longest text of the body.
     says: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: Seconds that the provider asks to wait.
     retry_after: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wire:
-    """A provider's protocol by example. Only `text`, `length` and `failures` are always needed.
+    """A provider's protocol by example. Only `text`, `length` and `failures` are always required.
 
-    The text of `text` should have characters outside of ASCII, in three events or more. What the provider's
-    capabilities claim needs its example: `tools` needs `tool_call` and `parallel_calls` (an example of one call where
-    the provider never makes two), `n` needs `several`, `logprobs` needs `logprobs`. `blocked` is an answer that a
-    content filter stopped, `empty` one without any text.
-
-    `failures` are error answers, at least one each of 400, 401, 429 and a 5xx. `stream_failures` are events that end
-    a stream as failed, `ignored` events that say nothing, such as pings.
-
-    `auth` names the headers that may hold the key, in lower case. `base` is the path of the base URL that the suite
-    configures, where it is not that of the spec's. `model` is the provider's id of the model, for adapters that look
-    at it; ids made of it by a dash and more have to mean a model of the same kind. `settings` are further members of
-    the provider's block in llms.json; "$KEY" in them is the suite's key, and one that is None is left out.
+    A capability that the spec claims requires its example: `tools` requires `tool_call` and `parallel_calls`, `n`
+    requires `several`, `logprobs` requires `logprobs`.
     """
 
+    #: A normal response. Should contain non-ASCII characters, spread over at least three events.
     text: Example
+    #: A response that stops at the token limit.
     length: Example
+    #: Error responses: at least one each with status 400, 401, 429 and a 5xx.
     failures: Sequence[Failure]
     tool_call: Example | None = None
+    #: Two calls in one response; an example of one call if the provider never makes two.
     parallel_calls: Example | None = None
     reasoning: Example | None = None
+    #: A response with two choices.
     several: Example | None = None
     logprobs: Example | None = None
+    #: A response without any text.
     empty: Example | None = None
+    #: A response that a content filter stopped.
     blocked: Example | None = None
+    #: Events that end a stream with an error.
     stream_failures: Sequence[Event] = ()
+    #: Events without content, such as pings.
     ignored: Sequence[Event] = ()
     framing: Framing = "sse"
+    #: The headers that may contain the key, in lower case.
     auth: frozenset[str] = frozenset({"authorization"})
+    #: The path of the base URL that the suite configures. By default that of the spec's base URL.
     base: str | None = None
+    #: The provider's id of the model, for adapters that inspect it. An id that extends it with a dash and a suffix has
+    #: to denote a model of the same kind.
     model: str = "conformance-upstream"
+    #: Further members of the provider's block in llms.json. "$KEY" in a value is replaced by the suite's key, and a
+    #: member with the value None is left out of the block.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def example(self, name: str) -> Example | None:
-        """An example by the name of its field."""
-        found = getattr(self, name)
-        return found if isinstance(found, Example) else None
+        """Return the example in the field `name`."""
+        value = getattr(self, name)
+        return value if isinstance(value, Example) else None
 
 
 EXAMPLES = (
-    "text", "length", "tool_call", "parallel_calls", "reasoning", "several", "logprobs", "empty", "blocked",
-)  # fmt: skip
+    "text",
+    "length",
+    "tool_call",
+    "parallel_calls",
+    "reasoning",
+    "several",
+    "logprobs",
+    "empty",
+    "blocked",
+)
 """The fields of a Wire that are examples."""
 
 
 def load(name: str) -> Wire:
-    """The Wire that `package.module:NAME` names. Raises ConfigError where there is none."""
+    """Import the Wire that `package.module:NAME` refers to. Raises ConfigError if that is not possible."""
     module, _, attribute = name.partition(":")
     if not module or not attribute:
-        raise ConfigError(f"'{name}' names no Wire", hint="write package.module:NAME")
+        raise ConfigError(f"'{name}' does not name a Wire", hint="write package.module:NAME")
     try:
-        found = getattr(import_module(module), attribute)
+        wire = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"the Wire {name} cannot be imported: {error}") from error
-    if not isinstance(found, Wire):
-        raise ConfigError(f"{name} is a {type(found).__name__}, and no Wire")
-    return found
+    if not isinstance(wire, Wire):
+        hint = "name an instance of llms_core.testing.wire.Wire"
+        raise ConfigError(f"{name} is a {type(wire).__name__}, not a Wire", hint=hint)
+    return wire

@@ -1,4 +1,4 @@
-"""What the groups of tests share: the provider under test, and how a test says that it has nothing to test."""
+"""The base class of all groups, and what their tests share."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from typing import ClassVar, NoReturn
 import pytest
 
 from llms_core.errors import ConfigError, LlmsError
-from llms_core.testing.asked import NEEDED_BY
-from llms_core.testing.framing import encoded
+from llms_core.testing.framing import encode_events, encode_json
+from llms_core.testing.playback import begin_stream
+from llms_core.testing.sample_requests import EXAMPLES_OF_CAPABILITY
 from llms_core.testing.subject import Subject, find
 from llms_core.testing.wire import Example, Wire
 
 NOT_APPLICABLE = "not applicable: "
-"""How the reason of a test begins that found nothing to test."""
+"""The prefix of the skip reason of a test that does not apply to a provider."""
 
+#: The providers found so far, or the error that finding one raised.
 _subjects: dict[tuple[object, ...], Subject | LlmsError] = {}
 
 
 class Group:
     """The settings of a test class, and the fixture `subject`."""
 
-    #: the provider's name: that of its spec, or an alias
+    #: The provider's name: that of its spec, or an alias.
     provider: ClassVar[str] = ""
-    #: its Wire, or `package.module:NAME`; by default what its spec names
+    #: Its Wire, or `package.module:NAME`. By default what its spec names.
     wire: ClassVar[Wire | str | None] = None
-    #: a plugins.toml; by default what the gateway would find
+    #: The path of a plugins.toml. By default what the gateway would find.
     plugins: ClassVar[str | Path | None] = None
 
     @pytest.fixture
@@ -36,46 +38,75 @@ class Group:
 
 
 def subject_of(group: type[Group], config: pytest.Config) -> Subject:
-    """The provider that a test class tests: the command line's where the class names none. One object each.
+    """Return the provider that a test class tests; settings that the class lacks come from the command line.
 
-    Raises ConfigError where there is none.
+    All tests with the same settings share one object. Raises ConfigError if there is no such provider.
     """
     name = group.provider or config.getoption("llms_provider", None)
     if not name:
-        raise ConfigError("no provider is named", hint="set `provider` in the class, or give --llms-provider")
+        raise ConfigError("no provider is named", hint="set `provider` in the class, or pass --llms-provider")
     wire = group.wire or config.getoption("llms_wire", None)
     plugins = group.plugins or config.getoption("llms_plugins", None)
-    key = (name, id(wire) if isinstance(wire, Wire) else wire, str(plugins))
-    found = _subjects.get(key)
-    if found is None:
+    # A Wire contains dictionaries, so it is not hashable.
+    wire_key = id(wire) if isinstance(wire, Wire) else wire
+    key = (name, wire_key, str(plugins))
+    if key not in _subjects:
         try:
-            found = find(name, Path(plugins) if plugins else None, wire)
+            _subjects[key] = find(name, Path(plugins) if plugins else None, wire)
         except LlmsError as error:
-            found = error
-        _subjects[key] = found
+            _subjects[key] = error
+    found = _subjects[key]
     if isinstance(found, LlmsError):
         raise found
     return found
 
 
 def not_applicable(reason: str) -> NoReturn:
-    """End a test that has nothing to test; the result lists it with its reason."""
+    """Skip a test that does not apply to the provider; the result lists it with its reason."""
     pytest.skip(NOT_APPLICABLE + reason)
 
 
+def require_capability(subject: Subject, capability: str) -> None:
+    """Skip the test unless the provider claims a capability."""
+    if not getattr(subject.spec.capabilities, capability):
+        not_applicable(f"the provider does not claim {capability}")
+
+
 def example(subject: Subject, name: str) -> Example:
-    """An example of the Wire's; without it, or where it shows what is not claimed, the test has nothing to test."""
-    for capability, examples in NEEDED_BY.items():
-        if name in examples and not getattr(subject.spec.capabilities, capability):
-            not_applicable(f"the provider does not claim {capability}")
-    return subject.wire.example(name) or not_applicable(f"the Wire has no `{name}`")
+    """Return an example of the Wire. Skips the test without it, or if it needs a capability that is not claimed."""
+    for capability, examples in EXAMPLES_OF_CAPABILITY.items():
+        if name in examples:
+            require_capability(subject, capability)
+    found = subject.wire.example(name)
+    if found is None:
+        not_applicable(f"the Wire has no `{name}`")
+    return found
 
 
-def streamed(subject: Subject, name: str) -> tuple[Example, list[bytes]]:
-    """An example, and the bytes of each event of its stream."""
-    if not subject.spec.capabilities.streaming:
-        not_applicable("the provider does not claim to stream")
+def streamed_example(subject: Subject, name: str) -> tuple[Example, list[bytes]]:
+    """Return an example, and the bytes of each event of its stream. Skips the test without them."""
+    require_capability(subject, "streaming")
     found = example(subject, name)
     if not found.events:
         not_applicable(f"`{name}` has no events")
-    return found, encoded(found.events, subject.wire.framing)
+    return found, encode_events(found.events, subject.wire.framing)
+
+
+def body_of(found: Example) -> bytes:
+    """Return an example's whole response as the provider sends it."""
+    if isinstance(found.whole, bytes):
+        return found.whole
+    return encode_json(found.whole)
+
+
+def split_at_first_text(subject: Subject) -> tuple[list[bytes], list[bytes]]:
+    """Split the stream of `text`: the events up to the first one that yields text, and the remaining ones."""
+    _, events = streamed_example(subject, "text")
+    decoder = begin_stream(subject)
+    for number, event in enumerate(events, 1):
+        if any(chunk.content for chunk in decoder.feed(event)):
+            return events[:number], events[number:]
+    raise AssertionError(
+        f"`chunks` yields no text for any of the {len(events)} events of Wire.text; "
+        "yield a chunk with content for each event that contains text"
+    )

@@ -1,4 +1,4 @@
-"""E: errors. Each becomes a ProviderError whose kind says what the gateway should do, and never an answer."""
+"""E: errors. Each becomes a ProviderError whose kind tells the gateway what to do next, and never an answer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from email.utils import format_datetime
 import pytest
 
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.testing.asked import longest_text
-from llms_core.testing.framing import MEDIA, as_json
-from llms_core.testing.groups.base import Group, example, not_applicable
-from llms_core.testing.groups.response import body_of
-from llms_core.testing.memory import JSON, Outcome, Said, stream, whole
-from llms_core.testing.reading import must_have_failed
+from llms_core.testing.framing import MEDIA, encode_json
+from llms_core.testing.groups.base import Group, body_of, example, not_applicable
+from llms_core.testing.playback import JSON, Outcome, Response, play_completion, play_stream
+from llms_core.testing.reading import assert_failed
+from llms_core.testing.sample_requests import longest_text
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Failure
 
@@ -33,10 +32,12 @@ KINDS: Mapping[int, frozenset[ErrorKind]] = {
     504: frozenset({ErrorKind.TIMEOUT}),
     529: frozenset({ErrorKind.OVERLOADED}),
 }
-"""What a status means where the body does not say better."""
+"""The kinds that are right for a status whose body says nothing more specific."""
 
-PAGE = b"<!doctype html><html><head><title>Bad gateway</title></head><body><h1>502</h1></body></html>"
-ODD = (
+HTML_PAGE = b"<!doctype html><html><head><title>Bad gateway</title></head><body><h1>502</h1></body></html>"
+
+# Proxies and broken servers send these; no provider documents them.
+_UNEXPECTED_BODIES = (
     b"",
     b"null",
     b"42",
@@ -52,29 +53,66 @@ ODD = (
     b'{"errors": [null]}',
     b'{"error": "un',
     b"\xff\xfe\x00garbage",
+    # Nested so deeply that a recursive parser fails with RecursionError.
     b"[" * 100_000,
-    PAGE,
+    HTML_PAGE,
 )
-"""Bodies that no provider documents, and proxies and faults make."""
 
+#: Values that replace each member of a valid answer in turn.
+_WRONG_VALUES: tuple[object, ...] = (
+    None,
+    -7,
+    2.5,
+    "odd",
+    [],
+    [None],
+    [{}],
+    {},
+    {"odd": 1},
+    True,
+)
 
-_OTHER: tuple[object, ...] = (None, -7, 2.5, "odd", [], [None], [{}], {}, {"odd": 1}, True)
+#: The statuses for which a Wire must show the provider's own error.
+_REQUIRED_STATUSES = frozenset({400, 401, 429})
+
+_MAX_MESSAGE = 10_000  # characters
+_RETRY_TOLERANCE = 2  # seconds: a date has no fractions, and time passes during the test
 
 
 def body_of_failure(failure: Failure) -> bytes:
-    """A failure's body as the provider writes it."""
-    return failure.body if isinstance(failure.body, bytes) else as_json(failure.body)
+    """Return a failure's body as the provider sends it."""
+    if isinstance(failure.body, bytes):
+        return failure.body
+    return encode_json(failure.body)
 
 
-def _failures(subject: Subject, status: int | None = None) -> list[Failure]:
-    return [failure for failure in subject.wire.failures if status in (None, failure.status)]
+def _failures(subject: Subject, status: int) -> list[Failure]:
+    return [failure for failure in subject.wire.failures if failure.status == status]
 
 
-def _answers(subject: Subject, body: bytes, media: str) -> Iterator[Outcome]:
-    """A body with status 200, where a whole answer was asked for, and where a stream was."""
-    yield whole(subject, Said([body], media=media))
+def _assert_kind(error: ProviderError, kinds: frozenset[ErrorKind], status: int, body: bytes) -> None:
+    expected = " or ".join(sorted(kind.name for kind in kinds))
+    assert error.kind in kinds, (
+        f"`error` must return the kind {expected} for status {status} and the body {body[:80]!r}, "
+        f"but returned {error.kind.name}"
+    )
+
+
+def _assert_quotes(error: ProviderError, failure: Failure) -> None:
+    quoted = failure.says
+    if quoted is None:
+        quoted = longest_text(failure.body)
+    assert quoted in error.message, (
+        f"the message must contain the provider's own text {quoted!r}, but is {error.message!r}; "
+        "read it in `error`, or set Failure.says if another text of the body is the message"
+    )
+
+
+def _play_success(subject: Subject, body: bytes, media: str) -> Iterator[Outcome]:
+    """Play a body with status 200, once to a request without streaming and once to one for a stream."""
+    yield play_completion(subject, Response([body], media=media))
     if subject.spec.capabilities.streaming:
-        yield stream(subject, Said([body], media=media))
+        yield play_stream(subject, Response([body], media=media))
 
 
 class ErrorTests(Group):
@@ -82,35 +120,41 @@ class ErrorTests(Group):
 
     @pytest.mark.parametrize("status", KINDS)
     def test_e_status_has_its_kind(self, subject: Subject, status: int) -> None:
-        """With the provider's own body where the Wire has one, else with none that helps."""
+        """Each status gives its kind: with the provider's own body if the Wire has one, else with a meaningless one."""
         failures = _failures(subject, status) or [Failure(status, b"{}"), Failure(status, b"Sorry")]
         for failure in failures:
-            error = subject.adapter.error(status, failure.headers, body_of_failure(failure))
-            kinds = KINDS[status] if failure.kind is None else {failure.kind}
-            assert error.kind in kinds, f"{error.kind} for {failure.body!r}"
-            assert error.status == status
-            assert error.message
+            body = body_of_failure(failure)
+            error = subject.adapter.error(status, failure.headers, body)
+            kinds = KINDS[status] if failure.kind is None else frozenset({failure.kind})
+            _assert_kind(error, kinds, status, body)
+            assert error.status == status, f"ProviderError.status must be {status}, but is {error.status}"
+            assert error.message, f"ProviderError.message must not be empty (status {status}, body {body[:80]!r})"
 
     def test_e_provider_is_quoted(self, subject: Subject) -> None:
         """The error's message is the provider's own."""
-        needed = {400, 401, 429}
-        there = {failure.status for failure in subject.wire.failures}
-        assert needed <= there, f"Wire.failures has none of status {sorted(needed - there)}"
-        assert max(there) >= 500, "Wire.failures has no 5xx"
-        for failure in _failures(subject):
+        statuses = {failure.status for failure in subject.wire.failures}
+        missing = sorted(_REQUIRED_STATUSES - statuses)
+        assert not missing, f"Wire.failures needs a Failure with each of the statuses {missing}"
+        assert max(statuses) >= 500, f"Wire.failures needs a Failure with a 5xx status, but has only {sorted(statuses)}"
+        for failure in subject.wire.failures:
+            # With a success status the adapter has to recognize the error by itself: another test checks that.
             if failure.status == 200:
-                continue  # its adapter has to find out by itself that it is one
-            error = subject.adapter.error(failure.status, failure.headers, body_of_failure(failure))
-            assert longest_text(failure.body, failure.says) in error.message
+                continue
+            body = body_of_failure(failure)
+            error = subject.adapter.error(failure.status, failure.headers, body)
+            _assert_quotes(error, failure)
             if failure.kind is not None:
-                assert error.kind is failure.kind
+                _assert_kind(error, frozenset({failure.kind}), failure.status, body)
             if failure.retry_after is not None:
-                assert error.retry_after == pytest.approx(failure.retry_after, abs=2)
+                expected = pytest.approx(failure.retry_after, abs=_RETRY_TOLERANCE)
+                assert error.retry_after == expected, (
+                    f"ProviderError.retry_after must be {failure.retry_after} s, but is {error.retry_after}"
+                )
 
     @pytest.mark.parametrize("form", ["seconds", "date", "milliseconds"])
     @pytest.mark.parametrize("status", [429, 503])
     def test_e_retry_after_is_read(self, subject: Subject, form: str, status: int) -> None:
-        """How long the provider asks to wait, in any of the three ways to say it."""
+        """The time that the provider asks to wait is read in each of its three forms."""
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
         headers, seconds = {
             "seconds": ({"retry-after": "7"}, 7.0),
@@ -118,72 +162,96 @@ class ErrorTests(Group):
             "milliseconds": ({"retry-after-ms": "1500"}, 1.5),
         }[form]
         bodies = [body_of_failure(failure) for failure in _failures(subject, status) if failure.kind is None]
-        error = subject.adapter.error(status, headers, bodies[0] if bodies else b"{}")
-        assert error.retry_after == pytest.approx(seconds, abs=2)
+        body = bodies[0] if bodies else b"{}"
+        error = subject.adapter.error(status, headers, body)
+        assert error.retry_after == pytest.approx(seconds, abs=_RETRY_TOLERANCE), (
+            f"ProviderError.retry_after must be {seconds} s for {headers}, but is {error.retry_after}; "
+            "llms_core.failure.classify reads these headers"
+        )
 
     def test_e_pages_are_not_quoted(self, subject: Subject) -> None:
-        """A proxy's HTML page is no message for a client."""
+        """A proxy's HTML page does not become the message for the client."""
         for status in (403, 404, 429, 500, 502, 503):
-            error = subject.adapter.error(status, {"content-type": "text/html"}, PAGE)
-            assert error.kind in KINDS[status]
-            assert "<" not in error.message
+            error = subject.adapter.error(status, {"content-type": "text/html"}, HTML_PAGE)
+            _assert_kind(error, KINDS[status], status, HTML_PAGE)
+            assert "<" not in error.message, (
+                f"the message for status {status} must not contain HTML, but is {error.message!r}"
+            )
 
     @pytest.mark.parametrize("status", [400, 429, 500])
-    def test_e_odd_bodies_are_errors_too(self, subject: Subject, status: int) -> None:
-        """Whatever the body is, the adapter gives a ProviderError, and raises nothing."""
-        for body in ODD:
+    def test_e_unexpected_bodies_are_errors_too(self, subject: Subject, status: int) -> None:
+        """Whatever the body is, `error` returns a ProviderError and raises nothing."""
+        for body in _UNEXPECTED_BODIES:
             error = subject.adapter.error(status, {}, body)
-            assert isinstance(error, ProviderError)
-            assert isinstance(error.message, str)
-            assert error.message
-            assert error.kind in KINDS[status], f"{error.kind} for {body[:80]!r}"
+            assert isinstance(error, ProviderError), (
+                f"`error` must return a ProviderError for the body {body[:80]!r}, but returned {error!r}"
+            )
+            assert isinstance(error.message, str), (
+                f"ProviderError.message must be a string for the body {body[:80]!r}, but is {error.message!r}"
+            )
+            assert error.message, f"ProviderError.message must not be empty for the body {body[:80]!r}"
+            _assert_kind(error, KINDS[status], status, body)
 
     def test_e_long_bodies_are_cut(self, subject: Subject) -> None:
         """An error body of a megabyte does not become a message of a megabyte."""
-        long = "x" * 2**20
-        for body in (long.encode(), as_json({"error": {"message": long}}), as_json({"message": long})):
-            assert len(subject.adapter.error(500, {}, body).message) <= 10_000
+        text = "x" * 2**20
+        bodies = (
+            text.encode(),
+            encode_json({"message": text}),
+            encode_json({"error": {"message": text}}),
+        )
+        for body in bodies:
+            length = len(subject.adapter.error(500, {}, body).message)
+            assert length <= _MAX_MESSAGE, (
+                f"the message must be cut to at most {_MAX_MESSAGE} characters, but has {length}"
+            )
 
     def test_e_status_decides_over_the_body(self, subject: Subject) -> None:
-        """An error's status makes it an error, for streams too, even where the body looks like an answer."""
+        """An error status makes a response an error, even if its body looks like an answer or a stream."""
         body = body_of(example(subject, "text"))
-        error = must_have_failed(whole(subject, Said([body], status=500)))
-        assert error.kind is ErrorKind.OVERLOADED
+        error = assert_failed(play_completion(subject, Response([body], status=500)))
+        _assert_kind(error, KINDS[500], 500, body)
         if subject.spec.capabilities.streaming:
-            must_have_failed(stream(subject, Said([body], status=500, media=MEDIA[subject.wire.framing])))
+            response = Response([body], status=500, media=MEDIA[subject.wire.framing])
+            assert_failed(play_stream(subject, response))
 
     def test_e_success_with_an_error_body_is_an_error(self, subject: Subject) -> None:
-        """Some failures come with status 200: none is an answer, and none is the adapter's own exception."""
-        for failure in _failures(subject):
-            for outcome in _answers(subject, body_of_failure(failure), JSON):
-                error = must_have_failed(outcome)
+        """An error that is sent with status 200 becomes a ProviderError, never an answer or another exception."""
+        for failure in subject.wire.failures:
+            body = body_of_failure(failure)
+            for outcome in _play_success(subject, body, JSON):
+                error = assert_failed(outcome)
                 if failure.status == 200:
-                    assert error.kind is failure.kind
-                    assert longest_text(failure.body, failure.says) in error.message
+                    assert failure.kind is not None, f"a Failure with status 200 needs a `kind`: {failure}"
+                    _assert_kind(error, frozenset({failure.kind}), 200, body)
+                    _assert_quotes(error, failure)
 
-    def test_e_success_that_is_no_answer_is_an_error(self, subject: Subject) -> None:
-        """Status 200 with a page, with nothing, or with JSON of another shape."""
+    def test_e_success_without_an_answer_is_an_error(self, subject: Subject) -> None:
+        """Status 200 with a page, with an empty body, or with unrelated JSON is an error."""
         for media in (JSON, "text/html", MEDIA[subject.wire.framing]):
-            for body in ODD:
-                for outcome in _answers(subject, body, media):
-                    must_have_failed(outcome)
+            for body in _UNEXPECTED_BODIES:
+                for outcome in _play_success(subject, body, media):
+                    assert_failed(outcome)
 
     def test_e_success_cut_short_is_an_error(self, subject: Subject) -> None:
-        """A whole answer that lacks its end is none."""
+        """A truncated answer is an error."""
         body = body_of(example(subject, "text")).rstrip()
-        for at in range(0, len(body), max(1, len(body) // 50)):
-            must_have_failed(whole(subject, Said([body[:at]])))
+        step = max(1, len(body) // 50)  # fifty cuts are enough, however long the answer is
+        for at in range(0, len(body), step):
+            assert_failed(play_completion(subject, Response([body[:at]])))
 
     def test_e_members_of_other_types_are_an_error(self, subject: Subject) -> None:
-        """Each top-level member of an answer in turn is null, a number, a text, a list, an object, or missing.
+        """An answer with a member of a wrong type, or without it, is an error or a valid answer.
 
-        What comes of it is an answer by OpenAI's contract or a ProviderError, and never the adapter's own exception.
+        Each top-level member in turn is replaced and left out. The adapter must raise no other exception than
+        ProviderError.
         """
         found = example(subject, "text")
         if not isinstance(found.whole, Mapping):
-            not_applicable("the answer is no JSON object")
+            not_applicable("the answer is not a JSON object")
         for name in found.whole:
-            rest = {other: value for other, value in found.whole.items() if other != name}
-            for value in _OTHER:
-                whole(subject, Said([as_json({**found.whole, name: value})]))
-            whole(subject, Said([as_json(rest)]))
+            others = {other: value for other, value in found.whole.items() if other != name}
+            for value in _WRONG_VALUES:
+                changed = {**found.whole, name: value}
+                play_completion(subject, Response([encode_json(changed)]))
+            play_completion(subject, Response([encode_json(others)]))

@@ -1,90 +1,172 @@
-"""F: failover, through the real gateway. The provider is tried first; when it fails, a second one is there."""
+"""F: failover, through the real gateway. The provider is tried first; if it fails, a second provider answers."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from llms_core.errors import ErrorKind
-from llms_core.testing.framing import MEDIA, as_json, encoded
-from llms_core.testing.gateway import FAILURES, FALLBACK, SECOND, Answered, Gateway
-from llms_core.testing.groups.base import Group, not_applicable, streamed
-from llms_core.testing.groups.errors import PAGE, body_of_failure
-from llms_core.testing.groups.response import body_of
-from llms_core.testing.memory import JSON, stream_decoder
-from llms_core.testing.reading import read_stream, read_whole
+from llms_core.testing.framing import MEDIA, encode_events, encode_json
+from llms_core.testing.gateway import FAILURES, FALLBACK, SECOND, Gateway, GatewayResponse
+from llms_core.testing.groups.base import Group, body_of, not_applicable, split_at_first_text, streamed_example
+from llms_core.testing.groups.errors import HTML_PAGE, body_of_failure
+from llms_core.testing.playback import JSON
+from llms_core.testing.reading import Read, difference, read_stream, read_whole
 from llms_core.testing.subject import Subject
 from llms_core.testing.upstream import Body, Chunk, Close, Raw, Reply, Reset, Stall, Status, Step, Wait
+from llms_core.testing.wire import Example
 
-_BEFORE = ("500", "429", "401", "page", "nothing", "an error with 200", "cut", "reset", "no HTTP")
-_BEFORE_CONTENT = ("cut before content", "end before content", "reset before content")
-_AFTER_CONTENT = ("cut", "end", "reset", "junk")
-_GONE = 2.0
-"""Seconds within which a provider has to be let go of once the client has gone: one, and one for a busy machine."""
+_FAULTS = ("500", "429", "401", "page", "nothing", "an error with 200", "cut", "reset", "no HTTP")
+_FAULTS_BEFORE_TEXT = ("cut before content", "end before content", "reset before content")
+_FAULTS_AFTER_TEXT = ("cut", "end", "reset", "junk")
 
-_HELD = 5.0
-"""Seconds after which a provider gives up that waits for its first text to be passed on."""
+_DISCONNECT_TIMEOUT = 2.0
+"""Seconds within which a provider must be disconnected after the client has left: one, and one for a slow machine."""
 
+_HELD_TIMEOUT = 5.0
+"""Seconds that a provider waits for its first text to be passed on, before it breaks the connection."""
+
+_JSON_HEADERS = {"content-type": JSON}
+
+#: Bytes that are not an event of a framing.
+_JUNK = {
+    "sse": b"data: {oops\n\n",
+    "ndjson": b"{oops\n",
+    "aws": b"oops" * 8,
+}
+
+#: How a stream ends, by the first word of a fault's name.
+_ENDINGS: Mapping[str, tuple[Step, ...]] = {
+    "cut": (Close(),),
+    "end": (),
+    "reset": (Reset(),),
+}
+
+#: The gateway of a test class.
 _gateways = pytest.StashKey[Gateway]()
 
 
-def _head(subject: Subject) -> Status:
-    return Status(200, {"content-type": MEDIA[subject.wire.framing]})
+def _whole_reply(subject: Subject) -> Reply:
+    return Reply(Status(200, _JSON_HEADERS), Body(body_of(subject.wire.text)))
 
 
-def _until_content(subject: Subject) -> tuple[list[bytes], list[bytes]]:
-    """A stream's events up to the first that bears text, and the others."""
-    _, events = streamed(subject, "text")
-    progress = stream_decoder(subject, subject.call(stream=True))
-    for number, event in enumerate(events, 1):
-        if any(chunk.content for chunk in progress.feed(event)):
-            return events[:number], events[number:]
-    raise AssertionError("no event of `text` bears text")
+def _stream_reply(subject: Subject, events: Sequence[bytes], *steps: Step) -> Reply:
+    status = Status(200, {"content-type": MEDIA[subject.wire.framing]})
+    return Reply(status, *map(Chunk, events), *steps)
 
 
-def _whole(subject: Subject) -> Reply:
-    return Reply(Status(200, {"content-type": JSON}), Body(body_of(subject.wire.text)))
-
-
-def _stream(subject: Subject, events: Sequence[bytes], *steps: Step) -> Reply:
-    return Reply(_head(subject), *map(Chunk, events), *steps)
-
-
-def _fault(subject: Subject, name: str) -> Reply:
-    """What goes wrong before an answer, in either mode."""
-    bodies = {failure.status: body_of_failure(failure) for failure in subject.wire.failures if failure.kind is None}
-    json_head = {"content-type": JSON}
+def _faulty_reply(subject: Subject, fault: str) -> Reply:
+    """Return a reply that fails before there is any answer, whether or not a stream was requested."""
     body = body_of(subject.wire.text)
-    return {
-        "500": Reply(Status(500, json_head), Body(bodies.get(500, b"{}"))),
-        "429": Reply(Status(429, json_head), Body(bodies.get(429, b"{}"))),
-        "401": Reply(Status(401, json_head), Body(bodies.get(401, b"{}"))),
-        "page": Reply(Status(200, {"content-type": "text/html"}), Body(PAGE)),
-        "nothing": Reply(Status(200, json_head), Body(b"")),
-        "an error with 200": Reply(Status(200, json_head), Body(bodies.get(500, b'{"error": {"message": "Down"}}'))),
-        "cut": Reply(Status(200, json_head), Body(body[: len(body) // 2]), Close()),
-        "reset": Reply(Reset()),
-        "no HTTP": Reply(Raw(b"SSH-2.0-OpenSSH_9.6\r\n"), Close()),
-    }[name]
+    match fault:
+        case "500" | "429" | "401":
+            status = int(fault)
+            return Reply(Status(status, _JSON_HEADERS), Body(_error_body(subject, status, b"{}")))
+        case "page":
+            return Reply(Status(200, {"content-type": "text/html"}), Body(HTML_PAGE))
+        case "nothing":
+            return Reply(Status(200, _JSON_HEADERS), Body(b""))
+        case "an error with 200":
+            error = _error_body(subject, 500, b'{"error": {"message": "Down"}}')
+            return Reply(Status(200, _JSON_HEADERS), Body(error))
+        case "cut":
+            half = body[: len(body) // 2]
+            return Reply(Status(200, _JSON_HEADERS), Body(half), Close())
+        case "reset":
+            return Reply(Reset())
+        case "no HTTP":
+            return Reply(Raw(b"SSH-2.0-OpenSSH_9.6\r\n"), Close())
+    raise ValueError(f"there is no fault '{fault}'")
 
 
-def _must_be_second(answered: Answered, subject: Subject, model: str, *, stream: bool) -> None:
-    """The second provider's answer, and the header that says what happened at the first. Raises AssertionError."""
-    assert (answered.status, answered.provider) == (200, SECOND), answered.headers
-    attempts = answered.headers["x-llms-attempts"]
-    assert attempts.startswith(subject.name.replace("/", "_")), attempts
-    assert ";error=" in attempts
-    if stream:
-        *chunks, done = answered.events()
-        assert done == "[DONE]"
-        read = read_stream((chunk.encode() for chunk in chunks), model)
-        answered.leave()
-    else:
-        read = read_whole(answered.body(), model)
-    assert read.choices[0].text == FALLBACK
+def _error_body(subject: Subject, status: int, default: bytes) -> bytes:
+    """Return the provider's own body of an error, the last in its Wire, as long as it needs no kind of its own."""
+    body = default
+    for failure in subject.wire.failures:
+        if failure.status == status and failure.kind is None:
+            body = body_of_failure(failure)
+    return body
+
+
+def _assert_answered_by(response: GatewayResponse, provider: str) -> None:
+    assert (response.status, response.provider) == (200, provider), (
+        f"the gateway must answer with status 200 and the provider '{provider}', but answered with {response.status} "
+        f"and '{response.provider}'; headers: {response.headers}"
+    )
+
+
+def _read_events(response: GatewayResponse, model: str, already_read: Sequence[str] = ()) -> Read:
+    """Read a stream to its end. Raises AssertionError unless it ends with [DONE]."""
+    *rest, last = response.events()
+    response.close()
+    assert last == "[DONE]", f"the stream must end with [DONE], but ends with {last!r}"
+    return read_stream((event.encode() for event in (*already_read, *rest)), model)
+
+
+def _assert_means_example(read: Read, found: Example) -> None:
+    wrong = difference(read, found)
+    assert wrong is None, wrong
+
+
+def _assert_fell_back(response: GatewayResponse, subject: Subject, model: str, *, stream: bool) -> None:
+    """Assert that the second provider answered, and that the header reports the failure of the first."""
+    _assert_answered_by(response, SECOND)
+    attempts = response.headers["x-llms-attempts"]
+    # A slash is not allowed in a name within this header.
+    name = subject.name.replace("/", "_")
+    is_reported = attempts.startswith(name) and ";error=" in attempts
+    assert is_reported, f"x-llms-attempts must begin with '{name}' and contain its error, but is '{attempts}'"
+    read = _read_events(response, model) if stream else read_whole(response.body(), model)
+    text = read.choices[0].text
+    assert text == FALLBACK, f"the answer must be the second provider's, {FALLBACK!r}, but is {text!r}"
+
+
+def _assert_not_asked(gateway: Gateway, requests_before: int) -> None:
+    """Assert that the second provider has had no more requests."""
+    requests = len(gateway.second.requests)
+    assert requests == requests_before, (
+        f"the second provider must not be asked, but had {requests - requests_before} requests"
+    )
+
+
+def _assert_broken_off(gateway: Gateway, model: str, reply: Reply) -> None:
+    """Assert that a stream that fails after its first text ends with an error, and that no other provider is asked."""
+    requests_before = len(gateway.second.requests)
+    response = gateway.ask(model, reply, stream=True)
+    # The status was sent with the first text, so it cannot report what came later.
+    assert response.status == 200, f"the stream must begin with status 200, but began with {response.status}"
+    *chunks, last = [json.loads(event) for event in response.events()]
+    response.close()
+    assert last.get("error", {}).get("message"), (
+        f"the last event must be an error with a message, but is {last}; raise ProviderError in `feed` if the event "
+        "is an error or cannot be read"
+    )
+    assert chunks, "the text before the fault must be passed on, but only the error arrived"
+    finished = [chunk for chunk in chunks if _has_finish_reason(chunk)]
+    assert not finished, f"no chunk before the fault may have a finish_reason, but there are {finished}"
+    _assert_not_asked(gateway, requests_before)
+
+
+def _has_finish_reason(chunk: Mapping[str, Any]) -> bool:
+    return any(choice.get("finish_reason") for choice in chunk["choices"])
+
+
+def _has_text(event: str) -> bool:
+    return any(choice["delta"].get("content") for choice in json.loads(event)["choices"])
+
+
+def _assert_skipped(subject: Subject, gateway: Gateway, model: str) -> None:
+    """Assert that the provider under test is not asked, although it would answer."""
+    requests_before = len(gateway.first.requests)
+    response = gateway.ask(model, _whole_reply(subject))
+    _assert_answered_by(response, SECOND)
+    response.body()
+    requests = len(gateway.first.requests)
+    assert requests == requests_before, "a provider whose circuit is open must not be asked, but it was"
 
 
 class FailoverTests(Group):
@@ -93,198 +175,200 @@ class FailoverTests(Group):
     @pytest.fixture
     def gateway(self, request: pytest.FixtureRequest, subject: Subject) -> Gateway:
         """One gateway for all tests of the class."""
-        of_class: pytest.Class | None = request.node.getparent(pytest.Class)
-        assert of_class is not None
-        running = of_class.stash.get(_gateways, None)
+        test_class: pytest.Class | None = request.node.getparent(pytest.Class)
+        assert test_class is not None
+        running = test_class.stash.get(_gateways, None)
         if running is None:
-            running = of_class.stash[_gateways] = Gateway(subject)
+            running = Gateway(subject)
             running.__enter__()
-            of_class.addfinalizer(running.__exit__)
+            test_class.addfinalizer(running.__exit__)
+            test_class.stash[_gateways] = running
         return running
 
     def test_f_whole_answer_arrives(self, subject: Subject, gateway: Gateway) -> None:
-        """The provider's answer, with who gave it, and what had to be dropped."""
+        """The client receives the provider's answer, and headers that name the provider and the dropped parameters."""
         model = gateway.model()
-        answered = gateway.ask(model, _whole(subject), logit_bias={"50256": -1}, store=False)
-        assert (answered.status, answered.provider) == (200, subject.name)
-        dropped = ", ".join(subject.request(logit_bias={"50256": -1}, store=False).dropped)
-        assert answered.headers.get("x-llms-dropped-params", "") == dropped
-        assert read_whole(answered.body(), model).choices == subject.wire.text.choices
+        members: dict[str, Any] = {"logit_bias": {"50256": -1}, "store": False}
+        response = gateway.ask(model, _whole_reply(subject), **members)
+        _assert_answered_by(response, subject.name)
+        expected = ", ".join(subject.request(**members).dropped)
+        dropped = response.headers.get("x-llms-dropped-params", "")
+        assert dropped == expected, (
+            f"x-llms-dropped-params must be '{expected}', as in UpstreamRequest.dropped, but is '{dropped}'"
+        )
+        _assert_means_example(read_whole(response.body(), model), subject.wire.text)
 
     def test_f_stream_arrives(self, subject: Subject, gateway: Gateway) -> None:
-        """The provider's stream, up to [DONE], with its usage where the client asks for it."""
-        found, events = streamed(subject, "text")
+        """The client receives the provider's stream up to [DONE], with its usage if the client asks for it."""
+        found, events = streamed_example(subject, "text")
         model = gateway.model()
-        asked = {"stream_options": {"include_usage": True}}
-        answered = gateway.ask(model, _stream(subject, events), stream=True, **asked)
-        assert (answered.status, answered.provider) == (200, subject.name)
-        *chunks, done = answered.events()
-        answered.leave()
-        assert done == "[DONE]"
-        read = read_stream((chunk.encode() for chunk in chunks), model)
-        assert read.choices == found.choices
+        reply = _stream_reply(subject, events)
+        response = gateway.ask(model, reply, stream=True, stream_options={"include_usage": True})
+        _assert_answered_by(response, subject.name)
+        read = _read_events(response, model)
+        _assert_means_example(read, found)
         if found.usage is not None:
-            assert read.usage == (*found.usage, sum(found.usage))
+            expected = (*found.usage, sum(found.usage))
+            assert read.usage == expected, f"the stream's usage must be {expected}, but is {read.usage}"
 
-    def test_f_text_arrives_as_it_comes(self, subject: Subject, gateway: Gateway) -> None:
-        """The client has the first text while the provider still thinks about the second."""
-        begin, rest = _until_content(subject)
-        go = threading.Event()
-        reply = _stream(subject, begin, Wait(go, timeout=_HELD), *map(Chunk, rest))
+    def test_f_text_is_passed_on_at_once(self, subject: Subject, gateway: Gateway) -> None:
+        """The client has the first text while the provider is still working on the second."""
+        begin, rest = split_at_first_text(subject)
+        first_text_arrived = threading.Event()
+        pause = Wait(first_text_arrived, timeout=_HELD_TIMEOUT)
         model = gateway.model()
-        answered = gateway.ask(model, reply, stream=True)
-        assert answered.provider == subject.name, "no text came before the stream was over"
-        chunks = []
-        for event in answered.events():
-            chunks.append(event)
-            if any(choice["delta"].get("content") for choice in json.loads(event)["choices"]):
+        reply = _stream_reply(subject, begin, pause, *map(Chunk, rest))
+        response = gateway.ask(model, reply, stream=True)
+        assert response.provider == subject.name, (
+            "the first text must arrive before the stream is over, but none arrived; yield text from `feed` at once"
+        )
+        received = []
+        for event in response.events():
+            received.append(event)
+            if _has_text(event):
                 break
-        go.set()
-        *others, done = answered.events()
-        answered.leave()
-        assert done == "[DONE]"
-        read = read_stream((chunk.encode() for chunk in (*chunks, *others)), model)
-        assert read.choices == subject.wire.text.choices
+        first_text_arrived.set()
+        _assert_means_example(_read_events(response, model, received), subject.wire.text)
 
-    @pytest.mark.parametrize("fault", _BEFORE)
+    @pytest.mark.parametrize("fault", _FAULTS)
     def test_f_fault_before_a_whole_answer(self, subject: Subject, gateway: Gateway, fault: str) -> None:
-        """The next provider answers; the client notices nothing but a header."""
+        """The next provider answers, and only a header shows it to the client."""
         model = gateway.model()
-        _must_be_second(gateway.ask(model, _fault(subject, fault)), subject, model, stream=False)
+        response = gateway.ask(model, _faulty_reply(subject, fault))
+        _assert_fell_back(response, subject, model, stream=False)
 
-    @pytest.mark.parametrize("fault", [*_BEFORE, *_BEFORE_CONTENT])
+    @pytest.mark.parametrize("fault", [*_FAULTS, *_FAULTS_BEFORE_TEXT])
     def test_f_fault_before_the_first_text(self, subject: Subject, gateway: Gateway, fault: str) -> None:
-        """The same for streams, although the provider's head said success."""
-        begin, _ = _until_content(subject)
-        if fault in _BEFORE:
-            reply = _fault(subject, fault)
+        """The next provider answers a stream too, even if the first one had sent a success status."""
+        begin, _ = split_at_first_text(subject)
+        if fault in _FAULTS:
+            reply = _faulty_reply(subject, fault)
         else:
-            ends: dict[str, tuple[Step, ...]] = {"cut": (Close(),), "end": (), "reset": (Reset(),)}
-            reply = _stream(subject, [b"", *begin[:-1]], *ends[fault.partition(" ")[0]])
+            ending = fault.partition(" ")[0]
+            # An empty chunk sends the head even if the first event already contains text.
+            reply = _stream_reply(subject, [b"", *begin[:-1]], *_ENDINGS[ending])
         model = gateway.model()
-        _must_be_second(gateway.ask(model, reply, stream=True), subject, model, stream=True)
+        response = gateway.ask(model, reply, stream=True)
+        _assert_fell_back(response, subject, model, stream=True)
 
     def test_f_failure_event_before_the_first_text(self, subject: Subject, gateway: Gateway) -> None:
-        """An event that says that the provider failed, before any text."""
-        begin, rest = _until_content(subject)
-        if not subject.wire.stream_failures:
-            not_applicable("the Wire has no `stream_failures`")
-        for failure in encoded(subject.wire.stream_failures, subject.wire.framing):
+        """The next provider answers if an error event comes before any text."""
+        begin, rest = split_at_first_text(subject)
+        for failure in _failure_events(subject):
             model = gateway.model()
-            reply = _stream(subject, [*begin[:-1], failure, *rest])
-            _must_be_second(gateway.ask(model, reply, stream=True), subject, model, stream=True)
+            reply = _stream_reply(subject, [*begin[:-1], failure, *rest])
+            response = gateway.ask(model, reply, stream=True)
+            _assert_fell_back(response, subject, model, stream=True)
 
-    @pytest.mark.parametrize("fault", _AFTER_CONTENT)
+    @pytest.mark.parametrize("fault", _FAULTS_AFTER_TEXT)
     def test_f_fault_after_the_first_text(self, subject: Subject, gateway: Gateway, fault: str) -> None:
-        """The client has seen text: it is told that the rest will not come, and nobody else is asked."""
-        begin, _ = _until_content(subject)
-        junk = {"sse": b"data: {oops\n\n", "ndjson": b"{oops\n", "aws": b"oops" * 8}[subject.wire.framing]
-        ends: dict[str, tuple[Step, ...]] = {
-            "cut": (Close(),), "end": (), "reset": (Reset(),), "junk": (Chunk(junk), Stall()),
-        }  # fmt: skip
-        self._must_break_off(subject, gateway, gateway.model("hasty"), _stream(subject, begin, *ends[fault]))
+        """Once the client has seen text, it gets an error for the rest, and no other provider is asked."""
+        begin, _ = split_at_first_text(subject)
+        if fault == "junk":
+            reply = _stream_reply(subject, [*begin, _JUNK[subject.wire.framing]], Stall())
+        else:
+            reply = _stream_reply(subject, begin, *_ENDINGS[fault])
+        _assert_broken_off(gateway, gateway.model("hasty"), reply)
 
     def test_f_stall_after_the_first_text(self, subject: Subject, gateway: Gateway) -> None:
-        """A stream that stops is broken off after the idle time."""
-        begin, _ = _until_content(subject)
-        self._must_break_off(subject, gateway, gateway.model("hasty"), _stream(subject, begin, Stall()))
+        """A stream that stops after its first text is broken off by the idle timeout."""
+        begin, _ = split_at_first_text(subject)
+        _assert_broken_off(gateway, gateway.model("hasty"), _stream_reply(subject, begin, Stall()))
 
     def test_f_failure_event_after_the_first_text(self, subject: Subject, gateway: Gateway) -> None:
-        """An event that says that the provider failed, after text."""
-        begin, rest = _until_content(subject)
-        if not subject.wire.stream_failures:
-            not_applicable("the Wire has no `stream_failures`")
-        for failure in encoded(subject.wire.stream_failures, subject.wire.framing):
-            self._must_break_off(subject, gateway, gateway.model(), _stream(subject, [*begin, failure, *rest]))
-
-    @staticmethod
-    def _must_break_off(subject: Subject, gateway: Gateway, model: str, reply: Reply) -> None:
-        asked = len(gateway.second.requests)
-        answered = gateway.ask(model, reply, stream=True)
-        assert answered.status == 200
-        *chunks, last = map(json.loads, answered.events())
-        answered.leave()
-        assert last["error"]["message"]
-        assert chunks
-        assert not [choice for chunk in chunks for choice in chunk["choices"] if choice.get("finish_reason")]
-        assert len(gateway.second.requests) == asked
+        """An error event after text ends the stream with an error."""
+        begin, rest = split_at_first_text(subject)
+        for failure in _failure_events(subject):
+            reply = _stream_reply(subject, [*begin, failure, *rest])
+            _assert_broken_off(gateway, gateway.model(), reply)
 
     @pytest.mark.parametrize("where", ["head", "body"])
-    def test_f_deadline_of_a_whole_answer(self, subject: Subject, gateway: Gateway, where: str) -> None:
-        """A provider that stops in the middle of its work is given up, and the next one asked."""
-        half = body_of(subject.wire.text)[:20]
-        stalled = Reply(Stall()) if where == "head" else Reply(Status(200, {"content-type": JSON}), Body(half), Stall())
+    def test_f_timeout_of_a_whole_answer(self, subject: Subject, gateway: Gateway, where: str) -> None:
+        """A provider that stalls before or within its answer is abandoned, and the next one is asked."""
+        reply = Reply(Stall())
+        if where == "body":
+            half = body_of(subject.wire.text)[:20]
+            reply = Reply(Status(200, _JSON_HEADERS), Body(half), Stall())
         model = gateway.model("hasty")
-        _must_be_second(gateway.ask(model, stalled), subject, model, stream=False)
+        _assert_fell_back(gateway.ask(model, reply), subject, model, stream=False)
 
     @pytest.mark.parametrize("where", ["head", "begin"])
-    def test_f_deadline_of_the_first_text(self, subject: Subject, gateway: Gateway, where: str) -> None:
-        """The same for a stream without text, however much else has come."""
-        begin, _ = _until_content(subject)
-        stalled = Reply(Stall()) if where == "head" else _stream(subject, [b"", *begin[:-1]], Stall())
+    def test_f_timeout_of_the_first_text(self, subject: Subject, gateway: Gateway, where: str) -> None:
+        """A provider that stalls before the first text of a stream is abandoned, whatever else it has sent."""
+        begin, _ = split_at_first_text(subject)
+        reply = Reply(Stall())
+        if where == "begin":
+            reply = _stream_reply(subject, [b"", *begin[:-1]], Stall())
         model = gateway.model("hasty")
-        _must_be_second(gateway.ask(model, stalled, stream=True), subject, model, stream=True)
+        _assert_fell_back(gateway.ask(model, reply, stream=True), subject, model, stream=True)
 
     def test_f_client_leaves_a_whole_answer(self, gateway: Gateway) -> None:
-        """Nobody pays for an answer that nobody waits for."""
-        asked = len(gateway.first.requests)
+        """The request to the provider ends when the client disconnects, so that nobody pays for an unread answer."""
+        requests_before = len(gateway.first.requests)
         with gateway.ask_without_waiting(gateway.model(), Reply(Stall())):
-            seen = gateway.first.wait_for_request(asked + 1)
-        seen.wait_closed(_GONE)
+            seen = gateway.first.wait_for_request(requests_before + 1)
+        seen.wait_closed(_DISCONNECT_TIMEOUT)
 
     def test_f_client_leaves_a_stream(self, subject: Subject, gateway: Gateway) -> None:
-        """The same in the middle of a stream; and the second provider is left alone."""
-        begin, _ = _until_content(subject)
-        asked, others = len(gateway.first.requests), len(gateway.second.requests)
-        answered = gateway.ask(gateway.model(), _stream(subject, begin, Stall()), stream=True)
-        assert next(answered.events())
-        answered.leave()
-        gateway.first.wait_for_request(asked + 1).wait_closed(_GONE)
-        assert len(gateway.second.requests) == others
+        """The same holds within a stream, and the second provider is not asked."""
+        begin, _ = split_at_first_text(subject)
+        requests_before = len(gateway.first.requests)
+        second_before = len(gateway.second.requests)
+        response = gateway.ask(gateway.model(), _stream_reply(subject, begin, Stall()), stream=True)
+        assert next(response.events()), "the first event must arrive before the client leaves"
+        response.close()
+        gateway.first.wait_for_request(requests_before + 1).wait_closed(_DISCONNECT_TIMEOUT)
+        _assert_not_asked(gateway, second_before)
 
     def test_f_circuit_opens_after_failures(self, subject: Subject, gateway: Gateway) -> None:
-        """A provider that keeps failing is left alone for a while."""
+        """A provider that keeps failing is not asked for a while."""
         model = gateway.model()
+        # Retries are off, so each request is one failure.
         for _ in range(FAILURES):
-            _must_be_second(gateway.ask(model, _fault(subject, "500")), subject, model, stream=False)
-        self._must_be_skipped(subject, gateway, model)
+            response = gateway.ask(model, _faulty_reply(subject, "500"))
+            _assert_fell_back(response, subject, model, stream=False)
+        _assert_skipped(subject, gateway, model)
 
     def test_f_circuit_opens_for_as_long_as_asked(self, subject: Subject, gateway: Gateway) -> None:
-        """Retry-After is heeded from the first failure on."""
+        """The first response with Retry-After opens the circuit."""
         model = gateway.model()
         bodies = [body_of_failure(failure) for failure in subject.wire.failures if failure.status == 429]
-        limited = Reply(Status(429, {"content-type": JSON, "retry-after": "60"}), Body(bodies[0]))
-        _must_be_second(gateway.ask(model, limited), subject, model, stream=False)
-        self._must_be_skipped(subject, gateway, model)
-
-    @staticmethod
-    def _must_be_skipped(subject: Subject, gateway: Gateway, model: str) -> None:
-        asked = len(gateway.first.requests)
-        answered = gateway.ask(model, _whole(subject))
-        assert answered.provider == SECOND
-        answered.body()
-        assert len(gateway.first.requests) == asked
+        headers = {**_JSON_HEADERS, "retry-after": "60"}
+        response = gateway.ask(model, Reply(Status(429, headers), Body(bodies[0])))
+        _assert_fell_back(response, subject, model, stream=False)
+        _assert_skipped(subject, gateway, model)
 
     def test_f_last_provider_is_quoted_without_the_key(self, subject: Subject, gateway: Gateway) -> None:
-        """Where nobody else is left the client gets an error; the key that the provider repeats is not in it."""
+        """The error of the last provider reaches the client, but not the key that the provider repeats in it."""
+        text = f"The key {subject.key} is not one of ours"
+        body = encode_json({"error": {"message": text, "type": "x", "code": text}, "message": text})
         for status in (401, 400, 500):
-            said = f"The key {subject.key} is not one of ours"
-            body = as_json({"error": {"message": said, "type": "x", "code": said}, "message": said})
             model = gateway.model("alone")
-            answered = gateway.ask(model, Reply(Status(status, {"content-type": JSON}), Body(body)))
-            assert answered.status in (400, 502)
-            assert subject.key.encode() not in answered.body()
-            assert not [value for value in answered.headers.values() if subject.key in value]
-        assert subject.key not in gateway.log
+            response = gateway.ask(model, Reply(Status(status, _JSON_HEADERS), Body(body)))
+            assert response.status in (400, 502), (
+                f"an error with status {status} must reach the client as 400 or 502, but came as {response.status}"
+            )
+            assert subject.key.encode() not in response.body(), "the key must not be in the body of the error"
+            leaking = [name for name, value in response.headers.items() if subject.key in value]
+            assert not leaking, f"the key must not be in a header of the response, but is in {leaking}"
+        assert subject.key not in gateway.log, "the key must not be in the log: log no headers and no provider's texts"
 
     def test_f_blocked_answer_goes_nowhere_else(self, subject: Subject, gateway: Gateway) -> None:
-        """What a content filter refused is not taken to the next provider."""
+        """A request that a content filter refused is not sent to the next provider."""
         blocked = subject.wire.blocked
         if blocked is None or blocked.means is not ErrorKind.CONTENT_POLICY:
-            not_applicable("the Wire has no `blocked` answer that is a failure")
-        asked = len(gateway.second.requests)
-        reply = Reply(Status(200, {"content-type": JSON}), Body(body_of(blocked)))
-        answered = gateway.ask(gateway.model(), reply)
-        assert answered.status == 400
-        assert json.loads(answered.body())["error"]["message"]
-        assert len(gateway.second.requests) == asked
+            not_applicable("the Wire has no `blocked` answer that is an error")
+        requests_before = len(gateway.second.requests)
+        reply = Reply(Status(200, _JSON_HEADERS), Body(body_of(blocked)))
+        response = gateway.ask(gateway.model(), reply)
+        assert response.status == 400, (
+            f"an answer that a content filter blocked must give the client status 400, but gave {response.status}"
+        )
+        assert json.loads(response.body())["error"]["message"], "the client's error must have a message"
+        _assert_not_asked(gateway, requests_before)
+
+
+def _failure_events(subject: Subject) -> list[bytes]:
+    if not subject.wire.stream_failures:
+        not_applicable("the Wire has no `stream_failures`")
+    return encode_events(subject.wire.stream_failures, subject.wire.framing)

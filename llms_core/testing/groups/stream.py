@@ -1,152 +1,199 @@
-"""S: streams as they should be, in whatever pieces the network and whatever forms the framing allows."""
+"""S: valid streams, split in every way by the network, and in every form that their framing allows."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from llms_core.errors import ErrorKind
-from llms_core.testing.asked import request_for
-from llms_core.testing.framing import encoded
-from llms_core.testing.groups.base import Group, not_applicable, streamed
-from llms_core.testing.memory import fed, said, stream, stream_decoder
-from llms_core.testing.reading import must_be_read, must_have_failed, read_stream
+from llms_core.testing.framing import encode_events
+from llms_core.testing.groups.base import Group, not_applicable, streamed_example
+from llms_core.testing.playback import begin_stream, feed_streams, play_stream, stream_response
+from llms_core.testing.reading import Read, assert_failed, assert_means, difference, read_stream
+from llms_core.testing.sample_requests import members_for
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import EXAMPLES, Example
 
+#: Server-sent events without data, which clients ignore (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+_EMPTY_EVENTS = (
+    b": ping\n\n",
+    b":\n",
+    b"id: 7\nretry: 100\n\n",
+    b"\n\n",
+    b"event: nothing\n\n",
+)
 
-def _sse(subject: Subject) -> tuple[Example, list[bytes]]:
+
+def _sse_example(subject: Subject) -> tuple[Example, list[bytes]]:
     if subject.wire.framing != "sse":
-        not_applicable("the stream is not one of server-sent events")
-    return streamed(subject, "text")
+        not_applicable("the stream does not consist of server-sent events")
+    return streamed_example(subject, "text")
 
 
-def _bytes(body: bytes) -> list[bytes]:
+def _assert_stream_means(subject: Subject, found: Example, pieces: Sequence[bytes], **members: Any) -> Read:
+    """Assert that a stream, in these pieces, becomes what its example means."""
+    response = stream_response(subject, *pieces)
+    return assert_means(play_stream(subject, response, **members), found)
+
+
+def _single_bytes(body: bytes) -> list[bytes]:
     return [body[at : at + 1] for at in range(len(body))]
 
 
+def _interleave(events: Sequence[bytes], extra: bytes) -> list[bytes]:
+    """Insert `extra` before each event, and after the last."""
+    pieces = [extra]
+    for event in events:
+        pieces += [event, extra]
+    return pieces
+
+
 class StreamTests(Group):
-    """Group S, its first half."""
+    """Group S, first half."""
 
     @pytest.mark.parametrize("name", EXAMPLES)
     def test_s_stream_means_what_the_provider_said(self, subject: Subject, name: str) -> None:
-        """Each example: one envelope throughout, the role first, one finish_reason a choice, the usage last."""
-        found, events = streamed(subject, name)
-        outcome = stream(subject, said(subject, *events), **request_for(name, found))
+        """Each example becomes a stream with one envelope, the role first, one finish_reason per choice, usage last."""
+        found, events = streamed_example(subject, name)
+        outcome = play_stream(subject, stream_response(subject, *events), **members_for(name, found))
         if isinstance(found.means, ErrorKind):
-            assert must_have_failed(outcome).kind is found.means
+            kind = assert_failed(outcome).kind
+            assert kind is found.means, f"the stream of Wire.{name} must become {found.means}, but became {kind}"
         else:
-            must_be_read(outcome, found)
+            assert_means(outcome, found)
 
     @pytest.mark.parametrize("name", EXAMPLES)
-    def test_s_usage_is_told(self, subject: Subject, name: str) -> None:
-        """A stream ends with the provider's count."""
-        found, events = streamed(subject, name)
+    def test_s_usage_is_reported(self, subject: Subject, name: str) -> None:
+        """A stream ends with the provider's token counts."""
+        found, events = streamed_example(subject, name)
         if isinstance(found.means, ErrorKind) or found.usage is None:
             not_applicable(f"`{name}` has no usage")
-        members = {"stream_options": {"include_usage": True}, **request_for(name, found)}
-        read = must_be_read(stream(subject, said(subject, *events), **members), found)
-        assert read.usage == (*found.usage, sum(found.usage))
+        members = {"stream_options": {"include_usage": True}, **members_for(name, found)}
+        read = _assert_stream_means(subject, found, events, **members)
+        expected = (*found.usage, sum(found.usage))
+        assert read.usage == expected, (
+            f"the stream's usage (prompt, completion, total) must be {expected}, as in Wire.{name}, "
+            f"but is {read.usage}; "
+            "yield it in a chunk with `usage` from `feed`"
+        )
 
     def test_s_split_anywhere(self, subject: Subject) -> None:
-        """The network may cut a stream in two anywhere: inside an event, a line end, a character."""
-        found, events = streamed(subject, "text")
+        """The network may split a stream anywhere: within an event, a line ending or a character."""
+        # There is one stream for each byte, so only one example, without the cost of an event loop for each.
+        found, events = streamed_example(subject, "text")
         body = b"".join(events)
-        for outcome in fed(subject, ((body[:at], body[at:]) for at in range(len(body)))):
-            must_be_read(outcome, found)
+        splits = ((body[:at], body[at:]) for at in range(len(body)))
+        for outcome in feed_streams(subject, splits):
+            assert_means(outcome, found)
 
     @pytest.mark.parametrize("name", EXAMPLES)
     def test_s_byte_by_byte(self, subject: Subject, name: str) -> None:
-        """The same at every byte at once."""
-        found, events = streamed(subject, name)
+        """A stream that arrives byte by byte gives the same answer."""
+        found, events = streamed_example(subject, name)
         if isinstance(found.means, ErrorKind):
-            not_applicable(f"`{name}` is a failure")
-        pieces = _bytes(b"".join(events))
-        must_be_read(stream(subject, said(subject, *pieces), **request_for(name, found)), found)
+            not_applicable(f"`{name}` is an error")
+        pieces = _single_bytes(b"".join(events))
+        _assert_stream_means(subject, found, pieces, **members_for(name, found))
 
     @pytest.mark.parametrize("end", [b"\r\n", b"\r"], ids=["crlf", "cr"])
-    def test_s_line_ends(self, subject: Subject, end: bytes) -> None:
-        """SSE allows LF, CRLF and CR."""
-        found, events = _sse(subject)
+    def test_s_line_endings(self, subject: Subject, end: bytes) -> None:
+        """Server-sent events may use LF, CRLF and CR."""
+        found, events = _sse_example(subject)
         body = b"".join(events).replace(b"\n", end)
-        for pieces in ([body], _bytes(body)):
-            must_be_read(stream(subject, said(subject, *pieces)), found)
+        # Byte by byte too: a parser that sees CR alone must not take the LF after it for another line ending.
+        for pieces in ([body], _single_bytes(body)):
+            _assert_stream_means(subject, found, pieces)
 
     def test_s_comments(self, subject: Subject) -> None:
-        """Comments, ids and retry times are no events; they come as signs of life."""
-        found, events = _sse(subject)
-        for extra in (b": ping\n\n", b":\n", b"id: 7\nretry: 100\n\n", b"\n\n", b"event: nothing\n\n"):
-            pieces = [piece for event in events for piece in (extra, event)]
-            must_be_read(stream(subject, said(subject, *pieces, extra)), found)
+        """Comments, ids and retry times are not events; servers send them to keep the connection alive."""
+        found, events = _sse_example(subject)
+        for extra in _EMPTY_EVENTS:
+            pieces = _interleave(events, extra)
+            _assert_stream_means(subject, found, pieces)
 
     def test_s_data_in_several_lines(self, subject: Subject) -> None:
-        """One event's data may come in several `data:` lines."""
-        found, _ = _sse(subject)
-        must_be_read(stream(subject, said(subject, *encoded(found.events, "sse", indent=True))), found)
+        """The data of one event may span several `data:` lines."""
+        found, _ = _sse_example(subject)
+        pieces = encode_events(found.events, "sse", indent=True)
+        _assert_stream_means(subject, found, pieces)
 
     def test_s_data_without_a_space(self, subject: Subject) -> None:
         """The space after `data:` is optional."""
-        found, events = _sse(subject)
-        tight = [event.replace(b"data: ", b"data:").replace(b"event: ", b"event:") for event in events]
-        must_be_read(stream(subject, said(subject, *tight)), found)
+        found, events = _sse_example(subject)
+        compact = [event.replace(b"data: ", b"data:").replace(b"event: ", b"event:") for event in events]
+        _assert_stream_means(subject, found, compact)
 
     def test_s_byte_order_mark(self, subject: Subject) -> None:
-        """A stream may begin with one."""
-        found, events = _sse(subject)
-        must_be_read(stream(subject, said(subject, b"\xef\xbb\xbf", *events)), found)
+        """A stream may begin with a byte order mark."""
+        found, events = _sse_example(subject)
+        _assert_stream_means(subject, found, [b"\xef\xbb\xbf", *events])
 
     def test_s_no_blank_line_at_the_end(self, subject: Subject) -> None:
-        """The last event counts although the line end after it is missing."""
-        found, events = streamed(subject, "text")
+        """The last event counts even if the line ending after it is missing."""
+        found, events = streamed_example(subject, "text")
         if subject.wire.framing == "aws":
-            not_applicable("a message of the binary framing has no end of its own")
-        must_be_read(stream(subject, said(subject, b"".join(events).rstrip())), found)
+            not_applicable("a message of the binary framing does not end with a line ending")
+        body = b"".join(events).rstrip()
+        _assert_stream_means(subject, found, [body])
 
     def test_s_no_end_marker(self, subject: Subject) -> None:
-        """Events after the answer's end that say nothing, such as [DONE], may be missing."""
-        found, events = streamed(subject, "text")
-        progress = stream_decoder(subject, subject.call(stream=True))
+        """Events after the end of the answer that add nothing, such as [DONE], may be missing."""
+        found, events = streamed_example(subject, "text")
+        decoder = begin_stream(subject)
         complete = 0
         for number, event in enumerate(events, 1):
-            before = progress.reader.held_back()
-            progress.feed(event)
-            if progress.reader.held_back() != before:
+            before = decoder.reader.held_back()
+            decoder.feed(event)
+            # The end and the usage are held back until the stream is over: these are the last events that count.
+            if decoder.reader.held_back() != before:
                 complete = number
         if complete == len(events):
-            not_applicable("the stream has no marker of its end")
-        must_be_read(stream(subject, said(subject, *events[:complete])), found)
+            not_applicable("the stream has no end marker")
+        _assert_stream_means(subject, found, events[:complete])
 
     def test_s_nothing_is_held_back(self, subject: Subject) -> None:
-        """Text is passed on as it comes, and not once it is whole."""
-        _, events = streamed(subject, "text")
-        progress = stream_decoder(subject, subject.call(stream=True))
-        told = [number for number, event in enumerate(events) if any(chunk.content for chunk in progress.feed(event))]
-        assert len(told) >= 2, "the text of `text` has to be in two events at least, and passed on with each"
+        """Text is passed on as it arrives, not collected first."""
+        _, events = streamed_example(subject, "text")
+        decoder = begin_stream(subject)
+        yielding_text = 0
+        for event in events:
+            if any(chunk.content for chunk in decoder.feed(event)):
+                yielding_text += 1
+        assert yielding_text >= 2, (
+            f"at least two events of Wire.text must each yield a chunk with text, but {yielding_text} do; "
+            "yield text from `feed` as soon as it arrives, and spread the text of Wire.text over several events"
+        )
 
     def test_s_ignored_events(self, subject: Subject) -> None:
-        """Events that say nothing may come anywhere."""
-        found, events = streamed(subject, "text")
+        """Events without content may arrive anywhere."""
+        found, events = streamed_example(subject, "text")
         if not subject.wire.ignored:
             not_applicable("the Wire has no `ignored` events")
-        for extra in encoded(subject.wire.ignored, subject.wire.framing):
-            pieces = [piece for event in events for piece in (event, extra)]
-            must_be_read(stream(subject, said(subject, extra, *pieces)), found)
+        for extra in encode_events(subject.wire.ignored, subject.wire.framing):
+            pieces = _interleave(events, extra)
+            _assert_stream_means(subject, found, pieces)
 
     def test_s_streams_do_not_mix(self, subject: Subject) -> None:
-        """Two streams at the same time, event by event: each is its own."""
-        found, events = streamed(subject, "text")
-        other, others = streamed(subject, "length")
-        first, second = (stream_decoder(subject, subject.call(stream=True)) for _ in range(2))
-        chunks: tuple[list[bytes], list[bytes]] = ([], [])
-        for number in range(max(len(events), len(others))):
-            for progress, own, got in ((first, events, chunks[0]), (second, others, chunks[1])):
-                if number < len(own) and not progress.reader.finished:
-                    got += [chunk.data for chunk in progress.feed(own[number])]
-        for progress, example, got in ((first, found, chunks[0]), (second, other, chunks[1])):
-            got += [chunk.data for chunk in progress.reader.held_back()]
-            assert read_stream(got).choices == example.choices
+        """Two streams that are translated at the same time do not affect each other."""
+        examples = [streamed_example(subject, name) for name in ("text", "length")]
+        streams = [begin_stream(subject) for _ in examples]
+        received: list[list[bytes]] = [[] for _ in examples]
+        longest = max(len(events) for _, events in examples)
+        for number in range(longest):
+            for (_, events), decoder, chunks in zip(examples, streams, received, strict=True):
+                if number < len(events) and not decoder.reader.finished:
+                    chunks += [chunk.data for chunk in decoder.feed(events[number])]
+        for (found, _), decoder, chunks in zip(examples, streams, received, strict=True):
+            chunks += [chunk.data for chunk in decoder.reader.held_back()]
+            wrong = difference(read_stream(chunks), found)
+            assert wrong is None, (
+                f"when two streams alternate, {wrong}; `chunks` must return a new translator for each stream"
+            )
 
     def test_s_request_without_usage(self, subject: Subject) -> None:
-        """What the client says of usage is the gateway's business: the stream is the same."""
-        found, events = streamed(subject, "text")
+        """The stream is the same whether or not the client asks for usage: the gateway filters it."""
+        found, events = streamed_example(subject, "text")
         for options in ({"include_usage": False}, {}, None):
-            must_be_read(stream(subject, said(subject, *events), stream_options=options), found)
+            _assert_stream_means(subject, found, events, stream_options=options)

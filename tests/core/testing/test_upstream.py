@@ -1,4 +1,4 @@
-"""The scripted upstream keeps its word, byte for byte; otherwise no test that leans on it means anything."""
+"""The scripted upstream sends exactly what its script states, because many other tests rely on it."""
 
 from __future__ import annotations
 
@@ -49,25 +49,27 @@ def ask(client: httpx.Client, **more: object) -> httpx.Response:
 
 
 def data_of(text: str) -> list[Any]:
-    """The payloads of a stream, up to `[DONE]`, which has to be the last."""
+    """Return the decoded payloads of a stream, which has to end with `[DONE]`."""
     *data, done = [line.removeprefix("data: ") for line in text.split("\n\n") if line]
     assert done == "[DONE]"
     return [json.loads(item) for item in data]
 
 
-def dial(upstream: ScriptedUpstream) -> closing[socket.socket]:
+def open_socket(upstream: ScriptedUpstream) -> closing[socket.socket]:
+    """Connect without an HTTP client, which would close, retry or reject by itself."""
     host, port = upstream.origin.removeprefix("http://").split(":")
     return closing(socket.create_connection((host, int(port)), timeout=5))
 
 
-def all_of(connection: socket.socket) -> bytes:
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the server closes the connection."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 # Order and record
 
 
-def test_replies_come_in_order_and_then_the_default(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_replies_are_sent_in_order_and_then_the_default(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(error(429), error(503))
     upstream.script(text_body("third"))
     upstream.default = completion("the default")
@@ -75,7 +77,7 @@ def test_replies_come_in_order_and_then_the_default(client: httpx.Client, upstre
     assert [ask(client).json()["choices"][0]["message"]["content"] for _ in range(2)] == ["the default"] * 2
 
 
-def test_what_was_seen(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_request_is_recorded(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     client.post("/chat/completions?a=b", json=ASK, headers={"Authorization": "Bearer k", "X-Two": "1"})
     seen = upstream.wait_for_request()
     assert (seen.method, seen.path, seen.json) == ("POST", "/v1/chat/completions?a=b", ASK)
@@ -85,12 +87,12 @@ def test_what_was_seen(client: httpx.Client, upstream: ScriptedUpstream) -> None
     assert not seen.closed_early
 
 
-def test_a_request_that_does_not_come_fails_in_bounded_time(upstream: ScriptedUpstream) -> None:
+def test_waiting_for_a_request_that_never_arrives_times_out(upstream: ScriptedUpstream) -> None:
     with pytest.raises(AssertionError, match="request 1 did not arrive"):
         upstream.wait_for_request(timeout=0.01)
 
 
-def test_models_are_listed_and_use_nothing_of_the_script_up(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_routes_take_precedence_and_do_not_consume_the_script(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(text_body("first"))
     upstream.routes["/tags"] = json_body({"models": []})
     assert [model["id"] for model in client.get("/models").json()["data"]] == ["m"]
@@ -102,7 +104,7 @@ def test_models_are_listed_and_use_nothing_of_the_script_up(client: httpx.Client
 # Completions
 
 
-def test_a_completion_in_json(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_completion_as_json(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(completion("Two words", finish_reason="length", system_fingerprint="fp", model="another"))
     answer = ask(client)
     assert answer.headers["content-type"] == "application/json"
@@ -114,7 +116,7 @@ def test_a_completion_in_json(client: httpx.Client, upstream: ScriptedUpstream) 
     assert body["usage"] == {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
 
 
-def test_the_same_completion_as_a_stream(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_completion_as_a_stream(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(completion("Two words"))
     answer = ask(client, stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -127,7 +129,7 @@ def test_the_same_completion_as_a_stream(client: httpx.Client, upstream: Scripte
 
 
 @pytest.mark.parametrize("usage", [None, {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}])
-def test_a_stream_has_usage_only_when_asked(
+def test_stream_has_usage_only_if_requested(
     client: httpx.Client, upstream: ScriptedUpstream, usage: dict[str, int] | None
 ) -> None:
     upstream.default = completion("Hi", usage=usage) if usage else completion("Hi")
@@ -139,20 +141,20 @@ def test_a_stream_has_usage_only_when_asked(
 
 
 @pytest.mark.parametrize("text", ["", " ", "a", " lead", "trail ", "a\n\nb  c", "Grüße, 世界 👋🏽"])
-def test_a_stream_loses_nothing_of_its_text(client: httpx.Client, upstream: ScriptedUpstream, text: str) -> None:
+def test_stream_contains_the_whole_text(client: httpx.Client, upstream: ScriptedUpstream, text: str) -> None:
     upstream.script(completion(text))
     chunks = data_of(ask(client, stream=True).text)
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == text
 
 
-def test_ids_differ(client: httpx.Client) -> None:
+def test_completions_have_different_ids(client: httpx.Client) -> None:
     assert len({ask(client).json()["id"] for _ in range(20)}) == 20
 
 
 # Other ready-made replies
 
 
-def test_an_error(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_error_in_the_format_of_openai(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(error(429, "slow down", {"Retry-After": "2"}, type="requests", code="rate_limit_exceeded"))
     answer = ask(client)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
@@ -161,12 +163,12 @@ def test_an_error(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     }
 
 
-def test_a_status_that_http_does_not_know(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_status_that_http_does_not_define(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(error(529))
     assert ask(client).status_code == 529
 
 
-def test_a_page(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_html_page(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(html(502))
     answer = ask(client)
     assert answer.status_code == 502
@@ -174,14 +176,14 @@ def test_a_page(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_events_are_written_as_given(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_events_are_sent_as_given(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(events({"a": "ü"}, b": comment\r\n\r\n", "[DONE]", headers={"x-a": "b"}))
     answer = ask(client)
     assert answer.text == 'data: {"a":"ü"}\n\n: comment\r\n\r\ndata: [DONE]\n\n'
     assert answer.headers["x-a"] == "b"
 
 
-def test_a_reply_can_be_made_from_the_request(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_reply_can_be_built_from_the_request(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     def echo(seen: Seen) -> Reply:
         return json_body(seen.json["messages"])
 
@@ -192,7 +194,7 @@ def test_a_reply_can_be_made_from_the_request(client: httpx.Client, upstream: Sc
 # Framing and kept connections
 
 
-def test_connections_are_kept_after_every_whole_reply(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_connection_is_kept_alive_after_every_complete_reply(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(
         completion("json"),
         events("[DONE]"),
@@ -206,28 +208,28 @@ def test_connections_are_kept_after_every_whole_reply(client: httpx.Client, upst
     assert {seen.connection for seen in upstream.requests} == {1}
 
 
-def test_each_connection_has_its_number(upstream: ScriptedUpstream) -> None:
+def test_connections_are_numbered(upstream: ScriptedUpstream) -> None:
     for _ in range(3):
         httpx.get(f"{upstream.base_url}/models", trust_env=False)
     assert [seen.connection for seen in upstream.requests] == [1, 2, 3]
 
 
-def test_requests_over_one_connection_may_be_sent_at_once(upstream: ScriptedUpstream) -> None:
+def test_pipelined_requests_are_answered(upstream: ScriptedUpstream) -> None:
     upstream.default = text_body("ok")
     one = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
-    with dial(upstream) as connection:
+    with open_socket(upstream) as connection:
         connection.sendall(one + one.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
-        assert all_of(connection).count(b"HTTP/1.1 200 OK\r\n") == 2
+        assert read_all(connection).count(b"HTTP/1.1 200 OK\r\n") == 2
 
 
-def test_a_body_that_ends_with_the_connection(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_body_that_ends_when_the_connection_closes(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Status(200, {"Connection": "close"}), Body(b"to the "), Body(b"end")))
     assert ask(client).text == "to the end"
     ask(client)
     assert [seen.connection for seen in upstream.requests] == [1, 2]
 
 
-def test_the_client_may_send_its_body_in_chunks(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_chunked_request_body_is_read(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     client.post("/chat/completions", content=iter([b'{"model":', b' "m"}']))
     assert upstream.requests[0].headers["transfer-encoding"] == "chunked"
     assert upstream.requests[0].json == {"model": "m"}
@@ -235,8 +237,8 @@ def test_the_client_may_send_its_body_in_chunks(client: httpx.Client, upstream: 
     assert upstream.requests[1].connection == 1
 
 
-def test_a_client_that_expects_100_continue_gets_it(upstream: ScriptedUpstream) -> None:
-    with dial(upstream) as connection:
+def test_expect_100_continue_is_answered(upstream: ScriptedUpstream) -> None:
+    with open_socket(upstream) as connection:
         connection.sendall(b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
         assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"{}")
@@ -244,7 +246,7 @@ def test_a_client_that_expects_100_continue_gets_it(upstream: ScriptedUpstream) 
     assert upstream.requests[0].body == b"{}"
 
 
-def test_large_bodies_both_ways(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_large_bodies_in_both_directions(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     large = b"x" * 25 * 2**20
     upstream.script(Reply(Status(200), Body(large)))
     answer = client.post("/chat/completions", content=large)
@@ -263,16 +265,14 @@ def test_large_bodies_both_ways(client: httpx.Client, upstream: ScriptedUpstream
         pytest.param(Raw(b"a\r\n12345"), id="inside a chunk"),
     ],
 )
-def test_a_body_that_is_closed_is_not_whole(
-    client: httpx.Client, upstream: ScriptedUpstream, body: Body | Chunk | Raw
-) -> None:
+def test_close_truncates_the_body(client: httpx.Client, upstream: ScriptedUpstream, body: Body | Chunk | Raw) -> None:
     headers = {"transfer-encoding": "chunked"} if isinstance(body, Raw) else {}
     upstream.script(Reply(Status(200, headers), body, Close()))
     with pytest.raises(httpx.RemoteProtocolError):
         ask(client)
 
 
-def test_a_ready_made_reply_can_break_off(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_ready_made_reply_can_be_truncated(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(events("one", "two"), Close()))
     with client.stream("POST", "/chat/completions", json=ASK) as answer:
         got: list[str] = []
@@ -282,7 +282,7 @@ def test_a_ready_made_reply_can_break_off(client: httpx.Client, upstream: Script
 
 
 @pytest.mark.parametrize("before", [(), (Status(),), (Status(), Body(b"a")), (Status(), Chunk(b"a"))])
-def test_a_reset_connection(
+def test_reset_at_every_stage_of_a_reply(
     client: httpx.Client, upstream: ScriptedUpstream, before: tuple[Status | Body | Chunk, ...]
 ) -> None:
     upstream.script(Reply(*before, Reset()))
@@ -293,24 +293,24 @@ def test_a_reset_connection(
     assert ask(client).status_code == 200
 
 
-def test_a_reset_lets_the_client_read_what_was_sent(upstream: ScriptedUpstream) -> None:
+def test_data_before_a_reset_can_be_read(upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Status(200), Chunk(b"first"), Reset()))
     got: list[bytes] = []
-    with dial(upstream) as connection:
+    with open_socket(upstream) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(ConnectionResetError):
             got.extend(iter(lambda: connection.recv(65536), b""))
     assert b"".join(got).endswith(b"5\r\nfirst\r\n")
 
 
-def test_what_is_not_http(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_raw_bytes_that_are_not_http(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Raw(b"SSH-2.0-OpenSSH_9.6\r\n"), Close()))
     with pytest.raises(httpx.RemoteProtocolError):
         ask(client)
 
 
 @pytest.mark.parametrize("before", [(), (Status(),), (Status(), Body(b"a")), (Status(), Chunk(b"a"))])
-def test_a_stall_lasts_until_the_client_goes_away(
+def test_stall_lasts_until_the_client_disconnects(
     client: httpx.Client, upstream: ScriptedUpstream, before: tuple[Status | Body | Chunk, ...]
 ) -> None:
     upstream.script(Reply(*before, Stall()))
@@ -320,7 +320,7 @@ def test_a_stall_lasts_until_the_client_goes_away(
     assert upstream.requests[0].closed_early
 
 
-def test_the_test_drives_time(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_events_of_the_test_control_a_reply(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     first, second = threading.Event(), threading.Event()
     upstream.script(Reply(Status(200), Chunk(b"a"), Wait(first), Chunk(b"b"), Wait(second), Chunk(b"c")))
     with client.stream("POST", "/chat/completions", json=ASK) as answer:
@@ -332,7 +332,7 @@ def test_the_test_drives_time(client: httpx.Client, upstream: ScriptedUpstream) 
         assert list(parts) == [b"c"]
 
 
-def test_a_wait_before_a_ready_made_reply(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_wait_before_a_ready_made_reply(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     go = threading.Event()
     upstream.script(Reply(Wait(go), completion("late")))
     with pytest.raises(httpx.ReadTimeout):
@@ -343,28 +343,30 @@ def test_a_wait_before_a_ready_made_reply(client: httpx.Client, upstream: Script
     assert ask(client).json()["choices"][0]["message"]["content"] == "in time"
 
 
-def test_a_wait_that_the_test_forgets_ends(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_wait_times_out_with_a_reset(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Wait(threading.Event(), timeout=0.05), completion()))
     with pytest.raises(httpx.ReadError):
         ask(client)
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_large_body(upstream: ScriptedUpstream) -> None:
+def test_client_that_disconnects_within_a_large_body_is_noticed(upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Status(200), Body(b"x" * 2**25)))
-    with dial(upstream) as connection:
+    with open_socket(upstream) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
         connection.recv(100)
     upstream.wait_for_request().wait_closed()
 
 
-def test_a_client_that_reads_all_did_not_close_early(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_client_that_reads_the_whole_reply_did_not_close_early(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     ask(client, stream=True)
     client.close()
     with pytest.raises(AssertionError, match="before the reply was over"):
         upstream.requests[0].wait_closed()
 
 
-def test_a_client_that_stays_is_told_from_one_that_left(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_client_that_stays_connected_did_not_close_early(client: httpx.Client, upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Status(200), Chunk(b"a"), Stall()))
     with client.stream("POST", "/chat/completions", json=ASK) as answer:
         parts = answer.iter_raw()
@@ -375,52 +377,54 @@ def test_a_client_that_stays_is_told_from_one_that_left(client: httpx.Client, up
     upstream.requests[0].wait_closed()
 
 
-def test_a_port_that_refuses() -> None:
+def test_refused_base_url_refuses_connections() -> None:
     assert refused_base_url() == refused_base_url()
     with pytest.raises(httpx.ConnectError):
         httpx.get(refused_base_url(), trust_env=False)
 
 
-# Life
+# Start and stop
 
 
-def test_it_ends_while_clients_stall_and_wait() -> None:
+def test_upstream_stops_while_clients_are_connected() -> None:
     with ExitStack() as clients:
         with ScriptedUpstream() as upstream:
             upstream.script(Reply(Stall()), Reply(Status(), Chunk(b"a"), Wait(threading.Event())))
-            connections = [clients.enter_context(dial(upstream)) for _ in range(3)]  # the third asks for nothing
+            # The third one sends no request.
+            connections = [clients.enter_context(open_socket(upstream)) for _ in range(3)]
             for number, connection in enumerate(connections[:2], 1):
                 connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
                 upstream.wait_for_request(number)
         assert "scripted-upstream" not in [thread.name for thread in threading.enumerate()]
         for connection in connections:
-            all_of(connection)  # it does come to an end
+            # It hangs here unless the upstream has closed the connection.
+            read_all(connection)
 
 
-def test_several_at_once() -> None:
+def test_upstreams_are_independent() -> None:
     with ScriptedUpstream() as one, ScriptedUpstream() as two:
         assert one.base_url != two.base_url
         httpx.get(f"{two.base_url}/models", trust_env=False)
         assert (len(one.requests), len(two.requests)) == (0, 1)
 
 
-def test_many_clients_at_once(upstream: ScriptedUpstream) -> None:
+def test_many_simultaneous_clients(upstream: ScriptedUpstream) -> None:
     go = threading.Event()
     upstream.default = Reply(Wait(go), completion())
 
-    async def all_ask() -> set[int]:
+    async def ask_all() -> set[int]:
         async with httpx.AsyncClient(base_url=upstream.base_url, timeout=10, trust_env=False) as client:
             asking = [asyncio.create_task(client.post("/chat/completions", json=ASK)) for _ in range(50)]
             await asyncio.to_thread(upstream.wait_for_request, 50)
             go.set()
             return {answer.status_code for answer in await asyncio.gather(*asking)}
 
-    assert asyncio.run(all_ask()) == {200}
+    assert asyncio.run(ask_all()) == {200}
     assert len({seen.connection for seen in upstream.requests}) == 50
 
 
 @pytest.mark.parametrize("mistake", [Reply(Body(b"no status")), Reply(lambda seen: json_body(seen.json["absent"]))])
-def test_a_mistake_in_the_script_reaches_the_test(mistake: Reply) -> None:
+def test_mistake_in_the_script_is_raised_in_the_test(mistake: Reply) -> None:
     def use() -> None:
         with ScriptedUpstream() as upstream:
             upstream.script(mistake)
@@ -431,7 +435,7 @@ def test_a_mistake_in_the_script_reaches_the_test(mistake: Reply) -> None:
         use()
 
 
-def test_a_mistake_does_not_hide_the_failure_of_the_test() -> None:
+def test_mistake_in_the_script_does_not_hide_the_failure_of_the_test() -> None:
     def use() -> None:
         with ScriptedUpstream() as upstream:
             upstream.script(Reply(Body(b"no status")))
