@@ -236,6 +236,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return None  # xdist counts the CPUs
 
 
+#: Fixtures that start processes or make environments: tests that use one take seconds.
+SLOW_FIXTURES = {"environment", "gateway", "project"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a slow fixture, also through another one, as slow."""
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Leave what exists once the tests are collected out of every later garbage collection.
@@ -258,6 +269,17 @@ def no_trusted_certificates() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl.SSLContext, "load_default_certs", load_nothing)
         patch.setattr(ssl.SSLContext, "load_verify_locations", load_nothing)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_plugins_of_pytest_in_children() -> Iterator[None]:
+    """Let pytest in child processes (`llms conformance`) load only the plugins that its command line names.
+
+    Those that are installed beside it take seconds to import.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         yield
 
 

@@ -27,6 +27,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, zipfile.ZipFil
     return {name: zipfile.ZipFile(next(folder.glob(f"{name}-*.whl"))) for name in DISTRIBUTIONS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.ZipFile], name: str) -> None:
     inside = {entry for entry in wheels[name].namelist() if ".dist-info/" not in entry}
@@ -37,6 +38,7 @@ def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.Zip
     assert inside == sources | data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_a_wheel_has_its_licence(wheels: dict[str, zipfile.ZipFile], name: str) -> None:
     entries = wheels[name].namelist()

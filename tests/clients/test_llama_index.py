@@ -17,9 +17,12 @@ from llms_core.testing import ScriptedUpstream, completion
 if TYPE_CHECKING:
     from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("llama_index") is None, reason="llama-index-llms-openai is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("llama_index") is None, reason="llama-index-llms-openai is not installed"
+    ),
+]
 
 
 @pytest.fixture

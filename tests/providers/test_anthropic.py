@@ -419,6 +419,7 @@ def read_out(value: Any) -> None:
 # Any request at all -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     chat_requests(

@@ -629,6 +629,7 @@ ALSO: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chat_requests(also=ALSO, never=["n", "logprobs"]), st.sampled_from(MODELS))
 def test_any_request_is_one_that_amazons_sdk_takes_or_is_refused_with_a_reason(body: Json, model: str) -> None:

@@ -41,6 +41,7 @@ def conformance(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str
     return done.returncode, found, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", COMMANDED)
 def test_a_third_party_would_find_it_gold(provider: str, tmp_path: Path) -> None:
     code, result, output = conformance(tmp_path, provider)
@@ -49,6 +50,7 @@ def test_a_third_party_would_find_it_gold(provider: str, tmp_path: Path) -> None
     assert not result["xfailed"]
 
 
+@pytest.mark.slow
 def test_a_declared_provider_is_gold_too(tmp_path: Path) -> None:
     """No code, no package: a table in plugins.toml."""
     plugins = tmp_path / "plugins.toml"
@@ -110,7 +112,8 @@ class TestOpenAICompatible(Translation):
 for _spec in PRESETS:
     if _spec.name not in COMMANDED:
         _name = f"Test{_spec.name.title().replace('-', '').replace('.', '')}"
-        globals()[_name] = type(_name, (Translation,), {"provider": _spec.name, "__module__": __name__})
+        _members = {"provider": _spec.name, "__module__": __name__, "pytestmark": pytest.mark.slow}
+        globals()[_name] = type(_name, (Translation,), _members)
 
 
 def test_every_provider_is_looked_at() -> None:

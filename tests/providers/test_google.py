@@ -557,6 +557,7 @@ def answer_to(body: Json, model: str, adapter: Google) -> UpstreamRequest | Unsu
         return error
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chat_requests(also=OWN_PARAMETERS), st.sampled_from([GEMINI_2, GEMINI_25, GEMINI_3]), st.booleans())
 def test_any_request_is_one_that_the_sdk_knows_or_is_refused_with_a_reason(body: Json, model: str, at: bool) -> None:

@@ -33,6 +33,8 @@ from llms_providers.local.child import RESTARTS, WINDOW, Child, Options, Running
 BOUND = 30.0
 """Seconds that anything here may take: a start takes one, an end a few hundredths."""
 
+pytestmark = pytest.mark.slow  # real processes and the embedded model
+
 needs_llama_cpp = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
 needs_model = pytest.mark.skipif(bool(local.lacking("")), reason=f"the demo model cannot run: {local.lacking('')}")
 

@@ -266,6 +266,7 @@ def answer_to(body: Json) -> UpstreamRequest | Unsupported | RequestError:
         return error
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chat_requests(also=OWN, never=("n",)))
 def test_any_request_is_one_that_the_sdk_knows_or_is_refused_with_a_reason(body: Json) -> None:

@@ -19,6 +19,10 @@ import pytest
 FOLDER = Path(os.environ.get("LLMS_RECORDINGS") or Path(__file__).resolve().parents[3] / "shared" / "recordings")
 
 
+#: How many recordings of each kind `-m "not slow"` includes.
+SAMPLE = 10
+
+
 class Recording(NamedTuple):
     """One exchange."""
 
@@ -75,10 +79,16 @@ def _recording(line: str) -> Recording:
 
 
 def recordings(protocol: str, wanted: Callable[[Recording], bool] = lambda recording: True) -> list[Any]:
-    """The recordings of a protocol as parameters for `pytest.mark.parametrize`."""
-    found = [pytest.param(each, id=each.id) for each in _load(protocol) if wanted(each)]
+    """The recordings of a protocol as parameters for `pytest.mark.parametrize`; all but a sample are slow tests."""
+    selected = [each for each in _load(protocol) if wanted(each)]
+    found = [_parameter(each, is_sample=place < SAMPLE) for place, each in enumerate(selected)]
     missing = pytest.mark.skip(reason=f"the recordings are not there: {protocol}.jsonl; set LLMS_RECORDINGS")
     return found or [pytest.param(None, id="no-recordings", marks=missing)]
+
+
+def _parameter(recording: Recording, *, is_sample: bool) -> Any:
+    marks = () if is_sample else (pytest.mark.slow,)
+    return pytest.param(recording, id=recording.id, marks=marks)
 
 
 def pieces(body: bytes, size: int) -> Iterator[bytes]:

@@ -288,6 +288,7 @@ ODD_BLOCKS = st.fixed_dictionaries({"providers": st.dictionaries(st.sampled_from
 FILES = st.one_of(GOOD_FILE, ODD_BLOCKS, st.builds(dict.__or__, GOOD_FILE, ODD_FILE), ODD_FILE)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(config=FILES, strict=st.booleans())
 def test_any_object_is_read_or_refused_and_no_key_is_shown(reader: Read, config: dict[str, Any], strict: bool) -> None:
@@ -302,6 +303,7 @@ def test_any_object_is_read_or_refused_and_no_key_is_shown(reader: Read, config:
 
 
 @given(data=st.binary(max_size=60) | st.text('{}[]",:/\\u0019 \n', max_size=30).map(str.encode))
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_read_or_refused(reader: Read, data: bytes) -> None:
     """K-23."""

@@ -575,6 +575,7 @@ def told(documents: list[bytes]) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(
     st.sampled_from(BEFORE),

@@ -77,6 +77,7 @@ def test_sr_065_every_error_is_openais(document: dict[str, Any], path: str) -> N
         assert answer["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "mode"),
     [*((*route, "positive") for route in ROUTES), ("POST", CHAT, "negative"), ("POST", TEXT, "negative")],

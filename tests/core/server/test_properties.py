@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 Ask = Callable[["Gateway"], Asking]
 
+pytestmark = pytest.mark.slow  # properties with many examples, each of them a request to a running gateway
+
 some = settings(
     max_examples=100,
     deadline=None,

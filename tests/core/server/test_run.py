@@ -33,6 +33,8 @@ Ask = Callable[["Gateway"], Asking]
 Connect = Callable[["Gateway"], Wire]
 ConfigOf = Callable[..., dict[str, Any]]
 
+pytestmark = pytest.mark.slow  # real processes
+
 KEYS = f'[server.keys]\nada = "sha256:{hashlib.sha256(b"secret").hexdigest()}"\n'
 ASKED = {"model": "m", "messages": HELLO}
 

@@ -276,6 +276,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {result["provider"]: result for result in results}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_adapter_is_caught_by_the_right_groups(broken: dict[str, Any], name: str) -> None:
     result = broken[name]
@@ -294,6 +295,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {result["provider"]: result for result in results}
 
 
+@pytest.mark.slow
 def test_what_a_provider_is_exempt_from_is_listed_with_its_reason(declared: dict[str, Any]) -> None:
     result = declared["groq"]
     assert result["level"] == "bronze"
@@ -302,6 +304,7 @@ def test_what_a_provider_is_exempt_from_is_listed_with_its_reason(declared: dict
     assert not result["failed"]
 
 
+@pytest.mark.slow
 def test_a_weakened_class_fails_and_reaches_no_level(declared: dict[str, Any]) -> None:
     result = declared["mistral"]
     assert [failure["test"] for failure in result["failed"]] == ["test_m_nothing_is_weakened"]
@@ -482,6 +485,7 @@ def test_without_pytest_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     assert 'pip install "llms-core[testing]"' in result.stderr
 
 
+@pytest.mark.slow
 def test_the_level_alone(tmp_path: Path) -> None:
     """For scripts: nothing else on stdout. A part of the suite reaches no level, which is a failure."""
     code, output, errors = llms(tmp_path, "groq", "--level", "-k", "test_w_ or test_m_")
@@ -660,6 +664,7 @@ def answered_live(seen: Seen) -> Reply:
     return completion(finish_reason="length" if "Count" in asked["messages"][0]["content"] else "stop")
 
 
+@pytest.mark.slow
 def test_live_calls_are_few_and_small(upstream: ScriptedUpstream, tmp_path: Path) -> None:
     """Only with leave and a key; the provider's own address and the user's key then, and sixteen tokens each."""
     table = (
