@@ -89,7 +89,7 @@ def test_a_request_cannot_name_an_address_a_key_or_a_header(one: Gateway, upstre
     assert steered.json == {**plain.json, **STEERING}
 
 
-def test_a_header_of_the_clients_goes_no_further(one: Gateway, upstream: ScriptedUpstream) -> None:
+def test_a_client_header_is_not_forwarded(one: Gateway, upstream: ScriptedUpstream) -> None:
     """SR-005."""
     chat(one)
     assert chat(one, headers=CLIENTS_OWN).status_code == 200
@@ -97,13 +97,13 @@ def test_a_header_of_the_clients_goes_no_further(one: Gateway, upstream: Scripte
     assert head(other) == head(plain)
 
 
-def test_a_query_of_the_clients_goes_no_further(one: Gateway, upstream: ScriptedUpstream) -> None:
+def test_a_client_query_is_not_forwarded(one: Gateway, upstream: ScriptedUpstream) -> None:
     with httpx.Client(trust_env=False, verify=False) as client:
         client.post(f"{one.base_url}/chat/completions?key=x&api-version=y", json={"model": "m", "messages": HELLO})
     assert upstream.requests[0].path == "/v1/chat/completions"
 
 
-def test_a_cookie_of_the_providers_is_not_kept(one: Gateway, upstream: ScriptedUpstream) -> None:
+def test_a_providers_cookie_is_not_kept(one: Gateway, upstream: ScriptedUpstream) -> None:
     """Nor passed on: one client's session with a provider is nobody else's."""
     choice = {"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}
     upstream.default = json_body({"id": "x", "created": 1, "choices": [choice]}, headers={"set-cookie": "a=b; Path=/"})
@@ -153,7 +153,7 @@ def test_a_local_path_is_refused(one: Gateway, upstream: ScriptedUpstream) -> No
     assert upstream.requests == []
 
 
-def test_a_file_of_the_gateways_machine_never_goes_upstream(
+def test_a_local_file_of_the_gateway_never_goes_upstream(
     one: Gateway, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
     """SR-039: whichever way it is named; most are refused, and what is not is passed on as it was written."""
@@ -238,7 +238,7 @@ def test_the_public_face_imports_no_server_and_no_http_client() -> None:
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])
-def test_help_comes_without_server_and_http_client(argument: str) -> None:
+def test_help_imports_neither_server_nor_http_client(argument: str) -> None:
     code = f"""
 from click.testing import CliRunner
 from llms_core.cli import main

@@ -105,14 +105,14 @@ def test_sr_069f_the_first_request_of_the_reference(kimi: Gateway, upstream: Scr
 
 
 @pytest.mark.parametrize("value", ["Bearer not-needed", "Bearer x", "Basic zzz", "Bearer ", ""])
-def test_sr_004_any_key_will_do(kimi: Gateway, upstream: ScriptedUpstream, value: str) -> None:
+def test_sr_004_any_key_is_accepted(kimi: Gateway, upstream: ScriptedUpstream, value: str) -> None:
     header = f"Authorization: {value}" if value else "Authorization;"  # curl's way to send an empty one
     status, _, _ = curl(kimi, EXAMPLE, "-H", header)
     assert status == 200
     assert upstream.wait_for_request().headers["authorization"].startswith("Bearer sk-marked-")
 
 
-def test_sr_061_a_model_that_nobody_has(kimi: Gateway) -> None:
+def test_sr_061_an_unknown_model(kimi: Gateway) -> None:
     status, media, answer = curl(kimi, EXAMPLE.replace("kimi-k2", "unknown-model"))
     assert (status, media) == (404, "application/json")
     assert answer == {

@@ -61,7 +61,7 @@ def test_sr_069d_the_example_of_the_reference(
     assert response.content == "Hello! How can I help you today?"
 
 
-def test_sr_069d_what_comes_with_it(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
+def test_sr_069d_metadata_of_the_answer(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
     response = llm.invoke("Hello!")
     assert response.response_metadata["model_name"] == "kimi-k2"
     assert response.response_metadata["finish_reason"] == "stop"

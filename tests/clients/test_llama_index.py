@@ -81,7 +81,7 @@ def test_sr_069e_openai_like_as_a_chat_model(both: Gateway, upstream: ScriptedUp
     assert {seen.json["model"] for seen in upstream.requests} == {"up-kimi"}
 
 
-def test_sr_069e_openai_like_as_it_comes(both: Gateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069e_openai_like_with_its_defaults(both: Gateway, upstream: ScriptedUpstream) -> None:
     """By default it uses the legacy `/v1/completions`."""
     from llama_index.core.llms import ChatMessage
     from llama_index.llms.openai_like import OpenAILike

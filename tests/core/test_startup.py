@@ -57,13 +57,13 @@ def test_without_a_file_every_other_provider_with_a_key_is_used(home: Path) -> N
     assert redact("secret-c") == "***"
 
 
-def test_a_key_that_is_used_already_is_used_once(home: Path) -> None:
+def test_a_provider_whose_key_is_already_used_is_not_added_again(home: Path) -> None:
     """Z.AI's coding plan and Gemini's other address have the same keys as the shipped blocks."""
     startup = started(home, ZAI_API_KEY="secret-z", GOOGLE_API_KEY="secret-g")
     assert enabled(startup) == ["google", "z.ai"]
 
 
-def test_without_a_key_nothing_that_needs_one_is_enabled(home: Path) -> None:
+def test_providers_without_their_key_are_not_enabled(home: Path) -> None:
     assert enabled(started(home)) == []
 
 
@@ -93,7 +93,7 @@ def test_declared_types_and_one_file_plugins_are_relative_to_plugins_toml(home: 
     assert startup.host.origin(item.provider.spec) == "[types] of conf/plugins.toml"
 
 
-def test_strict_makes_an_unknown_member_an_error(home: Path) -> None:
+def test_strict_makes_an_unknown_key_an_error(home: Path) -> None:
     """K-24."""
     write(home / "llms.json", "a", provider={})
     assert "provider" in started(home).warnings[0]

@@ -55,7 +55,7 @@ def test_candidates_are_the_enabled_providers_that_have_the_model() -> None:
     assert ids(catalogue.find("kimi-k2")) == ["c", "a"]
 
 
-def test_an_adapter_that_lacks_something_is_no_candidate() -> None:
+def test_an_adapter_with_a_missing_dependency_is_no_candidate() -> None:
     """SR-079: it may be there, and not be usable."""
     item = configured("local", KIMI)
     lacking = Configured(item.id, item.provider, item.adapter, "llama-cpp is not installed")
@@ -87,7 +87,7 @@ def test_names_of_version_3_are_found_in_any_case(name: str) -> None:
     assert (found.model.upstream, found.name) == ("moonshotai/Kimi-K2", name)
 
 
-def test_a_name_that_is_one_models_own_is_not_another_ones_short_name() -> None:
+def test_a_full_name_comes_before_another_models_short_name() -> None:
     """L-20: aliases come before short names, wherever they stand."""
     long = Model(names=("vendor/kimi", "kimi"), upstream="vendor/kimi")
     own = Model(names=("kimi",), upstream="own/kimi")
@@ -95,7 +95,7 @@ def test_a_name_that_is_one_models_own_is_not_another_ones_short_name() -> None:
     assert found.model.upstream == "own/kimi"
 
 
-def test_a_provider_is_a_candidate_once() -> None:
+def test_a_provider_is_a_candidate_only_once() -> None:
     """L-20: though two of its models go by the name."""
     models = (Model(names=("Kimi",), upstream="a"), Model(names=("kimi",), upstream="b"))
     assert len(Catalogue([configured("a", *models, fold_case=True)]).find("KIMI")) == 1
@@ -128,14 +128,14 @@ def test_discovered_models_are_added_to_those_configured() -> None:
     }
 
 
-def test_what_was_discovered_wins_on_an_equal_name() -> None:
+def test_discovered_models_win_over_configured_ones_of_the_same_name() -> None:
     """SR-118."""
     found = {"ollama": [Model(names=("kimi-k2",), upstream="kimi-k2:1t")]}
     (candidate,) = Catalogue([configured("ollama", KIMI, discover=True)], found).find("kimi-k2")
     assert candidate.model.upstream == "kimi-k2:1t"
 
 
-def test_a_provider_that_is_asked_no_more_has_only_what_is_configured() -> None:
+def test_a_provider_without_discovery_has_only_its_configured_models() -> None:
     """SR-118, SR-092: `all_models` was taken out."""
     found = {"ollama": [Model(names=("llama3",), upstream="llama3:latest")]}
     assert Catalogue([configured("ollama", KIMI)], found).find("llama3") == []
@@ -171,18 +171,18 @@ NEEDS: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 @pytest.mark.parametrize("case", NEEDS)
-def test_a_request_says_what_it_needs(case: str) -> None:
+def test_the_capabilities_a_request_needs(case: str) -> None:
     members, needed = NEEDS[case]
     assert needs(asked(**members)) == needed
 
 
-def test_a_provider_that_can_do_all_is_able_to_serve_anything() -> None:
+def test_a_provider_with_every_capability_can_serve_any_request() -> None:
     found = Catalogue([configured("a", KIMI)]).find("kimi-k2")
     every = frozenset().union(*(needed for _, needed in NEEDS.values()))
     assert split(found, frozenset(every)) == (found, [])
 
 
-def test_a_provider_that_cannot_is_refused_with_the_reason() -> None:
+def test_a_provider_without_the_capability_is_refused_with_the_reason() -> None:
     blind = configured("blind", KIMI, can=Capabilities(vision=False, tools=False))
     found = Catalogue([blind, configured("able", KIMI)]).find("kimi-k2")
     able, refused = split(found, frozenset({"vision", "tools", "streaming"}))
@@ -209,7 +209,7 @@ def test_every_refusal_has_its_reason() -> None:
     }
 
 
-def test_without_a_request_only_names_count() -> None:
+def test_without_a_request_only_names_matter() -> None:
     catalogue = Catalogue([configured("mute", KIMI, can=Capabilities(streaming=False))])
     able, refused = catalogue.explain("kimi-k2")
     assert (ids(able), refused) == (["mute"], [])
@@ -230,7 +230,7 @@ capabilities = { tools = false, vision = false, n = false }
 """
 
 
-def test_what_no_provider_can_do_is_refused_before_the_network(chain: MakeChain, subtests: pytest.Subtests) -> None:
+def test_what_no_provider_supports_is_refused_without_a_request(chain: MakeChain, subtests: pytest.Subtests) -> None:
     """SR-065, SR-070: 400 with the reasons, and nobody is called."""
     both = chain(plugins=PLAIN, first={"type": "plain"}, second={"type": "plain"})
     for need, lacking in (("tools", "tools"), ("a picture", "vision"), ("two answers", "n")):
@@ -242,7 +242,7 @@ def test_what_no_provider_can_do_is_refused_before_the_network(chain: MakeChain,
             assert f"first cannot do what the request asks: {lacking}; second cannot" in fault["message"]
 
 
-def test_a_provider_that_cannot_is_passed_over(chain: MakeChain) -> None:
+def test_a_provider_without_the_capability_is_skipped(chain: MakeChain) -> None:
     """SR-070: without a call, and without an attempt."""
     both = chain(plugins=PLAIN, first={"type": "plain"})
     answer = both.ask(tools=[TOOL])

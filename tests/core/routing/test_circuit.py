@@ -88,7 +88,7 @@ def test_a_circuit_opens_after_so_many_failures_in_a_row(health: Health, state: 
     assert not health.allows(state)
 
 
-def test_failures_that_are_not_in_a_row_do_not_count(health: Health, state: State) -> None:
+def test_only_consecutive_failures_count(health: Health, state: State) -> None:
     for _ in range(5):
         fail(health, state)
         fail(health, state)
@@ -97,14 +97,14 @@ def test_failures_that_are_not_in_a_row_do_not_count(health: Health, state: Stat
 
 
 @pytest.mark.parametrize("kind", NOT_ITS_FAULT)
-def test_what_is_not_the_providers_fault_does_not_count(health: Health, state: State, kind: ErrorKind) -> None:
+def test_failures_that_are_not_the_providers_fault_do_not_count(health: Health, state: State, kind: ErrorKind) -> None:
     """SR-059, SR-068: neither a bad request, nor a client that left."""
     for _ in range(10):
         fail(health, state, kind)
     assert health.allows(state)
 
 
-def test_a_client_that_leaves_does_not_count(health: Health, state: State) -> None:
+def test_a_disconnected_client_does_not_count(health: Health, state: State) -> None:
     """SR-059."""
     for _ in range(10):
         health.begin(state)
@@ -112,7 +112,7 @@ def test_a_client_that_leaves_does_not_count(health: Health, state: State) -> No
     assert (health.allows(state), state.failures, state.in_flight) == (True, 0, 0)
 
 
-def test_a_delay_that_the_provider_asks_for_opens_the_circuit_at_once(
+def test_a_delay_requested_by_the_provider_opens_the_circuit_at_once(
     health: Health, state: State, watch: Watch
 ) -> None:
     """SR-064: for as long as it says."""
@@ -143,7 +143,7 @@ def opened(health: Health, state: State) -> None:
         fail(health, state)
 
 
-def test_an_open_circuit_lets_one_probe_through_after_its_time(health: Health, state: State, watch: Watch) -> None:
+def test_an_open_circuit_allows_one_probe_after_its_cooldown(health: Health, state: State, watch: Watch) -> None:
     opened(health, state)
     watch.now += 29.9
     assert not health.allows(state)
@@ -171,7 +171,7 @@ def test_a_probe_that_fails_opens_it_again_at_once(health: Health, state: State,
     assert health.allows(state)
 
 
-def test_a_probe_whose_client_leaves_makes_room_for_another(health: Health, state: State, watch: Watch) -> None:
+def test_a_probe_whose_client_disconnects_makes_room_for_another(health: Health, state: State, watch: Watch) -> None:
     """SR-059."""
     opened(health, state)
     watch.now += 30
@@ -180,7 +180,7 @@ def test_a_probe_whose_client_leaves_makes_room_for_another(health: Health, stat
     assert health.allows(state)
 
 
-def test_circuits_are_of_one_model_of_one_provider(health: Health) -> None:
+def test_each_model_of_each_provider_has_its_own_circuit(health: Health) -> None:
     opened(health, health.state("groq", "llama"))
     assert health.allows(health.state("groq", "kimi"))
     assert health.allows(health.state("cerebras", "llama"))
@@ -198,14 +198,14 @@ def test_the_breaker_can_change_while_the_gateway_runs(health: Health, state: St
 # What is known
 
 
-def test_states_are_told(health: Health, state: State, watch: Watch) -> None:
+def test_states_are_reported(health: Health, state: State, watch: Watch) -> None:
     fail(health, state)
     health.begin(state)
     told = {"provider": "groq", "model": "llama", "circuit": "closed", "failures": 1, "in_flight": 1}
     assert health.snapshot() == [told]
 
 
-def test_the_state_of_a_circuit_is_told(health: Health, state: State, watch: Watch) -> None:
+def test_the_state_of_a_circuit_is_reported(health: Health, state: State, watch: Watch) -> None:
     opened(health, state)
     assert circuit(health) == "open"
     watch.now += 30
@@ -214,7 +214,7 @@ def test_the_state_of_a_circuit_is_told(health: Health, state: State, watch: Wat
     assert circuit(health) == "closed"
 
 
-def test_providers_that_are_configured_no_more_are_forgotten(health: Health) -> None:
+def test_removed_providers_are_forgotten(health: Health) -> None:
     """SR-092: states do not pile up."""
     opened(health, health.state("groq", "llama"))
     opened(health, health.state("cerebras", "llama"))
@@ -223,7 +223,7 @@ def test_providers_that_are_configured_no_more_are_forgotten(health: Health) -> 
     assert health.allows(health.state("groq", "llama"))
 
 
-def test_speed_is_an_average_that_follows(health: Health, state: State) -> None:
+def test_speed_is_a_moving_average(health: Health, state: State) -> None:
     """SR-078: one slow answer does not make a slow provider."""
     assert state.latency is None
     succeed(health, state, 1.0)
@@ -235,7 +235,7 @@ def test_speed_is_an_average_that_follows(health: Health, state: State) -> None:
 # Through the server
 
 
-def test_a_provider_whose_circuit_is_open_is_passed_over_and_named(chain: MakeChain) -> None:
+def test_a_provider_with_an_open_circuit_is_skipped_and_named(chain: MakeChain) -> None:
     """SR-072: it costs no more time; the header says why it was not asked."""
     both = chain(plugins="[routing.breaker]\nfailures = 2\n")
     both.upstreams[0].default = error(500)
@@ -246,7 +246,7 @@ def test_a_provider_whose_circuit_is_open_is_passed_over_and_named(chain: MakeCh
     assert answer.headers["x-llms-attempts"] == "first;skipped=circuit_open, second;ok"
 
 
-def test_a_provider_that_asks_for_a_delay_is_passed_over_at_once(chain: MakeChain) -> None:
+def test_a_provider_that_requests_a_delay_is_skipped_at_once(chain: MakeChain) -> None:
     """SR-064: it is not hammered."""
     both = chain()
     both.upstreams[0].script(error(429, headers={"retry-after": "30"}))
@@ -254,7 +254,7 @@ def test_a_provider_that_asks_for_a_delay_is_passed_over_at_once(chain: MakeChai
     assert both.ask().headers["x-llms-attempts"] == "first;skipped=circuit_open, second;ok"
 
 
-def test_when_every_circuit_is_open_the_first_is_tried_all_the_same(chain: MakeChain) -> None:
+def test_if_every_circuit_is_open_the_first_is_tried_anyway(chain: MakeChain) -> None:
     """SR-072: rather than refuse what might succeed."""
     both = chain()
     both.upstreams[0].script(error(429, headers={"retry-after": "30"}))

@@ -116,7 +116,7 @@ def request_of(body: bytes | object, *, path: str = CHAT, headers: Mapping[str, 
     return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + content
 
 
-def until(met: Callable[[], bool], timeout: float = 5.0) -> None:
+def until(met: Callable[[], bool], timeout: float = 20.0) -> None:
     """Wait for what nothing signals; `AssertionError` if it does not happen in time."""
     for _ in range(int(timeout / _PAUSE)):
         if met():

@@ -80,7 +80,7 @@ def test_sr_009_an_id_whose_slashes_are_not_quoted(many: Asking, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["unknown-model", "only-off", "z-1", "M", "x/y", "shared/more", "<b>", "a\x00b"])
-def test_sr_061_a_model_that_nobody_has(many: Asking, name: str) -> None:
+def test_sr_061_an_unknown_model(many: Asking, name: str) -> None:
     """SR-061, SR-062: the body of the reference."""
     response = many.get(f"/v1/models/{quote(name)}")
     assert response.status_code == 404

@@ -120,7 +120,7 @@ def test_sr_065_any_json_is_answered_as_openai_would(
 
 @some
 @given(data=st.data())
-def test_sr_065_a_request_of_which_a_few_bytes_are_others(ask: Asking, data: st.DataObject) -> None:
+def test_sr_065_a_request_with_a_few_bytes_changed(ask: Asking, data: st.DataObject) -> None:
     """SR-065: cut, or with a stray byte."""
     body = json.dumps({"model": "m", "messages": HELLO, "stop": ["a"], "temperature": 0.5}).encode()
     start = data.draw(st.integers(0, len(body)))
@@ -139,9 +139,7 @@ header_values = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]
 
 @some
 @given(headers=st.dictionaries(header_names, header_values, max_size=4))
-def test_sr_004_any_header_is_as_good_as_none(
-    pair: Pair, wire: Callable[[Gateway], Wire], headers: dict[str, str]
-) -> None:
+def test_sr_004_any_header_is_accepted(pair: Pair, wire: Callable[[Gateway], Wire], headers: dict[str, str]) -> None:
     connection = wire(pair.gateway)
     connection.send(request_of({"model": "m", "messages": HELLO}, headers=headers))
     assert connection.answer().status_code == 200
@@ -216,9 +214,7 @@ def assert_whole_or_broken(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("framed", ["chunked", "by its end"])
-def test_sr_058_a_stream_that_is_cut_anywhere_is_whole_or_an_error(
-    ask: Asking, first: ScriptedUpstream, framed: str
-) -> None:
+def test_sr_058_a_truncated_stream_is_complete_or_an_error(ask: Asking, first: ScriptedUpstream, framed: str) -> None:
     """SR-058, SR-057: at every byte; with a framing that shows the cut, and with one that does not."""
     for cut in range(len(STREAM)):
         if framed == "chunked":
@@ -234,7 +230,7 @@ def test_sr_058_a_stream_that_is_cut_anywhere_is_whole_or_an_error(
 
 
 @pytest.mark.parametrize("framed", ["by its length", "by its end"])
-def test_sr_072_an_answer_that_is_cut_anywhere_is_an_error(ask: Asking, first: ScriptedUpstream, framed: str) -> None:
+def test_sr_072_a_truncated_answer_is_an_error(ask: Asking, first: ScriptedUpstream, framed: str) -> None:
     answer = {"id": "x", "object": "chat.completion", "created": 1, "model": UPSTREAM_ID}
     choice = {"index": 0, "message": {"role": "assistant", "content": "".join(WORDS)}, "finish_reason": "stop"}
     body = json.dumps({**answer, "choices": [choice]}, ensure_ascii=False).encode()
@@ -264,7 +260,7 @@ def test_sr_060_a_stream_comes_through_however_the_network_cuts_it(
 @given(
     body=st.binary() | json_values.map(json.dumps).map(str.encode), status=st.sampled_from([200, 201, 400, 404, 500])
 )
-def test_sr_065_whatever_a_provider_answers(ask: Asking, first: ScriptedUpstream, body: bytes, status: int) -> None:
+def test_sr_065_any_answer_of_a_provider(ask: Asking, first: ScriptedUpstream, body: bytes, status: int) -> None:
     """SR-065: garbage of a provider's is an error in OpenAI's shape, and none of the gateway's own."""
     first.default = Reply(Status(status, {"content-type": "application/json"}), Body(body))
     for stream in (False, True):
@@ -277,7 +273,7 @@ def test_sr_065_whatever_a_provider_answers(ask: Asking, first: ScriptedUpstream
 @given(
     delta=json_values, members=st.dictionaries(st.sampled_from(["id", "created", "usage", "error", "x"]), json_values)
 )
-def test_sr_065_whatever_a_chunk_has(ask: Asking, first: ScriptedUpstream, delta: Any, members: dict[str, Any]) -> None:
+def test_sr_065_any_chunk(ask: Asking, first: ScriptedUpstream, delta: Any, members: dict[str, Any]) -> None:
     """SR-065, SR-058: a stream with an odd chunk in it is whole, or it is an error."""
     odd = {**chunk(delta), **members}
     first.default = events(chunk({"role": "assistant", "content": "Hello"}), odd, chunk({}, "stop"), "[DONE]")
@@ -406,7 +402,7 @@ def test_sr_066_no_repr_has_a_key(keyed: Asking, monkeypatch: pytest.MonkeyPatch
     ],
     ids=["a header of a vendor's", "a header of a declared type", "a proxy's password"],
 )
-def test_sr_066_secrets_that_are_no_api_key(
+def test_sr_066_secrets_other_than_api_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: dict[str, object], plugins: str
 ) -> None:
     """SR-066: in no repr, and known to what redacts the log and the errors."""

@@ -45,7 +45,7 @@ def test_a_head_and_its_body_are_one_packet() -> None:
         assert connection.recv(65536) == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nHello"
 
 
-def test_a_head_does_not_wait_for_a_body_that_is_not_there() -> None:
+def test_a_head_does_not_wait_for_a_missing_body() -> None:
     go = threading.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -80,7 +80,7 @@ def test_sr_002_sr_080_the_port_is_8000_and_the_address_loopback() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_an_address_that_others_reach_needs_keys(start: Started, host: str) -> None:
+def test_a_public_address_requires_keys(start: Started, host: str) -> None:
     """Or `--allow-anonymous`: nobody opens a gateway, and the accounts behind it, to the world by mistake."""
     code, said = start.run("--host", host)
     assert code == 2
@@ -89,12 +89,14 @@ def test_an_address_that_others_reach_needs_keys(start: Started, host: str) -> N
 
 
 @pytest.mark.parametrize(("plugins", "args"), [(KEYS, ()), ("", ("--allow-anonymous",))], ids=["keys", "by request"])
-def test_with_keys_or_by_request_it_listens_everywhere(gateway: Launch, plugins: str, args: tuple[str, ...]) -> None:
+def test_with_keys_or_an_explicit_option_it_listens_on_all_addresses(
+    gateway: Launch, plugins: str, args: tuple[str, ...]
+) -> None:
     launched = gateway({"providers": {}}, plugins=plugins, args=("--host", "0.0.0.0", *args))
     assert launched.healthy(timeout=5)
 
 
-def test_a_file_of_keys_that_has_none_does_not_open_the_gateway(start: Started, tmp_path: Path) -> None:
+def test_an_empty_key_file_does_not_open_the_gateway(start: Started, tmp_path: Path) -> None:
     """SR-067: an empty file of keys is a mistake, not leave for everybody."""
     (tmp_path / "keys.toml").write_text("", "utf-8")
     start.plugins.write_text('[server]\nkeys_file = "keys.toml"\n', "utf-8")
@@ -116,20 +118,20 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildGateway]:
         yield launched
 
 
-def test_sr_080_nobody_else_reaches_it(plain: ChildGateway) -> None:
+def test_sr_080_it_is_not_reachable_on_other_addresses(plain: ChildGateway) -> None:
     """SR-080: another address of this machine leads nowhere."""
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", plain.port), timeout=5):
         pass
 
 
-def test_sr_080_it_says_where_it_listens_and_nothing_else(plain: ChildGateway, asking: Ask) -> None:
+def test_sr_080_it_prints_where_it_listens_and_nothing_else(plain: ChildGateway, asking: Ask) -> None:
     """SR-080, SR-081: without `--verbose` requests leave no line."""
     assert asking(plain).get("/v1/models").status_code == 200
     assert asking(plain).chat(temperature=3).status_code == 400
     assert plain.log() == f"llms: listening on {plain.base_url}\n"
 
 
-def test_port_0_is_a_free_one_that_is_said(start: Started) -> None:
+def test_port_0_is_a_free_port_that_is_printed(start: Started) -> None:
     command = start.command("--port", "0")
     with subprocess.Popen(command, env=start.environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -150,7 +152,7 @@ def test_a_port_in_use(start: Started) -> None:
     assert "Traceback" not in said
 
 
-def test_an_address_that_is_none(start: Started) -> None:
+def test_an_invalid_address(start: Started) -> None:
     code, said = start.run("--host", "no.such.host.invalid", "--allow-anonymous")
     assert code == 2
     assert "no.such.host.invalid" in said
@@ -165,7 +167,7 @@ def test_an_address_that_is_none(start: Started) -> None:
     ],
     ids=["no JSON", "a sign-in that is not supported"],
 )
-def test_a_broken_llms_json_is_said_with_its_line(start: Started, config: str, line: int) -> None:
+def test_an_invalid_llms_json_is_reported_with_its_line(start: Started, config: str, line: int) -> None:
     """K-21: exit code 2; the gateway never starts open instead."""
     start.config.write_text(config, "utf-8")
     code, said = start.run()
@@ -179,7 +181,7 @@ def test_a_broken_llms_json_is_said_with_its_line(start: Started, config: str, l
     [("[server]\nkeep_alive = 1\ndrian = 3\n", 3), ('[server.keys]\n\nada = "secret"\n', 3)],
     ids=["an unknown member", "a key in clear"],
 )
-def test_a_broken_plugins_toml_is_said_with_its_line(start: Started, plugins: str, line: int) -> None:
+def test_an_invalid_plugins_toml_is_reported_with_its_line(start: Started, plugins: str, line: int) -> None:
     start.plugins.write_text(plugins, "utf-8")
     code, said = start.run()
     assert code == 2
@@ -187,14 +189,14 @@ def test_a_broken_plugins_toml_is_said_with_its_line(start: Started, plugins: st
     assert "Traceback" not in said
 
 
-def test_sr_082_a_file_that_is_not_there(start: Started) -> None:
+def test_sr_082_a_missing_file(start: Started) -> None:
     start.config.unlink()
     code, said = start.run()
     assert code == 2
     assert str(start.config) in said
 
 
-def test_sr_082_the_file_that_is_named_is_the_one_that_is_read(plain: ChildGateway, asking: Ask) -> None:
+def test_sr_082_the_named_file_is_read(plain: ChildGateway, asking: Ask) -> None:
     """SR-082: and none that lies about."""
     assert [model["id"] for model in asking(plain).get("/v1/models").json()["data"]] == ["m"]
 
@@ -238,14 +240,14 @@ def test_sr_081_a_line_for_each_request_if_verbose(logged: Logged) -> None:
     assert sum(logged.served in line for line in logged.lines) == 1
 
 
-def test_a_provider_that_failed_is_in_the_log(logged: Logged) -> None:
+def test_a_failed_provider_is_logged(logged: Logged) -> None:
     (attempt, request) = [line for line in logged.lines if logged.failed in line]
     assert "WARNING" in attempt
     assert "first of 'm' failed: no good with" in attempt
     assert " 502 " in request
 
 
-def test_sr_066_a_key_that_a_provider_repeats_is_hidden_in_the_log(logged: Logged) -> None:
+def test_sr_066_a_key_repeated_by_a_provider_is_redacted_in_the_log(logged: Logged) -> None:
     assert any("no good with ***" in line for line in logged.lines)
     assert [line for line in logged.lines if FIRSTS in line] == []
 
@@ -273,7 +275,7 @@ def is_closed_to(connect: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_once_where_nothing_runs(gateway: Launch, wire: Connect, by: signal.Signals) -> None:
+def test_an_idle_gateway_stops_at_once(gateway: Launch, wire: Connect, by: signal.Signals) -> None:
     """A connection that is kept alive is nothing that runs. The code is 0, or that of who was ended by the signal."""
     launched = gateway({"providers": {}}, plugins="[server]\ndrain = 60\n")
     connection = wire(launched)
@@ -306,7 +308,7 @@ def test_a_running_stream_is_finished(
     assert launched.process.wait(timeout=10) in (0, -signal.SIGTERM)
 
 
-def test_sr_058_a_stream_that_takes_longer_than_the_drain_does_not_look_whole(
+def test_sr_058_a_stream_longer_than_the_drain_does_not_look_complete(
     launched: ChildGateway, upstream: ScriptedUpstream, asking: Ask
 ) -> None:
     """SR-058: an error event, and no `[DONE]`."""
@@ -352,7 +354,7 @@ def llms_routes():
 """
 
 
-def test_two_workers_are_two_processes_and_both_answer(
+def test_two_workers_are_two_processes_that_both_answer(
     upstream: ScriptedUpstream,
     provider: ProviderBlock,
     config_of: ConfigOf,

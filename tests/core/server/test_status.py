@@ -32,7 +32,7 @@ def test_no_status_calls_a_provider(ask: Asking, first: ScriptedUpstream, path: 
     assert first.requests == []
 
 
-def test_ready_is_200_where_a_provider_is_enabled(ask: Asking) -> None:
+def test_ready_is_200_if_a_provider_is_enabled(ask: Asking) -> None:
     response = ask.get("/ready")
     assert response.status_code == 200
     body = response.json()
@@ -56,7 +56,7 @@ def test_k_02_ready_says_why_a_provider_is_not_enabled(
     assert "NO_SUCH_API_KEY" in body["providers"]["disabled"]["keyless"]
 
 
-def test_ready_is_503_where_no_provider_is_enabled(
+def test_ready_is_503_if_no_provider_is_enabled(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
 ) -> None:
     response = asking(served(config_of(off=provider(upstream, enabled=False)))).get("/ready")
@@ -64,7 +64,7 @@ def test_ready_is_503_where_no_provider_is_enabled(
     assert response.json()["ready"] is False
 
 
-def test_ready_has_every_plugin_and_what_became_of_it(served: Serve, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_ready_lists_every_plugin_with_its_state(served: Serve, asking: Ask, plugin: Callable[[str], str]) -> None:
     plugins = plugin("@hookimpl\ndef llms_no_such_hook(): ...\n")
     reported = asking(served({"providers": {}}, plugins)).get("/ready").json()["plugins"]
     assert reported["openai"]["state"] == "ok"
