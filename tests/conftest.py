@@ -1,12 +1,12 @@
-"""Servers to test against from outside: scripted providers behind a gateway, in this process or in one of its own.
+"""Servers to test from outside: scripted providers behind a gateway, in this process or in its own.
 
     def test_it(upstream, provider, served):
         gateway = served({"providers": {"first": provider(upstream)}})
         httpx.post(f"{gateway.base_url}/chat/completions", json=…)
 
-`served` runs the application in a thread of this process and is ready in no time; `gateway` runs the real command as
-a child process, for signals, real clients and start-up faults. Whatever either of them logs is searched for the keys
-that `provider` hands out, after every test.
+`served` runs the application in a thread of this process and starts quickly; `gateway` runs the real command as
+a child process, for signals, real clients and start-up errors. After every test, the logs of both are searched for the
+keys that `provider` hands out.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ import uvicorn
 from llms_core.testing import ScriptedUpstream
 
 MARK = "sk-marked-"
-"""How every provider's key begins in the tests; a log that has it has leaked one."""
+"""How every provider's key begins in the tests; a log that contains it has leaked a key."""
 
 START = 30.0
-"""Seconds that a server may take to answer."""
+"""Seconds that a server may take to start."""
 
 Config = Mapping[str, Any]
 
@@ -70,11 +70,11 @@ class Gateway(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Ask it to stop, and wait until it has."""
 
     @abstractmethod
     def kill(self) -> None:
-        """End it without asking."""
+        """Stop it immediately."""
 
     def healthy(self, timeout: float) -> bool:
         """Whether `/health` answers in time."""
@@ -89,7 +89,7 @@ class Gateway(ABC):
 
 
 class ChildGateway(Gateway):
-    """`python -m llms_core serve …` in a process of its own, at home in its own folder."""
+    """`python -m llms_core serve …` in its own process, with its own folder as home."""
 
     def __init__(
         self, root: Path, config: Config | None, plugins: str, args: Sequence[str], env: Mapping[str, str]
@@ -174,7 +174,7 @@ class ThreadGateway(Gateway):
             core.setLevel(levels[1])
 
     def _run(self) -> None:
-        with self._socket, suppress(SystemExit):  # uvicorn's way to say that the start failed; /health tells
+        with self._socket, suppress(SystemExit):  # uvicorn raises it if the start fails, which /health shows
             self._server.run(sockets=[self._socket])
 
     def wait_ready(self) -> None:
@@ -285,7 +285,7 @@ def no_plugins_of_pytest_in_children() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test depends on the keys, the proxies and the gateway's own settings of the machine that it runs on."""
+    """Hide the machine's keys, proxies and gateway settings, so that no test depends on them."""
     for name in list(os.environ):
         if name.upper().endswith(("_API_KEY", "_PROXY")) or name.startswith("LLMS_"):
             monkeypatch.delenv(name)

@@ -65,15 +65,15 @@ def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
 
 
 def command(url: str, body: str, *options: str) -> list[str]:
-    """The reference's command line; `--max-time` bounds it."""
+    """The reference's command line, bounded by `--max-time`."""
     sent = ["-X", "POST", url, "-H", "Content-Type: application/json", "-d", body]
     return ["curl", "--silent", "--show-error", "--max-time", "20", *options, *sent]
 
 
 def curl(kimi: Gateway, body: str, *options: str) -> tuple[int, str, Any]:
     """Status, content type and decoded body."""
-    told = command(f"{kimi.base_url}/chat/completions", body, "-w", "\n%{http_code} %{content_type}", *options)
-    done = subprocess.run(told, capture_output=True, text=True, check=True, timeout=30)
+    arguments = command(f"{kimi.base_url}/chat/completions", body, "-w", "\n%{http_code} %{content_type}", *options)
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=30)
     answer, _, facts = done.stdout.rpartition("\n")
     status, _, media = facts.partition(" ")
     return int(status), media.partition(";")[0], json.loads(answer)

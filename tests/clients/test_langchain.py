@@ -55,7 +55,7 @@ def test_sr_069d_the_example_of_the_reference(
     from langchain_openai import ChatOpenAI
 
     upstream.default = completion("Hello! How can I help you today?")
-    # As in the reference, but for the address.
+    # As in the reference, except for the address.
     llm = ChatOpenAI(base_url=gateway(config).base_url, api_key="not-needed", model="kimi-k2")  # type: ignore[arg-type]
     response = llm.invoke("Hello!")
     assert response.content == "Hello! How can I help you today?"
@@ -83,7 +83,7 @@ def test_sr_069d_async(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
 
 
 def test_sr_069d_stream(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
-    """SR-053 and SR-054; LangChain needs each chunk's content, and the finish reason in the last."""
+    """SR-053 and SR-054; LangChain needs the content of each chunk and the finish reason in the last."""
     upstream.default = completion("One two three")
     parts = list(llm.stream("Hello!"))
     assert [part.content for part in parts if part.content] == ["One", " two", " three"]
@@ -117,7 +117,7 @@ def test_sr_032_tools_round_trip(llm: ChatOpenAI, upstream: ScriptedUpstream) ->
     assert able.invoke([*talk, ToolMessage("sunny", tool_call_id="call_1")]).content == "Sunny."
     first, second = (seen.json for seen in upstream.requests)
     assert first["tools"] == [WEATHER]
-    assert [said["role"] for said in second["messages"]] == ["user", "assistant", "tool"]
+    assert [message["role"] for message in second["messages"]] == ["user", "assistant", "tool"]
     assert second["messages"][1]["tool_calls"][0]["id"] == "call_1"
     assert second["messages"][2]["tool_call_id"] == "call_1"
 

@@ -20,7 +20,7 @@ from llms_core.testing import ScriptedUpstream, completion, error
 if TYPE_CHECKING:
     from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
-# As in the reference, but for the address, which is an argument.
+# As in the reference, except for the address, which is an argument.
 EXAMPLE = """
 import OpenAI from 'openai';
 
@@ -87,7 +87,7 @@ console.log(JSON.stringify(models));
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the client installed; CI has to have it, another machine may be without node or network."""
+    """A folder with the client installed; required in CI, optional on machines without node or network."""
     npm = shutil.which("npm")
     if shutil.which("node") is None or npm is None:
         pytest.skip("there is no node with npm on this machine")
@@ -122,7 +122,7 @@ def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
 
 
 def node(project: Path, program: str, kimi: Gateway) -> str:
-    """What the program prints."""
+    """Return what the program prints."""
     command = ["node", "--input-type=module", "-", kimi.base_url]
     done = subprocess.run(command, cwd=project, input=program, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -145,8 +145,8 @@ def test_sr_069c_stream(project: Path, kimi: Gateway, upstream: ScriptedUpstream
 
 def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
     upstream.default = error(500)
-    told = [json.loads(line) for line in node(project, ERRORS, kimi).splitlines()]
-    assert told == [
+    errors = [json.loads(line) for line in node(project, ERRORS, kimi).splitlines()]
+    assert errors == [
         ["NotFoundError", 404, "model_not_found", "invalid_request_error"],
         ["InternalServerError", 502, "provider_error", "api_error"],
     ]

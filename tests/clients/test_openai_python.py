@@ -1,4 +1,4 @@
-"""openai-python against the gateway: the reference's example, and what else people do with that client.
+"""openai-python against the gateway: the reference's example, and other common uses of that client.
 
 SR-001, SR-069b and SR-069e. As this client sees them: SR-005, SR-007, SR-009, SR-012, SR-024, SR-026, SR-027, SR-032,
 SR-040, SR-042 … SR-049, SR-052 … SR-064, SR-068, SR-072.
@@ -74,9 +74,9 @@ def calls(*fragments: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_sr_069b_the_example_of_the_reference(launched: Gateway, upstream: ScriptedUpstream) -> None:
-    """SR-069b, and SR-042 to SR-049 for what it gets."""
+    """SR-069b, and SR-042 to SR-049 for the answer."""
     upstream.default = completion("Hello! How can I help you today?")
-    # As in the reference, but for the address.
+    # As in the reference, except for the address.
     with OpenAI(base_url=launched.base_url, api_key="not-needed") as client:
         response = client.chat.completions.create(model="kimi-k2", messages=[{"role": "user", "content": "Hello!"}])
 
@@ -284,11 +284,11 @@ def test_sr_032_sr_040_tools_round_trip(client: OpenAI, upstream: ScriptedUpstre
         model="kimi-k2", messages=messages, tools=[WEATHER], tool_choice="auto", parallel_tool_calls=True
     )
     assert first.choices[0].finish_reason == "tool_calls"
-    said = first.choices[0].message
-    assert said.content is None
-    assert [call.to_dict() for call in said.tool_calls or []] == asked
+    message = first.choices[0].message
+    assert message.content is None
+    assert [call.to_dict() for call in message.tool_calls or []] == asked
 
-    messages.append(said)  # type: ignore[arg-type]  # as the client's own documentation does it
+    messages.append(message)  # type: ignore[arg-type]  # as the client's own documentation does it
     messages += [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in asked]  # type: ignore[typeddict-item]
     second = client.chat.completions.create(model="kimi-k2", messages=messages, tools=[WEATHER])
     assert second.choices[0].message.content == "Sunny in both."
@@ -417,7 +417,7 @@ def test_sr_009_models_retrieve(client: OpenAI) -> None:
 
 
 def test_sr_069e_legacy_completions(client: OpenAI, upstream: ScriptedUpstream) -> None:
-    """What `OpenAILike` of LlamaIndex and older programs use."""
+    """`OpenAILike` of LlamaIndex and older programs use them."""
     upstream.default = completion("Hello there")
     response = client.completions.create(model="kimi-k2", prompt="Say hello")
     assert (response.object, response.model) == ("text_completion", "kimi-k2")

@@ -1,7 +1,7 @@
 """Recorded exchanges with real providers, as test parameters.
 
-The folder is `$LLMS_RECORDINGS`, or `shared/recordings` beside the repository; its README has the format. Where it is
-not there the tests over it are skipped, and the run's summary says so.
+The folder is `$LLMS_RECORDINGS`, or `shared/recordings` beside the repository; its README describes the format. Without
+it the tests over recordings are skipped, and the summary of the run shows that.
 """
 
 from __future__ import annotations
@@ -64,17 +64,17 @@ def _load(protocol: str) -> tuple[Recording, ...]:
 
 
 def _recording(line: str) -> Recording:
-    said = json.loads(line)
+    data = json.loads(line)
     return Recording(
-        id=said["id"],
-        group=said["group"],
-        provider=said["provider"],
-        protocol=said["protocol"],
-        model=said.get("model") or "",
-        stream=bool(said.get("stream")),
-        request=said["request"],
-        response=said["response"],
-        tags=frozenset(said["tags"]),
+        id=data["id"],
+        group=data["group"],
+        provider=data["provider"],
+        protocol=data["protocol"],
+        model=data.get("model") or "",
+        stream=bool(data.get("stream")),
+        request=data["request"],
+        response=data["response"],
+        tags=frozenset(data["tags"]),
     )
 
 

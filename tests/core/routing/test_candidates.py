@@ -56,7 +56,7 @@ def test_candidates_are_the_enabled_providers_that_have_the_model() -> None:
 
 
 def test_an_adapter_with_a_missing_dependency_is_no_candidate() -> None:
-    """SR-079: it may be there, and not be usable."""
+    """SR-079: it may be installed and still not be usable."""
     item = configured("local", KIMI)
     lacking = Configured(item.id, item.provider, item.adapter, "llama-cpp is not installed")
     assert Catalogue([lacking]).find("kimi-k2") == []
@@ -70,7 +70,7 @@ def test_each_candidate_has_its_own_id_of_the_model() -> None:
 
 
 def test_names_are_exact() -> None:
-    """L-20: but for files of llms.py 3."""
+    """L-20: except for files of llms.py 3."""
     catalogue = Catalogue([configured("a", KIMI)])
     assert [ids(catalogue.find(name)) for name in ("kimi-k2", "Kimi-K2", "moonshotai/kimi-k2")] == [["a"], [], []]
 
@@ -82,13 +82,13 @@ V3 = Model(names=("kimi", "moonshotai/Kimi-K2", "Kimi K2 (Moonshot)", "Kimi-K2")
     "name", ["kimi", "KIMI", "moonshotai/kimi-k2", "MoonshotAI/Kimi-K2", "kimi k2 (moonshot)", "kimi-k2"]
 )
 def test_names_of_version_3_are_found_in_any_case(name: str) -> None:
-    """L-20: by alias, id, name or the last part of the id; the client sees the name as it asked for it."""
+    """L-20: by alias, id, name or the last part of the id; the client sees the name that it requested."""
     (found,) = Catalogue([configured("a", V3, fold_case=True)]).find(name)
     assert (found.model.upstream, found.name) == ("moonshotai/Kimi-K2", name)
 
 
 def test_a_full_name_comes_before_another_models_short_name() -> None:
-    """L-20: aliases come before short names, wherever they stand."""
+    """L-20: aliases come before short names, regardless of their order."""
     long = Model(names=("vendor/kimi", "kimi"), upstream="vendor/kimi")
     own = Model(names=("kimi",), upstream="own/kimi")
     (found,) = Catalogue([configured("a", long, own, fold_case=True)]).find("kimi")
@@ -96,7 +96,7 @@ def test_a_full_name_comes_before_another_models_short_name() -> None:
 
 
 def test_a_provider_is_a_candidate_only_once() -> None:
-    """L-20: though two of its models go by the name."""
+    """L-20: even if two of its models have the name."""
     models = (Model(names=("Kimi",), upstream="a"), Model(names=("kimi",), upstream="b"))
     assert len(Catalogue([configured("a", *models, fold_case=True)]).find("KIMI")) == 1
 
@@ -136,7 +136,7 @@ def test_discovered_models_win_over_configured_ones_of_the_same_name() -> None:
 
 
 def test_a_provider_without_discovery_has_only_its_configured_models() -> None:
-    """SR-118, SR-092: `all_models` was taken out."""
+    """SR-118, SR-092: `all_models` was removed."""
     found = {"ollama": [Model(names=("llama3",), upstream="llama3:latest")]}
     assert Catalogue([configured("ollama", KIMI)], found).find("llama3") == []
 
@@ -231,7 +231,7 @@ capabilities = { tools = false, vision = false, n = false }
 
 
 def test_what_no_provider_supports_is_refused_without_a_request(chain: MakeChain, subtests: pytest.Subtests) -> None:
-    """SR-065, SR-070: 400 with the reasons, and nobody is called."""
+    """SR-065, SR-070: 400 with the reasons, and no provider is called."""
     both = chain(plugins=PLAIN, first={"type": "plain"}, second={"type": "plain"})
     for need, lacking in (("tools", "tools"), ("a picture", "vision"), ("two answers", "n")):
         with subtests.test(need):

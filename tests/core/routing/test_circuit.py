@@ -1,4 +1,4 @@
-"""Circuits, load and speed: what recent traffic says of a provider's model."""
+"""Circuits, load and speed: what recent traffic shows about a provider's model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOT_ITS_FAULT = (
 
 
 class Watch:
-    """The clock, in the test's hand."""
+    """A clock that the test controls."""
 
     now = 1000.0
 
@@ -80,7 +80,7 @@ def test_a_circuit_is_closed_at_first(health: Health, state: State) -> None:
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_circuit_opens_after_so_many_failures_in_a_row(health: Health, state: State, kind: ErrorKind) -> None:
-    """SR-072: a provider that keeps failing is passed over."""
+    """SR-072: a provider that keeps failing is skipped."""
     fail(health, state, kind)
     fail(health, state, kind)
     assert health.allows(state)
@@ -98,7 +98,7 @@ def test_only_consecutive_failures_count(health: Health, state: State) -> None:
 
 @pytest.mark.parametrize("kind", NOT_ITS_FAULT)
 def test_failures_that_are_not_the_providers_fault_do_not_count(health: Health, state: State, kind: ErrorKind) -> None:
-    """SR-059, SR-068: neither a bad request, nor a client that left."""
+    """SR-059, SR-068: neither an invalid request nor a client that disconnected."""
     for _ in range(10):
         fail(health, state, kind)
     assert health.allows(state)
@@ -115,7 +115,7 @@ def test_a_disconnected_client_does_not_count(health: Health, state: State) -> N
 def test_a_delay_requested_by_the_provider_opens_the_circuit_at_once(
     health: Health, state: State, watch: Watch
 ) -> None:
-    """SR-064: for as long as it says."""
+    """SR-064: for as long as it requests."""
     fail(health, state, ErrorKind.RATE_LIMIT, wait=7)
     watch.now += 6.9
     assert not health.allows(state)
@@ -124,14 +124,14 @@ def test_a_delay_requested_by_the_provider_opens_the_circuit_at_once(
 
 
 def test_a_delay_has_a_bound(health: Health, state: State, watch: Watch) -> None:
-    """A provider's mistake does not shut it out for a month."""
+    """A mistaken value does not exclude the provider for a month."""
     fail(health, state, ErrorKind.RATE_LIMIT, wait=1e7)
     watch.now += 3600
     assert health.allows(state)
 
 
 def test_a_shorter_delay_does_not_cut_a_longer_one(health: Health, state: State, watch: Watch) -> None:
-    """Of two answers that were on their way."""
+    """Two answers may be on their way at once."""
     fail(health, state, ErrorKind.RATE_LIMIT, wait=60)
     fail(health, state, ErrorKind.RATE_LIMIT, wait=1)
     watch.now += 59
@@ -201,8 +201,8 @@ def test_the_breaker_can_change_while_the_gateway_runs(health: Health, state: St
 def test_states_are_reported(health: Health, state: State, watch: Watch) -> None:
     fail(health, state)
     health.begin(state)
-    told = {"provider": "groq", "model": "llama", "circuit": "closed", "failures": 1, "in_flight": 1}
-    assert health.snapshot() == [told]
+    expected = {"provider": "groq", "model": "llama", "circuit": "closed", "failures": 1, "in_flight": 1}
+    assert health.snapshot() == [expected]
 
 
 def test_the_state_of_a_circuit_is_reported(health: Health, state: State, watch: Watch) -> None:
@@ -215,11 +215,11 @@ def test_the_state_of_a_circuit_is_reported(health: Health, state: State, watch:
 
 
 def test_removed_providers_are_forgotten(health: Health) -> None:
-    """SR-092: states do not pile up."""
+    """SR-092: states do not accumulate."""
     opened(health, health.state("groq", "llama"))
     opened(health, health.state("cerebras", "llama"))
     health.forget({"cerebras", "new"})
-    assert [told["provider"] for told in health.snapshot()] == ["cerebras"]
+    assert [circuit["provider"] for circuit in health.snapshot()] == ["cerebras"]
     assert health.allows(health.state("groq", "llama"))
 
 
@@ -236,7 +236,7 @@ def test_speed_is_a_moving_average(health: Health, state: State) -> None:
 
 
 def test_a_provider_with_an_open_circuit_is_skipped_and_named(chain: MakeChain) -> None:
-    """SR-072: it costs no more time; the header says why it was not asked."""
+    """SR-072: it costs no more time; the header has the reason."""
     both = chain(plugins="[routing.breaker]\nfailures = 2\n")
     both.upstreams[0].default = error(500)
     both.ask()
@@ -247,7 +247,7 @@ def test_a_provider_with_an_open_circuit_is_skipped_and_named(chain: MakeChain) 
 
 
 def test_a_provider_that_requests_a_delay_is_skipped_at_once(chain: MakeChain) -> None:
-    """SR-064: it is not hammered."""
+    """SR-064: it gets no further requests meanwhile."""
     both = chain()
     both.upstreams[0].script(error(429, headers={"retry-after": "30"}))
     both.ask()
@@ -274,7 +274,7 @@ def test_a_success_closes_the_circuit(chain: MakeChain) -> None:
 
 
 def test_bad_requests_open_no_circuit(chain: MakeChain) -> None:
-    """SR-068: a client's mistakes shut nobody else out."""
+    """SR-068: one client's mistakes do not affect the others."""
     one = chain(1, "[routing.breaker]\nfailures = 1\n")
     one.upstreams[0].script(error(400), error(400))
     one.ask()

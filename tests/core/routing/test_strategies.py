@@ -61,7 +61,7 @@ def test_ordered_is_the_order_of_the_file(health: Health) -> None:
 
 
 def test_round_robin_begins_with_each_in_turn(health: Health) -> None:
-    """SR-078: and goes on in the order of the file."""
+    """SR-078: and continues in the order of the file."""
     order = create(Routing(strategy="round_robin"), health)
     assert ["".join(ids(order(ABC))) for _ in range(4)] == ["abc", "bca", "cab", "abc"]
 
@@ -74,7 +74,7 @@ def test_round_robin_counts_each_model_separately(health: Health) -> None:
 
 
 def test_round_robin_treats_all_spellings_of_a_name_as_one(health: Health) -> None:
-    """SR-078, L-20: there is no end of spellings."""
+    """SR-078, L-20: spellings are unlimited, so they must not be counted separately."""
     catalogue = candidates("a", "b", models=("kimi",), fold_case=True)
     order = create(Routing(strategy="round_robin"), health)
     assert [ids(order(catalogue.find(name)))[0] for name in ("kimi", "KIMI", "Kimi")] == ["a", "b", "a"]
@@ -89,13 +89,13 @@ def test_weighted_draws_in_proportion(health: Health) -> None:
 
 
 def test_weighted_leaves_no_provider_out(health: Health) -> None:
-    """SR-078: those not drawn are there to fall back on."""
+    """SR-078: those not drawn remain as fallbacks."""
     order = create(Routing(strategy="weighted"), health, drawing(0.1, 0.9, 0.5))
     assert ids(order(ABC)) == ["b", "c", "a"]
 
 
 def test_a_weight_of_zero_comes_last(health: Health) -> None:
-    """SR-078: a provider for need alone, whatever is drawn for the others."""
+    """SR-078: it is the last resort, in any draw of the others."""
     order = create(Routing(strategy="weighted", weights={"a": 0}), health, drawing(0.0, 0.0))
     assert ids(order(ABC)) == ["b", "c", "a"]
 
@@ -110,7 +110,7 @@ def test_least_busy_begins_with_the_fewest_requests_in_flight(health: Health) ->
 
 
 def test_fastest_begins_with_the_quickest_first_token(health: Health) -> None:
-    """SR-078: one that was never asked is tried before it is judged."""
+    """SR-078: one without measurements is tried first."""
     order = create(Routing(strategy="fastest"), health)
     for each, latency in (("a", 2.0), ("c", 1.0)):
         health.succeeded(health.state(each, "m"), latency)
@@ -118,7 +118,7 @@ def test_fastest_begins_with_the_quickest_first_token(health: Health) -> None:
 
 
 def test_an_unknown_strategy_is_an_error(health: Health) -> None:
-    """SR-078: with those that there are."""
+    """SR-078: the error lists the known ones."""
     with pytest.raises(ConfigError, match=r"unknown strategy 'fairest'.*round_robin"):
         create(Routing(strategy="fairest"), health)
 
@@ -154,7 +154,7 @@ def test_least_busy_skips_a_busy_provider(chain: MakeChain) -> None:
 
 
 def test_fastest_continues_with_the_quickest(chain: MakeChain) -> None:
-    """SR-078: after each has been asked once."""
+    """SR-078: after each has been called once."""
     both = chain(plugins='[routing]\nstrategy = "fastest"\n')
     for _ in range(2):
         both.ask()

@@ -1,4 +1,4 @@
-"""What happens beside the requests: files are read again (SR-092, K-25), and models are discovered (SR-118)."""
+"""Background work: files are read again (SR-092, K-25), and models are discovered (SR-118)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LOOK = background._LOOK
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The files are looked at more often than they are, so that tests take no longer than they must."""
+    """Check the files more often than in production, so that tests do not wait."""
     monkeypatch.setattr(background, "_LOOK", 0.05)
 
 
@@ -57,9 +57,9 @@ def models(ask: Asking) -> list[str]:
 
 
 def problem(ask: Asking) -> str | None:
-    """What `/ready` says of the file that could not be read."""
-    said: str | None = ask.get("/ready").json()["configuration_error"]
-    return said
+    """The error that `/ready` reports for a file that could not be read."""
+    message: str | None = ask.get("/ready").json()["configuration_error"]
+    return message
 
 
 def times_read(gateway: Gateway) -> int:
@@ -105,7 +105,7 @@ def test_sr_092_a_file_written_in_place_is_read_again_too(ask: Asking, new: dict
 def test_k_25_an_invalid_edit_keeps_the_old_configuration_and_a_valid_one_replaces_it(
     ask: Asking, new: dict[str, Any], broken: str | None
 ) -> None:
-    """K-25: it is said by `/ready` and in the log, with the file's name."""
+    """K-25: `/ready` and the log report it with the file's name."""
     path = ask.gateway.config_path
     path.unlink() if broken is None else edit(path, broken)
     until(lambda: problem(ask) is not None)
@@ -135,7 +135,7 @@ def test_sr_092_warnings_about_an_edit_are_logged(ask: Asking, new: dict[str, An
 
 
 def test_sr_092_a_key_is_changed_while_running(ask: Asking, upstream: ScriptedUpstream, new: dict[str, Any]) -> None:
-    """SR-092, SR-066: the new one is used from then on, and is as secret as the old one."""
+    """SR-092, SR-066: the new one is used from then on and redacted like the old one."""
     new["providers"]["one"]["api_key"] = "sk-marked-anew"
     configure(ask.gateway, new)
     until(lambda: models(ask) == ["new"])
@@ -154,7 +154,7 @@ def test_sr_092_k_19_limits_are_changed_while_running(ask: Asking, new: dict[str
 def test_sr_092_a_running_stream_outlives_a_change(
     ask: Asking, upstream: ScriptedUpstream, new: dict[str, Any], config_of: ConfigOf, there: bool
 ) -> None:
-    """SR-092: a request ends with the configuration that it began with."""
+    """SR-092: a request keeps the configuration with which it began."""
     go = threading.Event()
     rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]  # the head is sent already
     upstream.default = Reply(events(chunk({"role": "assistant", "content": "Half"})), Wait(go), *rest)
@@ -208,7 +208,7 @@ def test_settings_that_need_a_restart_are_logged(ask: Asking, table: str, line: 
     ids=["no TOML", "an unknown member", "an unknown strategy", "an unknown provider"],
 )
 def test_k_25_an_invalid_plugins_toml_keeps_the_old_one(ask: Asking, new: dict[str, Any], broken: str) -> None:
-    """K-25: and what is good in the other file waits, for the two are taken together."""
+    """K-25: changes of the other file wait too, because both files are applied together."""
     edit(ask.gateway.plugins_path, broken)
     until(lambda: problem(ask) is not None)
     assert str(ask.gateway.plugins_path) in (problem(ask) or "")
@@ -222,7 +222,7 @@ def test_k_25_an_invalid_plugins_toml_keeps_the_old_one(ask: Asking, new: dict[s
 def test_k_25_unreadable_keys_keep_the_old_configuration(
     upstream: ScriptedUpstream, provider: ProviderBlock, served: Serve, asking: Ask, new: dict[str, Any], tmp_path: Path
 ) -> None:
-    """K-25: all of a change is taken, or nothing of it."""
+    """K-25: a change is applied as a whole or not at all."""
     keys = tmp_path / "keys.toml"
     keys.write_text(f"ada = 'sha256:{hashlib.sha256(b'secret').hexdigest()}'\n", "utf-8")
     gateway = served(
@@ -290,7 +290,7 @@ def test_sr_118_the_models_of_an_openai_compatible_provider(
 def test_sr_118_a_provider_that_is_down_has_no_models_and_delays_nothing(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask, fault: str
 ) -> None:
-    """SR-118: an empty list, and no error; `/ready` says why."""
+    """SR-118: an empty list and no error; `/ready` has the reason."""
     replies = {"stalled": Reply(Stall()), "broken": error(500, "out of order"), "garbage": json_body([1])}
     upstream.routes["/api/tags"] = replies.get(fault, TAGS)
     down = ollama(upstream, **({"base_url": refused_base_url()} if fault == "refused" else {}))

@@ -37,7 +37,7 @@ Connect = Callable[["Gateway"], Wire]
 ConfigOf = Callable[..., dict[str, Any]]
 
 
-# The surface
+# Routes
 
 
 def test_sr_001_sr_006_sr_025_a_model_and_messages_are_enough(ask: Asking, first: ScriptedUpstream) -> None:
@@ -119,7 +119,7 @@ def test_sr_008_an_unknown_path(ask: Asking, method: str, path: str) -> None:
     ],
 )
 def test_sr_008_a_wrong_method(ask: Asking, method: str, path: str) -> None:
-    """SR-008: 405, with the methods that there are."""
+    """SR-008: 405 with the allowed methods."""
     response = ask.http.request(method, path)
     assert response.status_code == 405
     assert error_of(response)["code"] == "method_not_allowed"
@@ -131,7 +131,7 @@ def test_sr_008_head_has_a_status_and_no_body(ask: Asking) -> None:
     assert (response.status_code, response.content) == (405, b"")
 
 
-# What is asked
+# Parameters
 
 
 def test_sr_020_stream_true_is_a_stream(ask: Asking, first: ScriptedUpstream) -> None:
@@ -228,7 +228,7 @@ def test_sr_030_a_body_that_is_not_a_json_object(ask: Asking, first: ScriptedUps
 def test_sr_010_to_sr_022_the_invalid_parameter_is_named(
     ask: Asking, first: ScriptedUpstream, body: dict[str, object], param: str
 ) -> None:
-    """SR-010, SR-011, SR-012, SR-013, SR-018, SR-020, SR-022, SR-084: 400 with `param`, and nothing goes upstream."""
+    """SR-010, SR-011, SR-012, SR-013, SR-018, SR-020, SR-022, SR-084: 400 with `param`; nothing is sent upstream."""
     response = ask.post(body)
     assert response.status_code == 400
     error = error_of(response)
@@ -287,7 +287,7 @@ TEXT_PART = {"type": "text", "text": "What is it?"}
 def test_sr_033_to_sr_038_content_of_every_kind_is_forwarded(
     ask: Asking, first: ScriptedUpstream, content: object
 ) -> None:
-    """SR-033, SR-034, SR-035, SR-036, SR-037, SR-038: an OpenAI-compatible provider gets it as it is."""
+    """SR-033, SR-034, SR-035, SR-036, SR-037, SR-038: an OpenAI-compatible provider receives it unchanged."""
     messages = [{"role": "user", "content": content}]
     assert ask.chat(messages=messages).status_code == 200
     assert first.requests[0].json["messages"] == messages
@@ -339,7 +339,7 @@ def test_sr_041_every_system_message_is_kept(ask: Asking, first: ScriptedUpstrea
 def test_sr_042_a_hundred_answers_have_a_hundred_ids(
     ask: Asking, first: ScriptedUpstream, upstream_id: str | None
 ) -> None:
-    """SR-042: also where the provider gives none."""
+    """SR-042: also if the provider sends none."""
     first.default = whole(id=upstream_id)
     ids = {ask.chat().json()["id"] for _ in range(100)}
     assert len(ids) == 100
@@ -356,7 +356,7 @@ def test_sr_043_the_object_is_a_chat_completion(ask: Asking, first: ScriptedUpst
     "given", [None, 1_700_000_000.25, "1700000000", 1_700_000_000_250, 1_700_000_000_250.0, "soon", -1, 0, True]
 )
 def test_sr_044_created_is_an_integer(ask: Asking, first: ScriptedUpstream, given: object) -> None:
-    """SR-044: in seconds, whatever the provider makes of it; the time now where it makes no sense."""
+    """SR-044: in seconds, in any spelling of the provider; the current time if the value is invalid."""
     first.default = whole(created=given)
     created = ask.chat().json()["created"]
     assert type(created) is int
@@ -384,7 +384,7 @@ def test_sr_045_after_a_fallback_it_is_the_name_that_served(
 
 
 def test_sr_046_sr_047_the_choices(ask: Asking, first: ScriptedUpstream) -> None:
-    """SR-046, SR-047: index, message and finish_reason, also where the provider leaves the role out."""
+    """SR-046, SR-047: index, message and finish_reason, also if the provider omits the role."""
     first.default = whole({"content": "Hello!"})
     (choice,) = ask.chat().json()["choices"]
     assert choice == {
@@ -412,7 +412,7 @@ def test_sr_049_usage_is_the_providers(ask: Asking, first: ScriptedUpstream) -> 
 
 
 def test_sr_050_sr_052_only_the_providers_fields_are_returned(ask: Asking, first: ScriptedUpstream) -> None:
-    """SR-050: nothing is lost. SR-052: nothing is added, so that strict clients see only what they know."""
+    """SR-050: nothing is lost. SR-052: nothing is added, so that strict clients see only known fields."""
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "x": 1}
     message = {
         "role": "assistant",
@@ -446,7 +446,7 @@ def test_sr_052_time_and_attempts_are_in_the_headers(ask: Asking) -> None:
 def test_dropped_parameters_are_in_a_header(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
 ) -> None:
-    """A parameter that the provider does not know is not lost in silence."""
+    """A parameter that the provider does not support is not dropped silently."""
     config = config_of(one={**provider(upstream), "type": "odd"})
     ask = asking(served(config, "[types.odd]\ndrop = ['logit_bias', 'user', 'store']\n"))
     response = ask.chat(user="u", logit_bias={"1": 1}, seed=1)
@@ -458,7 +458,7 @@ def test_dropped_parameters_are_in_a_header(
 
 
 def test_sr_053_the_shape_of_a_stream(ask: Asking, first: ScriptedUpstream) -> None:
-    """SR-053, SR-045: one id, created and model throughout, also where the provider changes them on the way."""
+    """SR-053, SR-045: one id, created and model throughout, even if the provider changes them midway."""
     first.default = events(
         chunk({"role": "assistant", "content": ""}, id="a", created=1_700_000_001, model="x"),
         chunk({"content": "Hello"}, id="b", created=1_700_000_002, model="y", object=""),
@@ -486,7 +486,7 @@ def test_sr_042_a_stream_without_ids_gets_one(ask: Asking, first: ScriptedUpstre
 
 
 def test_sr_054_the_role_comes_first_and_the_finish_reason_last(ask: Asking, first: ScriptedUpstream) -> None:
-    """SR-054: also where the provider leaves the role out."""
+    """SR-054: also if the provider omits the role."""
     first.default = events(chunk({"content": "Hello"}), chunk({"content": "!"}), chunk({}, "stop"), "[DONE]")
     chunks = ask.chunks()
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
@@ -495,7 +495,7 @@ def test_sr_054_the_role_comes_first_and_the_finish_reason_last(ask: Asking, fir
 
 @pytest.mark.parametrize("ends", [(), ("[DONE]",), ("[DONE]", "[DONE]")], ids=len)
 def test_sr_054_done_comes_once(ask: Asking, first: ScriptedUpstream, ends: tuple[str, ...]) -> None:
-    """SR-054: a provider that leaves it out, or repeats it, has given its whole answer all the same."""
+    """SR-054: an answer is complete even if the provider omits or repeats it."""
     first.default = events(chunk({"role": "assistant", "content": "Hello!"}), chunk({}, "stop"), *ends)
     assert ask.events().count("[DONE]") == 1
 
@@ -517,7 +517,7 @@ def test_sr_055_usage_if_it_is_requested(ask: Asking, first: ScriptedUpstream, a
 def test_sr_055_no_usage_if_it_is_not_requested(
     ask: Asking, first: ScriptedUpstream, members: dict[str, object]
 ) -> None:
-    """SR-055: although the gateway itself asks the provider for it."""
+    """SR-055: although the gateway itself requests it from the provider."""
     chunks = ask.chunks(**members)
     assert first.requests[0].json["stream_options"]["include_usage"] is True
     assert [one for one in chunks if one.get("usage") or not one["choices"]] == []
@@ -561,7 +561,7 @@ def test_sr_050_fields_of_chunks_are_preserved(ask: Asking, first: ScriptedUpstr
 def test_sr_057_a_failure_before_the_first_byte_has_a_status(
     ask: Asking, first: ScriptedUpstream, reply: Reply
 ) -> None:
-    """SR-057: JSON, and not a stream that holds an error."""
+    """SR-057: JSON, not a stream with an error in it."""
     first.default = reply
     response = ask.chat(stream=True)
     assert response.status_code == 502
@@ -630,7 +630,7 @@ def test_sr_060_chunks_are_forwarded_as_they_are_sent(ask: Asking, first: Script
 def test_sr_053_a_silent_stream_is_kept_alive_by_comments(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
 ) -> None:
-    """`[server] keep_alive`: the seconds after which a proxy between here and the client is shown a sign of life."""
+    """`[server] keep_alive`: the seconds after which a comment keeps proxies from closing a silent stream."""
     go = threading.Event()
     rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]
     upstream.default = Reply(events(*BEGUN), Wait(go), *rest)
@@ -645,7 +645,7 @@ def test_sr_053_a_silent_stream_is_kept_alive_by_comments(
 def test_sr_057_nothing_is_sent_before_there_is_an_answer(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
 ) -> None:
-    """A comment to keep a client patient would commit to 200, and failure would have no status any more."""
+    """A keep-alive comment would commit to 200, so that a failure could not have a status."""
     go = threading.Event()
     upstream.default = Reply(Wait(go), error(500))
     gateway = served(config_of(one=provider(upstream)), NO_RETRIES + "[server]\nkeep_alive = 0.01\n")
@@ -676,7 +676,7 @@ def test_sr_061_sr_062_an_unknown_model(ask: Asking, first: ScriptedUpstream, na
 
 
 def test_sr_061_the_body_is_exact(ask: Asking) -> None:
-    """SR-061: to the byte, since it costs nothing."""
+    """SR-061: to the byte."""
     assert ask.chat(model="unknown-model").text == (
         '{"error":{"message":"Model \'unknown-model\' not found in any enabled provider",'
         '"type":"invalid_request_error","code":"model_not_found"}}'
@@ -694,7 +694,7 @@ def test_sr_065_an_error_has_a_content_length(ask: Asking) -> None:
 def test_sr_066_a_key_repeated_by_a_provider_is_redacted(
     ask: Asking, first: ScriptedUpstream, where: str, stream: bool
 ) -> None:
-    """SR-066: a provider's own word on a bad request is passed on, but for its key."""
+    """SR-066: a provider's error for an invalid request is passed on without its key."""
     first.default = error(400, **{where: f"no good with {KEY}"})  # type: ignore[arg-type]
     response = ask.chat(stream=stream)
     assert response.status_code == 400
@@ -727,7 +727,7 @@ def test_sr_066_a_key_is_not_in_the_log(ask: Asking, first: ScriptedUpstream) ->
 
 
 def test_a_request_is_logged_in_one_line(ask: Asking) -> None:
-    """Who was asked, how it went, and how long it took."""
+    """Which provider answered, with what result, and how long it took."""
     number = ask.chat().headers["x-request-id"]
     until(lambda: number in ask.gateway.log())  # the client has its answer a little sooner
     (line,) = [line for line in ask.gateway.log().splitlines() if number in line]
@@ -735,7 +735,7 @@ def test_a_request_is_logged_in_one_line(ask: Asking) -> None:
 
 
 def test_a_model_cannot_forge_a_line_of_the_log(ask: Asking) -> None:
-    """Nor fill it: its name is the client's to choose."""
+    """Nor flood it: clients choose the name freely."""
     number = ask.chat(model="m\nINFO forged" + "x" * 10_000).headers["x-request-id"]
     until(lambda: number in ask.gateway.log())
     assert "\nINFO forged" not in ask.gateway.log()

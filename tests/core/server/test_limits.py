@@ -1,4 +1,4 @@
-"""Bounds on what a client may send, and on how slowly; each refusal has OpenAI's shape (SR-029, SR-065)."""
+"""Limits on what a client may send and how slowly; each refusal has OpenAI's shape (SR-029, SR-065)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_sr_029_a_large_content_length_is_refused_without_reading_the_body(pair:
 
 
 def test_sr_029_a_body_without_a_content_length(pair: Pair, wire: Connect) -> None:
-    """SR-029: chunked; it is refused while it comes, and not read to an end that it may not have."""
+    """SR-029: chunked; it is refused while it arrives, because it may never end."""
     connection = wire(pair.gateway)
     connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode())
     piece = of_size(LARGEST + 1)
@@ -87,7 +87,7 @@ def test_k_19_the_limit_is_llms_jsons(
     asking: Ask,
     where: tuple[str, ...],
 ) -> None:
-    """K-19: `limits.client_max_size`, at either place."""
+    """K-19: `limits.client_max_size`, in either place."""
     config = config_of(one=provider(upstream))
     holder = config
     for name in where:
@@ -113,7 +113,7 @@ def test_sr_029_after_a_refusal_the_connection_serves_on(
 def test_a_slow_body_is_408(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
 ) -> None:
-    """`[server] body_timeout`: nobody holds a place by sending nothing."""
+    """`[server] body_timeout`: a client that sends nothing does not occupy a slot."""
     connection = wire(served(config_of(one=provider(upstream)), "[server]\nbody_timeout = 0.1\n"))
     connection.send(request_of(b'{"mod', headers={"content-length": "100"}))
     response = connection.answer()
@@ -132,13 +132,13 @@ def test_a_client_that_disconnects_while_sending_makes_no_request(
     assert len(first.requests) == 1
 
 
-# The number
+# Concurrent requests
 
 
 def test_too_many_requests_at_once_are_503(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask, wire: Connect
 ) -> None:
-    """`[server] max_requests`: refused at once with a Retry-After, and let in again when there is room."""
+    """`[server] max_requests`: refused at once with a Retry-After, and accepted again when there is room."""
     go = threading.Event()
     upstream.script(Reply(Wait(go), completion()))
     gateway = served(config_of(one=provider(upstream)), "[server]\nmax_requests = 1\n")
@@ -183,7 +183,7 @@ def test_a_head_that_is_too_large_is_431(pair: Pair, wire: Connect, head: str) -
     "start", ["GET /health HTTP/1.1\r\nhost: x\r\nx-endless: ", "GET /", "GET /health HTTP/1.1\r\n"]
 )
 def test_a_head_without_an_end_is_431(pair: Pair, wire: Connect, start: str) -> None:
-    """One header line, one path, or header after header: none has to end to be too much."""
+    """One header line, one path, or header after header: each is refused before it ends."""
     connection = wire(pair.gateway)
     connection.send(start.encode())
     more = b"x-more: 1\r\n" * 100 if start.endswith("\r\n") else b"x" * 1000
@@ -203,7 +203,7 @@ def test_the_limit_holds_for_later_requests_on_a_connection(pair: Pair, wire: Co
 
 
 def test_each_head_is_measured_on_its_own(pair: Pair, wire: Connect) -> None:
-    """A connection may carry any number of heads that are each within the bound, and of bodies beyond it."""
+    """A connection may carry any number of heads within the limit, and bodies beyond it."""
     connection = wire(pair.gateway)
     for _ in range(4):
         connection.send(request_of(of_size(2 * HEAD), headers={"x-long": "x" * (HEAD - 1000)}))
@@ -235,7 +235,7 @@ def test_waiting_for_an_answer_does_not_count_as_a_slow_head(
     wire: Connect,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The time is the head's alone."""
+    """The limit of time applies to the head only."""
     monkeypatch.setattr(protocol, "SLOWEST_HEAD", 0.1)
     go = threading.Event()
     upstream.default = Reply(Wait(go), completion())
@@ -258,13 +258,13 @@ def test_the_limit_of_a_head_is_set_in_plugins_toml(
     assert connection.answer().status_code == 431
 
 
-# Offers
+# Upgrades
 
 OFFER = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
 
 
 def test_sr_001_an_upgrade_to_http_2_is_ignored(pair: Pair, wire: Connect) -> None:
-    """SR-001: as Java's own client makes it with every request; the request is served all the same, and the next."""
+    """SR-001: Java's standard client offers it with every request; this request is served, and the next one."""
     connection = wire(pair.gateway)
     for _ in range(2):
         connection.send(request_of(ASKED, headers=OFFER))
@@ -299,7 +299,7 @@ def test_a_head_with_an_upgrade_has_the_same_limit(pair: Pair, wire: Connect) ->
     assert connection.answer().status_code == 431
 
 
-# What is no HTTP
+# Malformed HTTP
 
 
 @pytest.mark.parametrize(

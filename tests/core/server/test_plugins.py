@@ -1,4 +1,4 @@
-"""Plugins in a running server: told of every request once, started and stopped with it, with routes of their own."""
+"""Plugins in a running server: notified of every request once, started and stopped with it, with their own routes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def start(
 
 
 def heard(name: str = "of_test") -> list[Any]:
-    """What a plugin has put down."""
+    """What a plugin has recorded."""
     found: list[Any] = sys.modules[f"llms_plugin_{name}"].heard
     return found
 
@@ -72,7 +72,7 @@ def test_a_plugin_is_notified_of_a_request_once(
 def test_a_plugin_is_notified_of_a_request_whose_client_disconnected(
     start: Start, upstream: ScriptedUpstream, wire: Connect, reply: Reply
 ) -> None:
-    """SR-059: once, as 499; whether before the answer or amid it."""
+    """SR-059: once, as 499, whether before the answer or during it."""
     upstream.default = reply
     gateway = start(LISTENING)
     connection = wire(gateway)

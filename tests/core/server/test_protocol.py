@@ -1,4 +1,4 @@
-"""How an answer leaves: its head with the first piece of its body, but never later than it has to."""
+"""How an answer is sent: its head together with the first piece of its body, without delaying either."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BODY = {"type": "http.response.body", "body": b"Hello"}
 
 @contextmanager
 def asked(app: Any) -> Iterator[socket.socket]:
-    """A connection on which an application has been asked for an answer."""
+    """A connection with a request that the application has received."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(
             app, http=BoundedProtocol, lifespan="off", log_config=None, server_header=False, date_header=False

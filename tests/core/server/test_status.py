@@ -1,4 +1,4 @@
-"""`/health`, `/ready` and the page at `/`: they call no provider, and show no key."""
+"""`/health`, `/ready` and the page at `/`: they call no provider and show no key."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_ready_is_200_if_a_provider_is_enabled(ask: Asking) -> None:
 def test_k_02_ready_says_why_a_provider_is_not_enabled(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
 ) -> None:
-    """K-02, SR-079: a key that is missing is said, by the variable's name."""
+    """K-02, SR-079: a missing key is reported with its variable's name."""
     config = config_of(
         off=provider(upstream, enabled=False),
         keyless=provider(upstream, api_key="$NO_SUCH_API_KEY"),
@@ -85,7 +85,7 @@ def test_ready_shows_a_circuit_that_is_open(
 
 
 def test_sr_083_the_page_shows_the_providers(ask: Asking) -> None:
-    """SR-083: on the same port as the API; it names where that is."""
+    """SR-083: on the same port as the API, whose URL it shows."""
     response = ask.get("/")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/html")
