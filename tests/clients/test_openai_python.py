@@ -284,11 +284,11 @@ def test_sr_032_sr_040_tools_round_trip(client: OpenAI, upstream: ScriptedUpstre
         model="kimi-k2", messages=messages, tools=[WEATHER], tool_choice="auto", parallel_tool_calls=True
     )
     assert first.choices[0].finish_reason == "tool_calls"
-    message = first.choices[0].message
-    assert message.content is None
-    assert [call.to_dict() for call in message.tool_calls or []] == asked
+    reply = first.choices[0].message
+    assert reply.content is None
+    assert [call.to_dict() for call in reply.tool_calls or []] == asked
 
-    messages.append(message)  # type: ignore[arg-type]  # as the client's own documentation does it
+    messages.append(reply)  # type: ignore[arg-type]  # as the client's own documentation does it
     messages += [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in asked]  # type: ignore[typeddict-item]
     second = client.chat.completions.create(model="kimi-k2", messages=messages, tools=[WEATHER])
     assert second.choices[0].message.content == "Sunny in both."
