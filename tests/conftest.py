@@ -239,11 +239,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 #: Fixtures that start processes or make environments: tests that use one take seconds.
 SLOW_FIXTURES = {"environment", "gateway", "project"}
 
+#: Tests of the conformance suite that measure, or that try every byte or many splits of each stream.
+SLOW_CONFORMANCE = ("test_p_", "test_s_cut_at_every_byte", "test_s_split_anywhere")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a slow fixture, also through another one, as slow."""
+    """Mark what is slow by the fixtures that it uses, also indirectly, and the slow part of the conformance suite."""
     for item in items:
-        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        uses_slow_fixture = not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+        if uses_slow_fixture or item.name.startswith(SLOW_CONFORMANCE):
             item.add_marker(pytest.mark.slow)
 
 

@@ -210,6 +210,7 @@ def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_importing_does_nothing_but_import() -> None:
     """No network, no threads, no processes, and no files except modules: for every module of the core."""
     ran = python(AUDIT.replace("{code}", "\n".join(f"import {module}" for module in MODULES)))

@@ -477,6 +477,7 @@ any_events = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(any_events, max_size=6), st.lists(blocks, max_size=3))
 def test_whatever_a_server_makes_of_it_is_an_answer_or_an_error(said: list[Json], content: list[Json]) -> None:
@@ -490,6 +491,7 @@ def test_whatever_a_server_makes_of_it_is_an_answer_or_an_error(said: list[Json]
         whole({"content": content, "stop_reason": "end_turn"})
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(blocks | json_values, max_size=4) | json_values, json_objects, st.sampled_from([NEWEST, BUDGET]))
 def test_whatever_a_client_sends_back_is_sent_or_refused(kept: Any, schema: Json, model: str) -> None:

@@ -456,6 +456,7 @@ def llms(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) ->
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -470,6 +471,7 @@ def test_a_slip_in_the_command_is_said_at_once(tmp_path: Path, arguments: list[s
     assert said in errors
 
 
+@pytest.mark.slow
 def test_a_plugin_that_was_set_aside_is_named_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "acme.py").write_text("import nowhere_to_be_found", "utf-8")
     (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["acme.py"]\n', "utf-8")
@@ -494,6 +496,7 @@ def test_the_level_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_folder_that_it_is_run_in_changes_nothing(tmp_path: Path) -> None:
     """Neither its pytest.ini, nor its conftest.py, nor a module of a name that the suite imports."""
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", "utf-8")
@@ -505,6 +508,7 @@ def test_the_folder_that_it_is_run_in_changes_nothing(tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == ("none\n", 1), done.stderr
 
 
+@pytest.mark.slow
 def test_what_authors_import_needs_no_pytest() -> None:
     """Only the suite itself does; llms_core.testing has other uses."""
     names = (

@@ -443,6 +443,7 @@ def test_a_read_that_is_cancelled_leaves_the_answer_to_be_let_go(talk: Talk, ups
     talk(work)
 
 
+@pytest.mark.slow
 def test_many_requests_at_once_do_not_wait_for_one_another(talk: Talk, upstream: ScriptedUpstream) -> None:
     """No bound of its own: the server bounds the requests at once."""
     go, many = threading.Event(), 150
