@@ -1,16 +1,17 @@
-"""Servers to test against from outside: scripted providers behind a gateway, in this process or in one of its own.
+"""Servers to test from outside: scripted providers behind a gateway, in this process or in its own.
 
     def test_it(upstream, provider, served):
         gateway = served({"providers": {"first": provider(upstream)}})
         httpx.post(f"{gateway.base_url}/chat/completions", json=…)
 
-`served` runs the application in a thread of this process and is ready in no time; `gateway` runs the real command as
-a child process, for signals, real clients and start-up faults. Whatever either of them logs is searched for the keys
-that `provider` hands out, after every test.
+`served` runs the application in a thread of this process and starts quickly; `gateway` runs the real command as
+a child process, for signals, real clients and start-up errors. After every test, the logs of both are searched for the
+keys that `provider` hands out.
 """
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
 import json
@@ -18,6 +19,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -34,10 +36,10 @@ import uvicorn
 from llms_core.testing import ScriptedUpstream
 
 MARK = "sk-marked-"
-"""How every provider's key begins in the tests; a log that has it has leaked one."""
+"""How every provider's key begins in the tests; a log that contains it has leaked a key."""
 
 START = 30.0
-"""Seconds that a server may take to answer."""
+"""Seconds that a server may take to start."""
 
 Config = Mapping[str, Any]
 
@@ -68,11 +70,11 @@ class Gateway(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Ask it to stop, and wait until it has."""
 
     @abstractmethod
     def kill(self) -> None:
-        """End it without asking."""
+        """Stop it immediately."""
 
     def healthy(self, timeout: float) -> bool:
         """Whether `/health` answers in time."""
@@ -87,7 +89,7 @@ class Gateway(ABC):
 
 
 class ChildGateway(Gateway):
-    """`python -m llms_core serve …` in a process of its own, at home in its own folder."""
+    """`python -m llms_core serve …` in its own process, with its own folder as home."""
 
     def __init__(
         self, root: Path, config: Config | None, plugins: str, args: Sequence[str], env: Mapping[str, str]
@@ -173,7 +175,7 @@ class ThreadGateway(Gateway):
             core.setLevel(levels[1])
 
     def _run(self) -> None:
-        with self._socket, suppress(SystemExit):  # uvicorn's way to say that the start failed; /health tells
+        with self._socket, suppress(SystemExit):  # uvicorn raises it if the start fails, which /health shows
             self._server.run(sockets=[self._socket])
 
     def wait_ready(self) -> None:
@@ -230,9 +232,77 @@ def empty_working_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     os.chdir(before)
 
 
+def pytest_configure() -> None:
+    """Let the tests' processes share compiled modules.
+
+    Hundreds of short processes import the same few hundred modules. Where PYTHONDONTWRITEBYTECODE is set, as in many
+    container images, each of them would compile them again, which doubles the time that the whole suite takes.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run single files and single tests in this process: to start others would take longer than they do."""
+    if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
+        return 0
+    return None  # xdist counts the CPUs
+
+
+#: Fixtures that start processes or make environments: tests that use one take seconds.
+SLOW_FIXTURES = {"broken", "environment", "gateway", "overridden", "project"}
+
+#: Tests of the conformance suite that measure, or that try every byte or many splits of each stream.
+SLOW_CONFORMANCE = ("test_p_", "test_s_cut_at_every_byte", "test_s_split_anywhere")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow by the fixtures that it uses, also indirectly, and the slow part of the conformance suite."""
+    for item in items:
+        uses_slow_fixture = not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+        if uses_slow_fixture or item.name.startswith(SLOW_CONFORMANCE):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave what exists once the tests are collected out of every later garbage collection.
+
+    These are millions of objects (the SDKs' classes, 20,000 tests) that live until the end.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_trusted_certificates() -> Iterator[None]:
+    """Do not read the machine's certificates, which takes 35 ms for each HTTP client, and a test may have several.
+
+    Every server of the tests speaks plain HTTP. A client that meets TLS trusts nobody, so it fails.
+    """
+
+    def load_nothing(*_: object, **__: object) -> None: ...
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl.SSLContext, "load_default_certs", load_nothing)
+        patch.setattr(ssl.SSLContext, "load_verify_locations", load_nothing)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_plugins_of_pytest_in_children() -> Iterator[None]:
+    """Let pytest in child processes (`llms conformance`) load only the plugins that its command line names.
+
+    Those that are installed beside it take seconds to import.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test depends on the keys, the proxies and the gateway's own settings of the machine that it runs on."""
+    """Hide the machine's keys, proxies and gateway settings, so that no test depends on them."""
     for name in list(os.environ):
         if name.upper().endswith(("_API_KEY", "_PROXY")) or name.startswith("LLMS_"):
             monkeypatch.delenv(name)

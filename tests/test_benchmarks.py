@@ -21,7 +21,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 RIGHT = "a right answer"
 STAMP = "sent at 0000000000000000001"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CPU time and memory are read from /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="CPU time and memory are read from /proc"),
+]
 
 #: A gateway that answers its first request, and so starts, and fails all others.
 FAILING_GATEWAY = f"""\

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import tomllib
 import zipfile
 from pathlib import Path
 
+import fresh_environment
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -17,16 +16,12 @@ DISTRIBUTIONS = ("llms_core", "llms_providers")
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, zipfile.ZipFile]:
-    """Both wheels, built as a release is."""
-    if (uv := shutil.which("uv")) is None:
-        pytest.skip("uv builds the wheels, and it is not here")
-    folder = tmp_path_factory.mktemp("dist")
-    for name in DISTRIBUTIONS:
-        command = [uv, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT / name)]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+    """Both wheels."""
+    folder = fresh_environment.wheels(tmp_path_factory)
     return {name: zipfile.ZipFile(next(folder.glob(f"{name}-*.whl"))) for name in DISTRIBUTIONS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.ZipFile], name: str) -> None:
     inside = {entry for entry in wheels[name].namelist() if ".dist-info/" not in entry}
@@ -37,6 +32,7 @@ def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.Zip
     assert inside == sources | data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_a_wheel_has_its_licence(wheels: dict[str, zipfile.ZipFile], name: str) -> None:
     entries = wheels[name].namelist()

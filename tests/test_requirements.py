@@ -1,22 +1,24 @@
-"""Every numbered requirement has a test that names it, or stands here with the reason why it has none."""
+"""Every numbered requirement has a test that names it, or is listed here with the reason for having none."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-REQUIREMENTS = (
-    *(f"SR-{number:03}" for number in (*range(1, 69), *range(70, 121)) if number not in range(93, 100)),
-    *(f"SR-069{letter}" for letter in "abcdef"),
-    *(f"K-{number:02}" for number in range(1, 26)),
-    *(f"L-{number:02}" for number in range(1, 22)),
-)
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/requirements.md"
+
+#: The first cell of a row of one of the page's tables.
+_ROW = re.compile(r"^\| ((?:SR|K|L)-\d{2,3}[a-f]?) \|", re.MULTILINE)
+
+REQUIREMENTS = tuple(_ROW.findall(PAGE.read_text("utf-8")))
 
 WITHOUT = {
-    "SR-087": "a container image comes with a later issue",
-    "SR-088": "a compose file comes with the container image",
+    "SR-087": "no container image is published yet",
+    "SR-088": "a compose file needs the container image",
     "SR-089": "the health check of the container image",
     "SR-090": "routes of llms.py's own UI, which is not part of the gateway",
     "SR-091": "llms.py's sign-in through GitHub; a file that asks for it is refused (K-21)",
@@ -29,40 +31,62 @@ _NUMBER = re.compile(
 
 
 def numbers(text: str) -> set[str]:
-    """The requirements that a text names, one by one, as ranges (`SR-010 … SR-013`) or by letters (`SR-069a-c`)."""
+    """Return the requirements that a text names.
+
+    Besides single numbers these are ranges (`SR-010 … SR-013`) and letters (`SR-069a-c`).
+    """
     found = set()
     for kind, first, letters, last, last_letter in _NUMBER.findall(text):
         if letters or last_letter:
-            low, high = letters[:1] or last_letter, last_letter or letters[-1]
+            low = letters[:1] or last_letter
+            high = last_letter or letters[-1]
             found |= {f"{kind}-{first}{chr(code)}" for code in range(ord(low), ord(high) + 1)}
         else:
             found |= {f"{kind}-{number:0{len(first)}}" for number in range(int(first), int(last or first) + 1)}
     return found
 
 
-def _named() -> set[str]:
-    tests = Path(__file__).parent
-    named = set()
-    for path in tests.rglob("*"):
+def _tests() -> Iterator[Path]:
+    """The test files in every language, without this one, whose examples name requirements too."""
+    for path in (ROOT / "tests").rglob("*"):
         if path.suffix in (".py", ".js", ".mjs", ".sh") and path != Path(__file__):
-            named |= numbers(path.read_text("utf-8"))
-    return named
+            yield path
 
 
-NAMED = _named()
+def _sources() -> Iterator[Path]:
+    """The files whose comments and prose cite requirements."""
+    for folder in ("llms_core", "llms_providers", "benchmarks"):
+        yield from (ROOT / folder).rglob("*.py")
+    yield from (path for path in (ROOT / "docs").glob("*.md") if path != PAGE)
+    yield from ROOT.glob("*.md")
+
+
+NAMED = set().union(*(numbers(path.read_text("utf-8")) for path in _tests()))
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS)
 def test_a_requirement_has_a_test_that_names_it(requirement: str) -> None:
-    """Docstrings of tests name the numbers that they are evidence for."""
+    """Docstrings of tests name the requirements that they verify."""
     if requirement in WITHOUT:
-        assert requirement not in NAMED, "it has a test: take it off the list"
+        assert requirement not in NAMED, "it has a test: remove it from WITHOUT"
     else:
         assert requirement in NAMED, "no test names it"
 
 
-def test_tests_name_no_requirement_that_there_is_not() -> None:
+def test_the_page_lists_every_number_once() -> None:
+    assert len(REQUIREMENTS) == len(set(REQUIREMENTS))
+    # A table in another format would silently list nothing.
+    assert {number.partition("-")[0] for number in REQUIREMENTS} == {"SR", "K", "L"}
+    assert WITHOUT.keys() < set(REQUIREMENTS)
+
+
+def test_tests_name_no_unknown_requirement() -> None:
     assert NAMED - set(REQUIREMENTS) == set()
+
+
+def test_sources_and_documents_cite_no_unknown_requirement() -> None:
+    cited = set().union(*(numbers(path.read_text("utf-8")) for path in _sources()))
+    assert cited - set(REQUIREMENTS) == set()
 
 
 @pytest.mark.parametrize(

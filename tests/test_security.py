@@ -1,4 +1,4 @@
-"""What nobody may do to the gateway, or through it (architecture, section 9)."""
+"""Attacks on the gateway and through it that have to fail (ARCHITECTURE.md, "Security")."""
 
 from __future__ import annotations
 
@@ -69,19 +69,19 @@ def one(
 def chat(
     gateway: Gateway, members: dict[str, Any] | None = None, headers: dict[str, str] | None = None
 ) -> httpx.Response:
-    """Ask for a completion; `members` add to the request or change it."""
+    """Request a completion; `members` add to the request or change it."""
     body = {"model": "m", "messages": HELLO, **(members or {})}
     with httpx.Client(trust_env=False, verify=False, timeout=20) as client:
         return client.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers)
 
 
 def head(seen: Seen) -> tuple[str, str, dict[str, str]]:
-    """Where a request went and with which headers, but for the length of its body."""
+    """Where a request went and its headers, except for the length of its body."""
     return seen.method, seen.path, {name: value for name, value in seen.headers.items() if name != "content-length"}
 
 
 def test_a_request_cannot_name_an_address_a_key_or_a_header(one: Gateway, upstream: ScriptedUpstream) -> None:
-    """SR-026: such members are some that are not known, and for the provider to make sense of."""
+    """SR-026: such members are unknown parameters, passed on for the provider to interpret."""
     chat(one)
     assert chat(one, STEERING).status_code == 200
     plain, steered = upstream.requests
@@ -89,7 +89,7 @@ def test_a_request_cannot_name_an_address_a_key_or_a_header(one: Gateway, upstre
     assert steered.json == {**plain.json, **STEERING}
 
 
-def test_a_header_of_the_clients_goes_no_further(one: Gateway, upstream: ScriptedUpstream) -> None:
+def test_a_client_header_is_not_forwarded(one: Gateway, upstream: ScriptedUpstream) -> None:
     """SR-005."""
     chat(one)
     assert chat(one, headers=CLIENTS_OWN).status_code == 200
@@ -97,14 +97,14 @@ def test_a_header_of_the_clients_goes_no_further(one: Gateway, upstream: Scripte
     assert head(other) == head(plain)
 
 
-def test_a_query_of_the_clients_goes_no_further(one: Gateway, upstream: ScriptedUpstream) -> None:
+def test_a_client_query_is_not_forwarded(one: Gateway, upstream: ScriptedUpstream) -> None:
     with httpx.Client(trust_env=False, verify=False) as client:
         client.post(f"{one.base_url}/chat/completions?key=x&api-version=y", json={"model": "m", "messages": HELLO})
     assert upstream.requests[0].path == "/v1/chat/completions"
 
 
-def test_a_cookie_of_the_providers_is_not_kept(one: Gateway, upstream: ScriptedUpstream) -> None:
-    """Nor passed on: one client's session with a provider is nobody else's."""
+def test_a_providers_cookie_is_not_kept(one: Gateway, upstream: ScriptedUpstream) -> None:
+    """Nor passed on: one client's session with a provider must not reach another client."""
     choice = {"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}
     upstream.default = json_body({"id": "x", "created": 1, "choices": [choice]}, headers={"set-cookie": "a=b; Path=/"})
     responses = [chat(one), chat(one)]
@@ -118,7 +118,7 @@ def test_a_redirect_is_not_followed(
     config_of: Callable[..., dict[str, Any]],
     served: Serve,
 ) -> None:
-    """Nobody is sent the key of a provider because the provider, or who took its place, says so."""
+    """A provider, or an impostor in its place, must not be able to redirect its key elsewhere."""
     upstream, elsewhere = upstreams(), upstreams()
     upstream.default = Reply(Status(307, {"location": f"{elsewhere.base_url}/chat/completions"}))
     gateway = served(config_of(first=provider(upstream)), "[routing.retry]\nattempts = 0\n")
@@ -153,10 +153,10 @@ def test_a_local_path_is_refused(one: Gateway, upstream: ScriptedUpstream) -> No
     assert upstream.requests == []
 
 
-def test_a_file_of_the_gateways_machine_never_goes_upstream(
+def test_a_local_file_of_the_gateway_never_goes_upstream(
     one: Gateway, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
-    """SR-039: whichever way it is named; most are refused, and what is not is passed on as it was written."""
+    """SR-039: in any spelling; most are refused, and the others are passed on unchanged."""
     secret = tmp_path / "secret"
     secret.write_text("the content of a local file", "utf-8")
     for name in (
@@ -205,13 +205,14 @@ MODULES = sorted(
 
 
 def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a Python of its own."""
+    """Run code in a new Python process."""
     command = [sys.executable, "-W", "error", "-c", code, *args]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_importing_does_nothing_but_import() -> None:
-    """No network, no thread, no process, and no file but the modules': of every module of the core."""
+    """No network, no threads, no processes, and no files except modules: for every module of the core."""
     ran = python(AUDIT.replace("{code}", "\n".join(f"import {module}" for module in MODULES)))
     assert ran.returncode == 0, ran.stderr
 
@@ -233,12 +234,12 @@ def test_the_audit_would_see_it(code: str) -> None:
 
 
 def test_the_public_face_imports_no_server_and_no_http_client() -> None:
-    """A plugin author's tests, and `pip`'s checks, are not made to wait for what they have no need of."""
+    """A plugin author's tests and `pip`'s checks do not wait for what they do not need."""
     assert imported("import llms_core, llms_core.provider, llms_core.openai_compatible") == set()
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])
-def test_help_comes_without_server_and_http_client(argument: str) -> None:
+def test_help_imports_neither_server_nor_http_client(argument: str) -> None:
     code = f"""
 from click.testing import CliRunner
 from llms_core.cli import main
@@ -249,7 +250,7 @@ assert result.exit_code == 0, result.output
 
 
 def imported(code: str) -> set[str]:
-    """Which of the slow libraries some code imports."""
+    """The slow libraries that some code imports."""
     slow = ("litestar", "uvicorn", "httpx", "aiohttp", "uvloop", "ssl")
     ran = python(f"{code}\nimport sys\nprint(*(set({slow!r}) & sys.modules.keys()))")
     assert ran.returncode == 0, ran.stderr

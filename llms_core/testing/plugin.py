@@ -60,7 +60,9 @@ def pytest_configure(config: pytest.Config) -> None:
             find(provider, Path(plugins) if plugins else None, config.getoption("llms_wire"))
         except LlmsError as error:
             raise pytest.UsageError(str(error)) from None
-    config.pluginmanager.register(_Collector(config), "llms-conformance-results")
+    # A worker of pytest-xdist sends its reports to the controller, which collects the results of all workers.
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Collector(config), "llms-conformance-results")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -65,15 +65,15 @@ def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
 
 
 def command(url: str, body: str, *options: str) -> list[str]:
-    """The reference's command line; `--max-time` bounds it."""
+    """The reference's command line, bounded by `--max-time`."""
     sent = ["-X", "POST", url, "-H", "Content-Type: application/json", "-d", body]
     return ["curl", "--silent", "--show-error", "--max-time", "20", *options, *sent]
 
 
 def curl(kimi: Gateway, body: str, *options: str) -> tuple[int, str, Any]:
     """Status, content type and decoded body."""
-    told = command(f"{kimi.base_url}/chat/completions", body, "-w", "\n%{http_code} %{content_type}", *options)
-    done = subprocess.run(told, capture_output=True, text=True, check=True, timeout=30)
+    arguments = command(f"{kimi.base_url}/chat/completions", body, "-w", "\n%{http_code} %{content_type}", *options)
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=30)
     answer, _, facts = done.stdout.rpartition("\n")
     status, _, media = facts.partition(" ")
     return int(status), media.partition(";")[0], json.loads(answer)
@@ -105,14 +105,14 @@ def test_sr_069f_the_first_request_of_the_reference(kimi: Gateway, upstream: Scr
 
 
 @pytest.mark.parametrize("value", ["Bearer not-needed", "Bearer x", "Basic zzz", "Bearer ", ""])
-def test_sr_004_any_key_will_do(kimi: Gateway, upstream: ScriptedUpstream, value: str) -> None:
+def test_sr_004_any_key_is_accepted(kimi: Gateway, upstream: ScriptedUpstream, value: str) -> None:
     header = f"Authorization: {value}" if value else "Authorization;"  # curl's way to send an empty one
     status, _, _ = curl(kimi, EXAMPLE, "-H", header)
     assert status == 200
     assert upstream.wait_for_request().headers["authorization"].startswith("Bearer sk-marked-")
 
 
-def test_sr_061_a_model_that_nobody_has(kimi: Gateway) -> None:
+def test_sr_061_an_unknown_model(kimi: Gateway) -> None:
     status, media, answer = curl(kimi, EXAMPLE.replace("kimi-k2", "unknown-model"))
     assert (status, media) == (404, "application/json")
     assert answer == {

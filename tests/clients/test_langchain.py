@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from tests.conftest import Launch, ProviderBlock, Serve
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("langchain_openai") is None, reason="langchain-openai is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("langchain_openai") is None, reason="langchain-openai is not installed"
+    ),
+]
 
 WEATHER = {
     "type": "function",
@@ -52,13 +55,13 @@ def test_sr_069d_the_example_of_the_reference(
     from langchain_openai import ChatOpenAI
 
     upstream.default = completion("Hello! How can I help you today?")
-    # As in the reference, but for the address.
+    # As in the reference, except for the address.
     llm = ChatOpenAI(base_url=gateway(config).base_url, api_key="not-needed", model="kimi-k2")  # type: ignore[arg-type]
     response = llm.invoke("Hello!")
     assert response.content == "Hello! How can I help you today?"
 
 
-def test_sr_069d_what_comes_with_it(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
+def test_sr_069d_metadata_of_the_answer(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
     response = llm.invoke("Hello!")
     assert response.response_metadata["model_name"] == "kimi-k2"
     assert response.response_metadata["finish_reason"] == "stop"
@@ -80,7 +83,7 @@ def test_sr_069d_async(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
 
 
 def test_sr_069d_stream(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
-    """SR-053 and SR-054; LangChain needs each chunk's content, and the finish reason in the last."""
+    """SR-053 and SR-054; LangChain needs the content of each chunk and the finish reason in the last."""
     upstream.default = completion("One two three")
     parts = list(llm.stream("Hello!"))
     assert [part.content for part in parts if part.content] == ["One", " two", " three"]
@@ -114,7 +117,7 @@ def test_sr_032_tools_round_trip(llm: ChatOpenAI, upstream: ScriptedUpstream) ->
     assert able.invoke([*talk, ToolMessage("sunny", tool_call_id="call_1")]).content == "Sunny."
     first, second = (seen.json for seen in upstream.requests)
     assert first["tools"] == [WEATHER]
-    assert [said["role"] for said in second["messages"]] == ["user", "assistant", "tool"]
+    assert [message["role"] for message in second["messages"]] == ["user", "assistant", "tool"]
     assert second["messages"][1]["tool_calls"][0]["id"] == "call_1"
     assert second["messages"][2]["tool_call_id"] == "call_1"
 

@@ -1,7 +1,7 @@
 """LlamaIndex against the gateway: SR-001, SR-069e.
 
-Its `OpenAI` knows OpenAI's model names only, and refuses others before it sends anything: the reference's own example
-cannot pass with any server. What passes is that class with a local name that it knows, and `OpenAILike` with any.
+Its `OpenAI` accepts only OpenAI's model names and rejects others before it sends anything: the reference's own example
+cannot pass with any server. That class passes with a local name that it accepts, and `OpenAILike` with any name.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from llms_core.testing import ScriptedUpstream, completion
 if TYPE_CHECKING:
     from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("llama_index") is None, reason="llama-index-llms-openai is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("llama_index") is None, reason="llama-index-llms-openai is not installed"
+    ),
+]
 
 
 @pytest.fixture
 def config(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]]
 ) -> dict[str, Any]:
-    """One provider that has the reference's model, and one whose name LlamaIndex knows."""
+    """One provider with the reference's model, and one with a name that LlamaIndex accepts."""
     upstream.default = completion("Hello there, friend")
     return config_of(first=provider(upstream, {"kimi-k2": "up-kimi", "gpt-4o-mini": "up-mini"}))
 
@@ -49,7 +52,7 @@ def test_sr_069e_the_example_of_the_reference_with_a_known_name(
 ) -> None:
     from llama_index.llms.openai import OpenAI
 
-    # As in the reference, but for the address and the model.
+    # As in the reference, except for the address and the model.
     llm = OpenAI(api_base=gateway(config).base_url, api_key="not-needed", model="gpt-4o-mini")
     response = llm.complete("Hello!")
     assert response.text == "Hello there, friend"
@@ -78,7 +81,7 @@ def test_sr_069e_openai_like_as_a_chat_model(both: Gateway, upstream: ScriptedUp
     assert {seen.json["model"] for seen in upstream.requests} == {"up-kimi"}
 
 
-def test_sr_069e_openai_like_as_it_comes(both: Gateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069e_openai_like_with_its_defaults(both: Gateway, upstream: ScriptedUpstream) -> None:
     """By default it uses the legacy `/v1/completions`."""
     from llama_index.core.llms import ChatMessage
     from llama_index.llms.openai_like import OpenAILike

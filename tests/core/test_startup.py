@@ -1,4 +1,4 @@
-"""From the two files to providers that run, and what stands in where there is no llms.json."""
+"""From the two files to running providers, and what is used without an llms.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llms_core.startup import Startup, load, reload
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory that is the home, too."""
+    """An empty working directory that is also the home."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -41,7 +41,7 @@ def write(path: Path, *names: str, **more: object) -> None:
 
 
 def test_without_a_file_the_shipped_order_is_used(home: Path) -> None:
-    """SR-077: free tiers first; a missing key disables its provider and is no news."""
+    """SR-077: free tiers first; a missing key silently disables its provider."""
     startup = started(home, OPENROUTER_API_KEY="secret-or", GROQ_API_KEY="secret-groq")
     assert enabled(startup) == ["groq", "openrouter_free", "openrouter"]
     assert list(providers(startup))[:4] == ["groq", "google_free", "codestral", "openrouter_free"]
@@ -49,7 +49,7 @@ def test_without_a_file_the_shipped_order_is_used(home: Path) -> None:
 
 
 def test_without_a_file_every_other_provider_with_a_key_is_used(home: Path) -> None:
-    """After the shipped ones, with the models that it says it has."""
+    """After the shipped ones, with the models that it lists."""
     startup = started(home, CEREBRAS_API_KEY="secret-c", GROQ_API_KEY="secret-g")
     assert enabled(startup) == ["groq", "cerebras"]
     assert providers(startup)["cerebras"].discover
@@ -57,18 +57,18 @@ def test_without_a_file_every_other_provider_with_a_key_is_used(home: Path) -> N
     assert redact("secret-c") == "***"
 
 
-def test_a_key_that_is_used_already_is_used_once(home: Path) -> None:
+def test_a_provider_whose_key_is_already_used_is_not_added_again(home: Path) -> None:
     """Z.AI's coding plan and Gemini's other address have the same keys as the shipped blocks."""
     startup = started(home, ZAI_API_KEY="secret-z", GOOGLE_API_KEY="secret-g")
     assert enabled(startup) == ["google", "z.ai"]
 
 
-def test_without_a_key_nothing_that_needs_one_is_enabled(home: Path) -> None:
+def test_providers_without_their_key_are_not_enabled(home: Path) -> None:
     assert enabled(started(home)) == []
 
 
 def test_a_file_is_used_as_it_is(home: Path) -> None:
-    """SR-071, K-01: its order, and nobody else, whatever keys there are."""
+    """SR-071, K-01: its order and no other providers, whichever keys are set."""
     write(home / "llms.json", "b", "a")
     startup = started(home, GROQ_API_KEY="secret-groq")
     assert [item.id for item in startup.configured] == ["b", "a"]
@@ -93,7 +93,7 @@ def test_declared_types_and_one_file_plugins_are_relative_to_plugins_toml(home: 
     assert startup.host.origin(item.provider.spec) == "[types] of conf/plugins.toml"
 
 
-def test_strict_makes_an_unknown_member_an_error(home: Path) -> None:
+def test_strict_makes_an_unknown_key_an_error(home: Path) -> None:
     """K-24."""
     write(home / "llms.json", "a", provider={})
     assert "provider" in started(home).warnings[0]
@@ -102,7 +102,7 @@ def test_strict_makes_an_unknown_member_an_error(home: Path) -> None:
 
 
 def test_reload_keeps_adapters_and_plugins(home: Path) -> None:
-    """SR-092, K-25: what did not change keeps its adapter; a broken edit is raised, and nothing has changed."""
+    """SR-092, K-25: unchanged providers keep their adapters; an invalid edit raises and changes nothing."""
     path = home / "llms.json"
     write(path, "a", "b")
     old = started(home)

@@ -559,6 +559,7 @@ def exhaust(value: Any) -> None:
 # Any request, any answer ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     chat_requests(
@@ -617,6 +618,7 @@ any_events = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(any_events, max_size=6), st.lists(blocks, max_size=3))
 def test_any_answer_becomes_a_completion_or_an_error(stream: list[Json], content: list[Json]) -> None:
@@ -630,6 +632,7 @@ def test_any_answer_becomes_a_completion_or_an_error(stream: list[Json], content
         completion_of({"content": content, "stop_reason": "end_turn"})
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(blocks | json_values, max_size=4) | json_values,

@@ -610,6 +610,7 @@ ALSO: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chat_requests(also=ALSO, never=["n", "logprobs"]), st.sampled_from(MODELS))
 def test_any_request_is_valid_for_amazons_sdk_or_rejected_with_a_reason(body: Json, model: str) -> None:

@@ -41,6 +41,7 @@ def conformance(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str
     return finished.returncode, found, finished.stdout + finished.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", TESTED_BY_COMMAND)
 def test_the_command_rates_a_shipped_provider_gold(provider: str, tmp_path: Path) -> None:
     code, result, output = conformance(tmp_path, provider)
@@ -51,6 +52,7 @@ def test_the_command_rates_a_shipped_provider_gold(provider: str, tmp_path: Path
     assert not result["xfailed"]
 
 
+@pytest.mark.slow
 def test_the_command_rates_a_declared_provider_gold(tmp_path: Path) -> None:
     """A declared provider is a table in plugins.toml, without any code."""
     plugins = tmp_path / "plugins.toml"
@@ -113,7 +115,8 @@ class TestOpenAICompatible(Translation):
 for _spec in PRESETS:
     if _spec.name not in TESTED_BY_COMMAND:
         _name = f"Test{_spec.name.title().replace('-', '').replace('.', '')}"
-        globals()[_name] = type(_name, (Translation,), {"provider": _spec.name, "__module__": __name__})
+        _members = {"provider": _spec.name, "__module__": __name__, "pytestmark": pytest.mark.slow}
+        globals()[_name] = type(_name, (Translation,), _members)
 
 
 def test_every_provider_is_tested() -> None:

@@ -559,6 +559,7 @@ def request_or_error(body: Json, model: str, adapter: Google) -> UpstreamRequest
         return error
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chat_requests(also=OWN_PARAMETERS), st.sampled_from([GEMINI_2, GEMINI_25, GEMINI_3]), st.booleans())
 def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json, model: str, on_vertex: bool) -> None:

@@ -34,6 +34,8 @@ from llms_providers.local.child import MAX_RESTARTS, RESTART_WINDOW, Child, Opti
 TIMEOUT = 30.0
 """Seconds before a test gives up. A start takes about one second, an end a few hundredths."""
 
+pytestmark = pytest.mark.slow  # real processes and the embedded model
+
 needs_llama_cpp = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
 MISSING = weights.missing_requirement("")
 needs_model = pytest.mark.skipif(MISSING is not None, reason=f"the demo model cannot run: {MISSING}")

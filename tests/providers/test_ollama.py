@@ -256,6 +256,7 @@ OWN = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chat_requests(also=OWN, never=("n",)))
 def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json) -> None:

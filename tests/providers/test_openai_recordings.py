@@ -714,6 +714,7 @@ def all_changes(wanted: Callable[[Recording], bool], allowed: Mapping[str, Any])
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wanted", "allowed"), [(is_answer, WHOLE), (is_whole_stream, STREAMED)], ids=["whole", "stream"]
 )

@@ -1,4 +1,4 @@
-"""Messages of AWS's event streams, written: what the gateway only reads."""
+"""Writes messages of AWS's event streams, which the gateway only reads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 
 def message(payload: bytes, headers: Mapping[str, str] | bytes) -> bytes:
-    """One message; headers given as bytes are taken as they are."""
-    told = headers if isinstance(headers, bytes) else b"".join(map(_text_header, headers, headers.values()))
-    prelude = struct.pack("!II", 16 + len(told) + len(payload), len(told))
-    checked = prelude + struct.pack("!I", zlib.crc32(prelude)) + told + payload
+    """One message; headers given as bytes are used as they are."""
+    encoded = _encoded(headers)
+    prelude = struct.pack("!II", 16 + len(encoded) + len(payload), len(encoded))
+    checked = prelude + struct.pack("!I", zlib.crc32(prelude)) + encoded + payload
     return checked + struct.pack("!I", zlib.crc32(checked))
 
 
@@ -23,11 +23,17 @@ def event(name: str, data: object) -> bytes:
 
 
 def exception(name: str, data: object) -> bytes:
-    """A failure that the API knows."""
+    """One of the API's documented failures."""
     headers = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
     return message(json.dumps(data).encode(), headers)
 
 
+def _encoded(headers: Mapping[str, str] | bytes) -> bytes:
+    if isinstance(headers, bytes):
+        return headers
+    return b"".join(_text_header(name, value) for name, value in headers.items())
+
+
 def _text_header(name: str, value: str) -> bytes:
-    told = value.encode()
-    return bytes([len(name)]) + name.encode() + b"\x07" + struct.pack("!H", len(told)) + told
+    encoded = value.encode()
+    return bytes([len(name)]) + name.encode() + b"\x07" + struct.pack("!H", len(encoded)) + encoded

@@ -178,17 +178,17 @@ def tool_turns(draw: DrawFn, tools: list[Json]) -> list[Json]:
 def user_messages(parts: Drawn = user_parts) -> Drawn:
     """A user's message: a text, or any content parts."""
     content = texts | st.lists(parts, min_size=1, max_size=4)
-    return extended(st.builds(lambda said: {"role": "user", "content": said}, content), name=names)
+    return extended(st.builds(lambda value: {"role": "user", "content": value}, content), name=names)
 
 
 instructions: Drawn = st.builds(
-    lambda role, said: {"role": role, "content": said},
+    lambda role, value: {"role": role, "content": value},
     st.sampled_from(["system", "developer"]),
     texts | st.lists(text_parts, min_size=1, max_size=2),
 )
 answers: Drawn = extended(
     st.builds(
-        lambda said: {"role": "assistant", "content": said},
+        lambda value: {"role": "assistant", "content": value},
         texts | st.lists(text_parts | st.just({"type": "refusal", "refusal": "I cannot."}), min_size=1, max_size=2),
     ),
     reasoning_content=texts,

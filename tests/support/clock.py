@@ -1,4 +1,7 @@
-"""An event loop whose clock waiting moves on at once: limits of minutes are tested to the second, in no time."""
+"""An event loop whose clock jumps ahead instead of waiting.
+
+Limits of minutes are tested to the second, at once, and however slow the machine is.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 
 
 class Instant(selectors.SelectSelector):
+    """Adds each wait to its own clock and returns at once."""
+
     now = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
@@ -17,6 +22,8 @@ class Instant(selectors.SelectSelector):
 
 
 class Clock(asyncio.SelectorEventLoop):
+    """The event loop; give it to `asyncio.Runner` as `loop_factory`."""
+
     def __init__(self) -> None:
         self._instant = Instant()
         super().__init__(self._instant)

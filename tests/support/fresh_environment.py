@@ -1,4 +1,4 @@
-"""Fresh environments with what the working tree has, made by uv once a session and shared: a start costs seconds."""
+"""Fresh environments with the distributions of the working tree. uv makes one in each worker process that needs it."""
 
 from __future__ import annotations
 
@@ -11,40 +11,66 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from once import once
 
 ROOT = Path(__file__).parent.parent.parent
 CORE, PROVIDERS = ROOT / "llms_core", ROOT / "llms_providers"
 
 
+def wheels(folders: pytest.TempPathFactory) -> Path:
+    """Return a folder with the wheels of both distributions, built once a session, as a release is."""
+    _uv()  # skips if there is none, before any worker waits for another
+    return once(folders, "wheels", _build)
+
+
+def _build(folder: Path) -> None:
+    for distribution in (CORE, PROVIDERS):
+        _run([_uv(), "build", "--quiet", "--wheel", "--out-dir", str(folder), str(distribution)])
+
+
+def _uv() -> str:
+    found = shutil.which("uv")
+    if found is None:
+        pytest.skip("uv is not installed: it builds the wheels and makes fresh environments")
+    return found
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
+
+
 class Environment:
-    """A virtual environment, and a folder for what runs in it, which is its home, too."""
+    """A virtual environment, and a folder for what runs in it, which is also its home."""
 
     _shared: Environment | None = None
 
     @classmethod
     def shared(cls, folders: pytest.TempPathFactory) -> Environment:
-        """The session's one, with what projects of plugins are tested with."""
+        """The environment of this process, with the tools that test plugin projects.
+
+        Tests install plugins in it and uninstall them again, so workers do not share it.
+        """
         if cls._shared is None:
-            cls._shared = Environment(folders.mktemp("environment"), "pytest>=9", "mypy>=1.19", "ruff>=0.15")
+            built = [str(path) for path in wheels(folders).glob("*.whl")]
+            tools = ("pytest>=9", "mypy>=1.19", "ruff>=0.15")
+            cls._shared = Environment(folders.mktemp("environment"), *built, *tools)
         return cls._shared
 
     def __init__(self, folder: Path, *packages: str | Path) -> None:
-        uv = shutil.which("uv")
-        if uv is None:
-            pytest.skip("uv is not installed, and a fresh environment is made with it")
-        self._uv = uv
+        self._uv = _uv()
         self.home = folder / "home"
         self.home.mkdir(parents=True)
         self.path = folder / "env"
-        self._run([uv, "venv", "--quiet", "--python", sys.executable, str(self.path)])
-        self.install(CORE, PROVIDERS, *packages)
+        _run([self._uv, "venv", "--quiet", "--python", sys.executable, str(self.path)])
+        self.install(*packages)
 
     def program(self, name: str) -> str:
         """The path of one of the environment's programs."""
         return str(self.path / ("Scripts" if os.name == "nt" else "bin") / name)
 
     def install(self, *packages: str | Path) -> None:
-        """`pip install`; folders as they are now, and not as uv remembers them."""
+        """`pip install`; folders are built as they are now, not taken from uv's cache."""
         folders = [str(package) for package in packages if isinstance(package, Path)]
         others = [package for package in packages if isinstance(package, str)]
         again = [word for folder in folders for word in ("--refresh-package", _distribution(Path(folder)))]
@@ -57,7 +83,7 @@ class Environment:
     def run(
         self, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run one of the environment's programs to its end, whichever it is."""
+        """Run one of the environment's programs and wait for its end, successful or not."""
         return self.start(*command, cwd=cwd, env=env).wait()
 
     def start(self, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Running:
@@ -66,7 +92,7 @@ class Environment:
         return Running([self.program(program), *arguments], cwd or self.home, {**self.environ(), **(env or {})})
 
     def environ(self) -> dict[str, str]:
-        """Nothing of the machine's keys, proxies and settings of the gateway."""
+        """The machine's environment without its keys, proxies and gateway settings."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -77,16 +103,11 @@ class Environment:
         return {**kept, **own, "PATH": os.pathsep.join([str(Path(self.program("x")).parent), os.environ["PATH"]])}
 
     def _pip(self, verb: str, *arguments: str) -> None:
-        self._run([self._uv, "pip", verb, "--quiet", "--python", str(self.path), *arguments])
-
-    @staticmethod
-    def _run(command: Sequence[str]) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
+        _run([self._uv, "pip", verb, "--quiet", "--python", str(self.path), *arguments])
 
 
 class Running:
-    """A program that runs beside others."""
+    """A program that runs in parallel."""
 
     def __init__(self, command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
         self._command = command
@@ -96,7 +117,7 @@ class Running:
         )  # fmt: skip
 
     def wait(self, timeout: float = 180) -> subprocess.CompletedProcess[str]:
-        """Its end and its output."""
+        """Wait for its end; return its exit code and output."""
         try:
             out, err = self._process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -105,7 +126,7 @@ class Running:
         return subprocess.CompletedProcess(self._command, self._process.returncode, out, err)
 
     def stop(self) -> None:
-        """End it, if it has not ended."""
+        """Stop it if it is still running."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.communicate()

@@ -1,7 +1,7 @@
 """Recorded exchanges with real providers, as test parameters.
 
-The folder is `$LLMS_RECORDINGS`, or `shared/recordings` beside the repository; its README has the format. Where it is
-not there the tests over it are skipped, and the run's summary says so.
+The folder is `$LLMS_RECORDINGS`, or `shared/recordings` beside the repository; its README describes the format. Without
+it the tests over recordings are skipped, and the summary of the run shows that.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from typing import Any, NamedTuple
 import pytest
 
 FOLDER = Path(os.environ.get("LLMS_RECORDINGS") or Path(__file__).resolve().parents[3] / "shared" / "recordings")
+
+
+#: How many recordings of each kind `-m "not slow"` includes.
+SAMPLE = 10
 
 
 class Recording(NamedTuple):
@@ -60,23 +64,24 @@ def _load(protocol: str) -> tuple[Recording, ...]:
 
 
 def _recording(line: str) -> Recording:
-    said = json.loads(line)
+    data = json.loads(line)
     return Recording(
-        id=said["id"],
-        group=said["group"],
-        provider=said["provider"],
-        protocol=said["protocol"],
-        model=said.get("model") or "",
-        stream=bool(said.get("stream")),
-        request=said["request"],
-        response=said["response"],
-        tags=frozenset(said["tags"]),
+        id=data["id"],
+        group=data["group"],
+        provider=data["provider"],
+        protocol=data["protocol"],
+        model=data.get("model") or "",
+        stream=bool(data.get("stream")),
+        request=data["request"],
+        response=data["response"],
+        tags=frozenset(data["tags"]),
     )
 
 
 def recordings(protocol: str, wanted: Callable[[Recording], bool] = lambda recording: True) -> list[Any]:
-    """The recordings of a protocol as parameters for `pytest.mark.parametrize`."""
-    found = [pytest.param(each, id=each.id) for each in _load(protocol) if wanted(each)]
+    """The recordings of a protocol as parameters for `pytest.mark.parametrize`; all but a sample are slow tests."""
+    selected = [each for each in _load(protocol) if wanted(each)]
+    found = [_parameter(each, is_sample=place < SAMPLE) for place, each in enumerate(selected)]
     missing = pytest.mark.skip(reason=f"the recordings are not there: {protocol}.jsonl; set LLMS_RECORDINGS")
     return found or [pytest.param(None, id="no-recordings", marks=missing)]
 
@@ -94,6 +99,11 @@ def streams(protocol: str) -> list[Any]:
 def failures(protocol: str) -> list[Any]:
     """The recordings of error responses."""
     return recordings(protocol, lambda recording: recording.status != 200)
+
+
+def _parameter(recording: Recording, *, is_sample: bool) -> Any:
+    marks = () if is_sample else (pytest.mark.slow,)
+    return pytest.param(recording, id=recording.id, marks=marks)
 
 
 def pieces(body: bytes, size: int) -> Iterator[bytes]:

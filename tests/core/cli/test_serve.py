@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # real processes
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as found:

@@ -300,6 +300,7 @@ UNUSUAL_BLOCKS = st.fixed_dictionaries({"providers": st.dictionaries(st.sampled_
 FILES = st.one_of(VALID_FILE, UNUSUAL_BLOCKS, st.builds(dict.__or__, VALID_FILE, UNUSUAL_FILE), UNUSUAL_FILE)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(config=FILES, strict=st.booleans())
 def test_any_object_is_read_or_rejected_without_showing_a_key(
@@ -316,6 +317,7 @@ def test_any_object_is_read_or_rejected_without_showing_a_key(
 
 
 @given(data=st.binary(max_size=60) | st.text('{}[]",:/\\u0019 \n', max_size=30).map(str.encode))
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_read_or_rejected(reader: Read, data: bytes) -> None:
     """K-23."""

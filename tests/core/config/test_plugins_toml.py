@@ -135,6 +135,7 @@ LINE = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(LINE, max_size=5))
 def test_any_toml_is_read_or_rejected(lines: list[str]) -> None:

@@ -582,6 +582,7 @@ def translated(documents: list[bytes]) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(
     st.sampled_from(BEFORE),

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 NAMES = ("first", "second", "third")
 
 ONCE = "[routing.retry]\nattempts = 0\n"
-"""The last candidate is asked once, as the others are."""
+"""For plugins.toml: the last candidate is not retried, as the others are not."""
 
 
-class Said:
-    """A stream as the client got it: its chunks, whether `[DONE]` came last, and the error where there is one."""
+class ReceivedStream:
+    """A stream as the client received it: its chunks, whether `[DONE]` came last, and the error if there was one."""
 
     def __init__(self, text: str) -> None:
         data = [event.removeprefix("data: ") for event in text.split("\n\n") if event.startswith("data: ")]
@@ -49,14 +49,14 @@ class Said:
 
 
 Rows = Mapping[str, Sequence[Reply]]
-"""A table of cases: in each, what the first provider answers, the second, and so on."""
+"""A table of cases, each with the answers of the first provider, the second, and so on."""
 
 
 class Chain:
     """A gateway and the providers `first`, `second`, … behind it.
 
-    All have the model `m`, each under its own id. With rows they have a model for each row instead, under its name: so
-    one gateway serves a whole table, and no row sees what another did to a circuit.
+    All have the model `m`, each under its own id. With rows they have a model for each row instead, under its
+    name, so that one gateway serves a whole table, and no row sees what another did to a circuit.
     """
 
     def __init__(self, gateway: ThreadGateway, upstreams: list[ScriptedUpstream], client: httpx.Client) -> None:
@@ -65,8 +65,8 @@ class Chain:
     def ask(self, model: str = "m", **more: object) -> httpx.Response:
         return self._client.post(f"{self.gateway.base_url}/chat/completions", content=body(model, **more))
 
-    def stream(self, model: str = "m", **more: object) -> Said:
-        return Said(self.ask(model, stream=True, **more).text)
+    def stream(self, model: str = "m", **more: object) -> ReceivedStream:
+        return ReceivedStream(self.ask(model, stream=True, **more).text)
 
     def ready(self) -> Any:
         return self._client.get(f"{self.gateway.origin}/ready").json()
@@ -85,7 +85,7 @@ class Chain:
         ]
 
     def dial(self, model: str = "m", **more: object) -> closing[socket.socket]:
-        """A request whose connection the test holds in its own hands."""
+        """Send a request on a connection that the test controls."""
         content = body(model, **more)
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-length: {len(content)}\r\n\r\n"
         connection = socket.create_connection(("127.0.0.1", self.gateway.port), timeout=5)
@@ -151,7 +151,7 @@ def chain(
 
 @pytest.fixture
 def left() -> Iterator[threading.Event]:
-    """Set once the gateway is through with a request whose client went away."""
+    """Set once the gateway has finished a request whose client disconnected."""
     event = threading.Event()
 
     class Listener(logging.Handler):

@@ -62,8 +62,8 @@ def test_candidates_are_the_enabled_providers_that_have_the_model() -> None:
     assert ids(catalogue.find("kimi-k2")) == ["c", "a"]
 
 
-def test_an_adapter_that_lacks_something_is_no_candidate() -> None:
-    """SR-079: it may be there, and not be usable."""
+def test_an_adapter_with_a_missing_dependency_is_no_candidate() -> None:
+    """SR-079: it may be installed and still not be usable."""
     item = configured("local", KIMI)
     lacking = Configured(item.id, item.provider, item.adapter, "llama-cpp is not installed")
     assert index([lacking]).find("kimi-k2") == []
@@ -77,7 +77,7 @@ def test_each_candidate_has_its_own_id_of_the_model() -> None:
 
 
 def test_names_are_exact() -> None:
-    """L-20: but for files of llms.py 3."""
+    """L-20: except for files of llms.py 3."""
     catalogue = index([configured("a", KIMI)])
     assert [ids(catalogue.find(name)) for name in ("kimi-k2", "Kimi-K2", "moonshotai/kimi-k2")] == [["a"], [], []]
 
@@ -89,21 +89,21 @@ V3 = Model(names=("kimi", "moonshotai/Kimi-K2", "Kimi K2 (Moonshot)", "Kimi-K2")
     "name", ["kimi", "KIMI", "moonshotai/kimi-k2", "MoonshotAI/Kimi-K2", "kimi k2 (moonshot)", "kimi-k2"]
 )
 def test_names_of_version_3_are_found_in_any_case(name: str) -> None:
-    """L-20: by alias, id, name or the last part of the id; the client sees the name as it asked for it."""
+    """L-20: by alias, id, name or the last part of the id; the client sees the name that it requested."""
     (found,) = index([configured("a", V3, fold_case=True)]).find(name)
     assert (found.upstream_model, found.client_model) == ("moonshotai/Kimi-K2", name)
 
 
-def test_a_name_that_is_one_models_own_is_not_another_ones_short_name() -> None:
-    """L-20: aliases come before short names, wherever they stand."""
+def test_a_full_name_comes_before_another_models_short_name() -> None:
+    """L-20: aliases come before short names, regardless of their order."""
     long = Model(names=("vendor/kimi", "kimi"), upstream="vendor/kimi")
     own = Model(names=("kimi",), upstream="own/kimi")
     (found,) = index([configured("a", long, own, fold_case=True)]).find("kimi")
     assert found.upstream_model == "own/kimi"
 
 
-def test_a_provider_is_a_candidate_once() -> None:
-    """L-20: though two of its models go by the name."""
+def test_a_provider_is_a_candidate_only_once() -> None:
+    """L-20: even if two of its models have the name."""
     models = (Model(names=("Kimi",), upstream="a"), Model(names=("kimi",), upstream="b"))
     assert len(index([configured("a", *models, fold_case=True)]).find("KIMI")) == 1
 
@@ -135,15 +135,15 @@ def test_discovered_models_are_added_to_those_configured() -> None:
     }
 
 
-def test_what_was_discovered_wins_on_an_equal_name() -> None:
+def test_discovered_models_win_over_configured_ones_of_the_same_name() -> None:
     """SR-118."""
     found = {"ollama": [Model(names=("kimi-k2",), upstream="kimi-k2:1t")]}
     (candidate,) = index([configured("ollama", KIMI, discover=True)], found).find("kimi-k2")
     assert candidate.upstream_model == "kimi-k2:1t"
 
 
-def test_a_provider_that_is_asked_no_more_has_only_what_is_configured() -> None:
-    """SR-118, SR-092: `all_models` was taken out."""
+def test_a_provider_without_discovery_has_only_its_configured_models() -> None:
+    """SR-118, SR-092: `all_models` was removed."""
     found = {"ollama": [Model(names=("llama3",), upstream="llama3:latest")]}
     assert index([configured("ollama", KIMI)], found).find("llama3") == []
 
@@ -178,18 +178,18 @@ NEEDS: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 @pytest.mark.parametrize("case", NEEDS)
-def test_a_request_says_what_it_needs(case: str) -> None:
+def test_the_capabilities_a_request_needs(case: str) -> None:
     members, needed = NEEDS[case]
     assert CHAT.needed_capabilities(asked(**members)) == needed
 
 
-def test_a_provider_that_can_do_all_is_able_to_serve_anything() -> None:
+def test_a_provider_with_every_capability_can_serve_any_request() -> None:
     found = index([configured("a", KIMI)]).find("kimi-k2")
     every = frozenset().union(*(needed for _, needed in NEEDS.values()))
     assert split_by_capability(found, frozenset(every)) == (found, [])
 
 
-def test_a_provider_that_cannot_is_refused_with_the_reason() -> None:
+def test_a_provider_without_the_capability_is_refused_with_the_reason() -> None:
     blind = configured("blind", KIMI, can=Capabilities(vision=False, tools=False))
     found = index([blind, configured("able", KIMI)]).find("kimi-k2")
     able, refused = split_by_capability(found, frozenset({"vision", "tools", "streaming"}))
@@ -216,7 +216,7 @@ def test_every_refusal_has_its_reason() -> None:
     }
 
 
-def test_without_a_request_only_names_count() -> None:
+def test_without_a_request_only_names_matter() -> None:
     catalogue = index([configured("mute", KIMI, can=Capabilities(streaming=False))])
     able, refused = catalogue.explain("kimi-k2")
     assert (ids(able), refused) == (["mute"], [])
@@ -237,8 +237,8 @@ capabilities = { tools = false, vision = false, n = false }
 """
 
 
-def test_what_no_provider_can_do_is_refused_before_the_network(chain: MakeChain, subtests: pytest.Subtests) -> None:
-    """SR-065, SR-070: 400 with the reasons, and nobody is called."""
+def test_what_no_provider_supports_is_refused_without_a_request(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-065, SR-070: 400 with the reasons, and no provider is called."""
     both = chain(plugins=PLAIN, first={"type": "plain"}, second={"type": "plain"})
     for need, lacking in (("tools", "tools"), ("a picture", "vision"), ("two answers", "n")):
         with subtests.test(need):
@@ -249,7 +249,7 @@ def test_what_no_provider_can_do_is_refused_before_the_network(chain: MakeChain,
             assert f"first cannot do what the request asks: {lacking}; second cannot" in fault["message"]
 
 
-def test_a_provider_that_cannot_is_passed_over(chain: MakeChain) -> None:
+def test_a_provider_without_the_capability_is_skipped(chain: MakeChain) -> None:
     """SR-070: without a call, and without an attempt."""
     both = chain(plugins=PLAIN, first={"type": "plain"})
     answer = both.ask(tools=[TOOL])

@@ -1,4 +1,4 @@
-"""Circuits, load and speed: what recent traffic says of a provider's model."""
+"""Circuits, load and speed: what recent traffic shows about a provider's model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOT_ITS_FAULT = (
 
 
 class Watch:
-    """The clock, in the test's hand."""
+    """A clock that the test controls."""
 
     now = 1000.0
 
@@ -85,7 +85,7 @@ def test_a_circuit_is_closed_at_first(breaker: CircuitBreaker, state: Circuit) -
 def test_a_circuit_opens_after_so_many_failures_in_a_row(
     breaker: CircuitBreaker, state: Circuit, kind: ErrorKind
 ) -> None:
-    """SR-072: a provider that keeps failing is passed over."""
+    """SR-072: a provider that keeps failing is skipped."""
     fail(breaker, state, kind)
     fail(breaker, state, kind)
     assert breaker.allows(state)
@@ -93,7 +93,7 @@ def test_a_circuit_opens_after_so_many_failures_in_a_row(
     assert not breaker.allows(state)
 
 
-def test_failures_that_are_not_in_a_row_do_not_count(breaker: CircuitBreaker, state: Circuit) -> None:
+def test_only_consecutive_failures_count(breaker: CircuitBreaker, state: Circuit) -> None:
     for _ in range(5):
         fail(breaker, state)
         fail(breaker, state)
@@ -102,16 +102,16 @@ def test_failures_that_are_not_in_a_row_do_not_count(breaker: CircuitBreaker, st
 
 
 @pytest.mark.parametrize("kind", NOT_ITS_FAULT)
-def test_what_is_not_the_providers_fault_does_not_count(
+def test_failures_that_are_not_the_providers_fault_do_not_count(
     breaker: CircuitBreaker, state: Circuit, kind: ErrorKind
 ) -> None:
-    """SR-059, SR-068: neither a bad request, nor a client that left."""
+    """SR-059, SR-068: neither an invalid request nor a client that disconnected."""
     for _ in range(10):
         fail(breaker, state, kind)
     assert breaker.allows(state)
 
 
-def test_a_client_that_leaves_does_not_count(breaker: CircuitBreaker, state: Circuit) -> None:
+def test_a_disconnected_client_does_not_count(breaker: CircuitBreaker, state: Circuit) -> None:
     """SR-059."""
     for _ in range(10):
         breaker.attempt_started(state)
@@ -119,10 +119,10 @@ def test_a_client_that_leaves_does_not_count(breaker: CircuitBreaker, state: Cir
     assert (breaker.allows(state), state.failures, state.in_flight) == (True, 0, 0)
 
 
-def test_a_delay_that_the_provider_asks_for_opens_the_circuit_at_once(
+def test_a_delay_requested_by_the_provider_opens_the_circuit_at_once(
     breaker: CircuitBreaker, state: Circuit, watch: Watch
 ) -> None:
-    """SR-064: for as long as it says."""
+    """SR-064: for as long as it requests."""
     fail(breaker, state, ErrorKind.RATE_LIMIT, wait=7)
     watch.now += 6.9
     assert not breaker.allows(state)
@@ -131,14 +131,14 @@ def test_a_delay_that_the_provider_asks_for_opens_the_circuit_at_once(
 
 
 def test_a_delay_has_a_bound(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
-    """A provider's mistake does not shut it out for a month."""
+    """A mistaken value does not exclude the provider for a month."""
     fail(breaker, state, ErrorKind.RATE_LIMIT, wait=1e7)
     watch.now += 3600
     assert breaker.allows(state)
 
 
 def test_a_shorter_delay_does_not_cut_a_longer_one(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
-    """Of two answers that were on their way."""
+    """Two answers may be on their way at once."""
     fail(breaker, state, ErrorKind.RATE_LIMIT, wait=60)
     fail(breaker, state, ErrorKind.RATE_LIMIT, wait=1)
     watch.now += 59
@@ -150,7 +150,7 @@ def opened(breaker: CircuitBreaker, state: Circuit) -> None:
         fail(breaker, state)
 
 
-def test_an_open_circuit_lets_one_probe_through_after_its_time(
+def test_an_open_circuit_allows_one_probe_after_its_cooldown(
     breaker: CircuitBreaker, state: Circuit, watch: Watch
 ) -> None:
     opened(breaker, state)
@@ -180,7 +180,7 @@ def test_a_probe_that_fails_opens_it_again_at_once(breaker: CircuitBreaker, stat
     assert breaker.allows(state)
 
 
-def test_a_probe_whose_client_leaves_makes_room_for_another(
+def test_a_probe_whose_client_disconnects_makes_room_for_another(
     breaker: CircuitBreaker, state: Circuit, watch: Watch
 ) -> None:
     """SR-059."""
@@ -191,7 +191,7 @@ def test_a_probe_whose_client_leaves_makes_room_for_another(
     assert breaker.allows(state)
 
 
-def test_circuits_are_of_one_model_of_one_provider(breaker: CircuitBreaker) -> None:
+def test_each_model_of_each_provider_has_its_own_circuit(breaker: CircuitBreaker) -> None:
     opened(breaker, breaker.circuit("groq", "llama"))
     assert breaker.allows(breaker.circuit("groq", "kimi"))
     assert breaker.allows(breaker.circuit("cerebras", "llama"))
@@ -209,14 +209,14 @@ def test_the_breaker_can_change_while_the_gateway_runs(breaker: CircuitBreaker, 
 # What is known
 
 
-def test_states_are_told(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+def test_states_are_reported(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
     fail(breaker, state)
     breaker.attempt_started(state)
-    told = {"provider": "groq", "model": "llama", "circuit": "closed", "failures": 1, "in_flight": 1}
-    assert breaker.snapshot() == [told]
+    expected = {"provider": "groq", "model": "llama", "circuit": "closed", "failures": 1, "in_flight": 1}
+    assert breaker.snapshot() == [expected]
 
 
-def test_the_state_of_a_circuit_is_told(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+def test_the_state_of_a_circuit_is_reported(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
     opened(breaker, state)
     assert state_name(breaker) == "open"
     watch.now += 30
@@ -225,16 +225,16 @@ def test_the_state_of_a_circuit_is_told(breaker: CircuitBreaker, state: Circuit,
     assert state_name(breaker) == "closed"
 
 
-def test_providers_that_are_configured_no_more_are_forgotten(breaker: CircuitBreaker) -> None:
-    """SR-092: states do not pile up."""
+def test_removed_providers_are_forgotten(breaker: CircuitBreaker) -> None:
+    """SR-092: states do not accumulate."""
     opened(breaker, breaker.circuit("groq", "llama"))
     opened(breaker, breaker.circuit("cerebras", "llama"))
     breaker.keep_only({"cerebras", "new"})
-    assert [told["provider"] for told in breaker.snapshot()] == ["cerebras"]
+    assert [circuit["provider"] for circuit in breaker.snapshot()] == ["cerebras"]
     assert breaker.allows(breaker.circuit("groq", "llama"))
 
 
-def test_speed_is_an_average_that_follows(breaker: CircuitBreaker, state: Circuit) -> None:
+def test_speed_is_a_moving_average(breaker: CircuitBreaker, state: Circuit) -> None:
     """SR-078: one slow answer does not make a slow provider."""
     assert state.latency is None
     succeed(breaker, state, 1.0)
@@ -246,8 +246,8 @@ def test_speed_is_an_average_that_follows(breaker: CircuitBreaker, state: Circui
 # Through the server
 
 
-def test_a_provider_whose_circuit_is_open_is_passed_over_and_named(chain: MakeChain) -> None:
-    """SR-072: it costs no more time; the header says why it was not asked."""
+def test_a_provider_with_an_open_circuit_is_skipped_and_named(chain: MakeChain) -> None:
+    """SR-072: it costs no more time; the header has the reason."""
     both = chain(plugins="[routing.breaker]\nfailures = 2\n")
     both.upstreams[0].default = error(500)
     both.ask()
@@ -257,15 +257,15 @@ def test_a_provider_whose_circuit_is_open_is_passed_over_and_named(chain: MakeCh
     assert answer.headers["x-llms-attempts"] == "first;skipped=circuit_open, second;ok"
 
 
-def test_a_provider_that_asks_for_a_delay_is_passed_over_at_once(chain: MakeChain) -> None:
-    """SR-064: it is not hammered."""
+def test_a_provider_that_requests_a_delay_is_skipped_at_once(chain: MakeChain) -> None:
+    """SR-064: it gets no further requests meanwhile."""
     both = chain()
     both.upstreams[0].script(error(429, headers={"retry-after": "30"}))
     both.ask()
     assert both.ask().headers["x-llms-attempts"] == "first;skipped=circuit_open, second;ok"
 
 
-def test_when_every_circuit_is_open_the_first_is_tried_all_the_same(chain: MakeChain) -> None:
+def test_if_every_circuit_is_open_the_first_is_tried_anyway(chain: MakeChain) -> None:
     """SR-072: rather than refuse what might succeed."""
     both = chain()
     both.upstreams[0].script(error(429, headers={"retry-after": "30"}))
@@ -285,7 +285,7 @@ def test_a_success_closes_the_circuit(chain: MakeChain) -> None:
 
 
 def test_bad_requests_open_no_circuit(chain: MakeChain) -> None:
-    """SR-068: a client's mistakes shut nobody else out."""
+    """SR-068: one client's mistakes do not affect the others."""
     one = chain(1, "[routing.breaker]\nfailures = 1\n")
     one.upstreams[0].script(error(400), error(400))
     one.ask()

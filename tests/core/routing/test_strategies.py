@@ -57,20 +57,20 @@ def test_ordered_is_the_order_of_the_file() -> None:
 
 
 def test_round_robin_begins_with_each_in_turn() -> None:
-    """SR-078: and goes on in the order of the file."""
+    """SR-078: and continues in the order of the file."""
     order = create(Routing(strategy="round_robin"))
     assert ["".join(ids(order(ABC))) for _ in range(4)] == ["abc", "bca", "cab", "abc"]
 
 
-def test_round_robin_counts_each_model_for_itself() -> None:
+def test_round_robin_counts_each_model_separately() -> None:
     """SR-078."""
     catalogue = candidates("a", "b", models=("m", "n"))
     order = create(Routing(strategy="round_robin"))
     assert [ids(order(catalogue.find(name)))[0] for name in "mnmn"] == ["a", "a", "b", "b"]
 
 
-def test_round_robin_takes_all_spellings_of_a_name_for_one() -> None:
-    """SR-078, L-20: there is no end of spellings."""
+def test_round_robin_treats_all_spellings_of_a_name_as_one() -> None:
+    """SR-078, L-20: spellings are unlimited, so they must not be counted separately."""
     catalogue = candidates("a", "b", models=("kimi",), fold_case=True)
     order = create(Routing(strategy="round_robin"))
     assert [ids(order(catalogue.find(name)))[0] for name in ("kimi", "KIMI", "Kimi")] == ["a", "b", "a"]
@@ -84,19 +84,19 @@ def test_weighted_draws_in_proportion() -> None:
     assert {each: round(first[each] / 1000, 1) for each in "abc"} == pytest.approx({"a": 3, "b": 2, "c": 1}, abs=0.15)
 
 
-def test_weighted_leaves_nobody_out() -> None:
-    """SR-078: those not drawn are there to fall back on."""
+def test_weighted_leaves_no_provider_out() -> None:
+    """SR-078: those not drawn remain as fallbacks."""
     order = create(Routing(strategy="weighted"), drawing(0.1, 0.9, 0.5))
     assert ids(order(ABC)) == ["b", "c", "a"]
 
 
-def test_a_weight_of_nothing_comes_last() -> None:
-    """SR-078: a provider for need alone, whatever is drawn for the others."""
+def test_a_weight_of_zero_comes_last() -> None:
+    """SR-078: it is the last resort, in any draw of the others."""
     order = create(Routing(strategy="weighted", weights={"a": 0}), drawing(0.0, 0.0))
     assert ids(order(ABC)) == ["b", "c", "a"]
 
 
-def test_least_busy_begins_with_the_one_that_has_least_to_do() -> None:
+def test_least_busy_begins_with_the_fewest_requests_in_flight() -> None:
     """SR-078: equals in the order of the file."""
     breaker = CircuitBreaker()
     found = candidates("a", "b", "c").find("m")
@@ -108,7 +108,7 @@ def test_least_busy_begins_with_the_one_that_has_least_to_do() -> None:
 
 
 def test_fastest_begins_with_the_quickest_first_token() -> None:
-    """SR-078: one that was never asked is tried before it is judged."""
+    """SR-078: one without measurements is tried first."""
     breaker = CircuitBreaker()
     found = candidates("a", "b", "c").find("m")
     order = create(Routing(strategy="fastest"))
@@ -117,8 +117,8 @@ def test_fastest_begins_with_the_quickest_first_token() -> None:
     assert ids(order(found)) == ["b", "c", "a"]
 
 
-def test_a_strategy_that_is_none_is_said() -> None:
-    """SR-078: with those that there are."""
+def test_an_unknown_strategy_is_an_error() -> None:
+    """SR-078: the error lists the known ones."""
     with pytest.raises(ConfigError, match=r"unknown strategy 'fairest'.*round_robin"):
         create(Routing(strategy="fairest"))
 
@@ -142,7 +142,7 @@ def test_weighted_gives_a_provider_without_weight_nothing(chain: MakeChain) -> N
     assert both.calls == [0, 5]
 
 
-def test_least_busy_goes_past_one_that_is_at_work(chain: MakeChain) -> None:
+def test_least_busy_skips_a_busy_provider(chain: MakeChain) -> None:
     """SR-078."""
     go = threading.Event()
     both = chain(plugins='[routing]\nstrategy = "least_busy"\n')
@@ -153,8 +153,8 @@ def test_least_busy_goes_past_one_that_is_at_work(chain: MakeChain) -> None:
         go.set()
 
 
-def test_fastest_goes_on_with_the_quickest(chain: MakeChain) -> None:
-    """SR-078: after each has been asked once."""
+def test_fastest_continues_with_the_quickest(chain: MakeChain) -> None:
+    """SR-078: after each has been called once."""
     both = chain(plugins='[routing]\nstrategy = "fastest"\n')
     for _ in range(2):
         both.ask()

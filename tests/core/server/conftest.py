@@ -1,4 +1,4 @@
-"""A client that sends what it is told to, and reads what comes back to the last byte; and a gateway for it to ask."""
+"""A client that sends exactly what a test specifies and reads answers to the last byte, and a gateway for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY = f"{MARK}of-first"
 UPSTREAM_ID = "vendor/up-m"
 
 NO_RETRIES = "[routing.retry]\nattempts = 0\n"
-"""For plugins.toml: a provider that fails is not asked again, which takes time."""
+"""For plugins.toml: a provider that fails is not retried, because that takes time."""
 
 
 class Asking:
@@ -53,7 +53,7 @@ class Asking:
         return self.http.stream("POST", CHAT, json=body)
 
     def events(self, **members: object) -> list[str]:
-        """The data of every event of a stream that is read to its end."""
+        """The data of every event of a stream, read to its end."""
         response = self.chat(stream=True, **members)
         assert response.status_code == 200, response.text
         return data_of(response.text)
@@ -66,7 +66,7 @@ class Asking:
 
 
 class Wire:
-    """One connection to a gateway, over which goes what the test writes and nothing else."""
+    """One connection to a gateway that carries exactly what the test writes."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
@@ -82,7 +82,7 @@ class Wire:
             return httpx.Response(read.status, headers=read.getheaders(), content=read.read())
 
     def answer_begins(self) -> bool:
-        """Wait for the first of an answer, and leave it unread."""
+        """Wait for the first byte of an answer and leave it unread."""
         return bool(self.socket.recv(1, socket.MSG_PEEK))
 
     def is_silent(self, seconds: float) -> bool:
@@ -98,7 +98,7 @@ class Wire:
             self.socket.settimeout(10)
 
     def is_closed(self) -> bool:
-        """Whether the gateway closes the connection, before anything more comes over it."""
+        """Whether the gateway closes the connection without sending anything more."""
         try:
             return self.socket.recv(1) == b""
         except ConnectionResetError:
@@ -109,15 +109,15 @@ class Wire:
 
 
 def request_of(body: bytes | object, *, path: str = CHAT, headers: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of a POST; bytes are its body as they are, anything else goes as JSON."""
+    """The bytes of a POST request; a body of bytes is sent as it is, anything else as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = {"host": "test", "content-length": str(len(content)), **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + content
 
 
-def until(met: Callable[[], bool], timeout: float = 5.0) -> None:
-    """Wait for what nothing signals; `AssertionError` if it does not happen in time."""
+def until(met: Callable[[], bool], timeout: float = 20.0) -> None:
+    """Poll for a condition that nothing signals; raises `AssertionError` if it is not met in time."""
     for _ in range(int(timeout / _PAUSE)):
         if met():
             return
@@ -129,7 +129,7 @@ _PAUSE = 0.02
 
 
 def data_of(text: str) -> list[str]:
-    """The data of every event; each has to be one line of it and a blank one, and comments are left out."""
+    """The data of every event; each has to be one line and a blank one; comments are left out."""
     assert text.endswith("\n\n")
     frames = [frame for frame in text.removesuffix("\n\n").split("\n\n") if not frame.startswith(":")]
     assert all(frame.startswith("data: ") and "\n" not in frame for frame in frames), text
@@ -159,7 +159,7 @@ def chunk(delta: Mapping[str, object], finish_reason: str | None = None, **membe
 
 
 def whole(message: Mapping[str, object] | None = None, finish_reason: str | None = "stop", **members: object) -> Reply:
-    """A provider's whole answer, from which `members` take away what they set to None."""
+    """A provider's whole answer; members that are set to None are left out."""
     message = {"role": "assistant", "content": "Hello!"} if message is None else message
     usage = {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
@@ -170,7 +170,7 @@ def whole(message: Mapping[str, object] | None = None, finish_reason: str | None
 
 @dataclass(frozen=True)
 class Pair:
-    """A gateway and its one provider, which every test of a module asks."""
+    """A gateway and its one provider, shared by the tests of a module."""
 
     gateway: Gateway
     upstream: ScriptedUpstream
@@ -189,7 +189,7 @@ def running(
     config: Callable[[ScriptedUpstream], dict[str, Any]] = first_alone,
     env: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Pair]:
-    """A gateway for many tests, since a start takes longer than most of them; `folder` holds its files."""
+    """A gateway for many tests, because a start takes longer than most of them; `folder` holds its files."""
     with pytest.MonkeyPatch.context() as patch, ScriptedUpstream() as upstream, ExitStack() as started:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
             patch.delenv(name, raising=False)
@@ -211,7 +211,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 @pytest.fixture
 def first(pair: Pair) -> ScriptedUpstream:
-    """The provider of `pair`, which has seen nothing yet. To say something else it is given another `default`."""
+    """The provider of `pair`, with no requests recorded. Set its `default` for another answer."""
     pair.upstream.requests.clear()
     pair.upstream.default = completion()
     return pair.upstream
@@ -251,7 +251,7 @@ def wire() -> Iterator[Callable[[Gateway], Wire]]:
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Callable[[str], str]:
-    """Writes a one-file plugin; gives what plugins.toml says to load it."""
+    """Writes a one-file plugin; returns the lines of plugins.toml that load it."""
 
     def write(source: str) -> str:
         path = tmp_path / "of_test.py"

@@ -1,4 +1,4 @@
-"""Who may ask: nobody is asked for a key unless keys are configured (SR-003, SR-004); then SR-067 holds."""
+"""Authentication: no key is required unless keys are configured (SR-003, SR-004); then SR-067 holds."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 @pytest.fixture
 def ask(closed: Pair, asking: Ask) -> Asking:
-    """A client of `closed`, whose provider has seen nothing yet."""
+    """A client of `closed`, with no requests recorded at the provider."""
     closed.upstream.requests.clear()
     return asking(closed.gateway)
 
@@ -73,7 +73,7 @@ def of_test() -> Any:
     ],
     ids=str,
 )
-def test_sr_067_a_key_that_is_known(ask: Asking, headers: dict[str, str]) -> None:
+def test_sr_067_a_known_key(ask: Asking, headers: dict[str, str]) -> None:
     """SR-067: in either header that OpenAI's clients use."""
     assert ask.chat(headers).status_code == 200
 
@@ -94,36 +94,36 @@ def test_sr_067_a_key_that_is_known(ask: Asking, headers: dict[str, str]) -> Non
     ],
     ids=str,
 )
-def test_sr_067_any_other(ask: Asking, headers: dict[str, str]) -> None:
-    """SR-067: 401 with exactly that body, and nothing goes upstream."""
+def test_sr_067_any_other_key(ask: Asking, headers: dict[str, str]) -> None:
+    """SR-067: 401 with exactly that body, and nothing is sent upstream."""
     response = ask.chat(headers)
     assert (response.status_code, response.json()) == (401, REFUSAL)
 
 
 @pytest.mark.parametrize("path", [CHAT, TEXT])
-def test_sr_067_nothing_goes_upstream(ask: Asking, closed: Pair, path: str) -> None:
+def test_sr_067_nothing_is_sent_upstream(ask: Asking, closed: Pair, path: str) -> None:
     ask.post({"model": "m", "messages": HELLO, "prompt": "x"}, path)
     assert closed.upstream.requests == []
 
 
-def test_sr_067_a_key_does_not_belong_in_the_address(ask: Asking) -> None:
+def test_sr_067_a_key_in_the_url_is_not_accepted(ask: Asking) -> None:
     assert ask.post({"model": "m", "messages": HELLO}, f"{CHAT}?api_key={KEY}&key={KEY}").status_code == 401
 
 
-def test_sr_067_a_stranger_is_refused_before_the_body_is_read(closed: Pair, wire: Connect) -> None:
+def test_sr_067_an_unknown_caller_is_refused_before_the_body_is_read(closed: Pair, wire: Connect) -> None:
     connection = wire(closed.gateway)
     connection.send(request_of(b"", headers={"content-length": "1000"}))
     assert connection.answer().status_code == 401
 
 
-def test_sr_067_a_stranger_learns_nothing_of_the_body(ask: Asking) -> None:
-    """SR-067: not whether a model exists, nor what is wrong."""
+def test_sr_067_an_unknown_caller_learns_nothing_about_the_body(ask: Asking) -> None:
+    """SR-067: neither whether a model exists nor what is wrong."""
     assert {ask.post(body).status_code for body in (b"{bad", {"model": "unknown", "messages": HELLO}, {})} == {401}
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/", "/docs"])
 def test_the_status_needs_no_key(ask: Asking, path: str) -> None:
-    """What a load balancer asks, which has none."""
+    """Load balancers call it without one."""
     assert ask.get(path).status_code == 200
 
 
@@ -136,7 +136,7 @@ def test_sr_067_a_key_is_in_no_log(ask: Asking) -> None:
 
 
 def test_sr_067_keys_in_a_file(start: Start, asking: Ask, tmp_path: Path) -> None:
-    """SR-067: beside those of plugins.toml; its path is relative to that."""
+    """SR-067: in addition to those of plugins.toml; the path is relative to it."""
     (tmp_path / "keys.toml").write_text(f'carol = "{digest("sk-of-carol")}"\n', "utf-8")
     ask = asking(start(f'[server]\nkeys_file = "../keys.toml"\n{KEYS}'))
     assert ask.chat({"authorization": "Bearer sk-of-carol"}).status_code == 200
@@ -155,8 +155,8 @@ def test_sr_067_keys_in_a_file(start: Start, asking: Ask, tmp_path: Path) -> Non
         f'carol = "sha256:{"g" * 64}"',
     ],
 )
-def test_sr_067_a_file_of_keys_that_makes_no_sense(tmp_path: Path, content: str | None) -> None:
-    """SR-067: a gateway that should be closed does not start open; the error names the file and no key."""
+def test_sr_067_an_invalid_key_file(tmp_path: Path, content: str | None) -> None:
+    """SR-067: a gateway with keys never starts open by mistake; the error names the file and shows no key."""
     path = tmp_path / "keys.toml"
     if content is not None:
         path.write_text(content, "utf-8")
@@ -168,7 +168,7 @@ def test_sr_067_a_file_of_keys_that_makes_no_sense(tmp_path: Path, content: str 
     assert "sk-of-carol" not in str(caught.value)
 
 
-def test_sr_067_a_key_in_clear_is_refused(tmp_path: Path) -> None:
+def test_sr_067_a_plain_text_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "llms.json").write_text('{"providers": {}}', "utf-8")
     (tmp_path / "plugins.toml").write_text(f'[server.keys]\nada = "{KEY}"\n', "utf-8")
     with pytest.raises(ConfigError) as caught:
@@ -192,18 +192,18 @@ def llms_request_finished(record):
 """
 
 
-def test_a_plugin_vouches_for_a_caller(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_plugin_authenticates_a_caller(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
     assert asking(start(plugin(ALLOW))).chat({"x-who": "dan"}).status_code == 200
 
 
-def test_a_plugin_gets_the_headers_by_lower_case_names(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_plugin_gets_headers_with_lower_case_names(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
     asking(start(plugin(ALLOW))).chat({"X-Who": "dan", "Cookie": "a=b"})
     headers = of_test().heard[0]
     assert (headers["x-who"], headers["cookie"]) == ("dan", "a=b")
 
 
-def test_sr_067_nobody_vouches(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
-    """SR-067: with such a plugin there, no key at all will not do."""
+def test_sr_067_no_plugin_authenticates_the_caller(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+    """SR-067: with such a plugin, a request without a key is refused."""
     response = asking(start(plugin(ALLOW))).chat()
     assert (response.status_code, response.json()) == (401, REFUSAL)
 
@@ -215,10 +215,10 @@ def test_a_key_or_a_plugin_is_enough(start: Start, asking: Ask, plugin: Callable
 
 
 @pytest.mark.parametrize(("headers", "name"), [({"x-who": "dan"}, "dan"), ({"authorization": f"Bearer {KEY}"}, "ada")])
-def test_a_record_has_the_callers_name(
+def test_a_record_names_the_caller(
     start: Start, asking: Ask, plugin: Callable[[str], str], headers: dict[str, str], name: str
 ) -> None:
-    """A name for logs and limits, never a key."""
+    """The name is for logs and limits; it is never a key."""
     gateway = start(plugin(ALLOW) + KEYS)
     asking(gateway).chat(headers)
     gateway.stop()
@@ -227,7 +227,7 @@ def test_a_record_has_the_callers_name(
     assert KEY not in repr(record)
 
 
-def test_a_plugin_refuses_in_its_own_words(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_plugin_can_refuse_with_its_own_message(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
     source = """
 from llms_core import RequestError
 @hookimpl
@@ -246,16 +246,16 @@ def llms_authenticate(headers):
 
 
 @pytest.mark.parametrize("body", ["raise KeyError('x')", "return True", "return 'dan'", "return {'name': 'dan'}"])
-def test_sr_067_a_plugin_at_fault_lets_nobody_in(
+def test_sr_067_a_failing_plugin_lets_nobody_in(
     start: Start, asking: Ask, plugin: Callable[[str], str], body: str
 ) -> None:
-    """SR-067: an exception that is not meant, and an answer that is no Caller."""
+    """SR-067: an unexpected exception, and a result that is not a Caller."""
     response = asking(start(plugin(f"@hookimpl\ndef llms_authenticate(headers): {body}\n"))).chat()
     assert (response.status_code, response.json()) == (401, REFUSAL)
 
 
-def test_a_plugin_at_fault_is_in_the_log(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
-    """Or nobody would find out why everybody is refused."""
+def test_a_failing_plugin_is_logged(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+    """Otherwise the operator could not find out why every request is refused."""
     gateway = start(plugin("@hookimpl\ndef llms_authenticate(headers): return headers['no-such-header']\n"))
     asking(gateway).chat()
     assert "of_test" in gateway.log()

@@ -37,7 +37,7 @@ Connect = Callable[["Gateway"], Wire]
 ConfigOf = Callable[..., dict[str, Any]]
 
 
-# The surface
+# Routes
 
 
 def test_sr_001_sr_006_sr_025_a_model_and_messages_are_enough(ask: Asking, first: ScriptedUpstream) -> None:
@@ -58,14 +58,14 @@ def test_sr_003_no_key_is_needed(ask: Asking) -> None:
 @pytest.mark.parametrize(
     "value", ["Bearer not-needed", "Bearer x", "Basic zzz", "", "Bearer", "Bearer  ", "é", "Bearer é"]
 )
-def test_sr_004_any_key_will_do(pair: Pair, wire: Connect, value: str) -> None:
+def test_sr_004_any_key_is_accepted(pair: Pair, wire: Connect, value: str) -> None:
     connection = wire(pair.gateway)
     connection.send(request_of({"model": "m", "messages": HELLO}, headers={"authorization": value}))
     assert connection.answer().status_code == 200
 
 
 @pytest.mark.parametrize("name", ["authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"])
-def test_sr_005_the_clients_key_goes_no_further(ask: Asking, first: ScriptedUpstream, name: str) -> None:
+def test_sr_005_the_clients_key_is_not_forwarded(ask: Asking, first: ScriptedUpstream, name: str) -> None:
     ask.chat({name: "Bearer of-the-client"})
     seen = first.requests[0]
     assert seen.headers["authorization"] == f"Bearer {KEY}"
@@ -119,7 +119,7 @@ def test_sr_008_an_unknown_path(ask: Asking, method: str, path: str) -> None:
     ],
 )
 def test_sr_008_a_wrong_method(ask: Asking, method: str, path: str) -> None:
-    """SR-008: 405, with the methods that there are."""
+    """SR-008: 405 with the allowed methods."""
     response = ask.http.request(method, path)
     assert response.status_code == 405
     assert error_of(response)["code"] == "method_not_allowed"
@@ -131,7 +131,7 @@ def test_sr_008_head_has_a_status_and_no_body(ask: Asking) -> None:
     assert (response.status_code, response.content) == (405, b"")
 
 
-# What is asked
+# Parameters
 
 
 def test_sr_020_stream_true_is_a_stream(ask: Asking, first: ScriptedUpstream) -> None:
@@ -142,11 +142,11 @@ def test_sr_020_stream_true_is_a_stream(ask: Asking, first: ScriptedUpstream) ->
 
 
 @pytest.mark.parametrize("members", [{}, {"stream": False}, {"stream": None}])
-def test_sr_028_anything_else_is_no_stream(ask: Asking, members: dict[str, object]) -> None:
+def test_sr_028_anything_else_is_not_streamed(ask: Asking, members: dict[str, object]) -> None:
     assert ask.chat(**members).json()["object"] == "chat.completion"
 
 
-def test_sr_026_what_is_not_known_passes_as_it_is_written(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_026_unknown_parameters_pass_through_unchanged(ask: Asking, first: ScriptedUpstream) -> None:
     """SR-026: byte for byte, so that numbers and escapes keep their spelling."""
     members = [
         rb'"tools": [{"type":"function","function":{"name":"f","parameters":{"minimum":1.50,"x":1e2}}}]',
@@ -196,7 +196,7 @@ def test_sr_027_null_is_absent(ask: Asking, name: str) -> None:
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_sr_030_a_body_that_is_no_json_object(ask: Asking, first: ScriptedUpstream, body: bytes) -> None:
+def test_sr_030_a_body_that_is_not_a_json_object(ask: Asking, first: ScriptedUpstream, body: bytes) -> None:
     response = ask.post(body)
     assert response.status_code == 400
     assert error_of(response)["type"] == "invalid_request_error"
@@ -225,10 +225,10 @@ def test_sr_030_a_body_that_is_no_json_object(ask: Asking, first: ScriptedUpstre
         ({"model": "m", "messages": HELLO, "top_logprobs": 21}, "top_logprobs"),
     ],
 )
-def test_sr_010_to_sr_022_the_member_at_fault_is_named(
+def test_sr_010_to_sr_022_the_invalid_parameter_is_named(
     ask: Asking, first: ScriptedUpstream, body: dict[str, object], param: str
 ) -> None:
-    """SR-010, SR-011, SR-012, SR-013, SR-018, SR-020, SR-022, SR-084: 400 with `param`, and nothing goes upstream."""
+    """SR-010, SR-011, SR-012, SR-013, SR-018, SR-020, SR-022, SR-084: 400 with `param`; nothing is sent upstream."""
     response = ask.post(body)
     assert response.status_code == 400
     error = error_of(response)
@@ -287,7 +287,7 @@ TEXT_PART = {"type": "text", "text": "What is it?"}
 def test_sr_033_to_sr_038_content_of_every_kind_is_forwarded(
     ask: Asking, first: ScriptedUpstream, content: object
 ) -> None:
-    """SR-033, SR-034, SR-035, SR-036, SR-037, SR-038: an OpenAI-compatible provider gets it as it is."""
+    """SR-033, SR-034, SR-035, SR-036, SR-037, SR-038: an OpenAI-compatible provider receives it unchanged."""
     messages = [{"role": "user", "content": content}]
     assert ask.chat(messages=messages).status_code == 200
     assert first.requests[0].json["messages"] == messages
@@ -336,8 +336,10 @@ def test_sr_041_every_system_message_is_kept(ask: Asking, first: ScriptedUpstrea
 
 
 @pytest.mark.parametrize("upstream_id", [None, ""])
-def test_sr_042_a_hundred_ids(ask: Asking, first: ScriptedUpstream, upstream_id: str | None) -> None:
-    """SR-042: also where the provider gives none."""
+def test_sr_042_a_hundred_answers_have_a_hundred_ids(
+    ask: Asking, first: ScriptedUpstream, upstream_id: str | None
+) -> None:
+    """SR-042: also if the provider sends none."""
     first.default = whole(id=upstream_id)
     ids = {ask.chat().json()["id"] for _ in range(100)}
     assert len(ids) == 100
@@ -354,7 +356,7 @@ def test_sr_043_the_object_is_a_chat_completion(ask: Asking, first: ScriptedUpst
     "given", [None, 1_700_000_000.25, "1700000000", 1_700_000_000_250, 1_700_000_000_250.0, "soon", -1, 0, True]
 )
 def test_sr_044_created_is_an_integer(ask: Asking, first: ScriptedUpstream, given: object) -> None:
-    """SR-044: in seconds, whatever the provider makes of it; the time now where it makes no sense."""
+    """SR-044: in seconds, in any spelling of the provider; the current time if the value is invalid."""
     first.default = whole(created=given)
     created = ask.chat().json()["created"]
     assert type(created) is int
@@ -382,7 +384,7 @@ def test_sr_045_after_a_fallback_it_is_the_name_that_served(
 
 
 def test_sr_046_sr_047_the_choices(ask: Asking, first: ScriptedUpstream) -> None:
-    """SR-046, SR-047: index, message and finish_reason, also where the provider leaves the role out."""
+    """SR-046, SR-047: index, message and finish_reason, also if the provider omits the role."""
     first.default = whole({"content": "Hello!"})
     (choice,) = ask.chat().json()["choices"]
     assert choice == {
@@ -409,8 +411,8 @@ def test_sr_049_usage_is_the_providers(ask: Asking, first: ScriptedUpstream) -> 
     assert ask.chat().json()["usage"] == usage
 
 
-def test_sr_050_sr_052_the_providers_members_and_no_others(ask: Asking, first: ScriptedUpstream) -> None:
-    """SR-050: nothing is lost. SR-052: nothing is added, so that strict clients see only what they know."""
+def test_sr_050_sr_052_only_the_providers_fields_are_returned(ask: Asking, first: ScriptedUpstream) -> None:
+    """SR-050: nothing is lost. SR-052: nothing is added, so that strict clients see only known fields."""
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "x": 1}
     message = {
         "role": "assistant",
@@ -434,17 +436,17 @@ def test_sr_050_sr_052_the_providers_members_and_no_others(ask: Asking, first: S
     assert body.keys() == {"id", "object", "created", "model", "usage", *members}
 
 
-def test_sr_052_time_and_way_are_in_the_headers(ask: Asking) -> None:
+def test_sr_052_time_and_attempts_are_in_the_headers(ask: Asking) -> None:
     headers = ask.chat().headers
     assert headers["x-llms-attempts"] == "first;ok"
     assert float(headers["x-llms-overhead-ms"]) >= 0
     assert headers["x-request-id"]
 
 
-def test_what_had_to_be_left_out_is_in_a_header(
+def test_dropped_parameters_are_in_a_header(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
 ) -> None:
-    """A parameter that the provider does not know is not lost in silence."""
+    """A parameter that the provider does not support is not dropped silently."""
     config = config_of(one={**provider(upstream), "type": "odd"})
     ask = asking(served(config, "[types.odd]\ndrop = ['logit_bias', 'user', 'store']\n"))
     response = ask.chat(user="u", logit_bias={"1": 1}, seed=1)
@@ -456,7 +458,7 @@ def test_what_had_to_be_left_out_is_in_a_header(
 
 
 def test_sr_053_the_shape_of_a_stream(ask: Asking, first: ScriptedUpstream) -> None:
-    """SR-053, SR-045: one id, created and model throughout, also where the provider changes them on the way."""
+    """SR-053, SR-045: one id, created and model throughout, even if the provider changes them midway."""
     first.default = events(
         chunk({"role": "assistant", "content": ""}, id="a", created=1_700_000_001, model="x"),
         chunk({"content": "Hello"}, id="b", created=1_700_000_002, model="y", object=""),
@@ -484,7 +486,7 @@ def test_sr_042_a_stream_without_ids_gets_one(ask: Asking, first: ScriptedUpstre
 
 
 def test_sr_054_the_role_comes_first_and_the_finish_reason_last(ask: Asking, first: ScriptedUpstream) -> None:
-    """SR-054: also where the provider leaves the role out."""
+    """SR-054: also if the provider omits the role."""
     first.default = events(chunk({"content": "Hello"}), chunk({"content": "!"}), chunk({}, "stop"), "[DONE]")
     chunks = ask.chunks()
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
@@ -493,13 +495,13 @@ def test_sr_054_the_role_comes_first_and_the_finish_reason_last(ask: Asking, fir
 
 @pytest.mark.parametrize("ends", [(), ("[DONE]",), ("[DONE]", "[DONE]")], ids=len)
 def test_sr_054_done_comes_once(ask: Asking, first: ScriptedUpstream, ends: tuple[str, ...]) -> None:
-    """SR-054: a provider that leaves it out, or repeats it, has given its whole answer all the same."""
+    """SR-054: an answer is complete even if the provider omits or repeats it."""
     first.default = events(chunk({"role": "assistant", "content": "Hello!"}), chunk({}, "stop"), *ends)
     assert ask.events().count("[DONE]") == 1
 
 
 @pytest.mark.parametrize("along", [True, False], ids=["with the last choice", "alone"])
-def test_sr_055_usage_for_who_asks(ask: Asking, first: ScriptedUpstream, along: bool) -> None:
+def test_sr_055_usage_if_it_is_requested(ask: Asking, first: ScriptedUpstream, along: bool) -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
     hello = chunk({"role": "assistant", "content": "Hello!"})
     ends = (
@@ -512,8 +514,10 @@ def test_sr_055_usage_for_who_asks(ask: Asking, first: ScriptedUpstream, along: 
 
 
 @pytest.mark.parametrize("members", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}])
-def test_sr_055_no_usage_for_who_does_not(ask: Asking, first: ScriptedUpstream, members: dict[str, object]) -> None:
-    """SR-055: although the gateway itself asks the provider for it."""
+def test_sr_055_no_usage_if_it_is_not_requested(
+    ask: Asking, first: ScriptedUpstream, members: dict[str, object]
+) -> None:
+    """SR-055: although the gateway itself requests it from the provider."""
     chunks = ask.chunks(**members)
     assert first.requests[0].json["stream_options"]["include_usage"] is True
     assert [one for one in chunks if one.get("usage") or not one["choices"]] == []
@@ -535,7 +539,7 @@ def test_sr_056_parallel_tool_calls_keep_their_indices(ask: Asking, first: Scrip
     assert last["choices"][0]["finish_reason"] == "tool_calls"
 
 
-def test_sr_050_members_of_chunks_are_kept(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_050_fields_of_chunks_are_preserved(ask: Asking, first: ScriptedUpstream) -> None:
     delta = {"role": "assistant", "content": "Hello!", "reasoning_content": "Hm.", "of_vendor": {"x": 1.0}}
     sent = chunk(delta, system_fingerprint="fp_1", citations=["x"])
     first.default = events(sent, chunk({}, "stop"), "[DONE]")
@@ -557,7 +561,7 @@ def test_sr_050_members_of_chunks_are_kept(ask: Asking, first: ScriptedUpstream)
 def test_sr_057_a_failure_before_the_first_byte_has_a_status(
     ask: Asking, first: ScriptedUpstream, reply: Reply
 ) -> None:
-    """SR-057: JSON, and not a stream that holds an error."""
+    """SR-057: JSON, not a stream with an error in it."""
     first.default = reply
     response = ask.chat(stream=True)
     assert response.status_code == 502
@@ -579,7 +583,7 @@ BEGUN = (chunk({"role": "assistant", "content": ""}), chunk({"content": "Half"})
     ],
     ids=["closed", "reset", "ended", "done without a finish_reason", "an error event", "garbage"],
 )
-def test_sr_058_a_failure_after_the_first_byte_does_not_look_whole(
+def test_sr_058_a_failure_after_the_first_byte_does_not_look_complete(
     ask: Asking, first: ScriptedUpstream, reply: Reply
 ) -> None:
     """SR-058: an error event in OpenAI's shape; no finish_reason, no `[DONE]`."""
@@ -592,15 +596,15 @@ def test_sr_058_a_failure_after_the_first_byte_does_not_look_whole(
     assert isinstance(last["error"]["type"], str)
 
 
-def test_sr_059_a_client_that_leaves_a_stream_frees_the_provider(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_059_a_client_that_leaves_a_stream_releases_the_provider(ask: Asking, first: ScriptedUpstream) -> None:
     first.default = Reply(events(*BEGUN), Stall())
     with ask.stream() as response:
         next(response.iter_lines())
-    first.wait_for_request().wait_closed(timeout=2)
+    first.wait_for_request().wait_closed()
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_sr_059_a_client_that_leaves_before_the_answer_frees_the_provider(
+def test_sr_059_a_client_that_leaves_before_the_answer_releases_the_provider(
     pair: Pair, first: ScriptedUpstream, wire: Connect, stream: bool
 ) -> None:
     first.default = Reply(Stall())
@@ -608,10 +612,10 @@ def test_sr_059_a_client_that_leaves_before_the_answer_frees_the_provider(
     connection.send(request_of({"model": "m", "messages": HELLO, "stream": stream}))
     seen = first.wait_for_request()
     connection.close()
-    seen.wait_closed(timeout=2)
+    seen.wait_closed()
 
 
-def test_sr_060_chunks_come_as_they_are_sent(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_060_chunks_are_forwarded_as_they_are_sent(ask: Asking, first: ScriptedUpstream) -> None:
     go = threading.Event()
     rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]  # the head is sent already
     first.default = Reply(events(*BEGUN), Wait(go), *rest)
@@ -626,7 +630,7 @@ def test_sr_060_chunks_come_as_they_are_sent(ask: Asking, first: ScriptedUpstrea
 def test_sr_053_a_silent_stream_is_kept_alive_by_comments(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
 ) -> None:
-    """`[server] keep_alive`: the seconds after which a proxy between here and the client is shown a sign of life."""
+    """`[server] keep_alive`: the seconds after which a comment keeps proxies from closing a silent stream."""
     go = threading.Event()
     rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]
     upstream.default = Reply(events(*BEGUN), Wait(go), *rest)
@@ -641,7 +645,7 @@ def test_sr_053_a_silent_stream_is_kept_alive_by_comments(
 def test_sr_057_nothing_is_sent_before_there_is_an_answer(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
 ) -> None:
-    """A comment to keep a client patient would commit to 200, and failure would have no status any more."""
+    """A keep-alive comment would commit to 200, so that a failure could not have a status."""
     go = threading.Event()
     upstream.default = Reply(Wait(go), error(500))
     gateway = served(config_of(one=provider(upstream)), NO_RETRIES + "[server]\nkeep_alive = 0.01\n")
@@ -658,7 +662,7 @@ def test_sr_057_nothing_is_sent_before_there_is_an_answer(
 
 @pytest.mark.parametrize("name", ["unknown-model", "M", "m ", UPSTREAM_ID, "it's", 'a "b" ü\n', "x" * 10_000])
 @pytest.mark.parametrize("stream", [False, True])
-def test_sr_061_sr_062_a_model_that_nobody_has(ask: Asking, first: ScriptedUpstream, name: str, stream: bool) -> None:
+def test_sr_061_sr_062_an_unknown_model(ask: Asking, first: ScriptedUpstream, name: str, stream: bool) -> None:
     response = ask.chat(model=name, stream=stream)
     assert response.status_code == 404
     assert response.json() == {
@@ -672,14 +676,14 @@ def test_sr_061_sr_062_a_model_that_nobody_has(ask: Asking, first: ScriptedUpstr
 
 
 def test_sr_061_the_body_is_exact(ask: Asking) -> None:
-    """SR-061: to the byte, since it costs nothing."""
+    """SR-061: to the byte."""
     assert ask.chat(model="unknown-model").text == (
         '{"error":{"message":"Model \'unknown-model\' not found in any enabled provider",'
         '"type":"invalid_request_error","code":"model_not_found"}}'
     )
 
 
-def test_sr_065_an_answer_that_is_an_error_has_its_length(ask: Asking) -> None:
+def test_sr_065_an_error_has_a_content_length(ask: Asking) -> None:
     response = ask.chat(temperature=9)
     assert int(response.headers["content-length"]) == len(response.content)
     assert response.headers["x-request-id"]
@@ -687,10 +691,10 @@ def test_sr_065_an_answer_that_is_an_error_has_its_length(ask: Asking) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("where", ["message", "type", "code", "param"])
-def test_sr_066_a_key_that_a_provider_repeats_is_hidden(
+def test_sr_066_a_key_repeated_by_a_provider_is_redacted(
     ask: Asking, first: ScriptedUpstream, where: str, stream: bool
 ) -> None:
-    """SR-066: a provider's own word on a bad request is passed on, but for its key."""
+    """SR-066: a provider's error for an invalid request is passed on without its key."""
     first.default = error(400, **{where: f"no good with {KEY}"})  # type: ignore[arg-type]
     response = ask.chat(stream=stream)
     assert response.status_code == 400
@@ -699,14 +703,14 @@ def test_sr_066_a_key_that_a_provider_repeats_is_hidden(
 
 
 @pytest.mark.parametrize("where", ["message", "type", "code"])
-def test_sr_066_a_key_in_an_error_event_is_hidden(ask: Asking, first: ScriptedUpstream, where: str) -> None:
+def test_sr_066_a_key_in_an_error_event_is_redacted(ask: Asking, first: ScriptedUpstream, where: str) -> None:
     fault = {"message": "out of order", "type": "server_error", "code": "broken", where: f"no good with {KEY}"}
     first.default = events(*BEGUN, {"error": fault})
     last = json.loads(ask.events()[-1])
     assert last["error"][where] == "no good with ***"
 
 
-def test_sr_066_a_key_in_a_providers_headers_stays_there(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_066_a_key_in_a_providers_headers_is_not_forwarded(ask: Asking, first: ScriptedUpstream) -> None:
     """SR-066: a provider's own headers do not reach the client."""
     first.default = error(500, f"no good with {KEY}", {"x-echo": KEY, "x-request-id": KEY, "set-cookie": KEY})
     response = ask.chat()
@@ -722,8 +726,8 @@ def test_sr_066_a_key_is_not_in_the_log(ask: Asking, first: ScriptedUpstream) ->
     assert KEY not in ask.gateway.log()
 
 
-def test_a_request_leaves_one_line_in_the_log(ask: Asking) -> None:
-    """Who was asked, how it went, and how long it took."""
+def test_a_request_is_logged_in_one_line(ask: Asking) -> None:
+    """Which provider answered, with what result, and how long it took."""
     number = ask.chat().headers["x-request-id"]
     until(lambda: number in ask.gateway.log())  # the client has its answer a little sooner
     (line,) = [line for line in ask.gateway.log().splitlines() if number in line]
@@ -731,7 +735,7 @@ def test_a_request_leaves_one_line_in_the_log(ask: Asking) -> None:
 
 
 def test_a_model_cannot_forge_a_line_of_the_log(ask: Asking) -> None:
-    """Nor fill it: its name is the client's to choose."""
+    """Nor flood it: clients choose the name freely."""
     number = ask.chat(model="m\nINFO forged" + "x" * 10_000).headers["x-request-id"]
     until(lambda: number in ask.gateway.log())
     assert "\nINFO forged" not in ask.gateway.log()

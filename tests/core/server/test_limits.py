@@ -1,4 +1,4 @@
-"""Bounds on what a client may send, and on how slowly; each refusal has OpenAI's shape (SR-029, SR-065)."""
+"""Limits on what a client may send and how slowly; each refusal has OpenAI's shape (SR-029, SR-065)."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def of_size(size: int) -> bytes:
 # The body
 
 
-def test_sr_029_a_body_of_the_limits_size_is_taken(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_029_a_body_of_exactly_the_limit_is_accepted(ask: Asking, first: ScriptedUpstream) -> None:
     """SR-029: 20 971 520 bytes by default."""
     assert ask.post(of_size(LARGEST)).status_code == 200
     assert len(first.requests[0].json["messages"][0]["content"]) > LARGEST - 100
 
 
-def test_sr_029_one_byte_more_is_not(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_029_one_byte_more_is_refused(ask: Asking, first: ScriptedUpstream) -> None:
     response = ask.post(of_size(LARGEST + 1))
     assert response.status_code == 413
     error = error_of(response)
@@ -51,15 +51,15 @@ def test_sr_029_one_byte_more_is_not(ask: Asking, first: ScriptedUpstream) -> No
     assert first.requests == []
 
 
-def test_sr_029_its_length_is_enough_to_refuse_it(pair: Pair, wire: Connect) -> None:
+def test_sr_029_a_large_content_length_is_refused_without_reading_the_body(pair: Pair, wire: Connect) -> None:
     """SR-029: before any of it has been sent."""
     connection = wire(pair.gateway)
     connection.send(request_of(b"", headers={"content-length": str(LARGEST + 1)}))
     assert connection.answer().status_code == 413
 
 
-def test_sr_029_a_body_of_no_stated_length(pair: Pair, wire: Connect) -> None:
-    """SR-029: chunked; it is refused while it comes, and not read to an end that it may not have."""
+def test_sr_029_a_body_without_a_content_length(pair: Pair, wire: Connect) -> None:
+    """SR-029: chunked; it is refused while it arrives, because it may never end."""
     connection = wire(pair.gateway)
     connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode())
     piece = of_size(LARGEST + 1)
@@ -69,7 +69,7 @@ def test_sr_029_a_body_of_no_stated_length(pair: Pair, wire: Connect) -> None:
     assert connection.answer().status_code == 413
 
 
-def test_a_chunked_body_within_the_limit_is_taken(pair: Pair, wire: Connect) -> None:
+def test_a_chunked_body_within_the_limit_is_accepted(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
     connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode())
     for part in (b'{"model":"m",', b'"messages":', json.dumps(HELLO).encode(), b"}"):
@@ -87,7 +87,7 @@ def test_k_19_the_limit_is_llms_jsons(
     asking: Ask,
     where: tuple[str, ...],
 ) -> None:
-    """K-19: `limits.client_max_size`, at either place."""
+    """K-19: `limits.client_max_size`, in either place."""
     config = config_of(one=provider(upstream))
     holder = config
     for name in where:
@@ -113,7 +113,7 @@ def test_sr_029_after_a_refusal_the_connection_serves_on(
 def test_a_slow_body_is_408(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
 ) -> None:
-    """`[server] body_timeout`: nobody holds a place by sending nothing."""
+    """`[server] body_timeout`: a client that sends nothing does not occupy a slot."""
     connection = wire(served(config_of(one=provider(upstream)), "[server]\nbody_timeout = 0.1\n"))
     connection.send(request_of(b'{"mod', headers={"content-length": "100"}))
     response = connection.answer()
@@ -122,7 +122,7 @@ def test_a_slow_body_is_408(
     assert upstream.requests == []
 
 
-def test_a_client_that_leaves_amid_its_body_asks_for_nothing(
+def test_a_client_that_disconnects_while_sending_makes_no_request(
     pair: Pair, ask: Asking, first: ScriptedUpstream, wire: Connect
 ) -> None:
     connection = wire(pair.gateway)
@@ -132,13 +132,13 @@ def test_a_client_that_leaves_amid_its_body_asks_for_nothing(
     assert len(first.requests) == 1
 
 
-# The number
+# Concurrent requests
 
 
 def test_too_many_requests_at_once_are_503(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask, wire: Connect
 ) -> None:
-    """`[server] max_requests`: refused at once with a Retry-After, and let in again when there is room."""
+    """`[server] max_requests`: refused at once with a Retry-After, and accepted again when there is room."""
     go = threading.Event()
     upstream.script(Reply(Wait(go), completion()))
     gateway = served(config_of(one=provider(upstream)), "[server]\nmax_requests = 1\n")
@@ -183,7 +183,7 @@ def test_a_head_that_is_too_large_is_431(pair: Pair, wire: Connect, head: str) -
     "start", ["GET /health HTTP/1.1\r\nhost: x\r\nx-endless: ", "GET /", "GET /health HTTP/1.1\r\n"]
 )
 def test_a_head_without_an_end_is_431(pair: Pair, wire: Connect, start: str) -> None:
-    """One header line, one path, or header after header: none has to end to be too much."""
+    """One header line, one path, or header after header: each is refused before it ends."""
     connection = wire(pair.gateway)
     connection.send(start.encode())
     more = b"x-more: 1\r\n" * 100 if start.endswith("\r\n") else b"x" * 1000
@@ -194,7 +194,7 @@ def test_a_head_without_an_end_is_431(pair: Pair, wire: Connect, start: str) -> 
     assert error_of(response)["type"] == "invalid_request_error"
 
 
-def test_a_further_request_on_a_connection_has_the_same_bound(pair: Pair, wire: Connect) -> None:
+def test_the_limit_holds_for_later_requests_on_a_connection(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
     connection.send(request_of(ASKED))
     assert connection.answer().status_code == 200
@@ -202,8 +202,8 @@ def test_a_further_request_on_a_connection_has_the_same_bound(pair: Pair, wire: 
     assert connection.answer().status_code == 431
 
 
-def test_heads_are_counted_one_by_one(pair: Pair, wire: Connect) -> None:
-    """A connection may carry any number of heads that are each within the bound, and of bodies beyond it."""
+def test_each_head_is_measured_on_its_own(pair: Pair, wire: Connect) -> None:
+    """A connection may carry any number of heads within the limit, and bodies beyond it."""
     connection = wire(pair.gateway)
     for _ in range(4):
         connection.send(request_of(of_size(2 * HEAD), headers={"x-long": "x" * (HEAD - 1000)}))
@@ -218,9 +218,7 @@ def test_a_head_may_come_in_pieces(pair: Pair, wire: Connect) -> None:
     assert connection.answer().status_code == 200
 
 
-def test_a_head_that_does_not_come_ends_the_connection(
-    served: Serve, wire: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_head_closes_the_connection(served: Serve, wire: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
     gateway = served({"providers": {}})
     silent, slow = wire(gateway), wire(gateway)
@@ -229,7 +227,7 @@ def test_a_head_that_does_not_come_ends_the_connection(
     assert slow.is_closed()
 
 
-def test_a_connection_that_waits_for_an_answer_is_not_late(
+def test_waiting_for_an_answer_does_not_count_as_a_slow_head(
     upstream: ScriptedUpstream,
     provider: ProviderBlock,
     config_of: ConfigOf,
@@ -237,7 +235,7 @@ def test_a_connection_that_waits_for_an_answer_is_not_late(
     wire: Connect,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The time is the head's alone."""
+    """The limit of time applies to the head only."""
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
     go = threading.Event()
     upstream.default = Reply(Wait(go), completion())
@@ -248,7 +246,7 @@ def test_a_connection_that_waits_for_an_answer_is_not_late(
     assert connection.answer().status_code == 200
 
 
-def test_the_bound_of_a_head_is_plugins_tomls(
+def test_the_limit_of_a_head_is_set_in_plugins_toml(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, wire: Connect
 ) -> None:
     """`[server] max_headers`: in the process that `llms serve` starts."""
@@ -260,20 +258,20 @@ def test_the_bound_of_a_head_is_plugins_tomls(
     assert connection.answer().status_code == 431
 
 
-# Offers
+# Upgrades
 
 OFFER = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
 
 
-def test_sr_001_an_offer_of_http_2_is_passed_over(pair: Pair, wire: Connect) -> None:
-    """SR-001: as Java's own client makes it with every request; the request is served all the same, and the next."""
+def test_sr_001_an_upgrade_to_http_2_is_ignored(pair: Pair, wire: Connect) -> None:
+    """SR-001: Java's standard client offers it with every request; this request is served, and the next one."""
     connection = wire(pair.gateway)
     for _ in range(2):
         connection.send(request_of(ASKED, headers=OFFER))
         assert connection.answer().status_code == 200
 
 
-def test_sr_001_an_offer_before_a_body_that_comes_later(pair: Pair, wire: Connect) -> None:
+def test_sr_001_an_upgrade_before_a_delayed_body(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
     request = request_of(ASKED, headers=OFFER)
     for position in range(len(request)):
@@ -281,7 +279,7 @@ def test_sr_001_an_offer_before_a_body_that_comes_later(pair: Pair, wire: Connec
     assert connection.answer().status_code == 200
 
 
-def test_sr_001_an_offer_before_a_body_in_chunks(pair: Pair, wire: Connect) -> None:
+def test_sr_001_an_upgrade_before_a_chunked_body(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
     head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
     body = json.dumps(ASKED).encode()
@@ -289,19 +287,19 @@ def test_sr_001_an_offer_before_a_body_in_chunks(pair: Pair, wire: Connect) -> N
     assert connection.answer().status_code == 200
 
 
-def test_an_offer_of_a_websocket_is_passed_over(pair: Pair, wire: Connect) -> None:
+def test_a_websocket_upgrade_is_ignored(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
     connection.send(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
     assert connection.answer().status_code == 200
 
 
-def test_a_head_with_an_offer_has_the_same_bound(pair: Pair, wire: Connect) -> None:
+def test_a_head_with_an_upgrade_has_the_same_limit(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
     connection.send(request_of(ASKED, headers={**OFFER, "x-long": "x" * HEAD}))
     assert connection.answer().status_code == 431
 
 
-# What is no HTTP
+# Malformed HTTP
 
 
 @pytest.mark.parametrize(
@@ -326,7 +324,7 @@ def test_a_head_with_an_offer_has_the_same_bound(pair: Pair, wire: Connect) -> N
     ],
     ids=lambda garbage: repr(garbage[:60]),
 )
-def test_sr_065_what_is_no_http_gets_json_all_the_same(pair: Pair, wire: Connect, garbage: bytes) -> None:
+def test_sr_065_malformed_http_gets_a_json_error(pair: Pair, wire: Connect, garbage: bytes) -> None:
     connection = wire(pair.gateway)
     connection.send(garbage)
     response = connection.answer()
@@ -335,7 +333,7 @@ def test_sr_065_what_is_no_http_gets_json_all_the_same(pair: Pair, wire: Connect
     assert connection.is_closed()
 
 
-def test_a_body_whose_chunks_make_no_sense_asks_for_nothing(pair: Pair, first: ScriptedUpstream, wire: Connect) -> None:
+def test_a_malformed_chunked_body_makes_no_request(pair: Pair, first: ScriptedUpstream, wire: Connect) -> None:
     connection = wire(pair.gateway)
     head = f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     connection.send(head + b"zz\r\n" + json.dumps(ASKED).encode() + b"\r\n0\r\n\r\n")

@@ -58,7 +58,7 @@ def test_sr_009_the_list_has_openais_shape(ask: Asking) -> None:
 
 
 def test_sr_009_every_model_of_every_enabled_provider_once_and_in_order(many: Asking) -> None:
-    """SR-009: the order of llms.json, which is that of routing."""
+    """SR-009: in the order of llms.json, which is the routing order."""
     listed = [(model["id"], model["owned_by"]) for model in many.get("/v1/models").json()["data"]]
     assert listed == [
         ("shared", "zeta"),
@@ -69,7 +69,7 @@ def test_sr_009_every_model_of_every_enabled_provider_once_and_in_order(many: As
 
 
 def test_sr_009_a_model_of_the_list_by_its_id(many: Asking) -> None:
-    """SR-009: as OpenAI's clients ask, which quote an id: slashes and all."""
+    """SR-009: OpenAI's clients quote the id, including its slashes."""
     for model in many.get("/v1/models").json()["data"]:
         assert many.get(f"/v1/models/{quote(model['id'], safe='')}").json() == model
 
@@ -80,7 +80,7 @@ def test_sr_009_an_id_whose_slashes_are_not_quoted(many: Asking, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["unknown-model", "only-off", "z-1", "M", "x/y", "shared/more", "<b>", "a\x00b"])
-def test_sr_061_a_model_that_nobody_has(many: Asking, name: str) -> None:
+def test_sr_061_an_unknown_model(many: Asking, name: str) -> None:
     """SR-061, SR-062: the body of the reference."""
     response = many.get(f"/v1/models/{quote(name)}")
     assert response.status_code == 404

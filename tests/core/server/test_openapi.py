@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the server held to it by Schemathesis."""
+"""The OpenAPI document, and a check of the server against it with Schemathesis."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_document_has_every_route(document: dict[str, Any]) -> None:
     assert routes == set(ROUTES)
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_resolves(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert {reference.removeprefix("#/components/schemas/") for reference in _references(document)} <= schemas.keys()
 
@@ -77,23 +77,24 @@ def test_sr_065_every_error_is_openais(document: dict[str, Any], path: str) -> N
         assert answer["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "mode"),
     [*((*route, "positive") for route in ROUTES), ("POST", CHAT, "negative"), ("POST", TEXT, "negative")],
 )
 def test_every_answer_is_as_described(schema: Any, method: str, path: str, mode: str) -> None:
-    """What comes back has a status, a type and a shape that the document has, for what it allows and for what not.
+    """Each answer has a status, a type and a shape of the document, for valid and invalid requests.
 
-    Never a 5xx: the provider is in health.
+    Never a 5xx, because the provider is healthy.
     """
-    # The document cannot say that a path is no URL (SR-039), nor that 1.0 is no integer.
+    # The document cannot express that a path is not a URL (SR-039), or that 1.0 is not an integer.
     beyond = [schemathesis.checks.positive_data_acceptance] if method == "POST" else []
 
     @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(case=schema[path][method].as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
     def answer(case: Any) -> None:
         if isinstance(case.body, dict) and isinstance(case.body.get("model"), str) and case.body["model"]:
-            case.body["model"] = "m"  # one that is there: what is sent gets further than to a 404
+            case.body["model"] = "m"  # an existing one, so that the request gets beyond a 404
         case.call_and_validate(excluded_checks=beyond)
 
     answer()

@@ -1,4 +1,4 @@
-"""Plugins in a running server: told of every request once, started and stopped with it, with routes of their own."""
+"""Plugins in a running server: notified of every request once, started and stopped with it, with their own routes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def start(
 
 
 def heard(name: str = "of_test") -> list[Any]:
-    """What a plugin has put down."""
+    """What a plugin has recorded."""
     found: list[Any] = sys.modules[f"llms_plugin_{name}"].heard
     return found
 
@@ -58,7 +58,7 @@ def heard(name: str = "of_test") -> list[Any]:
     ],
     ids=["whole", "a stream", "no such model", "a bad request", "all failed", "a stream that breaks"],
 )
-def test_a_plugin_hears_of_a_request_once(
+def test_a_plugin_is_notified_of_a_request_once(
     start: Start, upstream: ScriptedUpstream, asking: Ask, members: dict[str, object], reply: Reply | None, status: int
 ) -> None:
     upstream.default = reply or upstream.default
@@ -69,10 +69,10 @@ def test_a_plugin_hears_of_a_request_once(
 
 
 @pytest.mark.parametrize("reply", [Reply(Stall()), Reply(events(HALF), Stall())], ids=["before", "amid"])
-def test_a_plugin_hears_of_a_request_whose_client_left(
+def test_a_plugin_is_notified_of_a_request_whose_client_disconnected(
     start: Start, upstream: ScriptedUpstream, wire: Connect, reply: Reply
 ) -> None:
-    """SR-059: once, as 499; whether before the answer or amid it."""
+    """SR-059: once, as 499, whether before the answer or during it."""
     upstream.default = reply
     gateway = start(LISTENING)
     connection = wire(gateway)
@@ -86,7 +86,7 @@ def test_a_plugin_hears_of_a_request_whose_client_left(
     assert [record.status for record in heard()] == [499]
 
 
-def test_a_plugin_at_fault_takes_nothing_from_the_client(start: Start, asking: Ask) -> None:
+def test_a_failing_plugin_does_not_affect_the_answer(start: Start, asking: Ask) -> None:
     gateway = start("@hookimpl\ndef llms_request_finished(record): raise KeyError('no good')\n")
     ask = asking(gateway)
     assert [ask.chat().status_code for _ in range(2)] == [200, 200]
@@ -115,7 +115,7 @@ def test_a_lifespan_holds_as_long_as_the_server(start: Start) -> None:
     assert heard() == ["in", "out"]
 
 
-def test_lifespans_are_left_in_reverse_order(served: Serve, tmp_path: Path) -> None:
+def test_lifespans_are_exited_in_reverse_order(served: Serve, tmp_path: Path) -> None:
     order = "import sys; sys.modules.setdefault('order_of_test', heard); heard = sys.modules['order_of_test']\n"
     paths = [tmp_path / "a_first.py", tmp_path / "b_second.py"]
     for path in paths:
@@ -130,7 +130,7 @@ def test_lifespans_are_left_in_reverse_order(served: Serve, tmp_path: Path) -> N
     assert written == ["a_first in", "b_second in", "b_second out", "a_first out"]
 
 
-def test_a_lifespan_that_fails_is_said_and_stops_nobody(start: Start, asking: Ask) -> None:
+def test_a_failing_lifespan_is_logged_and_stops_nothing_else(start: Start, asking: Ask) -> None:
     gateway = start(LIFESPAN.format(before="raise KeyError('no database')"))
     assert asking(gateway).chat().status_code == 200
     assert "of_test" in gateway.log()
@@ -148,13 +148,13 @@ def llms_routes(): return [hello, fail]
 """
 
 
-def test_routes_are_under_the_plugins_name(start: Start, asking: Ask) -> None:
+def test_plugin_routes_are_under_the_plugins_name(start: Start, asking: Ask) -> None:
     ask = asking(start(ROUTES))
     assert ask.get("/x/of_test/hello").text == "Hello!"
     assert ask.get("/hello").status_code == 404
 
 
-def test_sr_065_a_route_that_fails_says_nothing_of_itself(start: Start, asking: Ask) -> None:
+def test_sr_065_a_failing_route_reveals_nothing(start: Start, asking: Ask) -> None:
     gateway = start(ROUTES)
     response = asking(gateway).get("/x/of_test/fail")
     assert response.status_code == 500

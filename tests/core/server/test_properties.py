@@ -1,4 +1,4 @@
-"""What holds whatever is sent: by a client, by a provider, and by the network between."""
+"""Properties that hold for anything a client, a provider or the network may send."""
 
 from __future__ import annotations
 
@@ -39,13 +39,15 @@ if TYPE_CHECKING:
 
 Ask = Callable[["Gateway"], Asking]
 
+pytestmark = pytest.mark.slow  # properties with many examples, each of them a request to a running gateway
+
 some = settings(
     max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-"""The same examples in every run; the fixtures hold a server, which every example may find as the last one left it."""
+"""The same examples in every run. The fixtures hold a server that all examples of a test share."""
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -87,7 +89,7 @@ changes = st.fixed_dictionaries({}, optional=MEMBERS) | (
 
 
 def assert_served_or_refused(response: httpx.Response) -> None:
-    """A whole answer, a whole stream, or an error as OpenAI's clients read it; never a fault of the gateway's own."""
+    """A whole answer, a whole stream, or an error as OpenAI's clients read it; never an internal error."""
     if response.status_code == 200 and response.headers["content-type"].startswith("text/event-stream"):
         assert data_of(response.text)[-1] == "[DONE]"
     elif response.status_code == 200:
@@ -97,7 +99,7 @@ def assert_served_or_refused(response: httpx.Response) -> None:
         error_of(response)
 
 
-# What a client sends
+# Clients
 
 
 @some
@@ -111,15 +113,15 @@ def test_sr_065_any_bytes_are_answered_as_openai_would(ask: Asking, body: bytes,
 def test_sr_065_any_json_is_answered_as_openai_would(
     ask: Asking, request: dict[str, object], changed: dict[str, object]
 ) -> None:
-    """SR-065: built around a request that could be served."""
+    """SR-065: variations of a valid request."""
     for path in (CHAT, TEXT):
         assert_served_or_refused(ask.post({**request, **changed}, path))
 
 
 @some
 @given(data=st.data())
-def test_sr_065_a_request_of_which_a_few_bytes_are_others(ask: Asking, data: st.DataObject) -> None:
-    """SR-065: cut, or with a stray byte."""
+def test_sr_065_a_request_with_a_few_bytes_changed(ask: Asking, data: st.DataObject) -> None:
+    """SR-065: truncated, or with a stray byte."""
     body = json.dumps({"model": "m", "messages": HELLO, "stop": ["a"], "temperature": 0.5}).encode()
     start = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(start, len(body)))
@@ -137,9 +139,7 @@ header_values = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]
 
 @some
 @given(headers=st.dictionaries(header_names, header_values, max_size=4))
-def test_sr_004_any_header_is_as_good_as_none(
-    pair: Pair, wire: Callable[[Gateway], Wire], headers: dict[str, str]
-) -> None:
+def test_sr_004_any_header_is_accepted(pair: Pair, wire: Callable[[Gateway], Wire], headers: dict[str, str]) -> None:
     connection = wire(pair.gateway)
     connection.send(request_of({"model": "m", "messages": HELLO}, headers=headers))
     assert connection.answer().status_code == 200
@@ -148,7 +148,7 @@ def test_sr_004_any_header_is_as_good_as_none(
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """A gateway that wants a key which nobody has."""
+    """A gateway with a key that no client has."""
     with running(tmp_path_factory.mktemp("closed"), f'[server.keys]\nnobody = "sha256:{"0" * 64}"\n') as pair:
         yield pair
 
@@ -173,7 +173,7 @@ def test_sr_067_no_header_opens_a_gateway_but_a_key(
 def test_sr_008_any_path_is_answered_in_json(
     pair: Pair, wire: Callable[[Gateway], Wire], path: str, more: bytes
 ) -> None:
-    """SR-008, SR-065: or is a page, where there is one; never a fault of the gateway's own."""
+    """SR-008, SR-065: or it is an existing page; never an internal error of the gateway."""
     quoted = "".join(f"%{byte:02x}" for byte in more)
     connection = wire(pair.gateway)
     connection.send(f"GET /{path}{quoted} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
@@ -183,7 +183,7 @@ def test_sr_008_any_path_is_answered_in_json(
     connection.close()
 
 
-# What a provider and the network send
+# Providers and the network
 
 WORDS = ("Grüße", " 😀")
 STREAM = b"".join(
@@ -195,13 +195,13 @@ EVENTS = Status(200, {"content-type": "text/event-stream"})
 
 
 def text_of(data: list[str]) -> str:
-    """What the chunks say."""
+    """The text of the chunks."""
     chunks = (json.loads(one) for one in data if one != "[DONE]")
     return "".join(one["choices"][0]["delta"].get("content") or "" for one in chunks if "choices" in one)
 
 
 def assert_whole_or_broken(response: httpx.Response) -> None:
-    """Either all of the text and `[DONE]`, or an error: never a part that looks like the whole."""
+    """Either all of the text and `[DONE]`, or an error: never a part that looks complete."""
     if response.status_code != 200:
         assert error_of(response)["code"] == "provider_error"
         return
@@ -214,9 +214,7 @@ def assert_whole_or_broken(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("framed", ["chunked", "by its end"])
-def test_sr_058_a_stream_that_is_cut_anywhere_is_whole_or_an_error(
-    ask: Asking, first: ScriptedUpstream, framed: str
-) -> None:
+def test_sr_058_a_truncated_stream_is_complete_or_an_error(ask: Asking, first: ScriptedUpstream, framed: str) -> None:
     """SR-058, SR-057: at every byte; with a framing that shows the cut, and with one that does not."""
     for cut in range(len(STREAM)):
         if framed == "chunked":
@@ -232,7 +230,7 @@ def test_sr_058_a_stream_that_is_cut_anywhere_is_whole_or_an_error(
 
 
 @pytest.mark.parametrize("framed", ["by its length", "by its end"])
-def test_sr_072_an_answer_that_is_cut_anywhere_is_an_error(ask: Asking, first: ScriptedUpstream, framed: str) -> None:
+def test_sr_072_a_truncated_answer_is_an_error(ask: Asking, first: ScriptedUpstream, framed: str) -> None:
     answer = {"id": "x", "object": "chat.completion", "created": 1, "model": UPSTREAM_ID}
     choice = {"index": 0, "message": {"role": "assistant", "content": "".join(WORDS)}, "finish_reason": "stop"}
     body = json.dumps({**answer, "choices": [choice]}, ensure_ascii=False).encode()
@@ -249,7 +247,7 @@ def test_sr_072_an_answer_that_is_cut_anywhere_is_an_error(ask: Asking, first: S
 def test_sr_060_a_stream_comes_through_however_the_network_cuts_it(
     ask: Asking, first: ScriptedUpstream, cuts: list[int], crlf: bool
 ) -> None:
-    """SR-060, SR-053: also amid a letter, and amid a line's end."""
+    """SR-060, SR-053: also within a character or a line ending."""
     sent = STREAM.replace(b"\n", b"\r\n") if crlf else STREAM
     pieces = [sent[start:end] for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
     first.default = Reply(EVENTS, *map(Chunk, pieces))
@@ -262,8 +260,8 @@ def test_sr_060_a_stream_comes_through_however_the_network_cuts_it(
 @given(
     body=st.binary() | json_values.map(json.dumps).map(str.encode), status=st.sampled_from([200, 201, 400, 404, 500])
 )
-def test_sr_065_whatever_a_provider_answers(ask: Asking, first: ScriptedUpstream, body: bytes, status: int) -> None:
-    """SR-065: garbage of a provider's is an error in OpenAI's shape, and none of the gateway's own."""
+def test_sr_065_any_answer_of_a_provider(ask: Asking, first: ScriptedUpstream, body: bytes, status: int) -> None:
+    """SR-065: an invalid answer of a provider is an error in OpenAI's shape, never an internal error of the gateway."""
     first.default = Reply(Status(status, {"content-type": "application/json"}), Body(body))
     for stream in (False, True):
         response = ask.chat(stream=stream)
@@ -275,8 +273,8 @@ def test_sr_065_whatever_a_provider_answers(ask: Asking, first: ScriptedUpstream
 @given(
     delta=json_values, members=st.dictionaries(st.sampled_from(["id", "created", "usage", "error", "x"]), json_values)
 )
-def test_sr_065_whatever_a_chunk_has(ask: Asking, first: ScriptedUpstream, delta: Any, members: dict[str, Any]) -> None:
-    """SR-065, SR-058: a stream with an odd chunk in it is whole, or it is an error."""
+def test_sr_065_any_chunk(ask: Asking, first: ScriptedUpstream, delta: Any, members: dict[str, Any]) -> None:
+    """SR-065, SR-058: a stream with an unusual chunk is complete, or it is an error."""
     odd = {**chunk(delta), **members}
     first.default = events(chunk({"role": "assistant", "content": "Hello"}), odd, chunk({}, "stop"), "[DONE]")
     response = ask.chat(stream=True)
@@ -289,7 +287,7 @@ def test_sr_065_whatever_a_chunk_has(ask: Asking, first: ScriptedUpstream, delta
 
 
 def echo(seen: Seen) -> str:
-    """What a careless provider says: every header that it was sent."""
+    """The answer of a careless provider: every header that it received."""
     return f"no good: {json.dumps(seen.headers)}"
 
 
@@ -323,7 +321,7 @@ SECRET_MARK = "sk-marked-"
 
 
 def configuration(upstream: ScriptedUpstream) -> dict[str, Any]:
-    """Providers whose keys come in every way in which there are keys."""
+    """Providers whose keys are configured in every possible way."""
 
     def block(name: str, **more: object) -> dict[str, object]:
         return {"type": "OpenAiProvider", "base_url": upstream.base_url, "models": {name: "up"}, **more}
@@ -357,14 +355,14 @@ def many_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 @pytest.fixture
 def keyed(many_keys: Pair, asking: Ask) -> Asking:
-    """A client of `many_keys`, whose provider has seen nothing yet."""
+    """A client of `many_keys`, with no requests recorded at the provider."""
     many_keys.upstream.requests.clear()
     return asking(many_keys.gateway)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_sr_066_no_key_comes_back(keyed: Asking, many_keys: Pair, fault: str) -> None:
-    """SR-066: not in a body, a header or the log, whatever the provider makes of what it was sent."""
+    """SR-066: not in a body, a header or the log, in any form in which the provider repeats it."""
     upstream = many_keys.upstream
     upstream.default = Reply(FAULTS[fault])
     seen = ""
@@ -384,7 +382,7 @@ def test_sr_066_no_page_has_a_key(keyed: Asking, path: str) -> None:
 
 
 def test_sr_066_no_repr_has_a_key(keyed: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SR-066, K-05: what a debugger, a traceback or a careless log line would show."""
+    """SR-066, K-05: a debugger, a traceback or a careless log line would show it."""
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     found = startup.load(keyed.gateway.config_path, keyed.gateway.plugins_path)
@@ -404,10 +402,10 @@ def test_sr_066_no_repr_has_a_key(keyed: Asking, monkeypatch: pytest.MonkeyPatch
     ],
     ids=["a header of a vendor's", "a header of a declared type", "a proxy's password"],
 )
-def test_sr_066_secrets_that_are_no_api_key(
+def test_sr_066_secrets_other_than_api_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: dict[str, object], plugins: str
 ) -> None:
-    """SR-066: in no repr, and known to what redacts the log and the errors."""
+    """SR-066: in no repr, and redacted in the log and in errors."""
     monkeypatch.setenv("MARKED_VENDOR", "sk-marked-vendor")
     provider = {"type": "OpenAiProvider", "base_url": "http://127.0.0.1:9", "models": ["m"], **block}
     (tmp_path / "llms.json").write_text(json.dumps({"providers": {"one": provider}}), "utf-8")

@@ -1,4 +1,4 @@
-"""How an answer leaves: its head with the first piece of its body, but never later than it has to."""
+"""How an answer is sent: its head together with the first piece of its body, without delaying either."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_head_and_its_body_are_one_packet() -> None:
         assert connection.recv(65536) == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nHello"
 
 
-def test_a_head_does_not_wait_for_a_body_that_is_not_there() -> None:
+def test_a_head_does_not_wait_for_a_missing_body() -> None:
     go = threading.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

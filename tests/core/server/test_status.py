@@ -1,4 +1,4 @@
-"""`/health`, `/ready` and the page at `/`: they call no provider, and show no key."""
+"""`/health`, `/ready` and the page at `/`: they call no provider and show no key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_no_status_calls_a_provider(ask: Asking, first: ScriptedUpstream, path: 
     assert first.requests == []
 
 
-def test_ready_is_200_where_a_provider_is_enabled(ask: Asking) -> None:
+def test_ready_is_200_if_a_provider_is_enabled(ask: Asking) -> None:
     response = ask.get("/ready")
     assert response.status_code == 200
     body = response.json()
@@ -44,7 +44,7 @@ def test_ready_is_200_where_a_provider_is_enabled(ask: Asking) -> None:
 def test_k_02_ready_says_why_a_provider_is_not_enabled(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
 ) -> None:
-    """K-02, SR-079: a key that is missing is said, by the variable's name."""
+    """K-02, SR-079: a missing key is reported with its variable's name."""
     config = config_of(
         off=provider(upstream, enabled=False),
         keyless=provider(upstream, api_key="$NO_SUCH_API_KEY"),
@@ -56,7 +56,7 @@ def test_k_02_ready_says_why_a_provider_is_not_enabled(
     assert "NO_SUCH_API_KEY" in body["providers"]["disabled"]["keyless"]
 
 
-def test_ready_is_503_where_no_provider_is_enabled(
+def test_ready_is_503_if_no_provider_is_enabled(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
 ) -> None:
     response = asking(served(config_of(off=provider(upstream, enabled=False)))).get("/ready")
@@ -64,7 +64,7 @@ def test_ready_is_503_where_no_provider_is_enabled(
     assert response.json()["ready"] is False
 
 
-def test_ready_has_every_plugin_and_what_became_of_it(served: Serve, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_ready_lists_every_plugin_with_its_state(served: Serve, asking: Ask, plugin: Callable[[str], str]) -> None:
     plugins = plugin("@hookimpl\ndef llms_no_such_hook(): ...\n")
     reported = asking(served({"providers": {}}, plugins)).get("/ready").json()["plugins"]
     assert reported["openai"]["state"] == "ok"
@@ -85,7 +85,7 @@ def test_ready_shows_a_circuit_that_is_open(
 
 
 def test_sr_083_the_page_shows_the_providers(ask: Asking) -> None:
-    """SR-083: on the same port as the API; it names where that is."""
+    """SR-083: on the same port as the API, whose URL it shows."""
     response = ask.get("/")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/html")

@@ -313,6 +313,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {result["provider"]: result for result in results}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_faulty_adapter_fails_exactly_the_groups_for_its_fault(broken: dict[str, Any], name: str) -> None:
     result = broken[name]

@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from llms_core import cli
 from llms_core.testing import Reply, ScriptedUpstream, Seen, completion, error
 
+pytestmark = pytest.mark.slow
+
 
 def llms_conformance(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Run the command in a folder; return its exit code, stdout and stderr."""

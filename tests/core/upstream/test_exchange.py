@@ -487,6 +487,7 @@ def cut(framing: str, size: int) -> Reply:
     return Reply(Status(200, {**SSE, "connection": "close"}), Body(CUT[:size]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["chunks", "length", "connection"])
 def test_a_stream_cut_at_any_byte_is_whole_or_an_error(talk: Talk, upstream: ScriptedUpstream, framing: str) -> None:
     """SR-058: it is never taken for whole when it is not, nor for broken when it is."""

@@ -443,6 +443,7 @@ def test_a_response_can_be_released_after_a_cancelled_read(talk: Talk, upstream:
     talk(work)
 
 
+@pytest.mark.slow
 def test_many_concurrent_requests_do_not_wait_for_one_another(talk: Talk, upstream: ScriptedUpstream) -> None:
     """No limit on connections: the server limits concurrent requests."""
     go, many = threading.Event(), 150
