@@ -1,4 +1,4 @@
-"""From the two files to providers that run: what the command line and the server both begin with."""
+"""From the two files to adapters: the first step of the server and of most commands."""
 
 from __future__ import annotations
 
@@ -27,21 +27,23 @@ log = logging.getLogger(__name__)
 #: Tables of plugins.toml that are only read at the start.
 _FIXED_TABLES = ("plugins", "server", "upstream", "plugin", "types")
 
-SHIPPED = "the llms.json that comes with the providers"
+PACKAGED = "the packaged llms.json"
+"""How messages name the llms.json that a plugin ships."""
 
 
 class Startup(msgspec.Struct, frozen=True, eq=False):
-    """What has been read and built. `retired` are adapters of before a reload: to be closed when idle."""
+    """What has been read and built."""
 
     plugins_toml: PluginsToml
     host: PluginHost
     llms_json: LlmsJson
     configured: tuple[Configured, ...]
+    #: Adapters of the previous configuration, to be closed once they are idle.
     retired: tuple[Closes, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd in the files, and not wrong."""
+        """Everything in the files that is valid but looks like a mistake."""
         return self.host.warnings + self.llms_json.warnings
 
 
@@ -50,7 +52,7 @@ def load(
 ) -> Startup:
     """Find and read both files, load the plugins and build the adapters.
 
-    Raises ConfigError where a file is wrong; plugins and adapters at fault are in the reports and reasons.
+    Raises ConfigError if a file is invalid. Plugins and adapters that fail are in the reports and reasons.
     """
     toml, host = load_plugins(plugins, env=env)
     document = read_config(config, host, env=env, strict=strict)
@@ -58,9 +60,9 @@ def load(
 
 
 def reload(old: Startup, config: Path | None, *, env: Mapping[str, str] = os.environ, strict: bool = False) -> Startup:
-    """Read llms.json again; plugins stay loaded, and so does an adapter whose settings have not changed.
+    """Read llms.json again. Plugins stay loaded, and so do adapters whose settings are unchanged.
 
-    Raises ConfigError where the file is wrong: keep `old` then.
+    Raises ConfigError if the file is invalid; then `old` stays in use.
     """
     document = read_config(config, old.host, env=env, strict=strict)
     built = registry.build(old.host, document, old.configured)
@@ -68,45 +70,51 @@ def reload(old: Startup, config: Path | None, *, env: Mapping[str, str] = os.env
 
 
 def read_config(config: Path | None, host: PluginHost, *, env: Mapping[str, str], strict: bool) -> LlmsJson:
-    """llms.json, or what stands in for it where there is none: every installed provider whose key is in `env`."""
+    """Read llms.json. Without such a file, use every installed provider whose key is in `env`."""
     path = places.llms_json(config, env)
     if path is None:
-        document = _shipped(host, env)
+        document = _default_config(host, env)
     else:
-        document = llms_json.load(path, host.specs, env=env, strict=strict, absent=_absent(host))
+        document = llms_json.load(path, host.specs, env=env, strict=strict, absent=_unused_plugins(host))
     redact.add(document.secrets)
     return document
 
 
-def _absent(host: PluginHost) -> str:
-    """Which plugins are not in use, in words; empty where all are."""
+def _unused_plugins(host: PluginHost) -> str:
+    """The plugins that are not in use, with their states, in words; empty if all are."""
     return ", ".join(f"{report.origin} is {report.state}" for report in host.reports if report.state != "ok")
 
 
-def _shipped(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
-    """The llms.json that a plugin brings, and after it each further provider whose key is in `env`."""
+def _default_config(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
+    """The packaged llms.json, followed by every other provider whose key is in `env`."""
     text = host.default_config() or b'{"providers": {}}'
-    shipped = llms_json.read(text, SHIPPED, host.specs, env=env, absent=_absent(host))
-    keyed = _keyed(host, shipped, env)
-    blocks = {name: {"type": name, "api_key": f"${key}", "all_models": True} for name, key in keyed}
-    others = llms_json.read(msgspec.json.encode({"providers": blocks}), SHIPPED, host.specs, env=env, strict=False)
-    # Nobody asked for these providers by name, so a key that is missing is no news.
+    packaged = llms_json.read(text, PACKAGED, host.specs, env=env, absent=_unused_plugins(host))
+    blocks = {}
+    for name, key in _providers_with_keys(host, packaged, env):
+        blocks[name] = {"type": name, "api_key": f"${key}", "all_models": True}
+    others = llms_json.read(msgspec.json.encode({"providers": blocks}), PACKAGED, host.specs, env=env, strict=False)
+    # The user has not named any of these providers, so a missing key is not worth a warning.
     return msgspec.structs.replace(
-        shipped, providers=shipped.providers + others.providers, secrets=shipped.secrets + others.secrets, warnings=()
+        packaged,
+        providers=packaged.providers + others.providers,
+        secrets=packaged.secrets + others.secrets,
+        warnings=(),
     )
 
 
-def _keyed(host: PluginHost, shipped: LlmsJson, env: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(name, key variable) of each further provider whose key is there, in the order of plugins.
+def _providers_with_keys(host: PluginHost, packaged: LlmsJson, env: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The name and the key's variable of every other provider whose key is in `env`, in the order of plugins.
 
-    A key that a provider has already is not used for another: several specs are ways to one account.
+    A key that a provider already uses is not used for another: several specs are ways to the same account.
     """
-    used = {provider.settings.api_key.reveal() for provider in shipped.providers if provider.settings.api_key}
-    there = {provider.id.lower() for provider in shipped.providers}
+    used = {provider.settings.api_key.reveal() for provider in packaged.providers if provider.settings.api_key}
+    taken_names = {provider.id.lower() for provider in packaged.providers}
     found = []
     for spec in dict.fromkeys(host.specs.values()):
         key = next((key for key in spec.key_env if env.get(key)), None)
-        if key is not None and env[key] not in used and there.isdisjoint(_names(spec)):
+        if key is None or env[key] in used:
+            continue
+        if taken_names.isdisjoint(_names(spec)):
             used.add(env[key])
             found.append((spec.name, key))
     return found
@@ -143,4 +151,4 @@ def check(startup: Startup) -> None:
     for table, names in tables.items():
         for name in names:
             if name not in known:
-                raise ConfigError(f"there is no provider '{name}'", path=toml.path, field=f"{table}.{name}")
+                raise ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}")

@@ -42,7 +42,7 @@ def _selected(configured: Sequence[Configured], names: Sequence[str]) -> Sequenc
     known = [item.id for item in configured]
     for name in names:
         if name not in known:
-            raise ConfigError(f"there is no provider '{name}'", hint=f"known: {', '.join(known) or 'none'}")
+            raise ConfigError(f"unknown provider '{name}'", hint=f"known: {', '.join(known) or 'none'}")
     if not names:
         return configured
     return [item for item in configured if item.id in names]

@@ -89,7 +89,7 @@ class Source:
         return known
 
     def members_of(self, raw: Raw | bytes, path: JsonPath) -> RawMembers:
-        """Decode an object into its members. Raises ConfigError if it is no object."""
+        """Decode an object into its members. Raises ConfigError if it is not an object."""
         return self.decode(raw, RawMembers, path)
 
     @overload

@@ -17,7 +17,7 @@ from llms_core.operations.inlining import inline
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import HttpAdapter, UpstreamRequest
 
-#: The end of OpenAI's streams. Its absence alone is no error: every choice having a finish_reason is what counts.
+#: The end of OpenAI's streams. Its absence alone is not an error: what counts is that every choice has ended.
 _END_MARKER = b"[DONE]"
 
 _PART_CAPABILITIES = {

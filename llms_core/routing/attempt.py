@@ -29,7 +29,7 @@ class AttemptState(Enum):
 
 
 class AttemptObserver:
-    """What attempts report to. `records_successes` is false if nobody would read the record of a success."""
+    """What attempts report to. `records_successes` is false if no plugin or log would read the record of a success."""
 
     __slots__ = ("breaker", "host", "records_successes", "redact")
 

@@ -1,7 +1,7 @@
 """Tries candidate 1..n until one answers.
 
 An attempt can be replaced by the next until its whole answer, or the first chunk with content, has been validated. This
-is the commit point: before it a failure leads to the next candidate, after it the client is told.
+is the commit point: before it a failure leads to the next candidate, after it the client gets an error.
 """
 
 from __future__ import annotations

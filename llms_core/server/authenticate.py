@@ -50,7 +50,7 @@ def create(settings: PluginsToml, host: PluginHost) -> Authenticate | None:
 def _ask_plugin(
     plugin: str, ask: Callable[[Mapping[str, str]], Caller | None], headers: Mapping[str, str]
 ) -> Caller | None:
-    """Return the caller that a plugin recognizes. A plugin that fails recognizes nobody.
+    """Return the caller that a plugin recognizes. A plugin that fails does not recognize any caller.
 
     Raises the RequestError with which the plugin refuses the request.
     """

@@ -17,8 +17,8 @@ _HOOKS = ("middleware", "before_request", "after_request", "after_response", "be
 class DirectPath:
     """An ASGI application: POST requests to exactly these paths go to their handlers, everything else to Litestar.
 
-    The handlers answer every error themselves. Anything that Litestar is told to run for every request would not
-    apply to them: construction fails with a LlmsError if there is such a thing.
+    The handlers answer every error themselves. Whatever Litestar runs for every request, such as middleware, would not
+    apply to them: construction raises LlmsError if anything of the kind is configured.
     """
 
     def __init__(self, app: Litestar, handlers: Mapping[str, ASGIApp]):

@@ -45,7 +45,7 @@ class Subject:
     def __init__(self, name: str, host: PluginHost, toml: PluginsToml, wire: Wire | str | None = None):
         spec = host.specs.get(name.lower())
         if spec is None:
-            raise ConfigError(f"there is no provider '{name}'", hint=_missing_provider_hint(name, host))
+            raise ConfigError(f"unknown provider '{name}'", hint=_missing_provider_hint(name, host))
         self.name = name.lower()
         self.spec = spec
         self.host = host

@@ -40,7 +40,7 @@ class AttemptLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Protocol):
-    """Is told how a stream ended, exactly once."""
+    """Receives the end of a stream, exactly once."""
 
     def succeeded(self, usage: Usage | None) -> None:
         """The answer is complete and has been handed on."""
@@ -147,7 +147,7 @@ class AnswerStream:
     """A provider's streamed answer, from the first byte to the client's last.
 
     Until a chunk has content, `limits.first_token` applies; after that `limits.idle` between any two reads, comments
-    included. `outcome` is told exactly once how the stream ended.
+    included. `outcome` receives the end of the stream, exactly once.
     """
 
     def __init__(

@@ -132,7 +132,7 @@ def _new_draft(call: ChatCall) -> Draft:
 
 
 def _add_native_parameters(draft: Draft) -> None:
-    """Add the model, the token limit and Anthropic's own parameters, and note those that nobody reads."""
+    """Add the model, the token limit and Anthropic's own parameters, and note those that are ignored."""
     draft.body["model"] = draft.call.upstream_model
     draft.body["max_tokens"] = draft.call.request.token_limit or draft.family.max_tokens
     for name in _NATIVE:

@@ -36,7 +36,7 @@ def llms_conformance(folder: Path, *arguments: str, env: Mapping[str, str] | Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["grok-ai"], "there is no provider 'grok-ai'"),
+        (["grok-ai"], "unknown provider 'grok-ai'"),
         (["grok", "--wire", "nowhere"], "write package.module:NAME"),
         (["groq", "--plugins", "none.toml"], "none.toml"),
     ],
