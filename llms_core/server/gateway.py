@@ -25,8 +25,9 @@ from llms_core.routing.circuit import CircuitBreaker
 from llms_core.secret import redact
 from llms_core.server import accounting, authenticate
 from llms_core.startup import Startup
+from llms_core.upstream.engine import create_transport
 from llms_core.upstream.fetch import Fetcher
-from llms_core.upstream.transport import HttpTransport, create_transport
+from llms_core.upstream.transport import HttpTransport
 
 log = logging.getLogger(__name__)
 

@@ -235,7 +235,7 @@ def test_uninstalling_it_does_not_affect_other_providers(
         (tmp_path / "llms.json").write_text(json.dumps(config(acme, second)))
         checked = environment.run("llms", "config", "check", "--config", tmp_path / "llms.json")
         assert checked.returncode == 2
-        assert "providers.acme: `type` is missing, and the provider is not known by its name" in checked.stderr
+        assert "providers.acme: `type` is missing, and no known provider has the name of this block" in checked.stderr
         with (
             serving(environment, tmp_path, config(acme, second, enabled=False)) as gateway,
             openai.OpenAI(base_url=gateway.base_url, api_key="none", max_retries=0) as client,

@@ -64,12 +64,14 @@ def test_the_reference_of_hooks_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("name", hook_names())
 def test_a_hook_is_documented_and_exercised(name: str) -> None:
-    """Hooks that are newer than v1 are exercised by a folder of their own beside it."""
+    """Hooks that are newer than v1 are exercised by a plugin of their own beside it."""
     assert getattr(hookspecs, name).__doc__
     assert f"\n## {name}\n" in reference.page()
-    frozen = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("v*/*.py"))
-    assert re.search(rf"^@hookimpl.*\ndef {name}\(", frozen, re.MULTILINE)
-    assert re.search(rf"\b{name}\b", (Path(__file__).parent / "test_v1.py").read_text("utf-8"))
+    folder = Path(__file__).parent
+    plugins = "".join(path.read_text("utf-8") for path in [*folder.glob("v*/*.py"), folder / "echo.py"])
+    assert re.search(rf"^@hookimpl.*\ndef {name}\(", plugins, re.MULTILINE)
+    tests = "".join((folder / test).read_text("utf-8") for test in ("test_v1.py", "test_echo.py"))
+    assert re.search(rf"\b{name}\b", tests)
 
 
 @pytest.mark.parametrize("name", list(hook_type_imports()))

@@ -1,4 +1,4 @@
-"""A plugin adds an operation and a dialect without touching the core, and inherits everything that chat has."""
+"""A plugin adds an operation (`llms_operations`) and a dialect (`llms_dialects`) and inherits all that chat has."""
 
 from __future__ import annotations
 

@@ -28,8 +28,9 @@ from llms_core.operations.inlining import inline
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status, json_body
+from llms_core.upstream.engine import create_transport
 from llms_core.upstream.exchange import AttemptLimits
-from llms_core.upstream.transport import HttpTransport, create_transport
+from llms_core.upstream.transport import HttpTransport
 from llms_providers.google import GOOGLE, VERTEX, Google, GoogleSettings, Vertex, VertexSettings, llms_providers
 
 Json = dict[str, Any]
@@ -682,8 +683,9 @@ def test_an_invalid_list_of_models_is_a_bad_response(body: bytes) -> None:
 
 def test_the_specs() -> None:
     assert [(spec.name, spec.aliases) for spec in llms_providers()] == [
-        ("google", ("gemini",)), ("vertex", ("google-vertex",)),
-    ]  # fmt: skip
+        ("google", ("gemini", "GoogleProvider", "@ai-sdk/google")),
+        ("vertex", ("google-vertex", "@ai-sdk/google-vertex")),
+    ]
     assert GOOGLE.key_env[:2] == ("GOOGLE_API_KEY", "GEMINI_API_KEY")
     plain = Vertex(VERTEX, ProviderSettings(id="other", api_key=Secret(KEY)))
     assert plain.base_url == "https://aiplatform.googleapis.com/v1/publishers/google"

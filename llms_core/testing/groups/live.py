@@ -28,7 +28,8 @@ from llms_core.testing.reading import read_outcome
 from llms_core.testing.sample_requests import CLIENT_MODEL, tool_declarations, user_message
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Call
-from llms_core.upstream import exchange, transport
+from llms_core.upstream import exchange
+from llms_core.upstream.engine import create_transport
 
 MOST_TOKENS = 16
 """The token limit of each answer. With most models the six calls together cost less than a hundredth of a cent."""
@@ -96,7 +97,7 @@ class _Live:
         call = self._subject.call(stream=stream, **members)
         # The Wire's model is a placeholder that the provider does not know.
         call = msgspec.structs.replace(call, upstream_model=model or self._model)
-        client = transport.create_transport(self._subject.toml.upstream)
+        client = create_transport(self._subject.toml.upstream)
         try:
             if isinstance(self._adapter, Prepares):
                 await self._adapter.prepare()

@@ -47,7 +47,7 @@ from llms_core.testing import (
     json_body,
     refused_base_url,
 )
-from llms_core.upstream.transport import create_transport
+from llms_core.upstream.engine import create_transport
 
 if TYPE_CHECKING:
     import socket

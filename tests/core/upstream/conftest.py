@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 import pytest
 
 from llms_core.config.model import Upstream
-from llms_core.upstream.transport import HttpTransport, create_transport
+from llms_core.upstream.engine import create_transport
+from llms_core.upstream.transport import HttpTransport
 
 Name = Literal["aiohttp", "httpx"]
 T = TypeVar("T")

@@ -28,7 +28,7 @@ def test_the_server_can_be_imported_without_aiohttp() -> None:
 def test_the_httpx_transport_can_be_created_without_aiohttp() -> None:
     completed = run_without_aiohttp("""
 from llms_core.config.model import Upstream
-from llms_core.upstream.transport import create_transport
+from llms_core.upstream.engine import create_transport
 create_transport(Upstream(engine="httpx"))
 """)
     assert completed.returncode == 0, completed.stderr
