@@ -76,7 +76,7 @@ def test_the_rest_of_the_file_is_used(folder: Path, env: dict[str, str]) -> None
     (folder / "plugins.toml").write_text('[plugins]\ndisabled = ["ollama"]\nload = ["evil.py"]')
     command = [sys.executable, "-m", "llms_core", "plugins"]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT)
-    assert "ollama: by [plugins] disabled" in done.stdout
+    assert "ollama: listed in [plugins] disabled" in done.stdout
 
 
 class Serving:
