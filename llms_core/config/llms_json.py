@@ -60,8 +60,8 @@ def read(
 
     `specs` are the provider types by name and alias in lower case; `env` contains the keys. `absent` says which plugins
     are not in use: if there are any, an unknown type disables its provider, which is not an error. `catalogue` are
-    folders that may contain llms.py's providers.json. Raises ConfigError with file, line and member; if `strict`, for unknown
-    members, too. No message contains the value of a key.
+    folders that may contain llms.py's providers.json. Raises ConfigError with file, line and member; if `strict`, for
+    unknown members, too. No message contains the value of a key.
     """
     source = Source(text, path, strict=strict)
     known_specs = with_openai_compatible(specs)
