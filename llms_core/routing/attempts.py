@@ -71,10 +71,9 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found = [*found, *self.order(self.models.find(fallback))]
         if not found:
             raise RequestError.model_not_found(model)
-        if any(operation.name not in candidate.operations for candidate in found):
-            found, unable = split_by_operation(found, operation)
-            if not found:
-                raise cannot_serve(model, unable)
+        found, unable = split_by_operation(found, operation)
+        if not found:
+            raise cannot_serve(model, unable)
         if needed := operation.needed_capabilities(body.view):
             found, unable = split_by_capability(found, needed)
             if not found:

@@ -12,6 +12,7 @@ from llms_core.contracts.building import Chunks, ToolCall, completion
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.content import text_of
+from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.tools import called, functions, tool_choice
 from llms_core.failure import classify
@@ -30,9 +31,6 @@ FINISH_REASONS = {"done": "stop", "full": "length", "calls": "tool_calls", "refu
 
 # Error codes that the HTTP status does not explain: "broke" comes with 429, like "slow".
 ERROR_KINDS = {"broke": ErrorKind.QUOTA}
-
-# What msgspec raises for malformed JSON, invalid UTF-8, and JSON that is nested too deeply.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class AcmeSettings(ProviderSettings, kw_only=True):
@@ -80,12 +78,11 @@ class Acme:
         self.base_url = (settings.base_url or spec.base_url).rstrip("/")
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        untranslated = call.members.keys() - TRANSLATED
         return UpstreamRequest(
             url=f"{self.base_url}/talk",
             headers=self.headers(),
             content=msgspec.json.encode(request_body(call)),
-            dropped=tuple(sorted(name for name in untranslated if call.get(name) is not None)),
+            dropped=tuple(sorted(call.non_null_members() - TRANSLATED)),
         )
 
     def headers(self) -> dict[str, str]:
@@ -159,10 +156,8 @@ def request_body(call: ChatCall) -> dict[str, Any]:
         "lines": [as_line(message) for message in call.request.messages],
         "live": call.stream,
     }
-    for ours, theirs in OPTIONS.items():
-        value = call.get(ours)
-        if value is not None:
-            body[theirs] = value
+    for name, value in call.pick(OPTIONS).items():
+        body[OPTIONS[name]] = value
     if call.request.token_limit is not None:
         body["limit"] = call.request.token_limit
     stop = call.request.stop
@@ -196,13 +191,7 @@ def llms_providers() -> Iterator[ProviderSpec]:
         base_url="https://api.acme.example/v1",
         key_env=("ACME_API_KEY",),
         capabilities=Capabilities(
-            json_schema=False,
-            json_object=False,
-            vision=False,
-            audio=False,
-            files=False,
-            logprobs=False,
-            n=False,
+            json_schema=False, json_object=False, vision=False, audio=False, files=False, logprobs=False, n=False
         ),
         wire="llms_provider_acme_wire:WIRE",
     )
