@@ -25,7 +25,10 @@ class Configured(msgspec.Struct, frozen=True, eq=False):
 
 
 class Circuit:
-    """What recent traffic showed about one model of one provider. `routing.circuit.CircuitBreaker` maintains it."""
+    """What recent traffic showed about one operation of one model of one provider.
+
+    `routing.circuit.CircuitBreaker` maintains it.
+    """
 
     __slots__ = ("failures", "in_flight", "latency", "open_until", "probing", "used")
 

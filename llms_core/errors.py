@@ -69,36 +69,42 @@ Party = Literal["client", "policy", "provider", "gateway"]
 
 
 class ErrorRow(NamedTuple):
-    """Everything that depends on the kind of a provider error."""
+    """Everything that depends on the kind of a provider error. The defaults are those of most kinds."""
 
-    #: The HTTP status of an answer that reports this error.
-    status: int
+    #: The HTTP status if this error ends the request.
+    status: int = 502
     #: The `code` of the client's error object if the provider gave none.
-    code: str | None
+    code: str | None = None
     #: What follows; `[routing.policy]` in plugins.toml overrides it.
-    action: Action
+    action: Action = "next"
     #: Whether the same candidate may be tried again after a pause.
-    retry_in_place: bool
-    at_fault: Party
+    retry_in_place: bool = False
+    at_fault: Party = "provider"
     #: Whether the error counts against the provider's circuit breaker.
-    trips_circuit: bool
+    trips_circuit: bool = True
 
 
-# A timeout is not retried in place: it has already cost its full waiting time.
+_CLIENTS_FAULT = ErrorRow(status=400, at_fault="client", trips_circuit=False)
+
 ERROR_TABLE: Mapping[ErrorKind, ErrorRow] = {
-    ErrorKind.AUTH: ErrorRow(502, None, "next", False, "provider", True),
-    ErrorKind.PERMISSION: ErrorRow(502, None, "next", False, "provider", True),
-    ErrorKind.QUOTA: ErrorRow(429, None, "next", False, "provider", True),
-    ErrorKind.RATE_LIMIT: ErrorRow(429, None, "next", True, "provider", True),
-    ErrorKind.OVERLOADED: ErrorRow(502, None, "next", True, "provider", True),
-    ErrorKind.TIMEOUT: ErrorRow(504, None, "next", False, "provider", True),
-    ErrorKind.NETWORK: ErrorRow(502, None, "next", True, "provider", True),
-    ErrorKind.CONTEXT_LENGTH: ErrorRow(400, "context_length_exceeded", "next", False, "client", False),
-    ErrorKind.CONTENT_POLICY: ErrorRow(400, "content_policy_violation", "stop", False, "policy", False),
-    ErrorKind.INVALID_REQUEST: ErrorRow(400, None, "next", False, "client", False),
-    ErrorKind.MODEL_NOT_FOUND: ErrorRow(502, None, "next", False, "provider", True),
-    ErrorKind.BAD_RESPONSE: ErrorRow(502, None, "next", True, "provider", True),
-    ErrorKind.CANCELLED: ErrorRow(502, None, "stop", False, "client", False),
+    ErrorKind.AUTH: ErrorRow(),
+    ErrorKind.PERMISSION: ErrorRow(),
+    ErrorKind.QUOTA: ErrorRow(status=429),
+    ErrorKind.RATE_LIMIT: ErrorRow(status=429, retry_in_place=True),
+    ErrorKind.OVERLOADED: ErrorRow(retry_in_place=True),
+    # Not retried in place: a timeout has already cost its full waiting time.
+    ErrorKind.TIMEOUT: ErrorRow(status=504),
+    ErrorKind.NETWORK: ErrorRow(retry_in_place=True),
+    # The next candidate may have a larger context window.
+    ErrorKind.CONTEXT_LENGTH: _CLIENTS_FAULT._replace(code="context_length_exceeded"),
+    # Not tried elsewhere, unless the user says so: the content is refused, and not the request.
+    ErrorKind.CONTENT_POLICY: ErrorRow(
+        status=400, code="content_policy_violation", action="stop", at_fault="policy", trips_circuit=False
+    ),
+    ErrorKind.INVALID_REQUEST: _CLIENTS_FAULT,
+    ErrorKind.MODEL_NOT_FOUND: ErrorRow(),
+    ErrorKind.BAD_RESPONSE: ErrorRow(retry_in_place=True),
+    ErrorKind.CANCELLED: ErrorRow(action="stop", at_fault="client", trips_circuit=False),
 }
 
 if _without_row := set(ErrorKind) - ERROR_TABLE.keys():

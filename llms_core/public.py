@@ -16,6 +16,8 @@ PUBLIC_MODULES = (
     "llms_core.failure",
     "llms_core.openai_compatible",
     "llms_core.operations",
+    "llms_core.operations.adapter_results",
+    "llms_core.operations.chat",
     "llms_core.operations.stream",
     "llms_core.plugins.hook_types",
     "llms_core.plugins.settings",

@@ -57,13 +57,17 @@ class StreamWriter(Protocol):
         """What is sent during a pause, so that no proxy closes the connection."""
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
-        """Chunks that arrived together; empty if none of them is for the client."""
+        """Return the bytes for chunks that arrived together; nothing if none of them is for the client.
+
+        The ends of the answer's parts and the usage come last, in one call. The usage chunk is always among them,
+        whether or not the client asked for it.
+        """
 
     def end(self) -> bytes:
-        """The end of a complete answer. It must not be sent after an error."""
+        """Return the end of a complete answer. It is never sent after an error."""
 
     def error(self, error: ErrorResponse) -> bytes:
-        """The error that ends a stream which broke after it was committed (SR-058)."""
+        """Return the error that ends a stream which broke after it was committed (SR-058)."""
 
 
 class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +95,6 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     encode_answer: Callable[[Answer], bytes]
     #: Return an error body, in JSON.
     encode_error: Callable[[ErrorResponse], bytes]
-    #: Return the writer for one stream.
-    stream_writer: Callable[[RequestBody[Any]], StreamWriter]
     openapi: OpenApi
+    #: Return the writer for one stream; None if answers are never streamed.
+    stream_writer: Callable[[RequestBody[Any]], StreamWriter] | None = None

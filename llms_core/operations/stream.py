@@ -77,7 +77,7 @@ class StreamReader:
     def held_back(self) -> list[Chunk]:
         """The ends of the parts and the usage, to be sent once the answer is complete."""
         if self._usage is None:
-            return self._held
+            return list(self._held)
         return [*self._held, self._usage]
 
     @property

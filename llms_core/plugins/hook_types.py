@@ -44,6 +44,22 @@ class _WithRequest(Protocol):
     def __call__(self, request: ChatRequest) -> ChosenCandidates: ...
 
 
+class _WithRequestCandidatesAndOperation(Protocol):
+    def __call__(self, request: ChatRequest, candidates: Sequence[Candidate], operation: str) -> ChosenCandidates: ...
+
+
+class _WithCandidatesAndOperation(Protocol):
+    def __call__(self, candidates: Sequence[Candidate], operation: str) -> ChosenCandidates: ...
+
+
+class _WithRequestAndOperation(Protocol):
+    def __call__(self, request: ChatRequest, operation: str) -> ChosenCandidates: ...
+
+
+class _WithOperation(Protocol):
+    def __call__(self, operation: str) -> ChosenCandidates: ...
+
+
 class _WithAttempt(Protocol):
     def __call__(self, attempt: AttemptRecord) -> None: ...
 
@@ -74,7 +90,16 @@ RouteHandler: TypeAlias = Callable[..., Any] | _Router
 ConfigureHook: TypeAlias = _WithSettings | Callable[[], None]
 ProvidersHook: TypeAlias = Callable[[], Iterable[ProviderSpec]]
 DefaultConfigHook: TypeAlias = Callable[[], bytes | None]
-CandidatesHook: TypeAlias = _WithRequestAndCandidates | _WithCandidates | _WithRequest | Callable[[], ChosenCandidates]
+CandidatesHook: TypeAlias = (
+    _WithRequestCandidatesAndOperation
+    | _WithRequestAndCandidates
+    | _WithRequestAndOperation
+    | _WithCandidatesAndOperation
+    | _WithRequest
+    | _WithCandidates
+    | _WithOperation
+    | Callable[[], ChosenCandidates]
+)
 AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
 RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
 AuthenticateHook: TypeAlias = _WithHeaders | Callable[[], Caller | None]

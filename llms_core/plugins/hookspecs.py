@@ -58,8 +58,14 @@ def llms_default_config() -> bytes | None:
 
 
 @hookspec
-def llms_candidates(request: ChatRequest, candidates: Sequence[Candidate]) -> Sequence[Candidate] | None:
-    """Reorder or remove candidates; return None to leave them unchanged. Added candidates are ignored."""
+def llms_candidates(
+    request: ChatRequest, candidates: Sequence[Candidate], operation: str
+) -> Sequence[Candidate] | None:
+    """Reorder or remove candidates; return None to leave them unchanged. Added candidates are ignored.
+
+    `request` is the view that belongs to the operation: a ChatRequest if `operation` is `chat`. The requests of all
+    operations have `model` and `stream`; check `operation` before you use any other member.
+    """
     raise NotImplementedError
 
 

@@ -101,11 +101,13 @@ class PluginHost:
             self.specs[name.lower()] = spec
             self._origins[name.lower()] = origin
 
-    def candidates(self, request: ChatRequest, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    def candidates(
+        self, request: ChatRequest, candidates: Sequence[Candidate], operation: str = "chat"
+    ) -> Sequence[Candidate]:
         """Let each plugin in turn reorder or remove candidates. Added candidates are ignored."""
         for plugin, call in self._candidates:
             try:
-                chosen = call(request, tuple(candidates))
+                chosen = call(request, tuple(candidates), operation)
                 reject_awaitable(chosen)
                 if chosen is not None:
                     candidates = self._only_offered(plugin, candidates, chosen)

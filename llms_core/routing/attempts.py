@@ -21,7 +21,7 @@ from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import checked_request
 from llms_core.plugins.host import PluginHost
 from llms_core.routing.attempt import Attempt, AttemptObserver
-from llms_core.routing.candidates import ModelIndex, cannot_serve, split_by_capability, split_by_operation
+from llms_core.routing.candidates import ModelIndex, cannot_serve, split_by_capability
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.retry import backoff
 from llms_core.routing.strategies import Order
@@ -71,14 +71,14 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found = [*found, *self.order(self.models.find(fallback))]
         if not found:
             raise RequestError.model_not_found(model)
-        found, unable = split_by_operation(found, operation)
+        found, unable = self.models.for_operation(found, operation)
         if not found:
             raise cannot_serve(model, unable)
         if needed := operation.needed_capabilities(body.view):
             found, unable = split_by_capability(found, needed)
             if not found:
                 raise cannot_serve(model, unable)
-        return self.host.candidates(body.view, found)
+        return self.host.candidates(body.view, found, operation.name)
 
     async def answer(self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]) -> RoutedAnswer:
         """Return the first answer that a candidate gives.

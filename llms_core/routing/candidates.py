@@ -28,6 +28,8 @@ class ModelIndex:
     ):
         self.configured = tuple(configured)
         self._operations = tuple(operations)
+        #: The operation whose circuits the candidates have.
+        self._default_operation = self._operations[0]
         self._breaker = breaker
         self._exact: dict[str, list[Candidate]] = {}
         #: By lower-case name, for providers whose names are matched without case.
@@ -50,7 +52,7 @@ class ModelIndex:
                 upstream_model=model.upstream,
                 names=model.names,
                 price=model.price,
-                circuit=self._breaker.circuit(item.id, model.upstream),
+                circuit=self._breaker.circuit(item.id, model.upstream, self._default_operation.name),
             )
             if rank == 0:
                 self._listed.setdefault(name, candidate)
@@ -90,6 +92,22 @@ class ModelIndex:
         found = [msgspec.structs.replace(candidate, client_model=name) for candidate in folded]
         return sorted([*exact, *found], key=lambda candidate: candidate.position)
 
+    def for_operation(
+        self, candidates: Iterable[Candidate], operation: Operation[Any, Any]
+    ) -> tuple[list[Candidate], list[Refusal]]:
+        """Return the candidates that offer an operation, with its circuits, and why the others do not."""
+        able = []
+        unable = []
+        for candidate in candidates:
+            if operation.name not in candidate.operations:
+                unable.append(Refusal(candidate.provider_id, f"does not offer {operation.name}"))
+            elif operation is self._default_operation:
+                able.append(candidate)
+            else:
+                circuit = self._breaker.circuit(candidate.provider_id, candidate.upstream_model, operation.name)
+                able.append(msgspec.structs.replace(candidate, circuit=circuit))
+        return able, unable
+
     def listed(self) -> Iterable[Candidate]:
         """The first candidate of every model in configured order, for `GET /v1/models`."""
         return self._listed.values()
@@ -105,20 +123,6 @@ class ModelIndex:
             if item.id not in having
         ]
         return able, refusals + unable
-
-
-def split_by_operation(
-    candidates: Iterable[Candidate], operation: Operation[Any, Any]
-) -> tuple[list[Candidate], list[Refusal]]:
-    """Separate the candidates whose adapter serves an operation from the others."""
-    able = []
-    unable = []
-    for candidate in candidates:
-        if operation.name in candidate.operations:
-            able.append(candidate)
-        else:
-            unable.append(Refusal(candidate.provider_id, f"does not offer {operation.name}"))
-    return able, unable
 
 
 def split_by_capability(

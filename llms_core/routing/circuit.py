@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from llms_core.candidate import Circuit
 from llms_core.config.model import Breaker
@@ -15,8 +16,16 @@ _MAX_OPEN_SECONDS = 3600.0
 _LATENCY_WEIGHT = 0.2
 
 
+class CircuitKey(NamedTuple):
+    """What a circuit belongs to."""
+
+    provider_id: str
+    upstream_model: str
+    operation: str
+
+
 class CircuitBreaker:
-    """The circuits of all models of all providers, and the rules by which they open and close.
+    """All circuits, and the rules by which they open and close.
 
     A circuit opens after `settings.failures` failures in a row for `settings.cooldown` seconds, or for as long as the
     provider asks. After that it is half-open: one attempt is let through as a probe, and its result closes the circuit
@@ -26,11 +35,14 @@ class CircuitBreaker:
     def __init__(self, settings: Breaker | None = None, clock: Callable[[], float] = time.monotonic):
         self.settings = settings or Breaker()
         self.clock = clock
-        self._circuits: dict[tuple[str, str], Circuit] = {}
+        self._circuits: dict[CircuitKey, Circuit] = {}
 
-    def circuit(self, provider_id: str, upstream_model: str) -> Circuit:
-        """Return the circuit of one model of one provider; it outlives a reload of the configuration."""
-        return self._circuits.setdefault((provider_id, upstream_model), Circuit())
+    def circuit(self, provider_id: str, upstream_model: str, operation: str = "chat") -> Circuit:
+        """Return the circuit of one operation of one model of one provider. It outlives a reload.
+
+        Operations have circuits of their own: a provider that cannot embed with a model may well chat with it.
+        """
+        return self._circuits.setdefault(CircuitKey(provider_id, upstream_model, operation), Circuit())
 
     def allows(self, circuit: Circuit) -> bool:
         """Whether an attempt may be made: the circuit is closed, or half-open and without a running probe."""
@@ -76,19 +88,20 @@ class CircuitBreaker:
 
     def keep_only(self, provider_ids: set[str]) -> None:
         """Forget the circuits of providers that are no longer configured."""
-        self._circuits = {key: circuit for key, circuit in self._circuits.items() if key[0] in provider_ids}
+        self._circuits = {key: circuit for key, circuit in self._circuits.items() if key.provider_id in provider_ids}
 
     def snapshot(self) -> list[dict[str, object]]:
         """Every circuit that has seen an attempt, as `/ready` shows it."""
         return [
             {
-                "provider": provider_id,
-                "model": upstream_model,
+                "provider": key.provider_id,
+                "model": key.upstream_model,
+                "operation": key.operation,
                 "circuit": self._state_name(circuit),
                 "failures": circuit.failures,
                 "in_flight": circuit.in_flight,
             }
-            for (provider_id, upstream_model), circuit in self._circuits.items()
+            for key, circuit in self._circuits.items()
             if circuit.used
         ]
 

@@ -17,8 +17,6 @@ _CODES_OF_HTTP_ERRORS = {
     413: "request_too_large",
     503: "overloaded",
 }
-#: Kinds for which a single provider's answer tells the client what to change.
-_REQUEST_ERRORS = (ErrorKind.INVALID_REQUEST, ErrorKind.CONTEXT_LENGTH)
 
 
 def describe(error: BaseException) -> ErrorResponse:
@@ -78,7 +76,8 @@ def retry_after_header(response: ErrorResponse) -> str | None:
 
 def _all_failed(error: AllProvidersFailed) -> ErrorResponse:
     errors = error.errors
-    if errors and all(each.kind in _REQUEST_ERRORS for each in errors):
+    if errors and all(ERROR_TABLE[each.kind].at_fault == "client" for each in errors):
+        # A provider's own error tells the client what to change in the request.
         return _provider_error(errors[0])
     return ErrorResponse(
         status=_common_status(errors),

@@ -83,9 +83,11 @@ class RequestHandler:
             self.watcher.start()
             request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"])
             self.body = self.dialect.decode(request)
+            if self.body.view.stream:
+                self.stream_writer = self._new_stream_writer(self.body)
             self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
-            if self.answer.stream is not None:
-                await self._send_stream(self.answer, self.answer.stream, self.body)
+            if self.answer.stream is not None and self.stream_writer is not None:
+                await self._send_stream(self.answer, self.answer.stream, self.stream_writer)
             elif self.answer.answer is not None:
                 await self._send_whole(self.answer, self.answer.answer)
 
@@ -95,9 +97,14 @@ class RequestHandler:
         await self.writer.start(200, [_JSON, length, *self._headers(routed)])
         await self._write_last(data)
 
-    async def _send_stream(self, routed: RoutedAnswer, stream: AnswerStream, body: RequestBody[Any]) -> None:
+    def _new_stream_writer(self, body: RequestBody[Any]) -> StreamWriter:
+        if self.dialect.stream_writer is None:
+            message = f"{self.dialect.name} cannot be streamed"
+            raise RequestError(message, param="stream", code="unsupported")
+        return self.dialect.stream_writer(body)
+
+    async def _send_stream(self, routed: RoutedAnswer, stream: AnswerStream, writer: StreamWriter) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
-        self.stream_writer = writer = self.dialect.stream_writer(body)
         response = self.writer
         try:
             while not stream.is_complete:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -63,28 +63,41 @@ class _DocumentPlugin(JsonRenderPlugin):
 
 def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """Return Litestar's document with the paths of the dialects added."""
+    types = [type_ for dialect in dialects for type_ in _types(dialect.openapi)]
+    # One call for all types: msgspec gives different types with the same name different names.
+    schemas, components_of_dialects = msgspec.json.schema_components(types, ref_template=_REF_TEMPLATE)
+    schema_of = dict(zip(types, schemas, strict=True))
     paths: dict[str, Any] = {}
-    schemas: dict[str, Any] = {}
     for dialect in dialects:
-        openapi = dialect.openapi
         for path in dialect.paths:
-            paths[path] = {"post": _operation(openapi, schemas)}
+            paths[path] = {"post": _operation(dialect, schema_of)}
     components = document.get("components", {})
     return {
         **document,
         "paths": {**paths, **document["paths"]},
-        "components": {**components, "schemas": {**components.get("schemas", {}), **schemas}},
+        "components": {**components, "schemas": {**components.get("schemas", {}), **components_of_dialects}},
     }
 
 
-def _operation(openapi: OpenApi, schemas: dict[str, Any]) -> dict[str, Any]:
-    """One path's operation; the schemas that it refers to are added to `schemas`."""
-    answer = {"type": "object"} if openapi.answer is None else _schema(openapi.answer, schemas)
-    error = {"application/json": {"schema": _schema(openapi.error, schemas)}}
-    answer_or_stream = {
-        "description": "The whole answer, or with `stream: true` its chunks as server-sent events",
-        "content": {"application/json": {"schema": answer}, "text/event-stream": {}},
+def _types(openapi: OpenApi) -> list[type]:
+    types = [openapi.request, openapi.error]
+    if openapi.answer is not None:
+        types.append(openapi.answer)
+    return types
+
+
+def _operation(dialect: Dialect, schema_of: Mapping[type, dict[str, Any]]) -> dict[str, Any]:
+    """One path's operation."""
+    openapi = dialect.openapi
+    answer = {"type": "object"} if openapi.answer is None else schema_of[openapi.answer]
+    error = {"application/json": {"schema": schema_of[openapi.error]}}
+    success: dict[str, Any] = {
+        "description": "The answer",
+        "content": {"application/json": {"schema": answer}},
     }
+    if dialect.stream_writer is not None:
+        success["description"] = "The whole answer, or with `stream: true` its chunks as server-sent events"
+        success["content"]["text/event-stream"] = {}
     errors = {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
     return {
         "summary": openapi.summary,
@@ -92,14 +105,7 @@ def _operation(openapi: OpenApi, schemas: dict[str, Any]) -> dict[str, Any]:
         "tags": [openapi.tag],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _schema(openapi.request, schemas)}},
+            "content": {"application/json": {"schema": schema_of[openapi.request]}},
         },
-        "responses": {"200": answer_or_stream, **errors},
+        "responses": {"200": success, **errors},
     }
-
-
-def _schema(type_: type, schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a type, usually a reference into `schemas`."""
-    (schema,), components = msgspec.json.schema_components([type_], ref_template=_REF_TEMPLATE)
-    schemas.update(components)
-    return schema

@@ -144,6 +144,50 @@ def test_limits(served: Serve, upstream: ScriptedUpstream) -> None:
     assert (refused.status_code, refused.json()["why"]) == (413, "request_too_large")
 
 
+SAME_NAME = """
+import msgspec
+from llms_core import hookimpl
+from llms_core.dialects import Dialect, OpenApi
+from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
+from llms_core.operations.chat import CHAT
+
+
+class ErrorBody(msgspec.Struct):
+    reason: str
+
+
+@hookimpl
+def llms_dialects():
+    yield Dialect(
+        name="whole", operation=CHAT, paths=("/whole",), decode=CHAT_COMPLETIONS.decode,
+        encode_answer=lambda answer: answer.data, encode_error=lambda error: b'{"reason": "%b"}' % error.code.encode(),
+        openapi=OpenApi(summary="Whole", operation_id="Whole", request=dict, error=ErrorBody),
+    )
+"""
+
+
+def test_schemas_of_the_same_name_do_not_replace_each_other(
+    served: Serve, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    """A dialect without a stream writer refuses streams, and its error body is its own in the document too."""
+    (tmp_path / "whole.py").write_text(SAME_NAME, "utf-8")
+    gateway = served(blocks(upstream), f"[plugins]\nload = ['{SOURCE}', '{tmp_path / 'whole.py'}']\n")
+    document = httpx.get(f"{gateway.origin}/docs/openapi.json", trust_env=False).json()
+
+    def error_schema(path: str) -> dict[str, Any]:
+        responses = document["paths"][path]["post"]["responses"]
+        name = responses["400"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        schema: dict[str, Any] = document["components"]["schemas"][name]
+        return schema
+
+    assert error_schema("/whole")["required"] == ["reason"]
+    assert error_schema("/v1/chat/completions")["required"] == ["error"]
+    assert list(document["paths"]["/whole"]["post"]["responses"]["200"]["content"]) == ["application/json"]
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    refused = httpx.post(f"{gateway.origin}/whole", json=body, trust_env=False)
+    assert (refused.status_code, refused.json()) == (400, {"reason": "unsupported"})
+
+
 def test_the_document_describes_it_and_chat_is_still_there(served: Serve, upstream: ScriptedUpstream) -> None:
     gateway = served(blocks(upstream), LOAD)
     document = httpx.get(f"{gateway.origin}/docs/openapi.json", trust_env=False).json()

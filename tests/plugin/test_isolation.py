@@ -152,7 +152,7 @@ def test_a_slow_import_is_logged(served: Serve, upstream: ScriptedUpstream, inst
 
 
 HOOKS = {
-    "llms_candidates": "request, candidates",
+    "llms_candidates": "request, candidates, operation",
     "llms_attempt_finished": "attempt",
     "llms_request_finished": "record",
     "llms_lifespan": "",

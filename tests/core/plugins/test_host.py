@@ -57,7 +57,7 @@ def test_candidates_are_reordered_and_removed_in_turn(tmp_path: Path) -> None:
     host = host_of(
         tmp_path,
         a="@hookimpl\ndef llms_candidates(request, candidates): return reversed(candidates)",
-        b="@hookimpl\ndef llms_candidates(candidates): return candidates[:2]",
+        b="@hookimpl\ndef llms_candidates(candidates, operation): return candidates[:2] if operation == 'chat' else []",
         c="@hookimpl\ndef llms_candidates(): heard.append(1)",
     )
     one, two, three = object(), object(), object()

@@ -198,6 +198,12 @@ def test_each_model_of_each_provider_has_its_own_circuit(breaker: CircuitBreaker
     assert not breaker.allows(breaker.circuit("groq", "llama"))
 
 
+def test_operations_have_circuits_of_their_own(breaker: CircuitBreaker) -> None:
+    """A provider that cannot embed with a model may well chat with it."""
+    opened(breaker, breaker.circuit("groq", "llama", "embeddings"))
+    assert breaker.allows(breaker.circuit("groq", "llama", "chat"))
+
+
 def test_the_breaker_can_change_while_the_gateway_runs(breaker: CircuitBreaker, state: Circuit) -> None:
     """SR-092."""
     fail(breaker, state)
@@ -212,7 +218,14 @@ def test_the_breaker_can_change_while_the_gateway_runs(breaker: CircuitBreaker, 
 def test_states_are_reported(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
     fail(breaker, state)
     breaker.attempt_started(state)
-    expected = {"provider": "groq", "model": "llama", "circuit": "closed", "failures": 1, "in_flight": 1}
+    expected = {
+        "provider": "groq",
+        "model": "llama",
+        "operation": "chat",
+        "circuit": "closed",
+        "failures": 1,
+        "in_flight": 1,
+    }
     assert breaker.snapshot() == [expected]
 
 
