@@ -10,6 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from clock import Reached
 
 from llms_core.candidate import Configured
 from llms_core.config.model import Model, Provider, Retry, Routing, Timeouts, Upstream
@@ -549,7 +550,7 @@ def test_a_requested_delay_is_waited_for_in_full_or_not_at_all(asked: float, wai
 
 def test_the_total_is_over_all_attempts(chain: MakeChain) -> None:
     """SR-072: the time that the first has used is not available to the others."""
-    three = chain(3, ONCE + "[timeouts]\ntotal = 0.8\n[timeouts.provider.first]\ntotal = 0.4\n")
+    three = chain(3, ONCE + "[timeouts]\ntotal = 2\n[timeouts.provider.first]\ntotal = 1\n")
     for upstream in three.upstreams[:2]:
         upstream.default = Reply(Stall())
     answer = three.ask()
@@ -579,7 +580,7 @@ def test_a_provider_has_limits_of_its_own(chain: MakeChain) -> None:
 
 def test_client_timeout_of_llms_json_is_the_total(chain: MakeChain) -> None:
     """L-04: `limits.client_timeout`."""
-    both = chain(top={"limits": {"client_timeout": 0.4}})
+    both = chain(top={"limits": {"client_timeout": 1}})
     both.upstreams[0].default = Reply(Stall())
     answer = both.ask()
     assert (answer.status_code, both.calls) == (504, [1, 0])
@@ -756,19 +757,6 @@ def test_a_disconnect_while_the_provider_is_silent_ends_the_call(
     assert counts_against_nobody(both)
 
 
-class Reached(threading.Event):
-    """In a `Wait` it does not wait: it signals to the test that everything before it has been sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.signal = threading.Event()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.set()
-        self.signal.set()
-        return True
-
-
 @STREAMED
 def test_a_disconnect_before_the_commit_ends_the_call(chain: MakeChain, left: threading.Event, stream: bool) -> None:
     """SR-059: the answer has begun but is not yet forwarded."""
@@ -778,7 +766,7 @@ def test_a_disconnect_before_the_commit_ends_the_call(chain: MakeChain, left: th
     both.upstreams[0].default = Reply(begun, Wait(reached), Stall())
     with both.dial(stream=stream):
         seen = both.upstreams[0].wait_for_request()
-        assert reached.signal.wait(5)
+        reached.wait_until_reached()
     seen.wait_closed()
     assert left.wait(5)
     assert both.calls == [1, 0]

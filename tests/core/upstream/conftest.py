@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 import pytest
+from clock import SkippingLoop
 
 from llms_core.config.model import Upstream
 from llms_core.upstream.engine import create_transport
@@ -35,11 +36,13 @@ def talk(name: Name) -> Talk:
         async def session() -> T:
             transport = create_transport(Upstream(engine=name, **settings))
             try:
-                async with asyncio.timeout(20):
+                # More than any test skips of the loop's time.
+                async with asyncio.timeout(300):
                     return await work(transport)
             finally:
                 await transport.aclose()
 
-        return asyncio.run(session())
+        with asyncio.Runner(loop_factory=SkippingLoop) as runner:
+            return runner.run(session())
 
     return run

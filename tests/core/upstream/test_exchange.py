@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 from chat_streams import open_chat_stream, whole_chat_answer
-from clock import Clock
+from clock import Clock, Reached, skip_time
 
 from llms_core.contracts.chunk import Chunk as Part
 from llms_core.contracts.completion import Completion
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SPEC = ProviderSpec(name="scripted", adapter=OpenAICompatible, title="Scripted")
-LIMITS = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=2**20)
+LIMITS = AttemptLimits(connect=30, first_token=30, idle=30, total=60, max_bytes=2**20)
 SSE = {"content-type": "text/event-stream"}
 
 
@@ -184,7 +184,7 @@ def test_an_answer_over_the_limit_is_refused(talk: Talk, upstream: ScriptedUpstr
             ErrorKind.BAD_RESPONSE,
             "The answer exceeds 1000 bytes",
         )
-        await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
+        await asyncio.to_thread(upstream.requests[0].wait_closed)
 
     talk(work)
 
@@ -596,7 +596,7 @@ def test_a_stream_that_does_not_end_after_its_end_is_not_waited_for(talk: Talk, 
 
     async def work(engine: HttpTransport) -> str:
         got = await read(engine, upstream.base_url)
-        await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
+        await asyncio.to_thread(upstream.requests[0].wait_closed)
         return got.text()
 
     assert talk(work) == "Hello"
@@ -612,7 +612,7 @@ def test_a_stream_that_is_let_go_closes_its_connection(talk: Talk, upstream: Scr
         stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         await stream.read()
         await stream.aclose()
-        await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
+        await asyncio.to_thread(upstream.requests[0].wait_closed)
 
     talk(work)
 
@@ -629,7 +629,7 @@ def test_an_adapter_that_fails_leaves_no_connection_open(talk: Talk, upstream: S
         adapter, asked = NoTranslator(SPEC, ProviderSettings(id="x", base_url=upstream.base_url)), call()
         with pytest.raises(KeyError):
             await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
-        await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
+        await asyncio.to_thread(upstream.requests[0].wait_closed)
 
     talk(work)
 
@@ -647,39 +647,45 @@ def test_an_exchange_that_is_cancelled_closes_its_connection(
         seen = await asyncio.to_thread(upstream.wait_for_request)
         task.cancel()
         await asyncio.wait([task])
-        await asyncio.to_thread(seen.wait_closed, 1)
+        await asyncio.to_thread(seen.wait_closed)
 
     talk(work)
 
 
 # Limits, on the wire
 
-TIGHT = AttemptLimits(connect=5, first_token=0.2, idle=0.2, total=0.4, max_bytes=2**20)
-
-SLOW: dict[str, tuple[bool, Reply]] = {
-    "no head": (False, Reply(Stall())),
-    "no body": (False, Reply(Status(200), Stall())),
-    "half a body": (False, Reply(Status(200), Body(b'{"id'), Stall())),
-    "no head of a stream": (True, Reply(Stall())),
-    "no first token": (True, Reply(events(ROLE), Stall())),
-    "nothing after content": (True, Reply(events(ROLE, HEL), Stall())),
+STALLING: dict[str, tuple[bool, Reply]] = {
+    "no head": (False, Reply()),
+    "no body": (False, Reply(Status(200))),
+    "half a body": (False, Reply(Status(200), Body(b'{"id'))),
+    "no head of a stream": (True, Reply()),
+    "no first token": (True, events(ROLE)),
+    "nothing after content": (True, events(ROLE, HEL)),
 }
+"""What a provider sends before it stalls, and whether that is a stream."""
 
 
-@pytest.mark.parametrize("case", SLOW)
+@pytest.mark.parametrize("case", STALLING)
 def test_a_limit_ends_the_exchange_and_its_connection(talk: Talk, upstream: ScriptedUpstream, case: str) -> None:
-    """SR-072: a time-out; the provider need not go on."""
-    stream, upstream.default = SLOW[case]
+    """SR-072: it is a time-out, and the provider's connection is closed."""
+    stream, begun = STALLING[case]
+    reached = Reached()
+    upstream.default = Reply(begun, Wait(reached), Stall())
 
     async def work(engine: HttpTransport) -> ErrorKind | None:
-        try:
-            kind = (await read(engine, upstream.base_url, TIGHT)).kind if stream else None
-            if not stream:
-                await take(engine, upstream.base_url, TIGHT)
-        except ProviderError as failure:
-            kind = failure.kind
-        await asyncio.to_thread(upstream.requests[0].wait_closed, 1)
+        exchange = asyncio.ensure_future(exchange_with(engine))
+        await asyncio.to_thread(reached.wait_until_reached)
+        await skip_time(LIMITS.total + 1)
+        kind = await exchange
+        await asyncio.to_thread(upstream.requests[0].wait_closed)
         return kind
+
+    async def exchange_with(engine: HttpTransport) -> ErrorKind | None:
+        if stream:
+            return (await read(engine, upstream.base_url)).kind
+        with pytest.raises(ProviderError) as caught:
+            await take(engine, upstream.base_url)
+        return caught.value.kind
 
     assert talk(work) is ErrorKind.TIMEOUT
 

@@ -72,7 +72,7 @@ async def ask(transport: HttpTransport, upstream: ScriptedUpstream, content: byt
 
 async def wait_until_closed(seen: Seen) -> None:
     """Wait until the upstream sees that the connection is closed, for at most a second."""
-    await asyncio.to_thread(seen.wait_closed, 1)
+    await asyncio.to_thread(seen.wait_closed)
 
 
 # Requests and responses
