@@ -81,9 +81,9 @@ class Client:
         bodies = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Any:
-            if bodies:
-                return bodies.pop()
-            await asyncio.get_running_loop().create_future()
+            if not bodies:
+                await never()
+            return bodies.pop()
 
         async def send(message: Any) -> None:
             if before_send is not None:
