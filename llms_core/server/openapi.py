@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,9 @@ from litestar.openapi.spec import License
 from llms_core import __version__
 from llms_core.dialects import Dialect, OpenApi
 from llms_core.dialects.openai_error import ErrorBody
+
+Schema = dict[str, Any]
+"""A JSON schema."""
 
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
@@ -63,12 +66,15 @@ class _DocumentPlugin(JsonRenderPlugin):
 
 def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """Return Litestar's document with the paths of the dialects added."""
+    schema_of, schemas = _schemas(dialects)
     paths: dict[str, Any] = {}
-    schemas: dict[str, Any] = {}
     for dialect in dialects:
-        openapi = dialect.openapi
-        for path in dialect.paths:
-            paths[path] = {"post": _operation(openapi, schemas)}
+        for number, path in enumerate(dialect.paths):
+            operation = _operation(dialect.openapi, schema_of)
+            if number:
+                # An operationId must be unique in the document.
+                operation["operationId"] += str(number + 1)
+            paths[path] = {"post": operation}
     components = document.get("components", {})
     return {
         **document,
@@ -77,10 +83,10 @@ def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict
     }
 
 
-def _operation(openapi: OpenApi, schemas: dict[str, Any]) -> dict[str, Any]:
-    """One path's operation; the schemas that it refers to are added to `schemas`."""
-    answer = {"type": "object"} if openapi.answer is None else _schema(openapi.answer, schemas)
-    error = {"application/json": {"schema": _schema(openapi.error, schemas)}}
+def _operation(openapi: OpenApi, schema_of: Mapping[type, Schema]) -> dict[str, Any]:
+    """One path's operation."""
+    answer = {"type": "object"} if openapi.answer is None else schema_of[openapi.answer]
+    error = {"application/json": {"schema": schema_of[openapi.error]}}
     answer_or_stream = {
         "description": "The whole answer, or with `stream: true` its chunks as server-sent events",
         "content": {"application/json": {"schema": answer}, "text/event-stream": {}},
@@ -92,14 +98,23 @@ def _operation(openapi: OpenApi, schemas: dict[str, Any]) -> dict[str, Any]:
         "tags": [openapi.tag],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _schema(openapi.request, schemas)}},
+            "content": {"application/json": {"schema": schema_of[openapi.request]}},
         },
         "responses": {"200": answer_or_stream, **errors},
     }
 
 
-def _schema(type_: type, schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a type, usually a reference into `schemas`."""
-    (schema,), components = msgspec.json.schema_components([type_], ref_template=_REF_TEMPLATE)
-    schemas.update(components)
-    return schema
+def _schemas(dialects: Sequence[Dialect]) -> tuple[Mapping[type, Schema], dict[str, Schema]]:
+    """The schema of each type, usually a reference, and the components that are referred to.
+
+    All at once: msgspec gives two types of the same name, as of two plugins, different names only within one call.
+    """
+    types: list[type] = []
+    for dialect in dialects:
+        openapi = dialect.openapi
+        types += [openapi.request, openapi.error]
+        if openapi.answer is not None:
+            types.append(openapi.answer)
+    types = list(dict.fromkeys(types))
+    found, components = msgspec.json.schema_components(types, ref_template=_REF_TEMPLATE)
+    return dict(zip(types, found, strict=True)), components
