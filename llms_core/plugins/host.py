@@ -16,6 +16,7 @@ import msgspec
 from llms_core.dialects import Dialect
 from llms_core.errors import PluginError
 from llms_core.operations import Operation
+from llms_core.plugins.extensions import dialect_error, operation_error
 from llms_core.plugins.report import PluginReport, summary
 from llms_core.plugins.specs import reject_awaitable
 from llms_core.plugins.verify import Hook
@@ -137,7 +138,7 @@ class PluginHost:
         accepted: list[Operation[Any, Any]] = []
         for plugin, offered in self._results("llms_operations", Iterable, tuple):
             for operation in offered:
-                reason = _refused_operation(operation, names)
+                reason = operation_error(operation, names)
                 if reason:
                     self._log_failure(self._named(plugin), "llms_operations", PluginError(reason))
                 else:
@@ -151,7 +152,7 @@ class PluginHost:
         accepted: list[Dialect] = []
         for plugin, offered in self._results("llms_dialects", Iterable, tuple):
             for dialect in offered:
-                reason = _refused_dialect(dialect, paths)
+                reason = dialect_error(dialect, paths)
                 if reason:
                     self._log_failure(self._named(plugin), "llms_dialects", PluginError(reason))
                 else:
@@ -249,24 +250,3 @@ class PluginHost:
         if (plugin.name, hook) not in self._logged:
             self._logged.add((plugin.name, hook))
             log.error("%s: %s failed: %s", plugin.origin, hook, summary(error), exc_info=error)
-
-
-def _refused_operation(operation: object, names: Collection[str]) -> str | None:
-    """Why an operation of a plugin cannot be used."""
-    if not isinstance(operation, Operation):
-        return f"returned a {type(operation).__name__} instead of an Operation"
-    if operation.name in names:
-        return f"there already is an operation '{operation.name}'"
-    return None
-
-
-def _refused_dialect(dialect: object, paths: Collection[str]) -> str | None:
-    """Why a dialect of a plugin cannot be used."""
-    if not isinstance(dialect, Dialect):
-        return f"returned a {type(dialect).__name__} instead of a Dialect"
-    for path in dialect.paths:
-        if not path.startswith("/"):
-            return f"the path '{path}' of the dialect '{dialect.name}' does not begin with a slash"
-        if path in paths:
-            return f"the path {path} of the dialect '{dialect.name}' is already taken"
-    return None

@@ -36,7 +36,7 @@ class DisconnectWatcher:
     """Watches the client of one request, as a context manager around its handling.
 
     If the client disconnects inside the block, the current task is cancelled; leaving the block suppresses this
-    cancellation, and no other. `state` then is GONE.
+    cancellation, and no other. `state` then is GONE. The block may be entered again.
     """
 
     def __init__(self, receive: Receive):
@@ -49,6 +49,8 @@ class DisconnectWatcher:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         self._task = task
+        # The task may have been cancelled before, by a server that stops.
+        self._earlier_cancellations = task.cancelling()
         self._timers = shared_timer()
         self._timers.add(self)
 
@@ -60,7 +62,7 @@ class DisconnectWatcher:
             self._watching.cancel()
         if self.state is ClientState.GONE and kind is not None and issubclass(kind, asyncio.CancelledError):
             # Somebody else may have cancelled the task as well, and must be obeyed.
-            return self._task.uncancel() == 0
+            return self._task.uncancel() <= self._earlier_cancellations
         return False
 
     def start(self) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from llms_core.contracts.body import RequestBody
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, StreamWriter
-from llms_core.errors import ErrorKind, LlmsError, ProviderError, RequestError
+from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, StreamWriter, openai_error
+from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer
+from llms_core.operations.adapter_results import expect
 from llms_core.records import Caller
 from llms_core.routing.attempts import RoutedAnswer
 from llms_core.routing.trace import RequestTrace
@@ -44,9 +45,10 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
         # The time for draining is over. Re-raised, uvicorn would log the cancellation as a bug.
         message = "The server is stopping"
         await handler.refuse(RequestError(message, status=503, type="api_error", code="shutting_down"))
-    except LlmsError as error:
+    except (RequestError, ProviderError, AllProvidersFailed) as error:
         await handler.refuse(error)
     except Exception as error:
+        # A bug of the gateway, or of a plugin's operation or dialect.
         log.exception("request %s failed", handler.trace.id)
         await handler.refuse(error)
     finally:
@@ -92,7 +94,7 @@ class RequestHandler:
                 await self._send_whole(self.answer, self.answer.answer)
 
     async def _send_whole(self, routed: RoutedAnswer, answer: Answer) -> None:
-        data = self.dialect.encode_answer(answer)
+        data = self._encode_answer(answer)
         length = (b"content-length", b"%d" % len(data))
         await self.writer.start(200, [_JSON, length, *self._headers(routed)])
         await self._write_last(data)
@@ -143,17 +145,20 @@ class RequestHandler:
 
     async def refuse(self, error: BaseException) -> None:
         """Send an error: as a response of its own, or as the last event of a stream that has begun."""
-        if self.watcher.state is ClientState.GONE:
+        if self.watcher.state is ClientState.GONE or self.writer.state is ResponseState.FINISHED:
             return
-        if self.writer.state is ResponseState.NOT_STARTED:
-            await self._send_error(describe(error))
-        elif isinstance(error, RequestError) and self.stream_writer is not None:
-            # The server stops while the stream runs.
-            self.stream_error = ErrorKind.CANCELLED
-            await self.writer.write(self.stream_writer.error(describe_in_stream(error)), last=True)
+        # Entered again, because the client may stop reading in the middle of an error, too.
+        with self.watcher:
+            if self.writer.state is ResponseState.NOT_STARTED:
+                await self._send_error(describe(error))
+            elif self.stream_writer is not None:
+                if isinstance(error, RequestError):
+                    # The server stops while the stream runs.
+                    self.stream_error = ErrorKind.CANCELLED
+                await self._write_last(self.stream_writer.error(describe_in_stream(error)))
 
     async def _send_error(self, response: ErrorResponse) -> None:
-        data = self.dialect.encode_error(response)
+        data = self._encode_error(response)
         headers = [
             _JSON,
             (b"content-length", b"%d" % len(data)),
@@ -165,7 +170,19 @@ class RequestHandler:
         if (retry_after := retry_after_header(response)) is not None:
             headers.append((b"retry-after", retry_after.encode()))
         await self.writer.start(response.status, headers)
-        await self.writer.write(data, last=True)
+        await self._write_last(data)
+
+    def _encode_answer(self, answer: Answer) -> bytes:
+        # Checked before the head is sent: after it, the client would only see a connection that breaks.
+        return expect(bytes, self.dialect.encode_answer(answer), "encode_answer")
+
+    def _encode_error(self, response: ErrorResponse) -> bytes:
+        try:
+            return expect(bytes, self.dialect.encode_error(response), "encode_error")
+        except Exception:
+            # A plugin's dialect must not hide the error that it was to report.
+            log.exception("the dialect '%s' failed to encode an error", self.dialect.name)
+            return openai_error.encode(response)
 
     def record(self) -> None:
         """Report to plugins and the log, once, that the request has ended."""

@@ -13,8 +13,11 @@ from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 from litestar.openapi.spec import License
 
 from llms_core import __version__
-from llms_core.dialects import Dialect, OpenApi
+from llms_core.dialects import Dialect
 from llms_core.dialects.openai_error import ErrorBody
+
+Schema = dict[str, Any]
+"""A JSON schema."""
 
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
@@ -63,30 +66,24 @@ class _DocumentPlugin(JsonRenderPlugin):
 
 def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """Return Litestar's document with the paths of the dialects added."""
-    types = [type_ for dialect in dialects for type_ in _types(dialect.openapi)]
-    # One call for all types: msgspec gives different types with the same name different names.
-    schemas, components_of_dialects = msgspec.json.schema_components(types, ref_template=_REF_TEMPLATE)
-    schema_of = dict(zip(types, schemas, strict=True))
+    schema_of, schemas = _schemas(dialects)
     paths: dict[str, Any] = {}
     for dialect in dialects:
-        for path in dialect.paths:
-            paths[path] = {"post": _operation(dialect, schema_of)}
+        for number, path in enumerate(dialect.paths):
+            operation = _operation(dialect, schema_of)
+            if number:
+                # An operationId must be unique in the document.
+                operation["operationId"] += str(number + 1)
+            paths[path] = {"post": operation}
     components = document.get("components", {})
     return {
         **document,
         "paths": {**paths, **document["paths"]},
-        "components": {**components, "schemas": {**components.get("schemas", {}), **components_of_dialects}},
+        "components": {**components, "schemas": {**components.get("schemas", {}), **schemas}},
     }
 
 
-def _types(openapi: OpenApi) -> list[type]:
-    types = [openapi.request, openapi.error]
-    if openapi.answer is not None:
-        types.append(openapi.answer)
-    return types
-
-
-def _operation(dialect: Dialect, schema_of: Mapping[type, dict[str, Any]]) -> dict[str, Any]:
+def _operation(dialect: Dialect, schema_of: Mapping[type, Schema]) -> dict[str, Any]:
     """One path's operation."""
     openapi = dialect.openapi
     answer = {"type": "object"} if openapi.answer is None else schema_of[openapi.answer]
@@ -109,3 +106,19 @@ def _operation(dialect: Dialect, schema_of: Mapping[type, dict[str, Any]]) -> di
         },
         "responses": {"200": success, **errors},
     }
+
+
+def _schemas(dialects: Sequence[Dialect]) -> tuple[Mapping[type, Schema], dict[str, Schema]]:
+    """The schema of each type, usually a reference, and the components that are referred to.
+
+    All at once: msgspec gives two types of the same name, as of two plugins, different names only within one call.
+    """
+    types: list[type] = []
+    for dialect in dialects:
+        openapi = dialect.openapi
+        types += [openapi.request, openapi.error]
+        if openapi.answer is not None:
+            types.append(openapi.answer)
+    types = list(dict.fromkeys(types))
+    found, components = msgspec.json.schema_components(types, ref_template=_REF_TEMPLATE)
+    return dict(zip(types, found, strict=True)), components

@@ -53,20 +53,26 @@ class ResponseWriter:
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]], *, keep_alive: bytes = b"") -> None:
         """Send the head. `keep_alive` is for streams."""
-        self.state = ResponseState.IDLE
+        # The head may have to wait for a client that has not read an earlier response on the same connection.
+        self.state = ResponseState.WRITING
         self.status = status
         self._keep_alive = keep_alive
         self._last_write = self._loop.time()
         self._timers.add(self)
         self._schedule()
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self.state = ResponseState.IDLE
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Send a piece of the body; returns when the client's connection has accepted it."""
         self.state = ResponseState.WRITING
         self._last_write = self._loop.time()
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-        self.state = ResponseState.FINISHED if last else ResponseState.IDLE
+        if last:
+            self.state = ResponseState.FINISHED
+        elif self.state is ResponseState.WRITING:
+            # Otherwise this was a keep-alive, and the end of the response has been written in the meantime.
+            self.state = ResponseState.IDLE
 
     def close(self) -> None:
         """Stop the timer and a keep-alive that is being written."""

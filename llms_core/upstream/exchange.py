@@ -195,8 +195,12 @@ class AnswerStream:
 
         Raises ProviderError if the stream breaks before.
         """
-        while not self._received_all and not self._reader.has_content:
-            self._buffer += await self._receive()
+        while not self._received_all:
+            chunks = await self._receive()
+            self._buffer += chunks
+            # Content that the reader holds back does not count: the client would get a head, and then perhaps an error.
+            if any(chunk.content for chunk in chunks):
+                return
 
     async def read(self) -> list[Chunk]:
         """Return the next chunks, those that arrived together; not to be called after the stream has ended.
@@ -204,7 +208,8 @@ class AnswerStream:
         Raises ProviderError: what has been read so far is not a complete answer.
         """
         chunks = self._buffer
-        if chunks:
+        # A complete answer may have no chunks left.
+        if chunks or self._received_all:
             self._buffer = []
         else:
             try:

@@ -15,6 +15,8 @@ import pytest
 
 from llms_core.config.model import Plugins
 from llms_core.contracts.request import ChatRequest, decode
+from llms_core.dialects.table import DIALECTS
+from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
 from llms_core.records import AttemptRecord, RequestRecord
@@ -185,3 +187,78 @@ def test_commands_are_added_and_conflicts_reported(tmp_path: Path, capsys: pytes
         "llms: plugin 'c' of c.py: command 'serve' is ignored: the name is taken",
         "llms: plugin 'c' of c.py: command 'one' is ignored: the name is taken",
     ]
+
+
+OPERATION = """
+from llms_core.operations import Operation
+class Own(Operation):
+    name = "own"
+    adapter_protocol = object
+    {change}
+@hookimpl
+def llms_operations(): return [Own()]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("name = 'chat'", "there already is an operation 'chat'"),
+        ("name = 1", "the `name` of Own must be a string"),
+        (
+            "adapter_protocol = 1",
+            "the `adapter_protocol` of the operation 'own' must be a class or a",
+        ),
+    ],
+)
+def test_an_invalid_operation_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: str, reason: str
+) -> None:
+    """llms_operations: the server starts without it, and the log has the reason."""
+    host = host_of(tmp_path, own=OPERATION.format(change=change))
+    assert host.operations(OPERATIONS) == ()
+    assert reason in caplog.text
+
+
+DIALECT = """
+import msgspec
+from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
+@hookimpl
+def llms_dialects(): return [msgspec.structs.replace(CHAT_COMPLETIONS, name="own", paths=("/own",), **{change})]
+"""
+
+
+def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
+    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(DIALECTS)
+    assert dialect.paths == ("/own",)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("paths='/own'", "the `paths` of the dialect 'own' must be a tuple"),
+        ("paths=()", "the `paths` of the dialect 'own' must be a tuple"),
+        ("paths=(1,)", "the path 1 of the dialect 'own' does not begin with a slash"),
+        ("paths=('own',)", "the path 'own' of the dialect 'own' does not begin with a slash"),
+        ("paths=('/v1/{model}',)", "must not contain braces"),
+        ("paths=('/v1/completions',)", "the path /v1/completions of the dialect 'own' is already taken"),
+        ("paths=('/health',)", "is reserved for the server's own routes"),
+        ("paths=('/',)", "is reserved for the server's own routes"),
+        ("paths=('/v1/models/own',)", "is reserved for the server's own routes"),
+        ("operation=None", "the `operation` of the dialect 'own' must be an Operation"),
+        ("decode=None", "`decode` of the dialect 'own' must be callable"),
+        ("openapi=None", "the `openapi` of the dialect 'own' must be an OpenApi"),
+        (
+            "openapi=msgspec.structs.replace(CHAT_COMPLETIONS.openapi, request=object)",
+            "the `openapi` of the dialect 'own' has a type without a JSON schema",
+        ),
+    ],
+)
+def test_an_invalid_dialect_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: str, reason: str
+) -> None:
+    """llms_dialects: the server starts without it, and the log has the reason."""
+    base = DIALECT.replace("""paths=("/own",), """, "") if change.startswith("paths") else DIALECT
+    host = host_of(tmp_path, own=base.replace("**{change}", change))
+    assert host.dialects(DIALECTS) == ()
+    assert reason in caplog.text

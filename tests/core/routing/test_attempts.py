@@ -331,6 +331,17 @@ def test_a_stream_that_breaks_before_its_first_content_fails_over_to_the_second(
             assert both.asked(fault, stream=True) == [1, 1]
 
 
+def test_content_that_is_held_back_does_not_commit_a_stream(chain: MakeChain) -> None:
+    """SR-057: the end of the first choice comes with its content, and the second choice never comes."""
+    both = chain()
+    together = _event(ROLE) + _event(delta("stop", content="Hello"))
+    both.upstreams[0].default = Reply(Status(200, {"content-type": "text/event-stream"}), Chunk(together), Close())
+    both.upstreams[1].default = completion("Hello from the second")
+    stream = both.stream(n=2)
+    assert stream.error is None
+    assert both.calls == [1, 1]
+
+
 AFTER: dict[str, Reply] = {
     "closed": Reply(events(ROLE, delta(content="Hello")), Close()),
     "reset": Reply(events(ROLE, delta(content="Hello")), Reset()),

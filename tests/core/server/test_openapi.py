@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
+from llms_core.server.openapi import with_dialects
 from tests.core.server.conftest import CHAT, TEXT, Asking, Pair
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -75,6 +78,28 @@ def test_sr_065_every_error_is_openais(document: dict[str, Any], path: str) -> N
     assert {"401", "503"} <= errors.keys()
     for answer in errors.values():
         assert answer["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+
+
+class ErrorBody(msgspec.Struct):
+    """A plugin's type with the name of one of ours."""
+
+    failed: str
+
+
+def test_a_plugins_type_does_not_replace_one_of_the_same_name() -> None:
+    """Each dialect keeps its own schemas, and each path its own operationId."""
+    described = msgspec.structs.replace(CHAT_COMPLETIONS.openapi, operation_id="Own", error=ErrorBody)
+    own = msgspec.structs.replace(CHAT_COMPLETIONS, paths=("/own", "/other"), openapi=described)
+    document = with_dialects({"paths": {}}, (CHAT_COMPLETIONS, own))
+    schemas = document["components"]["schemas"]
+
+    def error_of(path: str) -> set[str]:
+        content = document["paths"][path]["post"]["responses"]["400"]["content"]
+        name = content["application/json"]["schema"]["$ref"].removeprefix("#/components/schemas/")
+        return set(schemas[name]["properties"])
+
+    assert (error_of(CHAT), error_of("/own")) == ({"error"}, {"failed"})
+    assert [item["post"]["operationId"] for item in document["paths"].values()] == ["Chat", "Own", "Own2"]
 
 
 @pytest.mark.slow

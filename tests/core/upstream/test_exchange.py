@@ -19,6 +19,8 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.openai_compatible import OpenAICompatible
+from llms_core.operations import Answer
+from llms_core.operations.chat import Chat
 from llms_core.provider import ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.testing import (
     Body,
@@ -37,7 +39,7 @@ from llms_core.testing import (
     html,
     json_body,
 )
-from llms_core.upstream.exchange import AttemptLimits
+from llms_core.upstream.exchange import AttemptLimits, NoOutcome, open_stream
 from llms_core.upstream.transport import HttpResponse, HttpTransport
 
 if TYPE_CHECKING:
@@ -526,6 +528,30 @@ def test_a_whole_answer_becomes_a_stream(talk: Talk, upstream: ScriptedUpstream)
     assert (got.text(), got.finish_reasons, got.error) == ("Hello", ["length"], None)
     assert (got.chunks[-1]["choices"], got.chunks[-1]["usage"]["total_tokens"]) == ([], 5)
     assert {chunk["object"] for chunk in got.chunks} == {"chat.completion.chunk"}
+
+
+class Silent(Chat):
+    """Has nothing to stream of a whole answer."""
+
+    def as_chunks(self, answer: Answer) -> list[Part]:
+        return []
+
+
+def test_a_whole_answer_without_chunks_is_a_complete_stream(talk: Talk, upstream: ScriptedUpstream) -> None:
+    """An operation of a plugin may have no chunks for an answer: nothing is read after it."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+    upstream.default = json_body({"id": "c", "created": 1_700_000_000, "choices": [choice]})
+
+    async def work(engine: HttpTransport) -> tuple[list[Part], bool]:
+        adapter, asked = at(upstream.base_url), call()
+        stream = await open_stream(engine, Silent(), adapter, asked, adapter.request(asked), LIMITS, NoOutcome())
+        try:
+            await stream.commit()
+            return await stream.read(), stream.is_complete
+        finally:
+            await stream.aclose()
+
+    assert talk(work) == ([], True)
 
 
 def _usage(completion_tokens: int) -> dict[str, Any]:

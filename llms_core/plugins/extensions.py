@@ -1,0 +1,80 @@
+"""Checks the operations and dialects that plugins add: a broken one is left out instead of stopping the server.
+
+The types of their members are checked here because Python code can create them with any, as with provider specs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from llms_core.dialects import Dialect, OpenApi
+from llms_core.operations import Operation
+from llms_core.plugins.report import summary
+
+#: The server's own routes, and everything below them. Litestar does not start if a dialect shares a path with a route.
+_RESERVED_PATHS = ("/docs", "/health", "/ready", "/v1/models", "/x")
+
+_DIALECT_FUNCTIONS = ("decode", "encode_answer", "encode_error", "stream_writer")
+
+
+def operation_error(operation: object, names: Collection[str]) -> str | None:
+    """Return why an operation cannot be used, or None. `names` are those that are taken."""
+    if not isinstance(operation, Operation):
+        return f"returned a {type(operation).__name__} instead of an Operation"
+    name = getattr(operation, "name", None)
+    if not isinstance(name, str) or not name:
+        return f"the `name` of {type(operation).__name__} must be a string that is not empty"
+    if name in names:
+        return f"there already is an operation '{name}'"
+    try:
+        isinstance(None, operation.adapter_protocol)
+    except (AttributeError, TypeError):
+        # Every adapter is tested against it whenever the models are indexed.
+        return f"the `adapter_protocol` of the operation '{name}' must be a class or a runtime-checkable protocol"
+    return None
+
+
+def dialect_error(dialect: object, paths: Collection[str]) -> str | None:
+    """Return why a dialect cannot be used, or None. `paths` are those that are taken."""
+    if not isinstance(dialect, Dialect):
+        return f"returned a {type(dialect).__name__} instead of a Dialect"
+    return next(_dialect_errors(dialect, paths), None)
+
+
+def _dialect_errors(dialect: Dialect, paths: Collection[str]) -> Iterator[str]:
+    where = f"of the dialect '{dialect.name}'"
+    if not isinstance(dialect.operation, Operation):
+        yield f"the `operation` {where} must be an Operation"
+    # A plain string is a collection of strings, too, and a common mistake.
+    if not isinstance(dialect.paths, tuple | list) or not dialect.paths:
+        yield f"the `paths` {where} must be a tuple of at least one path"
+    for path in dialect.paths:
+        if not isinstance(path, str) or not path.startswith("/"):
+            yield f"the path {path!r} {where} does not begin with a slash"
+        if "{" in path or "}" in path:
+            yield f"the path {path} {where} must not contain braces: parameters are not supported"
+        if path in paths:
+            yield f"the path {path} {where} is already taken"
+        if path == "/" or any(f"{path}/".startswith(f"{reserved}/") for reserved in _RESERVED_PATHS):
+            yield f"the path {path} {where} is reserved for the server's own routes"
+    for function in _DIALECT_FUNCTIONS:
+        if not callable(getattr(dialect, function)):
+            yield f"`{function}` {where} must be callable"
+    if reason := _openapi_error(dialect.openapi):
+        yield f"the `openapi` {where} {reason}"
+
+
+def _openapi_error(openapi: object) -> str | None:
+    """Why the OpenAPI document cannot describe a dialect: one that cannot would make the whole document fail."""
+    if not isinstance(openapi, OpenApi):
+        return "must be an OpenApi"
+    types = [openapi.request, openapi.error]
+    if openapi.answer is not None:
+        types.append(openapi.answer)
+    try:
+        msgspec.json.schema_components(types)
+    except Exception as error:
+        return f"has a type without a JSON schema: {summary(error)}"
+    return None
