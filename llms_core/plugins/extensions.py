@@ -16,7 +16,7 @@ from llms_core.plugins.report import summary
 #: The server's own routes, and everything below them. Litestar does not start if a dialect shares a path with a route.
 _RESERVED_PATHS = ("/docs", "/health", "/ready", "/v1/models", "/x")
 
-_DIALECT_FUNCTIONS = ("decode", "encode_answer", "encode_error", "stream_writer")
+_DIALECT_FUNCTIONS = ("decode", "encode_answer", "encode_error")
 
 
 def operation_error(operation: object, names: Collection[str]) -> str | None:
@@ -62,6 +62,8 @@ def _dialect_errors(dialect: Dialect, paths: Collection[str]) -> Iterator[str]:
     for function in _DIALECT_FUNCTIONS:
         if not callable(getattr(dialect, function)):
             yield f"`{function}` {where} must be callable"
+    if dialect.stream_writer is not None and not callable(dialect.stream_writer):
+        yield f"`stream_writer` {where} must be callable, or None if answers cannot be streamed"
     if reason := _openapi_error(dialect.openapi):
         yield f"the `openapi` {where} {reason}"
 

@@ -35,6 +35,7 @@ class Stream:
         self._texts = list(texts)
         self._closing = closing
         self.is_complete = False
+        self.is_opened = False
         self.is_closed = False
 
     async def read(self) -> list[Chunk]:
@@ -77,7 +78,8 @@ class Client:
     async def _request(
         self, answer: Stream | Completion | Exception, dialect: Dialect, before_send: Send | None
     ) -> None:
-        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+        stream = isinstance(answer, Stream)
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}).encode()
         bodies = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Any:
@@ -98,6 +100,7 @@ class Client:
 
         async def route(*_: object) -> RoutedAnswer:
             if isinstance(answer, Stream):
+                answer.is_opened = True
                 stream: Any = answer
                 return RoutedAnswer(candidate, (), stream=stream)
             assert isinstance(answer, Completion)
@@ -132,11 +135,11 @@ async def never(message: object = None) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-def test_a_stream_is_closed_if_the_dialect_cannot_write_it() -> None:
+def test_no_provider_is_asked_if_the_dialect_cannot_write_the_stream() -> None:
     """An open stream would keep its connection and its slot in the circuit for good."""
-    client, stream = Client(), Stream(b"{}")
+    client, stream = Client(), Stream(b"1")
     client.request(stream, with_changes(stream_writer=fail))
-    assert stream.is_closed
+    assert not stream.is_opened
     assert client.status == 500
     assert json.loads(client.text)["error"]["code"] == "internal_error"
 
