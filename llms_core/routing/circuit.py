@@ -30,7 +30,12 @@ class CircuitBreaker:
 
     def circuit(self, provider_id: str, upstream_model: str) -> Circuit:
         """Return the circuit of one model of one provider; it outlives a reload of the configuration."""
-        return self._circuits.setdefault((provider_id, upstream_model), Circuit())
+        key = (provider_id, upstream_model)
+        circuit = self._circuits.get(key)
+        if circuit is None:
+            circuit = Circuit()
+            self._circuits[key] = circuit
+        return circuit
 
     def allows(self, circuit: Circuit) -> bool:
         """Whether an attempt may be made: the circuit is closed, or half-open and without a running probe."""
