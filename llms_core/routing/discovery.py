@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from llms_core.candidate import Configured
 from llms_core.config.model import Model, Provider
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.operations.adapter_results import expect
 from llms_core.provider import Discovers, Prepares, UpstreamRequest
 from llms_core.upstream.transport import HttpTransport
 
@@ -72,6 +73,9 @@ def _wanted_models(provider: Provider, found: dict[str, str]) -> Sequence[Model]
     """The discovered models that `include_models` and `exclude_models` let through (L-15)."""
     models = []
     for name, upstream_model in found.items():
+        # Any other type would only fail later, when the models are indexed, and end all discovery.
+        expect(str, name, "models", "the name of a model")
+        expect(str, upstream_model, "models", "the id of a model")
         is_included = provider.include is None or re.search(provider.include, upstream_model)
         is_excluded = provider.exclude is not None and re.search(provider.exclude, upstream_model)
         if is_included and not is_excluded:
