@@ -84,7 +84,8 @@ class RequestHandler:
             data = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
             self.watcher.start()
             request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"])
-            self.body = self.dialect.decode(request)
+            # Checked, because the record of the request is made from it, too.
+            self.body = expect(RequestBody, self.dialect.decode(request), "decode")
             self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
             if self.answer.stream is not None:
                 await self._send_stream(self.answer, self.answer.stream, self.body)
