@@ -71,6 +71,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found = [*found, *self.order(self.models.find(fallback))]
         if not found:
             raise RequestError.model_not_found(model)
+        # Nearly always everybody serves it, and then no list is built.
         if any(operation.name not in candidate.operations for candidate in found):
             found, unable = split_by_operation(found, operation)
             if not found:
@@ -79,6 +80,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found, unable = split_by_capability(found, needed)
             if not found:
                 raise cannot_serve(model, unable)
+        # Last, so that a plugin only sees candidates that can serve the request.
         return self.host.candidates(body.view, found)
 
     async def answer(self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]) -> RoutedAnswer:
@@ -90,6 +92,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         model: str = body.view.model
         candidates = self._without_open_circuits(trace, self.candidates(operation, body))
         clock = asyncio.get_running_loop().time
+        # One for all attempts and pauses: more providers do not make the client wait longer.
         deadline = clock() + self.timeouts.total
         errors: list[ProviderError] = []
         for candidate in candidates:
@@ -108,6 +111,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 if self._action(errors[-1].kind) == "stop":
                     raise errors[-1]
                 pause = backoff(self.routing.retry, errors[-1], turn, self.draw)
+                # A pause that outlasts the deadline would only delay the next candidate.
                 if turn == retries or pause is None or pause >= deadline - clock():
                     break
                 trace.upstream_started()
@@ -185,6 +189,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     ) -> Any:
         """Make the provider ready, and fetch the media that it needs as bytes."""
         try:
+            # Only few adapters need this, so that a timer of its own does not matter here.
             async with asyncio.timeout(min(limits.first_token, limits.total)):
                 if candidate.prepare is not None:
                     await candidate.prepare()

@@ -45,6 +45,7 @@ class ModelIndex:
         # Copies of one candidate: with thousands of models, building each from all its members blocks the event loop.
         template = self._template(item, adapter, models[0], position)
         names = [(rank, name, model) for model in models for rank, name in enumerate(model.names)]
+        # Stable, so that models of equal rank stay in configured order.
         names.sort(key=lambda each: each[0])
         for rank, name, model in names:
             candidate = msgspec.structs.replace(

@@ -27,6 +27,7 @@ async def discover_models(
 ) -> dict[str, Sequence[Model] | str]:
     """Return, by provider id, the models of each provider that is to be asked, or why there is no list."""
     asked = [item for item in configured if item.provider.discover and item.adapter is not None and not item.disabled]
+    # At the same time, so that a slow provider does not delay the others' lists.
     results = await asyncio.gather(*(_discover(transport, item) for item in asked))
     return {item.id: result for item, result in zip(asked, results, strict=True)}
 
@@ -38,6 +39,7 @@ async def _discover(transport: HttpTransport, item: Configured) -> Sequence[Mode
     try:
         async with asyncio.timeout(TIMEOUT):
             if isinstance(adapter, Prepares):
+                # A local server may have to be started first; that counts as time to answer.
                 await adapter.prepare()
             status, body = await _fetch(transport, adapter.models_request())
         if not 200 <= status < 300:

@@ -41,6 +41,7 @@ def describe(error: BaseException) -> ErrorResponse:
         case LlmsError():
             response = ErrorResponse(status=500, message=str(error), type="api_error", code="internal_error")
         case _:
+            # Its text may contain anything: a path of this machine, a part of a prompt.
             message = "The gateway failed; its log has the details"
             response = ErrorResponse(status=500, message=message, type="api_error", code="internal_error")
     return _redacted(response)
@@ -79,6 +80,7 @@ def retry_after_header(response: ErrorResponse) -> str | None:
 def _all_failed(error: AllProvidersFailed) -> ErrorResponse:
     errors = error.errors
     if errors and all(each.kind in _REQUEST_ERRORS for each in errors):
+        # Nobody accepts the request, so that the first reason tells the client what to change.
         return _provider_error(errors[0])
     return ErrorResponse(
         status=_common_status(errors),
@@ -86,6 +88,7 @@ def _all_failed(error: AllProvidersFailed) -> ErrorResponse:
         type="api_error",
         code="provider_error",
         bare=True,
+        # The client can try again once any of the providers may answer.
         retry_after=min((each.retry_after for each in errors if each.retry_after), default=None),
     )
 
@@ -94,6 +97,7 @@ def _common_status(errors: Sequence[ProviderError]) -> int:
     """429 or 504 if that is what every provider answered, otherwise 502."""
     if not errors:
         return 502
+    # Providers report an exhausted quota by 429, too.
     if all(each.kind is ErrorKind.RATE_LIMIT or each.status == 429 for each in errors):
         return 429
     if all(each.kind is ErrorKind.TIMEOUT for each in errors):

@@ -54,6 +54,7 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
     finally:
         handler.writer.close()
         gateway.request_ended()
+        # Last: what plugins do with the record must not delay the response.
         handler.record()
 
 
@@ -79,6 +80,7 @@ class RequestHandler:
     async def run(self, scope: Scope, receive: Receive) -> None:
         """Read the request, route it, and send the answer."""
         gateway = self.gateway
+        # First, so that an unknown caller cannot make the server read a body.
         self.caller = gateway.admit(scope)
         with self.watcher:
             data = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
@@ -127,6 +129,7 @@ class RequestHandler:
     def _headers(self, routed: RoutedAnswer) -> list[tuple[bytes, bytes]]:
         candidate = routed.candidate
         trace = self.trace
+        # Measured now, at the end of the gateway's part, and shown in the record as well.
         self.overhead = trace.overhead
         headers = [
             (b"x-request-id", trace.id.encode()),

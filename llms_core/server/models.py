@@ -57,6 +57,7 @@ def retrieve_model(
     """One model by its name."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
+    # Litestar's path parameters begin with a slash.
     name = model.removeprefix("/")
     found = gateway.router.models.find(name)
     if not found:
