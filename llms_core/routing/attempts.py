@@ -31,7 +31,7 @@ from llms_core.upstream.transport import HttpTransport
 
 
 class RoutedAnswer(msgspec.Struct, eq=False):
-    """A committed answer and who gave it: either `answer`, or `stream`, which must be closed."""
+    """A committed answer and the candidate that gave it: either `answer`, or `stream`, which must be closed."""
 
     candidate: Candidate
     #: Names of parameters that were not sent to the provider.
@@ -71,7 +71,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found = [*found, *self.order(self.models.find(fallback))]
         if not found:
             raise RequestError.model_not_found(model)
-        # Nearly always everybody serves it, and then no list is built.
+        # Nearly always all candidates serve it, and no list has to be built.
         if any(operation.name not in candidate.operations for candidate in found):
             found, unable = split_by_operation(found, operation)
             if not found:
@@ -80,7 +80,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found, unable = split_by_capability(found, needed)
             if not found:
                 raise cannot_serve(model, unable)
-        # Last, so that a plugin only sees candidates that can serve the request.
+        # Last: plugins only see candidates that can serve the request.
         return self.host.candidates(body.view, found)
 
     async def answer(self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]) -> RoutedAnswer:
@@ -92,7 +92,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         model: str = body.view.model
         candidates = self._without_open_circuits(trace, self.candidates(operation, body))
         clock = asyncio.get_running_loop().time
-        # One for all attempts and pauses: more providers do not make the client wait longer.
+        # One deadline for all attempts and pauses: more providers must not mean a longer wait.
         deadline = clock() + self.timeouts.total
         errors: list[ProviderError] = []
         for candidate in candidates:
@@ -123,7 +123,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return self.routing.policy.get(kind) or ERROR_TABLE[kind].action
 
     def _without_open_circuits(self, trace: RequestTrace, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Skip candidates with an open circuit; if all are open, the first one is tried all the same."""
+        """Skip candidates with an open circuit; if all are open, the first one is tried anyway."""
         available = [candidate for candidate in candidates if self.breaker.allows(candidate.circuit)]
         if len(available) == len(candidates):
             return candidates
@@ -189,7 +189,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     ) -> Any:
         """Make the provider ready, and fetch the media that it needs as bytes."""
         try:
-            # Only few adapters need this, so that a timer of its own does not matter here.
+            # Few adapters need this, so the cost of a separate timer does not matter.
             async with asyncio.timeout(min(limits.first_token, limits.total)):
                 if candidate.prepare is not None:
                     await candidate.prepare()

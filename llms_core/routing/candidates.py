@@ -42,10 +42,10 @@ class ModelIndex:
         """Add one provider's models. A model's first name precedes any other model's second name (L-20)."""
         if not models:
             return
-        # Copies of one candidate: with thousands of models, building each from all its members blocks the event loop.
+        # Candidates are copies of a template: building thousands from all their members would block the event loop.
         template = self._template(item, adapter, models[0], position)
         names = [(rank, name, model) for model in models for rank, name in enumerate(model.names)]
-        # Stable, so that models of equal rank stay in configured order.
+        # A stable sort: models of equal rank stay in configured order.
         names.sort(key=lambda each: each[0])
         for rank, name, model in names:
             candidate = msgspec.structs.replace(

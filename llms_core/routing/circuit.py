@@ -68,7 +68,7 @@ class CircuitBreaker:
             return
         circuit.failures += 1
         now = self.clock()
-        # The provider says itself that it will not answer sooner, so that one failure is enough.
+        # The provider itself announced when it will answer again: one failure is enough.
         if error.retry_after:
             open_until = now + min(error.retry_after, _MAX_OPEN_SECONDS)
             circuit.open_until = max(circuit.open_until, open_until)
@@ -83,7 +83,7 @@ class CircuitBreaker:
 
     def keep_only(self, provider_ids: set[str]) -> None:
         """Forget the circuits of providers that are no longer configured."""
-        # Attempts that are still running keep their circuit; nobody reads it any more.
+        # Running attempts keep a reference to their circuit, which is discarded with them.
         self._circuits = {key: circuit for key, circuit in self._circuits.items() if key[0] in provider_ids}
 
     def snapshot(self) -> list[dict[str, object]]:

@@ -25,9 +25,9 @@ _MAX_LIST_BYTES = 16 * 1024 * 1024
 async def discover_models(
     transport: HttpTransport, configured: Iterable[Configured]
 ) -> dict[str, Sequence[Model] | str]:
-    """Return, by provider id, the models of each provider that is to be asked, or why there is no list."""
+    """Return, by provider id, the models of each provider with discovery, or the reason why there is no list."""
     asked = [item for item in configured if item.provider.discover and item.adapter is not None and not item.disabled]
-    # At the same time, so that a slow provider does not delay the others' lists.
+    # Concurrently: a slow provider must not delay the others' lists.
     results = await asyncio.gather(*(_discover(transport, item) for item in asked))
     return {item.id: result for item, result in zip(asked, results, strict=True)}
 

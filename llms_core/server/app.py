@@ -65,7 +65,7 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Direc
         state=State({"gateway": gateway}),
         exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
         openapi_config=openapi.config(gateway.dialects),
-        # Litestar would replace the logging of the process.
+        # Litestar would replace the process's logging configuration.
         logging_config=None,
     )
     return DirectPath(app, handlers)
@@ -91,7 +91,7 @@ def _dialect_handlers(gateway: Gateway) -> dict[str, ASGIApp]:
 def _route(path: str, serve: ASGIApp) -> ControllerRouterHandler:
     """A POST route that bypasses Litestar's request parsing, which costs more than the rest of the gateway."""
 
-    # The scope is not copied, because nothing uses it after the handler.
+    # Nothing uses the scope after the handler, so copying it would be wasted.
     @asgi(path, copy_scope=False, name=path)
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:
         # Litestar cannot restrict a plain ASGI route to a method.
@@ -115,7 +115,7 @@ async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None)
             # A plugin that does not start must not keep the gateway from starting.
             except (Exception, SystemExit):
                 log.exception("%s: llms_lifespan failed to start", gateway.startup.host.origin_of(plugin))
-        # Started last and so ended first: no background task may use what a plugin has closed.
+        # Background tasks start last and so end first: they must not use what a plugin has closed.
         watchdog = Watchdog(gateway)
         stack.callback(watchdog.stop)
         for work in (
@@ -130,7 +130,7 @@ async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None)
 
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
-    # An exception of one task must not keep the others from being ended.
+    # An exception in one task must not prevent the shutdown of the others.
     await asyncio.gather(task, return_exceptions=True)
 
 
@@ -146,7 +146,7 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
         response = describe_http_error(error.status_code, _http_message(request, error))
         headers.update(error.headers or {})
     else:
-        # Errors of ours are deliberate and describe themselves; anything else is a bug, whose traceback is needed.
+        # An LlmsError is deliberate and describes itself; anything else is a bug, and needs its traceback.
         if not isinstance(error, LlmsError):
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         response = describe(error)

@@ -38,5 +38,5 @@ class DirectPath:
             if handler is not None:
                 await handler(scope, receive, send)
                 return
-        # Also other spellings of these paths, such as with a slash at the end, which Litestar normalizes.
+        # Including other spellings of these paths, such as a trailing slash, which Litestar normalizes.
         await self.app(scope, receive, send)

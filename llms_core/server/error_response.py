@@ -17,7 +17,7 @@ _CODES_OF_HTTP_ERRORS = {
     413: "request_too_large",
     503: "overloaded",
 }
-#: Kinds for which a single provider's answer tells the client what to change.
+#: Kinds for which one provider's answer shows the client what to change in the request.
 _REQUEST_ERRORS = (ErrorKind.INVALID_REQUEST, ErrorKind.CONTEXT_LENGTH)
 
 
@@ -41,7 +41,7 @@ def describe(error: BaseException) -> ErrorResponse:
         case LlmsError():
             response = ErrorResponse(status=500, message=str(error), type="api_error", code="internal_error")
         case _:
-            # Its text may contain anything: a path of this machine, a part of a prompt.
+            # The exception's text may contain anything: a local path, part of a prompt.
             message = "The gateway failed; its log has the details"
             response = ErrorResponse(status=500, message=message, type="api_error", code="internal_error")
     return _redacted(response)
@@ -80,7 +80,7 @@ def retry_after_header(response: ErrorResponse) -> str | None:
 def _all_failed(error: AllProvidersFailed) -> ErrorResponse:
     errors = error.errors
     if errors and all(each.kind in _REQUEST_ERRORS for each in errors):
-        # Nobody accepts the request, so that the first reason tells the client what to change.
+        # The request itself is at fault: the first provider's reason shows the client what to change.
         return _provider_error(errors[0])
     return ErrorResponse(
         status=_common_status(errors),
@@ -97,7 +97,7 @@ def _common_status(errors: Sequence[ProviderError]) -> int:
     """429 or 504 if that is what every provider answered, otherwise 502."""
     if not errors:
         return 502
-    # Providers report an exhausted quota by 429, too.
+    # Some providers also use 429 for an exhausted quota.
     if all(each.kind is ErrorKind.RATE_LIMIT or each.status == 429 for each in errors):
         return 429
     if all(each.kind is ErrorKind.TIMEOUT for each in errors):

@@ -59,7 +59,7 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
 
 
 class RequestHandler:
-    """One request: who asked for what, and what has been answered so far."""
+    """One request: its caller, its body, and what has been answered so far."""
 
     def __init__(self, gateway: Gateway, dialect: Dialect, receive: Receive, send: Send):
         self.gateway = gateway
@@ -80,13 +80,13 @@ class RequestHandler:
     async def run(self, scope: Scope, receive: Receive) -> None:
         """Read the request, route it, and send the answer."""
         gateway = self.gateway
-        # First, so that an unknown caller cannot make the server read a body.
+        # Before the body is read, so that unknown callers cannot make the server receive one.
         self.caller = gateway.admit(scope)
         with self.watcher:
             data = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
             self.watcher.start()
             request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"])
-            # Checked, because the record of the request is made from it, too.
+            # Checked here because the record of the request is made from it as well.
             self.body = expect(RequestBody, self.dialect.decode(request), "decode")
             self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
             if self.answer.stream is not None:
@@ -104,7 +104,7 @@ class RequestHandler:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
         try:
-            # Inside of the block, because a plugin's dialect may fail here, and the stream must be closed all the same.
+            # Inside the block: a plugin's dialect may raise here, and the stream must still be closed.
             writer = self.dialect.stream_writer(body)
             self.stream_writer = writer
             while not stream.is_complete:
@@ -129,7 +129,7 @@ class RequestHandler:
     def _headers(self, routed: RoutedAnswer) -> list[tuple[bytes, bytes]]:
         candidate = routed.candidate
         trace = self.trace
-        # Measured now, at the end of the gateway's part, and shown in the record as well.
+        # Measured once, here, so that the header and the record agree.
         self.overhead = trace.overhead
         headers = [
             (b"x-request-id", trace.id.encode()),
@@ -146,7 +146,7 @@ class RequestHandler:
         """Send an error: as a response of its own, or as the last event of a stream that has begun."""
         if self.watcher.state is ClientState.GONE or self.writer.state is ResponseState.FINISHED:
             return
-        # Entered again, because the client may stop reading in the middle of an error, too.
+        # Entered again: a client may also stop reading in the middle of an error.
         with self.watcher:
             if self.writer.state is ResponseState.NOT_STARTED:
                 await self._send_error(describe(error))
@@ -172,14 +172,14 @@ class RequestHandler:
         await self._write_last(data)
 
     def _encode_answer(self, answer: Answer) -> bytes:
-        # Checked before the head is sent: after it, the client would only see a connection that breaks.
+        # Checked before the head is sent: after that, the client would only see a broken connection.
         return expect(bytes, self.dialect.encode_answer(answer), "encode_answer")
 
     def _encode_error(self, response: ErrorResponse) -> bytes:
         try:
             return expect(bytes, self.dialect.encode_error(response), "encode_error")
         except Exception:
-            # A plugin's dialect must not hide the error that it was to report.
+            # A broken dialect must not hide the error that it was asked to report.
             log.exception("the dialect '%s' failed to encode an error", self.dialect.name)
             return openai_error.encode(response)
 

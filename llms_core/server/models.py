@@ -16,7 +16,7 @@ from llms_core.errors import RequestError
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
 
-#: OpenAI reports when a model was created, which no provider tells: the start of the process stands for it.
+#: OpenAI's `created` is the model's release date, which the gateway does not know: the start of the process is used.
 _STARTED = int(time.time())
 
 

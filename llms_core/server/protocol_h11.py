@@ -47,13 +47,13 @@ class BoundedH11Protocol(H11Protocol):
         self._refuse(400, "Invalid HTTP request")
 
     def _is_reading_head(self) -> bool:
-        # Not the same as having no response to send: the rest of a body may follow a response that refused it.
+        # Not the same as having no response to send: the rest of a refused body may still arrive after the response.
         return self.conn.their_state is h11.IDLE
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer with an error and close the connection."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            # A response has begun: an error inside of it would be read as a part of it.
+            # A response has begun: an error written now would be read as part of it.
             self.transport.close()
             return
         body = openai_error.encode(describe_http_error(status, message))

@@ -62,7 +62,7 @@ def serve(options: ServeOptions) -> None:
         "access_log": False,
         # uvicorn would replace our handlers, and with them the redaction of secrets.
         "log_config": None,
-        # Nothing depends on the client's address, so that no proxy has to be trusted.
+        # Nothing depends on the client's address, so no proxy has to be trusted.
         "proxy_headers": False,
         "server_header": False,
         "date_header": False,
@@ -129,7 +129,7 @@ def _free_port(host: str, port: int) -> int:
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, number) as probe:
-            # As uvicorn does: a port that was in use a moment ago is free.
+            # As uvicorn does: a port that was closed a moment ago counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             return int(probe.getsockname()[1])

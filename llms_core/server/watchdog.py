@@ -32,7 +32,7 @@ class Watchdog:
         self._loop_thread = threading.get_ident()
         self._last_beat = time.monotonic()
         self._stopped = threading.Event()
-        # A daemon, so that it does not keep a process alive whose event loop never ends.
+        # A daemon thread, which does not keep the process alive if the event loop never returns.
         threading.Thread(target=self._watch, name="llms-watchdog", daemon=True).start()
 
     async def beat(self) -> None:
@@ -50,10 +50,10 @@ class Watchdog:
         while not self._stopped.wait(BLOCKED_AFTER / 4):
             beat = self._last_beat
             blocked = time.monotonic() - beat
-            # One blockage is logged once, however long it lasts.
+            # Each blockage is logged once, however long it lasts.
             if blocked < BLOCKED_AFTER or beat == reported_beat:
                 continue
-            # There is no public way to see the stack of another thread.
+            # The only way to see another thread's stack.
             frame = sys._current_frames().get(self._loop_thread)
             if frame is not None:
                 reported_beat = beat
