@@ -16,7 +16,7 @@ from llms_core.errors import RequestError
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
 
-#: OpenAI's `created` is the model's release date, which the gateway does not know: the start of the process is used.
+#: OpenAI reports when a model was created. The gateway does not know, and reports its own start.
 _STARTED = int(time.time())
 
 
