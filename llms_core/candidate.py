@@ -14,8 +14,8 @@ from llms_core.provider import HttpAdapter, ProviderSettings, ProviderSpec
 class Configured(msgspec.Struct, frozen=True, eq=False):
     """One provider at run time.
 
-    `disabled` is the reason why it is not used, or None. A disabled provider may have an adapter all the same, for
-    example if it lacks a program on this machine.
+    `disabled` is the reason why it is not used, or None. A disabled provider may still have an adapter, for
+    example if a program that it needs is not installed.
     """
 
     id: str

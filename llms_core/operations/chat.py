@@ -44,7 +44,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
     adapter_protocol = HttpAdapter
 
     def needed_capabilities(self, view: ChatRequest) -> frozenset[str]:
-        """What the request asks of a provider, as names of `Capabilities`."""
+        """Return the names of the `Capabilities` that the request needs."""
         needed = []
         if view.stream:
             needed.append("streaming")

@@ -123,7 +123,7 @@ def llms_dialects() -> Iterable[Dialect]:
     """Dialects: client-facing APIs for operations. Called once, at startup.
 
     A dialect inherits routing, failover, time limits, cancellation, authentication and records. A path that is already
-    taken is refused.
+    taken, or that is one of the server's own (`/docs`, `/health`, `/ready`, `/v1/models`, `/x`), is refused.
     """
     raise NotImplementedError
 

@@ -140,7 +140,7 @@ class PluginHost:
             for operation in offered:
                 reason = operation_error(operation, names)
                 if reason:
-                    self._log_failure(self._named(plugin), "llms_operations", PluginError(reason))
+                    self._log_refusal(plugin, "llms_operations", reason)
                 else:
                     names.add(operation.name)
                     accepted.append(operation)
@@ -154,14 +154,11 @@ class PluginHost:
             for dialect in offered:
                 reason = dialect_error(dialect, paths)
                 if reason:
-                    self._log_failure(self._named(plugin), "llms_dialects", PluginError(reason))
+                    self._log_refusal(plugin, "llms_dialects", reason)
                 else:
                     paths.update(dialect.paths)
                     accepted.append(dialect)
         return tuple(accepted)
-
-    def _named(self, name: str) -> LoadedPlugin:
-        return next(plugin for plugin in self._plugins if plugin.name == name)
 
     def default_config(self) -> bytes | None:
         """Return the llms.json of the first plugin that has one."""
@@ -250,3 +247,7 @@ class PluginHost:
         if (plugin.name, hook) not in self._logged:
             self._logged.add((plugin.name, hook))
             log.error("%s: %s failed: %s", plugin.origin, hook, summary(error), exc_info=error)
+
+    def _log_refusal(self, plugin: str, hook: str, reason: str) -> None:
+        """Log why something that a plugin offers is left out; each reason, because hooks like this are called once."""
+        log.error("%s: %s: %s; it is left out", self.origin_of(plugin), hook, reason)

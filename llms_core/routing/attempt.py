@@ -78,6 +78,7 @@ class Attempt:
     def succeeded(self, usage: Usage | None) -> None:
         """The complete answer has been read."""
         if self._first_token is None:
+            # A whole answer arrives at once: its end counts as its first token.
             self.committed()
         self._state = AttemptState.SUCCEEDED
         self._observer.breaker.attempt_succeeded(self.candidate.circuit, self._first_token or 0.0)
@@ -90,19 +91,23 @@ class Attempt:
         self._trace.upstream_ended()
         breaker = self._observer.breaker
         circuit = self.candidate.circuit
+        # A disconnected client shows nothing about the provider, and must not open its circuit.
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             breaker.attempt_abandoned(circuit)
             reason = "The client disconnected, or the server is stopping"
             self._record(ProviderError(ErrorKind.CANCELLED, reason), None)
             return error
+        # No provider could serve this request, so it does not count against this one.
         if isinstance(error, RequestError):
             breaker.attempt_abandoned(circuit)
             return error
+        # KeyboardInterrupt ends the process; SystemExit of an adapter must not.
         if not isinstance(error, Exception | SystemExit):
             breaker.attempt_abandoned(circuit)
             return error
         if not isinstance(error, ProviderError):
             error = self._adapter_error(error)
+        # Providers repeat keys in error messages, and records reach plugins and the log.
         error.message = self._observer.redact(error.message)
         breaker.attempt_failed(circuit, error)
         self._record(error, None)
@@ -113,6 +118,7 @@ class Attempt:
         spec = self.candidate.spec
         text = self._observer.redact("".join(traceback.format_exception(error)))
         log.error("the adapter '%s' of %s failed: %s", spec.name, self._observer.host.origin(spec), text)
+        # Any other exception's text may contain part of the prompt, or a key.
         reason = str(error) if isinstance(error, PluginError) else type(error).__name__
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The adapter '{spec.name}' failed: {reason}")
 
@@ -124,6 +130,7 @@ class Attempt:
             first_token=self._first_token,
             usage=usage,
         )
+        # Clients disconnect all the time; that is not worth a warning.
         if error is not None and error.kind is not ErrorKind.CANCELLED:
             log.warning(
                 "%s: %s of '%s' failed: %s (%s)",

@@ -31,7 +31,7 @@ from llms_core.upstream.transport import HttpTransport
 
 
 class RoutedAnswer(msgspec.Struct, eq=False):
-    """A committed answer and who gave it: either `answer`, or `stream`, which must be closed."""
+    """A committed answer and the candidate that gave it: either `answer`, or `stream`, which must be closed."""
 
     candidate: Candidate
     #: Names of parameters that were not sent to the provider.
@@ -78,6 +78,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found, unable = split_by_capability(found, needed)
             if not found:
                 raise cannot_serve(model, unable)
+        # Last: plugins only see candidates that can serve the request.
         return self.host.candidates(body.view, found, operation.name)
 
     async def answer(self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]) -> RoutedAnswer:
@@ -89,6 +90,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         model: str = body.view.model
         candidates = self._without_open_circuits(trace, self.candidates(operation, body))
         clock = asyncio.get_running_loop().time
+        # One deadline for all attempts and pauses: more providers must not mean a longer wait.
         deadline = clock() + self.timeouts.total
         errors: list[ProviderError] = []
         for candidate in candidates:
@@ -107,6 +109,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 if self._action(errors[-1].kind) == "stop":
                     raise errors[-1]
                 pause = backoff(self.routing.retry, errors[-1], turn, self.draw)
+                # A pause that outlasts the deadline would only delay the next candidate.
                 if turn == retries or pause is None or pause >= deadline - clock():
                     break
                 trace.upstream_started()
@@ -118,7 +121,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return self.routing.policy.get(kind) or ERROR_TABLE[kind].action
 
     def _without_open_circuits(self, trace: RequestTrace, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Skip candidates with an open circuit; if all are open, the first one is tried all the same."""
+        """Skip candidates with an open circuit; if all are open, the first one is tried anyway."""
         available = [candidate for candidate in candidates if self.breaker.allows(candidate.circuit)]
         if len(available) == len(candidates):
             return candidates
@@ -184,6 +187,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     ) -> Any:
         """Make the provider ready, and fetch the media that it needs as bytes."""
         try:
+            # Few adapters need this, so the cost of a separate timer does not matter.
             async with asyncio.timeout(min(limits.first_token, limits.total)):
                 if candidate.prepare is not None:
                     await candidate.prepare()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,13 +40,18 @@ class ModelIndex:
             found = discovered.get(item.id, ()) if item.provider.discover else ()
             self._add(item, item.adapter, _merge(item.provider.models, found), position)
 
-    def _add(self, item: Configured, adapter: HttpAdapter, models: Iterable[Model], position: int) -> None:
+    def _add(self, item: Configured, adapter: HttpAdapter, models: Sequence[Model], position: int) -> None:
         """Add one provider's models. A model's first name precedes any other model's second name (L-20)."""
-        new_candidate = self._candidates_of(item, adapter, position)
+        if not models:
+            return
+        # Candidates are copies of a template: building thousands from all their members would block the event loop.
+        template = self._template(item, adapter, models[0], position)
         names = [(rank, name, model) for model in models for rank, name in enumerate(model.names)]
+        # A stable sort: models of equal rank stay in configured order.
         names.sort(key=lambda each: each[0])
         for rank, name, model in names:
-            candidate = new_candidate(
+            candidate = msgspec.structs.replace(
+                template,
                 client_model=name,
                 upstream_model=model.upstream,
                 names=model.names,
@@ -64,13 +68,17 @@ class ModelIndex:
             if all(other.position != position for other in row):
                 row.append(candidate)
 
-    def _candidates_of(self, item: Configured, adapter: HttpAdapter, position: int) -> Callable[..., Candidate]:
-        """A constructor of one provider's candidates, with what all of them share."""
+    def _template(self, item: Configured, adapter: HttpAdapter, model: Model, position: int) -> Candidate:
+        """A candidate with what all candidates of one provider share."""
         provider = item.provider
         operations = [each.name for each in self._operations if isinstance(adapter, each.adapter_protocol)]
-        return partial(
-            Candidate,
+        return Candidate(
             provider_id=item.id,
+            client_model=model.names[0],
+            upstream_model=model.upstream,
+            names=model.names,
+            price=model.price,
+            circuit=self._breaker.circuit(item.id, model.upstream, self._default_operation.name),
             spec=provider.spec,
             settings=provider.settings,
             adapter=adapter,
@@ -151,7 +159,7 @@ def _names_of(capabilities: Capabilities) -> frozenset[str]:
     return frozenset(name for name in Capabilities.__struct_fields__ if getattr(capabilities, name))
 
 
-def _merge(configured: Sequence[Model], discovered: Sequence[Model]) -> Iterable[Model]:
+def _merge(configured: Sequence[Model], discovered: Sequence[Model]) -> Sequence[Model]:
     """Both lists; a discovered model replaces a configured one of the same name (SR-118)."""
     discovered_names = {model.names[0] for model in discovered}
     kept = [model for model in configured if model.names[0] not in discovered_names]

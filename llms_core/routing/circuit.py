@@ -37,12 +37,17 @@ class CircuitBreaker:
         self.clock = clock
         self._circuits: dict[CircuitKey, Circuit] = {}
 
-    def circuit(self, provider_id: str, upstream_model: str, operation: str = "chat") -> Circuit:
+    def circuit(self, provider_id: str, upstream_model: str, operation: str) -> Circuit:
         """Return the circuit of one operation of one model of one provider. It outlives a reload.
 
         Operations have circuits of their own: a provider that cannot embed with a model may well chat with it.
         """
-        return self._circuits.setdefault(CircuitKey(provider_id, upstream_model, operation), Circuit())
+        key = CircuitKey(provider_id, upstream_model, operation)
+        circuit = self._circuits.get(key)
+        if circuit is None:
+            circuit = Circuit()
+            self._circuits[key] = circuit
+        return circuit
 
     def allows(self, circuit: Circuit) -> bool:
         """Whether an attempt may be made: the circuit is closed, or half-open and without a running probe."""
@@ -75,9 +80,11 @@ class CircuitBreaker:
             return
         circuit.failures += 1
         now = self.clock()
+        # The provider itself announced when it will answer again: one failure is enough.
         if error.retry_after:
             open_until = now + min(error.retry_after, _MAX_OPEN_SECONDS)
             circuit.open_until = max(circuit.open_until, open_until)
+        # A probe that fails opens the circuit again, without further failures.
         elif circuit.open_until or circuit.failures >= self.settings.failures:
             circuit.open_until = now + self.settings.cooldown
 
@@ -88,6 +95,7 @@ class CircuitBreaker:
 
     def keep_only(self, provider_ids: set[str]) -> None:
         """Forget the circuits of providers that are no longer configured."""
+        # Running attempts keep a reference to their circuit, which is discarded with them.
         self._circuits = {key: circuit for key, circuit in self._circuits.items() if key.provider_id in provider_ids}
 
     def snapshot(self) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from llms_core.candidate import Configured
 from llms_core.config.model import Model, Provider
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.operations.adapter_results import expect
 from llms_core.provider import Discovers, Prepares, UpstreamRequest
 from llms_core.upstream.transport import HttpTransport
 
@@ -24,8 +25,9 @@ _MAX_LIST_BYTES = 16 * 1024 * 1024
 async def discover_models(
     transport: HttpTransport, configured: Iterable[Configured]
 ) -> dict[str, Sequence[Model] | str]:
-    """Return, by provider id, the models of each provider that is to be asked, or why there is no list."""
+    """Return, by provider id, the models of each provider with discovery, or the reason why there is no list."""
     asked = [item for item in configured if item.provider.discover and item.adapter is not None and not item.disabled]
+    # Concurrently: a slow provider must not delay the others' lists.
     results = await asyncio.gather(*(_discover(transport, item) for item in asked))
     return {item.id: result for item, result in zip(asked, results, strict=True)}
 
@@ -37,6 +39,7 @@ async def _discover(transport: HttpTransport, item: Configured) -> Sequence[Mode
     try:
         async with asyncio.timeout(TIMEOUT):
             if isinstance(adapter, Prepares):
+                # A local server may have to be started first; that counts as time to answer.
                 await adapter.prepare()
             status, body = await _fetch(transport, adapter.models_request())
         if not 200 <= status < 300:
@@ -72,6 +75,9 @@ def _wanted_models(provider: Provider, found: dict[str, str]) -> Sequence[Model]
     """The discovered models that `include_models` and `exclude_models` let through (L-15)."""
     models = []
     for name, upstream_model in found.items():
+        # Any other type would only fail later, when the models are indexed, and end all discovery.
+        expect(str, name, "models", "the name of a model")
+        expect(str, upstream_model, "models", "the id of a model")
         is_included = provider.include is None or re.search(provider.include, upstream_model)
         is_excluded = provider.exclude is not None and re.search(provider.exclude, upstream_model)
         if is_included and not is_excluded:

@@ -17,7 +17,9 @@ def backoff(retry: Retry, error: ProviderError, turn: int, draw: Callable[[], fl
     if not ERROR_TABLE[error.kind].retry_in_place:
         return None
     if error.retry_after is None:
+        # Full jitter: requests that failed together must not be retried together.
         return draw() * min(retry.longest, retry.base * 2.0**turn)
+    # The client must not be kept waiting for so long; the next candidate, if any, is tried instead.
     if error.retry_after > retry.longest:
         return None
     return error.retry_after + draw() * retry.base

@@ -18,6 +18,7 @@ class RequestTrace:
     __slots__ = ("_upstream_seconds", "_upstream_since", "attempts", "created", "id", "notes", "started")
 
     def __init__(self) -> None:
+        # Answers whose provider sends no id get one with this in it.
         self.id = os.urandom(12).hex()
         #: Unix seconds.
         self.created = int(time.time())

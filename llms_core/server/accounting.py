@@ -36,6 +36,7 @@ def request_finished(
     host.request_finished(record)
     if is_logged():
         log.info(
+            # The model name comes from the client: quoted and truncated, it cannot forge log lines or flood the log.
             "%s %s model=%.200r provider=%s attempts=%d %.0f ms",
             record.request_id,
             record.status,
@@ -61,6 +62,7 @@ def _record(
     stream_error: ErrorKind | None,
 ) -> RequestRecord:
     last = trace.attempts[-1] if trace.attempts else None
+    # Attempts end in order: the one that answered is the last.
     served = last if answer is not None else None
     usage = served.usage if served is not None else None
     cost = None
@@ -75,6 +77,7 @@ def _record(
         status=status,
         stream=view is not None and bool(view.stream),
         duration=trace.duration,
+        # The header's value if one was sent: time after that is spent on the client's side.
         overhead=trace.overhead if overhead is None else overhead,
         attempts=tuple(trace.attempts),
         provider=served.provider if served is not None else None,

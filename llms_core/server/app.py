@@ -65,6 +65,7 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Direc
         state=State({"gateway": gateway}),
         exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
         openapi_config=openapi.config(gateway.dialects),
+        # Litestar would replace the process's logging configuration.
         logging_config=None,
     )
     return DirectPath(app, handlers)
@@ -90,8 +91,10 @@ def _dialect_handlers(gateway: Gateway) -> dict[str, ASGIApp]:
 def _route(path: str, serve: ASGIApp) -> ControllerRouterHandler:
     """A POST route that bypasses Litestar's request parsing, which costs more than the rest of the gateway."""
 
+    # Nothing uses the scope after the handler, so copying it would be wasted.
     @asgi(path, copy_scope=False, name=path)
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+        # Litestar cannot restrict a plain ASGI route to a method.
         if scope["method"] != "POST":  # type: ignore[typeddict-item]
             raise MethodNotAllowedException(headers={"allow": "POST"})
         await serve(scope, receive, send)
@@ -109,8 +112,10 @@ async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None)
         for plugin, context in gateway.startup.host.lifespans():
             try:
                 await stack.enter_async_context(context)
+            # A plugin that does not start must not keep the gateway from starting.
             except (Exception, SystemExit):
                 log.exception("%s: llms_lifespan failed to start", gateway.startup.host.origin_of(plugin))
+        # Background tasks start last and so end first: they must not use what a plugin has closed.
         watchdog = Watchdog(gateway)
         stack.callback(watchdog.stop)
         for work in (
@@ -125,6 +130,7 @@ async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None)
 
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
+    # An exception in one task must not prevent the shutdown of the others.
     await asyncio.gather(task, return_exceptions=True)
 
 
@@ -140,6 +146,7 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
         response = describe_http_error(error.status_code, _http_message(request, error))
         headers.update(error.headers or {})
     else:
+        # An LlmsError is deliberate and describes itself; anything else is a bug, and needs its traceback.
         if not isinstance(error, LlmsError):
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         response = describe(error)

@@ -33,6 +33,7 @@ def create(settings: PluginsToml, host: PluginHost) -> Authenticate | None:
         return None
 
     def authenticate(headers: RawHeaders) -> Caller | None:
+        # latin-1 maps every byte to a character, so decoding never fails.
         decoded = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         caller = callers.get(_hash(_key_in(decoded)))
         if caller is not None:
@@ -75,6 +76,8 @@ def _key_in(headers: Mapping[str, str]) -> str:
 
 
 def _hash(key: str) -> str:
+    # A fast hash is enough for long random keys. Looking callers up by hash also avoids leaking a key through the
+    # timing of string comparisons.
     digest = hashlib.sha256(key.encode("latin-1", "replace")).hexdigest()
     return f"sha256:{digest}"
 

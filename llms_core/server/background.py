@@ -38,6 +38,7 @@ async def watch_files(gateway: Gateway, config: Path | None, plugins: Path | Non
         current = _stamps(paths)
         if current == previous:
             continue
+        # Even if the reload fails: a broken file is reported once, not twice a second.
         previous = current
         if _reload(gateway, config, plugins):
             changed.set()
@@ -65,6 +66,7 @@ def _reload(gateway: Gateway, config: Path | None, plugins: Path | None) -> bool
 async def keep_models_current(gateway: Gateway, changed: asyncio.Event) -> None:
     """Discover models at the start, after each change of the configuration, and at intervals."""
     while True:
+        # Cleared before the discovery, so that a change during it triggers another one.
         changed.clear()
         found = await gateway.discover_models()
         gateway.update_models(found)

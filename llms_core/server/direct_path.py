@@ -38,4 +38,5 @@ class DirectPath:
             if handler is not None:
                 await handler(scope, receive, send)
                 return
+        # Including other spellings of these paths, such as a trailing slash, which Litestar normalizes.
         await self.app(scope, receive, send)

@@ -39,6 +39,7 @@ def describe(error: BaseException) -> ErrorResponse:
         case LlmsError():
             response = ErrorResponse(status=500, message=str(error), type="api_error", code="internal_error")
         case _:
+            # The exception's text may contain anything: a local path, part of a prompt.
             message = "The gateway failed; its log has the details"
             response = ErrorResponse(status=500, message=message, type="api_error", code="internal_error")
     return _redacted(response)
@@ -77,7 +78,7 @@ def retry_after_header(response: ErrorResponse) -> str | None:
 def _all_failed(error: AllProvidersFailed) -> ErrorResponse:
     errors = error.errors
     if errors and all(ERROR_TABLE[each.kind].at_fault == "client" for each in errors):
-        # A provider's own error tells the client what to change in the request.
+        # The request itself is at fault: the first provider's reason shows the client what to change.
         return _provider_error(errors[0])
     return ErrorResponse(
         status=_common_status(errors),
@@ -85,6 +86,7 @@ def _all_failed(error: AllProvidersFailed) -> ErrorResponse:
         type="api_error",
         code="provider_error",
         bare=True,
+        # The client can try again once any of the providers may answer.
         retry_after=min((each.retry_after for each in errors if each.retry_after), default=None),
     )
 
@@ -93,6 +95,7 @@ def _common_status(errors: Sequence[ProviderError]) -> int:
     """429 or 504 if that is what every provider answered, otherwise 502."""
     if not errors:
         return 502
+    # Some providers also use 429 for an exhausted quota.
     if all(each.kind is ErrorKind.RATE_LIMIT or each.status == 429 for each in errors):
         return 429
     if all(each.kind is ErrorKind.TIMEOUT for each in errors):

@@ -130,6 +130,7 @@ class Gateway:
 
     def admit(self, scope: Scope) -> Caller | None:
         """Return the caller. Raises RequestError: 401 for an unknown one, 503 if too many requests are running."""
+        # The current request has already been counted.
         if self.running > self.server.max_requests:
             message = f"The server is already handling {self.server.max_requests} requests"
             raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
@@ -140,6 +141,7 @@ class Gateway:
     def readiness(self) -> dict[str, Any]:
         """What `/ready` reports: providers, plugins, circuits, and a configuration that could not be loaded."""
         startup = self.startup
+        # A disabled provider can have an adapter, for example if a program it needs is not installed.
         enabled = [item.id for item in startup.configured if item.adapter is not None and item.disabled is None]
         return {
             "ready": self._router is not None and not self.draining and bool(enabled),
@@ -162,6 +164,7 @@ class Gateway:
         host = startup.host
         #: Whether anybody reads records: without a plugin or a log that does, none are made.
         self.observes_requests = host.observes_requests or host.observes_attempts or accounting.is_logged()
+        # Keys of earlier configurations stay redacted: running requests may still use them.
         keys = [item.provider.settings.api_key for item in startup.configured]
         redact.add(key for key in keys if key is not None)
 
@@ -189,6 +192,7 @@ class Gateway:
     async def _close_later(self, adapter: Closes) -> None:
         """Close an adapter of the previous configuration once requests that may use it have had time to end."""
         try:
+            # Long enough for running requests to end. If the server stops first, `finally` closes the adapter.
             await asyncio.sleep(self.server.drain)
         finally:
             await _close(adapter)
@@ -224,4 +228,5 @@ async def _close(adapter: Closes) -> None:
     try:
         await adapter.aclose()
     except (Exception, SystemExit):
+        # The adapter is plugin code: its failure must not keep the others from being closed.
         log.exception("an adapter failed to close")

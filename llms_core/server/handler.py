@@ -54,11 +54,12 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
     finally:
         handler.writer.close()
         gateway.request_ended()
+        # Last: what plugins do with the record must not delay the response.
         handler.record()
 
 
 class RequestHandler:
-    """One request: who asked for what, and what has been answered so far."""
+    """One request: its caller, its body, and what has been answered so far."""
 
     def __init__(self, gateway: Gateway, dialect: Dialect, receive: Receive, send: Send):
         self.gateway = gateway
@@ -79,12 +80,14 @@ class RequestHandler:
     async def run(self, scope: Scope, receive: Receive) -> None:
         """Read the request, route it, and send the answer."""
         gateway = self.gateway
+        # Before the body is read, so that unknown callers cannot make the server receive one.
         self.caller = gateway.admit(scope)
         with self.watcher:
             data = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
             self.watcher.start()
             request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"])
-            self.body = self.dialect.decode(request)
+            # Checked here because the record of the request is made from it as well.
+            self.body = expect(RequestBody, self.dialect.decode(request), "decode")
             if self.body.view.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
             self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
@@ -131,6 +134,7 @@ class RequestHandler:
     def _headers(self, routed: RoutedAnswer) -> list[tuple[bytes, bytes]]:
         candidate = routed.candidate
         trace = self.trace
+        # Measured once, here, so that the header and the record agree.
         self.overhead = trace.overhead
         headers = [
             (b"x-request-id", trace.id.encode()),
@@ -147,7 +151,7 @@ class RequestHandler:
         """Send an error: as a response of its own, or as the last event of a stream that has begun."""
         if self.watcher.state is ClientState.GONE or self.writer.state is ResponseState.FINISHED:
             return
-        # Entered again, because the client may stop reading in the middle of an error, too.
+        # Entered again: a client may also stop reading in the middle of an error.
         with self.watcher:
             if self.writer.state is ResponseState.NOT_STARTED:
                 await self._send_error(describe(error))
@@ -173,14 +177,14 @@ class RequestHandler:
         await self._write_last(data)
 
     def _encode_answer(self, answer: Answer) -> bytes:
-        # Checked before the head is sent: after it, the client would only see a connection that breaks.
+        # Checked before the head is sent: after that, the client would only see a broken connection.
         return expect(bytes, self.dialect.encode_answer(answer), "encode_answer")
 
     def _encode_error(self, response: ErrorResponse) -> bytes:
         try:
             return expect(bytes, self.dialect.encode_error(response), "encode_error")
         except Exception:
-            # A plugin's dialect must not hide the error that it was to report.
+            # A broken dialect must not hide the error that it was asked to report.
             log.exception("the dialect '%s' failed to encode an error", self.dialect.name)
             return openai_error.encode(response)
 

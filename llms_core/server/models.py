@@ -16,7 +16,7 @@ from llms_core.errors import RequestError
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
 
-#: OpenAI reports when a model was created, which no provider tells: the start of the process stands for it.
+#: OpenAI reports when a model was created. The gateway does not know, and reports its own start.
 _STARTED = int(time.time())
 
 
@@ -57,6 +57,7 @@ def retrieve_model(
     """One model by its name."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
+    # Litestar's path parameters begin with a slash.
     name = model.removeprefix("/")
     found = gateway.router.models.find(name)
     if not found:

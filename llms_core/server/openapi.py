@@ -111,7 +111,7 @@ def _operation(dialect: Dialect, schema_of: Mapping[type, Schema]) -> dict[str, 
 def _schemas(dialects: Sequence[Dialect]) -> tuple[Mapping[type, Schema], dict[str, Schema]]:
     """The schema of each type, usually a reference, and the components that are referred to.
 
-    All at once: msgspec gives two types of the same name, as of two plugins, different names only within one call.
+    One call for all types, because msgspec only disambiguates types of the same name (of two plugins) within a call.
     """
     types: list[type] = []
     for dialect in dialects:

@@ -43,6 +43,7 @@ class _HeadBuffer:
             self._head = b""
         elif data.startswith(b"HTTP/1.1 "):
             self._head = data
+            # If the body comes later, the head is not held back: clients show that an answer has begun.
             self._call_soon(self._flush)
             return
         self._transport.write(data)
@@ -105,6 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._reading_head = False
         self._stop_head_timer()
+        # An upper bound, because these bytes may include the body: the head is only measured if the bound is exceeded.
         may_be_too_large = self._head_bytes + self._received_bytes > self.max_head_bytes
         if may_be_too_large and self._size_of_head() > self.max_head_bytes:
             self._refuse_large_head()
@@ -135,6 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._refused = True
+        # Written directly: uvicorn can only answer a request whose head is complete.
         body = openai_error.encode(describe_http_error(status, message))
         head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (status, phrase, len(body)) + body)

@@ -29,7 +29,7 @@ class BoundedH11Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_serving():
+        if self._is_reading_head():
             # h11's own limit only applies to a head that arrives in several pieces.
             received, _ = self.conn.trailing_data
             head, _, _ = (received + data).partition(b"\r\n\r\n")
@@ -37,7 +37,7 @@ class BoundedH11Protocol(H11Protocol):
                 self._refuse(431, f"The request's headers exceed {self.max_head_bytes} bytes")
                 return
         super().data_received(data)
-        if self._is_serving():
+        if not self._is_reading_head():
             self._stop_head_timer()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._close_late)
@@ -46,11 +46,16 @@ class BoundedH11Protocol(H11Protocol):
         """Answer an invalid request."""
         self._refuse(400, "Invalid HTTP request")
 
-    def _is_serving(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+    def _is_reading_head(self) -> bool:
+        # Not the same as having no response to send: the rest of a refused body may still arrive after the response.
+        return self.conn.their_state is h11.IDLE
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer with an error and close the connection."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            # A response has begun: an error written now would be read as part of it.
+            self.transport.close()
+            return
         body = openai_error.encode(describe_http_error(status, message))
         headers = [
             (b"content-type", b"application/json"),

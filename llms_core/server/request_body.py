@@ -17,6 +17,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: flo
 
     Raises RequestError, 413 if the body exceeds `max_bytes` and 408 if it takes too long, and ClientDisconnected.
     """
+    # If the client sent a Content-Length, a body that is too large is refused before it is read.
     length = dict(scope["headers"]).get(b"content-length", b"")
     if length.isdigit() and int(length) > max_bytes:
         raise _too_large(max_bytes)
@@ -39,11 +40,13 @@ async def _read_all(receive: Receive, max_bytes: int) -> bytes:
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
         piece = message.get("body", b"")
+        # Counted in any case: a chunked body has no Content-Length.
         size += len(piece)
         if size > max_bytes:
             raise _too_large(max_bytes)
         pieces.append(piece)
         if not message.get("more_body"):
+            # Most bodies arrive in one piece; joining would copy it.
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

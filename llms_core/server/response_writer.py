@@ -53,7 +53,7 @@ class ResponseWriter:
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]], *, keep_alive: bytes = b"") -> None:
         """Send the head. `keep_alive` is for streams."""
-        # The head may have to wait for a client that has not read an earlier response on the same connection.
+        # Sending the head can block if the client has not read an earlier response on this connection.
         self.state = ResponseState.WRITING
         self.status = status
         self._keep_alive = keep_alive
@@ -71,7 +71,7 @@ class ResponseWriter:
         if last:
             self.state = ResponseState.FINISHED
         elif self.state is ResponseState.WRITING:
-            # Otherwise this was a keep-alive, and the end of the response has been written in the meantime.
+            # A keep-alive can complete after the end of the response, which stays FINISHED.
             self.state = ResponseState.IDLE
 
     def close(self) -> None:

@@ -58,12 +58,16 @@ def serve(options: ServeOptions) -> None:
         "h11_max_incomplete_event_size": settings.server.max_headers + 2**20,
         "ws": "none",
         "lifespan": "on",
+        # `server.accounting` logs requests, with their provider and attempts.
         "access_log": False,
+        # uvicorn would replace our handlers, and with them the redaction of secrets.
         "log_config": None,
+        # Nothing depends on the client's address, so no proxy has to be trusted.
         "proxy_headers": False,
         "server_header": False,
         "date_header": False,
         "timeout_graceful_shutdown": max(1, round(settings.server.drain)),
+        # For bursts of new connections while the event loop is busy.
         "backlog": 2048,
     }
     host = f"[{options.host}]" if ":" in options.host else options.host
@@ -125,6 +129,7 @@ def _free_port(host: str, port: int) -> int:
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, number) as probe:
+            # As uvicorn does: a port that was closed a moment ago counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             return int(probe.getsockname()[1])

@@ -74,6 +74,7 @@ def page(request: Request[object, object, State]) -> str:
 
 
 def _row(item: Configured) -> str:
+    # A reason may repeat what a plugin raised, and that may contain a key.
     state = redact(item.disabled) if item.disabled else "enabled"
     cells = (item.id, item.provider.spec.title, state)
     return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"

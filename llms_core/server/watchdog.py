@@ -32,6 +32,7 @@ class Watchdog:
         self._loop_thread = threading.get_ident()
         self._last_beat = time.monotonic()
         self._stopped = threading.Event()
+        # A daemon thread, which does not keep the process alive if the event loop never returns.
         threading.Thread(target=self._watch, name="llms-watchdog", daemon=True).start()
 
     async def beat(self) -> None:
@@ -49,8 +50,10 @@ class Watchdog:
         while not self._stopped.wait(BLOCKED_AFTER / 4):
             beat = self._last_beat
             blocked = time.monotonic() - beat
+            # Each blockage is logged once, however long it lasts.
             if blocked < BLOCKED_AFTER or beat == reported_beat:
                 continue
+            # The only way to see another thread's stack.
             frame = sys._current_frames().get(self._loop_thread)
             if frame is not None:
                 reported_beat = beat
@@ -61,6 +64,7 @@ class Watchdog:
         """The innermost function of a plugin, with the plugin and its distribution."""
         host = self._gateway.startup.host
         origins = {spec.adapter.__module__: host.origin(spec) for spec in host.specs.values()}
+        # An adapter may be defined in another module than its plugin's hooks.
         origins.update(host.modules)
         while frame is not None:
             if origin := origins.get(frame.f_globals.get("__name__", "")):

@@ -198,7 +198,7 @@ class AnswerStream:
         while not self._received_all:
             chunks = await self._receive()
             self._buffer += chunks
-            # Content that the reader holds back does not count: the client would get a head, and then perhaps an error.
+            # Content that the reader still holds back does not count: the attempt can fail before it is sent.
             if any(chunk.content for chunk in chunks):
                 return
 

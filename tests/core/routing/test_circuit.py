@@ -55,7 +55,7 @@ def breaker(watch: Watch) -> CircuitBreaker:
 
 @pytest.fixture
 def state(breaker: CircuitBreaker) -> Circuit:
-    return breaker.circuit("groq", "llama")
+    return breaker.circuit("groq", "llama", "chat")
 
 
 def fail(
@@ -192,10 +192,10 @@ def test_a_probe_whose_client_disconnects_makes_room_for_another(
 
 
 def test_each_model_of_each_provider_has_its_own_circuit(breaker: CircuitBreaker) -> None:
-    opened(breaker, breaker.circuit("groq", "llama"))
-    assert breaker.allows(breaker.circuit("groq", "kimi"))
-    assert breaker.allows(breaker.circuit("cerebras", "llama"))
-    assert not breaker.allows(breaker.circuit("groq", "llama"))
+    opened(breaker, breaker.circuit("groq", "llama", "chat"))
+    assert breaker.allows(breaker.circuit("groq", "kimi", "chat"))
+    assert breaker.allows(breaker.circuit("cerebras", "llama", "chat"))
+    assert not breaker.allows(breaker.circuit("groq", "llama", "chat"))
 
 
 def test_operations_have_circuits_of_their_own(breaker: CircuitBreaker) -> None:
@@ -240,11 +240,11 @@ def test_the_state_of_a_circuit_is_reported(breaker: CircuitBreaker, state: Circ
 
 def test_removed_providers_are_forgotten(breaker: CircuitBreaker) -> None:
     """SR-092: states do not accumulate."""
-    opened(breaker, breaker.circuit("groq", "llama"))
-    opened(breaker, breaker.circuit("cerebras", "llama"))
+    opened(breaker, breaker.circuit("groq", "llama", "chat"))
+    opened(breaker, breaker.circuit("cerebras", "llama", "chat"))
     breaker.keep_only({"cerebras", "new"})
     assert [circuit["provider"] for circuit in breaker.snapshot()] == ["cerebras"]
-    assert breaker.allows(breaker.circuit("groq", "llama"))
+    assert breaker.allows(breaker.circuit("groq", "llama", "chat"))
 
 
 def test_speed_is_a_moving_average(breaker: CircuitBreaker, state: Circuit) -> None:

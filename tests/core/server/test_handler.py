@@ -170,6 +170,15 @@ def test_an_error_that_the_dialect_cannot_encode_is_sent_in_openais_format(encod
     assert json.loads(client.text)["error"]["code"] == "unauthorized"
 
 
+def test_a_request_that_is_not_decoded_as_a_body_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """And it is recorded."""
+    client = Client()
+    client.request(Completion(b"{}"), with_changes(decode=lambda request: {"model": "m"}))
+    assert client.status == 500
+    assert "`decode` returned a dict as RequestBody" in caplog.text
+    assert [record.status for record in client.records] == [500]
+
+
 def test_an_answer_that_is_not_encoded_as_bytes_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     """Noticed before the head is sent."""
     client = Client()

@@ -92,7 +92,7 @@ def test_uvicorn_has_the_attributes_that_the_protocols_use(kind: type[HttpToolsP
         *("_unset_keepalive_if_required", "parser", "headers", "on_url"),
         *("on_message_begin", "on_headers_complete", "on_message_complete"),
     }
-    h11_only = {"cycle", "conn", "send_400_response"}
+    h11_only = {"conn", "send_400_response"}
     used = common | (httptools_only if kind is HttpToolsProtocol else h11_only)
     assert used <= asyncio.run(attributes())
 
@@ -135,3 +135,28 @@ def test_without_httptools_a_head_has_its_time(monkeypatch: pytest.MonkeyPatch) 
         connection.sendall(b"GET / HTTP/1.1\r\nhost:")
         while connection.recv(65536):
             pass  # the first answer's body, and then the end of the connection
+
+
+def test_without_httptools_a_refused_body_is_no_head() -> None:
+    """SR-029: a client may go on sending a body that was refused; the connection serves its next request."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(HEAD)
+        await send(BODY)
+
+    def answer(connection: socket.socket) -> bytes:
+        received = b""
+        while not received.endswith(b"Hello"):
+            piece = connection.recv(65536)
+            assert piece
+            received += piece
+        return received
+
+    size = 3 * protocol_h11.BoundedH11Protocol.max_head_bytes
+    with asked(app, protocol_h11.BoundedH11Protocol) as connection:
+        answer(connection)
+        connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
+        assert answer(connection).startswith(b"HTTP/1.1 200 OK\r\n")
+        connection.sendall(b"x" * size)
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 200 OK\r\n")
