@@ -36,17 +36,22 @@ def operation_error(operation: object, names: Collection[str]) -> str | None:
     return None
 
 
-def dialect_error(dialect: object, paths: Collection[str]) -> str | None:
-    """Return why a dialect cannot be used, or None. `paths` are those that are taken."""
+def dialect_error(dialect: object, paths: Collection[str], operations: Collection[str]) -> str | None:
+    """Return why a dialect cannot be used, or None.
+
+    `paths` are those that are taken, `operations` the names of those that are registered.
+    """
     if not isinstance(dialect, Dialect):
         return f"returned a {type(dialect).__name__} instead of a Dialect"
-    return next(_dialect_errors(dialect, paths), None)
+    return next(_dialect_errors(dialect, paths, operations), None)
 
 
-def _dialect_errors(dialect: Dialect, paths: Collection[str]) -> Iterator[str]:
+def _dialect_errors(dialect: Dialect, paths: Collection[str], operations: Collection[str]) -> Iterator[str]:
     where = f"of the dialect '{dialect.name}'"
     if not isinstance(dialect.operation, Operation):
         yield f"the `operation` {where} must be an Operation"
+    if dialect.operation.name not in operations:
+        yield f"the operation '{dialect.operation.name}' {where} is not registered: add it with llms_operations"
     # A plain string is a collection of strings, too, and a common mistake.
     if not isinstance(dialect.paths, tuple | list) or not dialect.paths:
         yield f"the `paths` {where} must be a tuple of at least one path"

@@ -146,13 +146,17 @@ class PluginHost:
                     accepted.append(operation)
         return tuple(accepted)
 
-    def dialects(self, taken: Sequence[Dialect]) -> tuple[Dialect, ...]:
-        """Return the plugins' dialects; an invalid one, or one with a path that is taken, is logged and left out."""
+    def dialects(self, taken: Sequence[Dialect], operations: Sequence[Operation[Any, Any]]) -> tuple[Dialect, ...]:
+        """Return the plugins' dialects; an invalid one, or one with a path that is taken, is logged and left out.
+
+        `operations` are all that are registered.
+        """
+        known = {operation.name for operation in operations}
         paths = {path for dialect in taken for path in dialect.paths}
         accepted: list[Dialect] = []
         for plugin, offered in self._results("llms_dialects", Iterable, tuple):
             for dialect in offered:
-                reason = dialect_error(dialect, paths)
+                reason = dialect_error(dialect, paths, known)
                 if reason:
                     self._log_refusal(plugin, "llms_dialects", reason)
                 else:

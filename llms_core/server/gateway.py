@@ -50,8 +50,8 @@ class Gateway:
         self._breaker = CircuitBreaker()
         self._transport: HttpTransport | None = None
         #: Plugins cannot be reloaded, so neither can these.
-        self.dialects = (*DIALECTS, *startup.host.dialects(DIALECTS))
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
+        self.dialects = (*DIALECTS, *startup.host.dialects(DIALECTS, self._operations))
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._closing: set[asyncio.Task[None]] = set()

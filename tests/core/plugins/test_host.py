@@ -229,7 +229,7 @@ def llms_dialects(): return [msgspec.structs.replace(CHAT_COMPLETIONS, name="own
 
 
 def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
-    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(DIALECTS)
+    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(DIALECTS, OPERATIONS)
     assert dialect.paths == ("/own",)
 
 
@@ -245,6 +245,10 @@ def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
         ("paths=('/health',)", "is reserved for the server's own routes"),
         ("paths=('/',)", "is reserved for the server's own routes"),
         ("paths=('/v1/models/own',)", "is reserved for the server's own routes"),
+        (
+            "operation=type('Own', (type(CHAT_COMPLETIONS.operation),), {'name': 'own'})()",
+            "the operation 'own' of the dialect 'own' is not registered: add it with llms_operations",
+        ),
         ("operation=None", "the `operation` of the dialect 'own' must be an Operation"),
         ("decode=None", "`decode` of the dialect 'own' must be callable"),
         ("openapi=None", "the `openapi` of the dialect 'own' must be an OpenApi"),
@@ -260,5 +264,5 @@ def test_an_invalid_dialect_is_left_out(
     """llms_dialects: the server starts without it, and the log has the reason."""
     base = DIALECT.replace("""paths=("/own",), """, "") if change.startswith("paths") else DIALECT
     host = host_of(tmp_path, own=base.replace("**{change}", change))
-    assert host.dialects(DIALECTS) == ()
+    assert host.dialects(DIALECTS, OPERATIONS) == ()
     assert reason in caplog.text
