@@ -79,7 +79,6 @@ class Gateway:
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        await self._fetcher.aclose()
         if self._transport is not None:
             await self._transport.aclose()
 

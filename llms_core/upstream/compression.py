@@ -1,7 +1,7 @@
 """Decodes compressed bodies piece by piece, with a limit on the decoded size.
 
-Only gzip is requested. Other codings come from servers and proxies that do not ask: deflate needs no library; br and zstd
-are decoded if one is installed.
+Only gzip is requested. Other codings come from servers and proxies that do not ask: deflate needs no library; br and
+zstd are decoded if one is installed.
 """
 
 from __future__ import annotations

@@ -36,6 +36,11 @@ class Url(msgspec.Struct, frozen=True):
     authorization: str
 
     @property
+    def path(self) -> str:
+        """The path without the query, escaped."""
+        return self.target.partition("?")[0]
+
+    @property
     def absolute(self) -> str:
         """The whole URL, as a proxy expects it in a request line."""
         return f"{self.scheme}://{self.authority}{self.target}"

@@ -22,7 +22,7 @@ _checked: set[str] = set()
 _MAX_CHECKED = 1000
 
 
-def encode_head(request: UpstreamRequest, url: Url, proxy: Proxy | None) -> bytes:
+def encode_head(request: UpstreamRequest, url: Url, proxy: Proxy | None = None, *, keep_alive: bool = True) -> bytes:
     """Encode request line and header fields. Raises ValueError if they are invalid.
 
     `proxy` is the HTTP proxy that the request itself is sent to; None if it is sent to the server.
@@ -43,6 +43,8 @@ def encode_head(request: UpstreamRequest, url: Url, proxy: Proxy | None) -> byte
         lines.append(f"authorization: {url.authorization}")
     if proxy is not None and proxy.authorization:
         lines.append(f"proxy-authorization: {proxy.authorization}")
+    if not keep_alive:
+        lines.append("connection: close")
     if request.content or request.method in _METHODS_WITH_BODY:
         lines.append(f"content-length: {len(request.content)}")
     head = "\r\n".join(lines) + "\r\n\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
@@ -43,11 +44,9 @@ class Http1Transport:
         response = None
         connection = self._pool.take(key)
         if connection is not None:
-            try:
+            # A server may close a connection that has been idle just when it is used again.
+            with suppress(ConnectionBroke):
                 response = await connection.request(head, request.content, is_head_request=is_head_request)
-            except ConnectionBroke:
-                # The server closed it while it was idle, and has not begun with this request.
-                pass
         if response is None:
             connection = await self._connect(url, proxy, connect_timeout)
             self._pool.add(key, connection)
@@ -63,15 +62,15 @@ class Http1Transport:
         """Close every connection."""
         self._pool.close()
 
-    async def _connect(self, url: Url, proxy: Proxy | None, timeout: float) -> Connection:
+    async def _connect(self, url: Url, proxy: Proxy | None, seconds: float) -> Connection:
         if proxy is not None and proxy.is_socks:
             message = f'The proxy {proxy} speaks SOCKS, which needs `engine = "httpx"` in [upstream] of plugins.toml'
             raise ProviderError(ErrorKind.NETWORK, message)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 return await self._connector.connect(url, proxy)
         except TimeoutError:
-            raise ProviderError(ErrorKind.TIMEOUT, f"No connection within {timeout:g} s") from None
+            raise ProviderError(ErrorKind.TIMEOUT, f"No connection within {seconds:g} s") from None
         except (OSError, ValueError) as error:
             overloaded = local_limit(error)
             if overloaded is not None:
