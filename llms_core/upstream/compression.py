@@ -26,6 +26,10 @@ _SLICE = 64
 _MAX_CODINGS = 2
 
 _GZIP_WBITS = zlib.MAX_WBITS | 16
+_GZIP_MAGIC = b"\x1f"
+
+# Bytes of zlib's header.
+_ZLIB_HEADER = 2
 
 
 class Decoder(Protocol):
@@ -44,17 +48,23 @@ class Decoder(Protocol):
 
 
 class BodyDecoder:
-    """Decodes a body that has been encoded with one or more codings."""
+    """Decodes a body that has been encoded with one or more codings, up to `max_bytes`."""
 
     def __init__(self, content_encoding: str, max_bytes: int):
-        self._decoders = _create_decoders(content_encoding)
+        self._content_encoding = content_encoding
         self._max_bytes = max_bytes
+        #: created with the first piece: an error response whose body cannot be decoded still has its status
+        self._decoders: list[Decoder] = []
         self._size = 0
         self._is_empty = True
 
     def feed(self, data: bytes) -> bytes:
-        """Return the next decoded bytes, possibly none. While `has_more` is true, call it again with b""."""
-        if data:
+        """Return the next decoded bytes, possibly none. While `has_more` is true, call it again with b"".
+
+        Raises ProviderError if the body cannot be decoded or is too large.
+        """
+        if self._is_empty:
+            self._decoders = _create_decoders(self._content_encoding)
             self._is_empty = False
         try:
             for decoder in self._decoders:
@@ -80,17 +90,17 @@ class BodyDecoder:
 
 
 def create_decoder(content_encoding: str, max_bytes: int) -> BodyDecoder | None:
-    """Return a decoder for the value of a Content-Encoding header; None if the body is not encoded.
-
-    Raises ProviderError if a coding cannot be decoded.
-    """
+    """Return a decoder for the value of a Content-Encoding header; None if the body is not encoded."""
     if not content_encoding or content_encoding.strip().lower() == "identity":
         return None
     return BodyDecoder(content_encoding, max_bytes)
 
 
 def _create_decoders(content_encoding: str) -> list[Decoder]:
-    """Create the decoders in the order of their use: the last coding was applied last."""
+    """Create the decoders in the order of their use: the coding that is named last was applied last.
+
+    Raises ProviderError if a coding is unknown or its library is not installed.
+    """
     codings = [coding.strip().lower() for coding in content_encoding.split(",")]
     codings = [coding for coding in codings if coding not in ("", "identity")]
     if len(codings) > _MAX_CODINGS:
@@ -112,34 +122,37 @@ class _Zlib:
         self._wbits = wbits
         self._decompressor = zlib.decompressobj(wbits)
         self._pending = b""
-        self._started = False
+        #: what was fed before zlib's header was complete
+        self._header = b""
 
     def feed(self, data: bytes) -> bytes:
         data = self._pending + data
-        if not data:
+        self._pending = b""
+        if self._decompressor.eof and not self._begin_member(data):
             return b""
-        if self._decompressor.eof:
-            return self._after_end(data)
         try:
             decoded = self._decompressor.decompress(data, _MAX_PIECE)
         except zlib.error:
-            if self._started or self._wbits != zlib.MAX_WBITS:
+            if self._wbits != zlib.MAX_WBITS or len(self._header) >= _ZLIB_HEADER:
                 raise
-            # Some servers send deflate without the header of zlib, which RFC 9110 requires.
-            self._wbits = -zlib.MAX_WBITS
-            self._decompressor = zlib.decompressobj(self._wbits)
-            decoded = self._decompressor.decompress(data, _MAX_PIECE)
-        self._started = True
+            decoded = self._decompress_raw(self._header + data)
+        if len(self._header) < _ZLIB_HEADER:
+            self._header += data[:_ZLIB_HEADER]
         self._pending = self._decompressor.unconsumed_tail or self._decompressor.unused_data
         return decoded
 
-    def _after_end(self, data: bytes) -> bytes:
+    def _begin_member(self, data: bytes) -> bool:
         """Begin with the next member of gzip; anything else behind the end is ignored."""
-        self._pending = b""
-        if self._wbits != _GZIP_WBITS or not data.startswith(b"\x1f\x8b"):
-            return b""
+        if self._wbits != _GZIP_WBITS or not data.startswith(_GZIP_MAGIC):
+            return False
         self._decompressor = zlib.decompressobj(self._wbits)
-        return self.feed(data)
+        return True
+
+    def _decompress_raw(self, data: bytes) -> bytes:
+        """Some servers send deflate without the header of zlib, which RFC 9110 requires."""
+        self._wbits = -zlib.MAX_WBITS
+        self._decompressor = zlib.decompressobj(self._wbits)
+        return self._decompressor.decompress(data, _MAX_PIECE)
 
     @property
     def has_more(self) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from llms_core.errors import ProviderError, Unsupported
 from llms_core.upstream.addresses import AddressPolicy, Refused
+from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.url import Url, parse_url
 
 # Imported when the first file is fetched: most gateways never fetch one.
@@ -61,7 +62,10 @@ class Fetcher:
         self._session: GuardedSession | None = None
 
     async def fetch(self, url: str, param: str) -> tuple[str, bytes]:
-        """Return the media type and the bytes of a file. Raises Unsupported, naming `param`, if that fails."""
+        """Return the media type and the bytes of a file.
+
+        Raises Unsupported, naming `param`, if that fails; RequestError (503) if this machine is out of sockets.
+        """
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._follow(url)
@@ -69,7 +73,10 @@ class Fetcher:
             reason = str(error)
         except TimeoutError:
             reason = f"it did not arrive within {self._timeout:g} s"
-        except (ProviderError, OSError, ValueError):
+        except (ProviderError, OSError, ValueError) as error:
+            overloaded = local_limit(error)
+            if overloaded is not None:
+                raise overloaded from None
             # Not the exception's text: it may contain the URL, which may be signed (SR-066).
             reason = "it cannot be fetched"
         raise Unsupported(f"The file named by '{param}' was not fetched: {reason}", param=param)

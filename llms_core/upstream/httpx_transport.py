@@ -106,11 +106,7 @@ class HttpxTransport:
             raise ProviderError(ErrorKind.TIMEOUT, f"No connection within {connect_timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise local_limit(error) or network_error("The request failed", error) from None
-        try:
-            decoder = create_decoder(response.headers.get("content-encoding", ""), self._max_decoded)
-        except BaseException:
-            await response.aclose()
-            raise
+        decoder = create_decoder(response.headers.get("content-encoding", ""), self._max_decoded)
         return HttpxResponse(response, decoder)
 
     async def aclose(self) -> None:

@@ -42,13 +42,19 @@ class Proxy(msgspec.Struct, frozen=True):
         """Parse the URL of a proxy. Raises ValueError, without the text, which may contain a password."""
         if "://" not in text:
             text = f"http://{text}"
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+            host = ascii_host(parts.hostname or "")
+            port = parts.port
+        except ValueError:
+            # The message may contain a part of the password, such as after a "/" that is not escaped.
+            raise ValueError("The proxy's URL is invalid") from None
         if parts.scheme not in _PORTS and parts.scheme not in _SOCKS:
             raise ValueError("The proxy's URL does not begin with http://, https:// or socks5://")
         return cls(
             scheme=parts.scheme,
-            host=ascii_host(parts.hostname or ""),
-            port=parts.port or _PORTS.get(parts.scheme, _SOCKS_PORT),
+            host=host,
+            port=port or _PORTS.get(parts.scheme, _SOCKS_PORT),
             username=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
         )

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from base64 import b64encode
 from functools import lru_cache
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import msgspec
 
@@ -55,7 +55,7 @@ def parse_url(url: str) -> Url:
         raise ValueError("The URL does not begin with http:// or https://")
     default_port = DEFAULT_PORTS[parts.scheme]
     host = ascii_host(parts.hostname or "")
-    port = parts.port or default_port
+    port = _port(parts) or default_port
     authority = f"[{host}]" if ":" in host else host
     if port != default_port:
         authority = f"{authority}:{port}"
@@ -71,6 +71,14 @@ def parse_url(url: str) -> Url:
         authority=authority,
         authorization=basic_authorization(unquote(parts.username or ""), unquote(parts.password or "")),
     )
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        # Its message may contain a part of a password, such as after a "/" that is not escaped.
+        raise ValueError("The URL's port is invalid") from None
 
 
 def ascii_host(host: str) -> str:

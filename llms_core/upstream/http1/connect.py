@@ -202,8 +202,11 @@ class Connector:
                 # It may connect before it is cancelled.
                 task.add_done_callback(_close_result)
                 task.cancel()
+        if not errors:
+            raise OSError("the name has no address")
+        # Several addresses usually fail for the same reason.
         reasons = "; ".join(dict.fromkeys(str(error) for error in errors))
-        raise OSError(reasons or "the name has no address") from ExceptionGroup("no address", errors)
+        raise OSError(reasons) from ExceptionGroup("every address failed", errors)
 
 
 def _first_connected(done: set[asyncio.Task[socket.socket]], errors: list[Exception]) -> socket.socket | None:

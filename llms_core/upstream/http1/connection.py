@@ -182,6 +182,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close the socket at once; what has not been sent is dropped."""
+        self.closed = True
         self._reusable = False
         if self._transport is not None:
             self._transport.abort()

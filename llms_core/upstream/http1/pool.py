@@ -35,16 +35,15 @@ class Pool:
     def take(self, key: object) -> Connection | None:
         """Return the connection with this key that was used last; None if none is idle."""
         idle = self._idle.get(key)
-        if not idle:
-            return None
-        connection = idle.pop()
-        self._idle_count -= 1
-        oldest = connection.loop.time() - self._keep_alive
-        if connection.idle_since < oldest or connection.closed:
-            # The others have been idle for longer.
+        while idle:
+            connection = idle.pop()
+            self._idle_count -= 1
+            if connection.closed:
+                continue
+            if connection.idle_since >= connection.loop.time() - self._keep_alive:
+                return connection
             connection.abort()
-            return None
-        return connection
+        return None
 
     def released(self, connection: Connection) -> None:
         """Keep a connection until the next request with its key."""
