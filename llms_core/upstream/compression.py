@@ -6,9 +6,10 @@ zstd are decoded if one is installed.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from llms_core.errors import ErrorKind, ProviderError
@@ -94,6 +95,24 @@ def create_decoder(content_encoding: str, max_bytes: int) -> BodyDecoder | None:
     if not content_encoding or content_encoding.strip().lower() == "identity":
         return None
     return BodyDecoder(content_encoding, max_bytes)
+
+
+async def read_decoded(decoder: BodyDecoder, read: Callable[[], Awaitable[bytes]]) -> bytes:
+    """Return the next decoded bytes of a body whose pieces `read` returns; b"" at the end. Raises ProviderError."""
+    while True:
+        if decoder.has_more:
+            # Without this, a body that expands a thousandfold would keep every other task from running.
+            await asyncio.sleep(0)
+            piece = b""
+        else:
+            piece = await read()
+            if not piece:
+                decoder.finish()
+                return b""
+        decoded = decoder.feed(piece)
+        # A piece can decode to nothing, but b"" means the end.
+        if decoded:
+            return decoded
 
 
 def _create_decoders(content_encoding: str) -> list[Decoder]:

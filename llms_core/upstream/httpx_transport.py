@@ -9,7 +9,7 @@ import httpx
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
-from llms_core.upstream.compression import ACCEPT_ENCODING, BodyDecoder, create_decoder
+from llms_core.upstream.compression import ACCEPT_ENCODING, BodyDecoder, create_decoder, read_decoded
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.proxy import Proxy, ProxyRules
 from llms_core.upstream.transport import network_error
@@ -33,21 +33,9 @@ class HttpxResponse:
 
     async def read(self) -> bytes:
         """Return the next piece of the body as soon as it arrives; b"" at its end."""
-        decoder = self._decoder
-        if decoder is None:
+        if self._decoder is None:
             return await self._next_piece()
-        while True:
-            if decoder.has_more:
-                piece = b""
-            else:
-                piece = await self._next_piece()
-                if not piece:
-                    decoder.finish()
-                    return b""
-            # A piece can decode to nothing, but b"" means the end here.
-            decoded = decoder.feed(piece)
-            if decoded:
-                return decoded
+        return await read_decoded(self._decoder, self._next_piece)
 
     async def aclose(self) -> None:
         """Release the connection."""

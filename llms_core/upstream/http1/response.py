@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.upstream.compression import BodyDecoder, create_decoder
+from llms_core.upstream.compression import BodyDecoder, create_decoder, read_decoded
 
 
 class Source(Protocol):
@@ -129,28 +129,12 @@ class Http1Response:
                 self.waiter = None
 
     async def _next_decoded(self, decoder: BodyDecoder) -> bytes:
-        """Return the next decoded bytes; a piece can decode to nothing."""
         try:
-            while True:
-                if decoder.has_more:
-                    # Without this, a body that expands a thousandfold would keep every other task from running.
-                    await asyncio.sleep(0)
-                    piece = b""
-                else:
-                    piece = await self._next_piece()
-                    if not piece:
-                        decoder.finish()
-                        return b""
-                decoded = decoder.feed(piece)
-                if decoded:
-                    return decoded
+            return await read_decoded(decoder, self._next_piece)
         except ProviderError:
-            self._abort()
+            if self._connection is not None:
+                self._connection.abort()
             raise
-
-    def _abort(self) -> None:
-        if self._connection is not None:
-            self._connection.abort()
 
 
 def _decode(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
