@@ -30,7 +30,6 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Protocol
 
-import certifi
 import pytest
 import uvicorn
 
@@ -279,19 +278,14 @@ def pytest_collection_finish() -> None:
 def no_trusted_certificates() -> Iterator[None]:
     """Do not read the machine's certificates, which takes 35 ms for each HTTP client, and a test may have several.
 
-    A client that meets TLS trusts only the certificates that its test names, so that it fails without any.
+    Every server of the tests speaks plain HTTP. A client that meets TLS trusts nobody, so it fails.
     """
-    load_verify_locations = ssl.SSLContext.load_verify_locations
 
     def load_nothing(*_: object, **__: object) -> None: ...
 
-    def load_the_tests_own(context: ssl.SSLContext, cafile: Any = None, *rest: Any, **named: Any) -> None:
-        if str(cafile) != certifi.where():
-            load_verify_locations(context, cafile, *rest, **named)
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl.SSLContext, "load_default_certs", load_nothing)
-        patch.setattr(ssl.SSLContext, "load_verify_locations", load_the_tests_own)
+        patch.setattr(ssl.SSLContext, "load_verify_locations", load_nothing)
         yield
 
 
