@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 from llms_core.config.model import Upstream
+from llms_core.upstream.proxy import ProxyRules
 from llms_core.upstream.transport import HttpTransport
 
-# In order of precedence: the names that curl reads, in both cases.
-_PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
 
+def create_transport(settings: Upstream, folder: Path = Path()) -> HttpTransport:
+    """Create the transport that `[upstream] engine` names. `folder` is what paths in `settings` are relative to.
 
-def create_transport(settings: Upstream) -> HttpTransport:
-    """Create the transport that `[upstream] engine` names."""
-    proxy = settings.proxy.reveal() if settings.proxy is not None else None
-    # Imported only here, because HTTP clients are slow to import.
+    Raises ConfigError if a file that the settings name cannot be used.
+    """
+    # Imported only here, because `ssl` and the HTTP clients are slow to import.
+    from llms_core.upstream.tls import create_tls_context
+
+    proxies = ProxyRules(settings.proxy.reveal() if settings.proxy is not None else None)
+    tls = create_tls_context(_path(folder, settings.ca), _path(folder, settings.cert))
     if settings.engine == "httpx":
         from llms_core.upstream.httpx_transport import HttpxTransport
 
-        return HttpxTransport(proxy or _proxy_from_environment())
-    from llms_core.upstream.aiohttp_transport import AiohttpTransport
+        return HttpxTransport(tls, proxies, max_decoded=settings.max_answer)
+    from llms_core.upstream.http1.transport import Http1Transport
 
-    return AiohttpTransport(proxy, trust_env=_proxy_from_environment() is not None)
+    return Http1Transport(tls, proxies, max_decoded=settings.max_answer)
 
 
-def _proxy_from_environment() -> str | None:
-    for name in _PROXY_VARIABLES:
-        value = os.environ.get(name)
-        if value:
-            return value
-    return None
+def _path(folder: Path, name: str | None) -> Path | None:
+    return folder / Path(name).expanduser() if name is not None else None

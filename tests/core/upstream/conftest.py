@@ -12,7 +12,7 @@ from llms_core.config.model import Upstream
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.transport import HttpTransport
 
-Name = Literal["aiohttp", "httpx"]
+Name = Literal["native", "httpx"]
 T = TypeVar("T")
 
 
@@ -22,7 +22,7 @@ class Talk(Protocol):
     def __call__(self, work: Callable[[HttpTransport], Awaitable[T]], **settings: Any) -> T: ...
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["native", "httpx"])
 def name(request: pytest.FixtureRequest) -> Name:
     return cast(Name, request.param)
 

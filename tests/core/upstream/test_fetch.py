@@ -19,6 +19,7 @@ from llms_core.errors import ErrorKind, Unsupported
 from llms_core.testing import Body, Chunk, Close, Drip, Raw, Reply, ScriptedUpstream, Stall, Status, text_body
 from llms_core.upstream import guarded_session
 from llms_core.upstream.fetch import Fetcher
+from llms_core.upstream.http1.connect import Address
 
 T = TypeVar("T")
 
@@ -81,11 +82,8 @@ def run(
         if net is not None:
             net.use()
         fetcher = Fetcher(allowed, max_bytes=max_bytes, timeout=timeout)
-        try:
-            async with asyncio.timeout(20):
-                return await work(fetcher)
-        finally:
-            await fetcher.aclose()
+        async with asyncio.timeout(20):
+            return await work(fetcher)
 
     return asyncio.run(session())
 
@@ -303,8 +301,8 @@ def test_no_socket_is_created_for_an_address_that_is_not_allowed(
 ) -> None:
     """SR-036: even if the resolver does not check it."""
 
-    async def unchecked(self: object, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
-        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
+    async def unchecked(self: object, host: str, port: int) -> list[Address]:
+        return [Address(socket.AF_INET, "127.0.0.1", ("127.0.0.1", port))]
 
     monkeypatch.setattr(guarded_session.GuardedResolver, "resolve", unchecked)
     assert refusal(upstream.origin.replace("127.0.0.1", "media.example")) == FAILED

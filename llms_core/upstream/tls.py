@@ -1,0 +1,43 @@
+"""The TLS settings of connections to providers and proxies."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import certifi
+
+from llms_core.errors import ConfigError
+
+
+def create_tls_context(ca: Path | None = None, cert: Path | None = None) -> ssl.SSLContext:
+    """Create a context that verifies servers by the system's certificates, certifi's and those of the file `ca`.
+
+    `cert` is a PEM file with a client certificate and its private key. Raises ConfigError if a file cannot be loaded.
+    """
+    context = ssl.create_default_context()
+    # In addition to the system's certificates, which slim container images do not have.
+    context.load_verify_locations(certifi.where())
+    # Some servers close connections without ALPN.
+    context.set_alpn_protocols(["http/1.1"])
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except (OSError, ssl.SSLError) as error:
+            raise _unusable("ca", ca, "a PEM file of certificates", error) from None
+    if cert is not None:
+        try:
+            # The password function fails instead of asking on the terminal.
+            context.load_cert_chain(cert, password=_no_password)
+        except (OSError, ValueError, ssl.SSLError) as error:
+            raise _unusable("cert", cert, "a PEM file with a certificate and its unencrypted key", error) from None
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def _unusable(name: str, path: Path, expected: str, error: Exception) -> ConfigError:
+    message = f"cannot be loaded: {error}"
+    return ConfigError(message, path=str(path), field=f"upstream.{name}", hint=f"it must name {expected}")
