@@ -24,6 +24,9 @@ from typing import NamedTuple, Self
 #: Bytes that the head of a request may have.
 MAX_HEAD_BYTES = 256 * 1024
 
+# Seconds that clients may take to close their connections.
+_CLOSE_TIMEOUT = 5
+
 
 class RawRequest(NamedTuple):
     """A request as it arrived. The names of its headers are in lower case."""
@@ -106,11 +109,10 @@ class RawUpstream:
     def open_connections(self) -> int:
         return len(self._tasks)
 
-    async def wait_until_closed(self, timeout: float = 5) -> None:
-        """Wait until the clients have closed all connections. Raises TimeoutError after `timeout` seconds."""
-        async with asyncio.timeout(timeout):
-            while self._tasks:
-                await asyncio.sleep(0.005)
+    async def wait_until_closed(self) -> None:
+        """Wait until the clients have closed all connections. Raises TimeoutError after some seconds."""
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(

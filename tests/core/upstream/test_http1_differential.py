@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -47,7 +48,7 @@ class Response(NamedTuple):
 
     def pieces(self) -> list[bytes]:
         bounds = [0, *self.splits, len(self.wire)]
-        return [self.wire[start:end] for start, end in zip(bounds, bounds[1:], strict=False) if start < end]
+        return [self.wire[start:end] for start, end in pairwise(bounds) if start < end]
 
 
 # The characters of a token (RFC 9110, section 5.6.2), and those of a field's value.
@@ -96,7 +97,7 @@ def chunks(draw: st.DrawFn, body: bytes) -> list[Chunk]:
     """The body in chunks, whose sizes may have leading zeros and capital letters, and extensions behind them."""
     cuts = sorted(draw(st.lists(st.integers(0, len(body)), max_size=5)))
     bounds = [0, *cuts, len(body)]
-    pieces = [body[start:end] for start, end in zip(bounds, bounds[1:], strict=False) if start < end]
+    pieces = [body[start:end] for start, end in pairwise(bounds) if start < end]
     extensions = st.sampled_from(("", "", ";a", ";name=value", ';q="a b"', ";a=1;b=2"))
     spellings = st.sampled_from(("{:x}", "{:X}", "0{:x}", "0000{:X}"))
     return [Chunk(piece, draw(spellings).format(len(piece)), draw(extensions)) for piece in pieces]
@@ -147,7 +148,7 @@ def responses(draw: st.DrawFn) -> Response:
         announced.pop("Transfer-Encoding", None)
         announced.pop("content-length", None)
         announced.pop("Content-Length", None)
-    # Their values are not padded: llhttp does not recognize `chunked` before a tab. `test_http1_malformed` has that case.
+    # Their values are not padded: llhttp does not recognize `chunked` before a tab (see test_http1_malformed).
     framing_lines = "".join(f"{name}: {value}\r\n" for name, value in announced.items()).encode()
     head = f"HTTP/1.1 {status} {draw(reasons)}\r\n".encode() + draw(field_lines(fields)) + framing_lines + b"\r\n"
     wire = draw(informational()) + head + framed

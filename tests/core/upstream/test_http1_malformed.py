@@ -17,7 +17,7 @@ from raw_upstream import Connection, RawRequest, RawUpstream
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
-from llms_core.upstream.transport import HttpTransport
+from llms_core.upstream.transport import HttpResponse, HttpTransport
 
 if TYPE_CHECKING:
     from tests.core.upstream.conftest import Name, Talk
@@ -109,7 +109,9 @@ INVALID: dict[str, bytes] = {
     "NUL in a trailer": CHUNKED + b"2\r\nHi\r\n0\r\nx-a: \0\r\n\r\n",
     # Informational responses
     "nine of 1xx": b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + OK + b"content-length: 2\r\n\r\nHi",
-    "another protocol, not requested": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
+    "another protocol, not requested": (
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n"
+    ),
     # Sizes
     "a field of 70 KB": with_field(b"x-a: " + b"y" * 70 * KB),
     "a name of 70 KB": with_field(b"x-" + b"y" * 70 * KB + b": a"),
@@ -496,6 +498,13 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
+async def read_for(response: HttpResponse, seconds: float) -> None:
+    """Read a body. Raises TimeoutError after some seconds."""
+    async with asyncio.timeout(seconds):
+        while await response.read():
+            pass
+
+
 @native_only
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_time_limits_apply_to_an_endless_body(talk: Talk, kind: str) -> None:
@@ -513,9 +522,7 @@ def test_time_limits_apply_to_an_endless_body(talk: Talk, kind: str) -> None:
         measuring = asyncio.ensure_future(measure_delays())
         response = await transport.send(UpstreamRequest(url=flood.origin, headers={}), 5)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                while await response.read():
-                    pass
+            await read_for(response, 0.3)
         await response.aclose()
         measuring.cancel()
 
