@@ -31,6 +31,8 @@ _FIELD_OVERHEAD = 4
 # Fields that tell how the body is encoded.
 _CODINGS = frozenset({b"content-encoding", b"transfer-encoding"})
 
+_VERSIONS = frozenset({"1.0", "1.1"})
+
 _BODY_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -56,7 +58,7 @@ class Connection(asyncio.Protocol):
     """A connection to a server or an HTTP proxy, with at most one request at a time."""
 
     __slots__ = (
-        "_field_bytes",
+        "_current",
         "_informational",
         "_is_head_request",
         "_overhead",
@@ -65,6 +67,7 @@ class Connection(asyncio.Protocol):
         "_response",
         "_reusable",
         "_silent",
+        "_trailer_bytes",
         "_transport",
         "_writing_paused",
         "closed",
@@ -87,7 +90,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         # The parser keeps its state from one response to the next.
         self._parser = httptools.HttpResponseParser(self)
+        #: the response that is being received; None between requests
         self._response: Http1Response | None = None
+        #: the same for the parser, which only runs while there is one
+        self._current: Http1Response
         self._reusable = False
         self._writing_paused = False
         self._is_head_request = False
@@ -98,8 +104,7 @@ class Connection(asyncio.Protocol):
         self._informational = 0
         #: bytes since the last piece of a body
         self._overhead = 0
-        #: bytes of the fields of a head or of trailers
-        self._field_bytes = 0
+        self._trailer_bytes = 0
 
     # Requests
 
@@ -111,13 +116,14 @@ class Connection(asyncio.Protocol):
         """
         response = Http1Response(self)
         self._response = response
+        self._current = response
         self._is_head_request = is_head_request
         self._request_sent = False
         self._reusable = False
         self._silent = True
         self._informational = 0
         self._overhead = 0
-        self._field_bytes = 0
+        self._trailer_bytes = 0
         try:
             if self.closed:
                 self._fail(response, "the provider closed it")
@@ -269,17 +275,14 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Called at the first byte of a response, a 1xx response included."""
-        if self._current().complete:
+        if self._current.complete:
             raise InvalidResponse("there are bytes after the response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called with each field of a head or of trailers."""
-        self._field_bytes += len(name) + len(value) + _FIELD_OVERHEAD
-        if self._field_bytes > MAX_HEAD:
-            raise InvalidResponse(_TOO_LARGE)
-        response = self._current()
+        response = self._current
         if response.status:
-            # No provider uses trailers.
+            self._check_trailer(name, value)
             return
         name = name.lower()
         if name in _CODINGS:
@@ -288,14 +291,16 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Called at the end of a head."""
-        response = self._current()
+        response = self._current
         status = self._parser.get_status_code()
+        # The bytes that arrived include the head, so that it is rarely necessary to count.
+        if self._overhead > MAX_HEAD and _size(response.fields) > MAX_HEAD:
+            raise InvalidResponse(_TOO_LARGE)
         self._overhead = 0
-        self._field_bytes = 0
         if status < 200:
             self._check_informational(status)
             return
-        if self._parser.get_http_version() not in ("1.1", "1.0"):
+        if self._parser.get_http_version() not in _VERSIONS:
             raise InvalidResponse("it is not a response of HTTP/1.1")
         response.status = status
         if self._is_head_request:
@@ -305,14 +310,14 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Called with each piece of the body."""
-        response = self._current()
+        response = self._current
         self._overhead = 0
         response.pieces.append(body)
         response.unread += len(body)
 
     def on_message_complete(self) -> None:
         """Called at the end of a response."""
-        response = self._current()
+        response = self._current
         if not response.status:
             # It was a 1xx response.
             response.fields.clear()
@@ -329,9 +334,11 @@ class Connection(asyncio.Protocol):
         if self._informational > MAX_INFORMATIONAL:
             raise InvalidResponse(f"there are more than {MAX_INFORMATIONAL} informational responses")
 
-    def _current(self) -> Http1Response:
-        assert self._response is not None  # noqa: S101 - bytes that nothing waits for are not parsed
-        return self._response
+    def _check_trailer(self, name: bytes, value: bytes) -> None:
+        """Count a trailer field, and drop it: no provider uses them."""
+        self._trailer_bytes += _size([(name, value)])
+        if self._trailer_bytes > MAX_HEAD:
+            raise InvalidResponse(_TOO_LARGE)
 
 
 class InvalidResponse(Exception):
@@ -339,6 +346,11 @@ class InvalidResponse(Exception):
 
 
 _TOO_LARGE = f"the head, the trailers or a chunk extension exceeds {MAX_HEAD} bytes"
+
+
+def _size(fields: list[tuple[bytes, bytes]]) -> int:
+    """Return about how many bytes the fields took."""
+    return sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in fields)
 
 
 def _is_refused(response: Http1Response) -> bool:

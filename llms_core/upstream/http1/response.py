@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.upstream.compression import BodyDecoder, create_decoder
 
-if TYPE_CHECKING:
-    from llms_core.upstream.http1.connection import Connection
+
+class Source(Protocol):
+    """The connection that a response arrives on."""
+
+    loop: asyncio.AbstractEventLoop
+    #: whether the server is made to wait until what has arrived has been read
+    reading_paused: bool
+
+    def resume_reading(self) -> None:
+        """Let the server send again."""
+
+    def release(self, response: Http1Response, /) -> None:
+        """Take the connection back: it is kept if the response was complete, and aborted otherwise."""
+
+    def abort(self) -> None:
+        """Close the socket at once."""
 
 
 class Http1Response:
@@ -33,7 +47,7 @@ class Http1Response:
         "waiter",
     )
 
-    def __init__(self, connection: Connection):
+    def __init__(self, connection: Source):
         #: 0 until the head has arrived
         self.status = 0
         #: the header fields with names in lower case, which become `headers` when they are used
@@ -50,7 +64,7 @@ class Http1Response:
         self.error: ProviderError | None = None
         #: what the request's task waits for; anything that arrives wakes it
         self.waiter: asyncio.Future[None] | None = None
-        self._connection: Connection | None = connection
+        self._connection: Source | None = connection
         self._decoder: BodyDecoder | None = None
         self._headers: dict[str, str] | None = None
 
