@@ -65,3 +65,5 @@ class Tunnel(asyncio.Protocol):
             self._answered.set_result(None)
         else:
             self._answered.set_exception(error)
+            # If the request was cancelled before `open`, nothing waits for it, and asyncio would log it as an error.
+            self._answered.exception()

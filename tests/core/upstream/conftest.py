@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Protocol, TypeVar, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import pytest
 
 from llms_core.config.model import Upstream
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.transport import HttpTransport
+
+if TYPE_CHECKING:
+    from trustme import CA
 
 Name = Literal["native", "httpx"]
 T = TypeVar("T")
@@ -43,3 +48,22 @@ def talk(name: Name) -> Talk:
         return asyncio.run(session())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def authority() -> CA:
+    """A private certificate authority."""
+    # Imported only here: it takes a tenth of a second.
+    import trustme
+
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca(authority: CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The file of `authority`, for `[upstream] ca`. Certificates are loaded, which tests/conftest.py prevents."""
+    load = ssl.SSLContext.__mro__[1].load_verify_locations  # type: ignore[attr-defined]
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load)
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
