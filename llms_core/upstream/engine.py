@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llms_core.config.model import Upstream
-from llms_core.upstream.proxy import ProxyRules
+from llms_core.config.model import PluginsToml, Upstream
+from llms_core.errors import ConfigError
+from llms_core.upstream.proxy import Proxy, ProxyRules
 from llms_core.upstream.transport import HttpTransport
+
+
+def check_settings(plugins_toml: PluginsToml) -> None:
+    """Check the files and the proxy that `[upstream]` names. Raises ConfigError."""
+    settings = plugins_toml.upstream
+    if settings.proxy is not None:
+        try:
+            Proxy.parse(settings.proxy.reveal())
+        except ValueError as error:
+            raise ConfigError(str(error), path=plugins_toml.path, field="upstream.proxy") from None
+    # `ssl` is slow to import, and most configurations do not need it here.
+    if settings.ca is not None or settings.cert is not None:
+        from llms_core.upstream.tls import create_tls_context
+
+        folder = Path(plugins_toml.path).parent
+        create_tls_context(_path(folder, settings.ca), _path(folder, settings.cert))
 
 
 def create_transport(settings: Upstream, folder: Path = Path()) -> HttpTransport:
