@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llms_core.config.model import PluginsToml, Upstream
 from llms_core.errors import ConfigError
 from llms_core.upstream.proxy import Proxy, ProxyRules
 from llms_core.upstream.transport import HttpTransport
+
+if TYPE_CHECKING:
+    import ssl
 
 
 def check_settings(plugins_toml: PluginsToml) -> None:
@@ -18,12 +22,7 @@ def check_settings(plugins_toml: PluginsToml) -> None:
             Proxy.parse(settings.proxy.reveal())
         except ValueError as error:
             raise ConfigError(str(error), path=plugins_toml.path, field="upstream.proxy") from None
-    # `ssl` is slow to import, and most configurations do not need it here.
-    if settings.ca is not None or settings.cert is not None:
-        from llms_core.upstream.tls import create_tls_context
-
-        folder = Path(plugins_toml.path).parent
-        create_tls_context(_path(folder, settings.ca), _path(folder, settings.cert))
+    _tls_context(settings, Path(plugins_toml.path).parent)
 
 
 def create_transport(settings: Upstream, folder: Path = Path()) -> HttpTransport:
@@ -31,11 +30,9 @@ def create_transport(settings: Upstream, folder: Path = Path()) -> HttpTransport
 
     Raises ConfigError if a file that the settings name cannot be used.
     """
-    # Imported only here, because `ssl` and the HTTP clients are slow to import.
-    from llms_core.upstream.tls import create_tls_context
-
     proxies = ProxyRules(settings.proxy.reveal() if settings.proxy is not None else None)
-    tls = create_tls_context(_path(folder, settings.ca), _path(folder, settings.cert))
+    tls = _tls_context(settings, folder)
+    # Imported only here, because HTTP clients are slow to import.
     if settings.engine == "httpx":
         from llms_core.upstream.httpx_transport import HttpxTransport
 
@@ -45,5 +42,13 @@ def create_transport(settings: Upstream, folder: Path = Path()) -> HttpTransport
     return Http1Transport(tls, proxies, max_decoded=settings.max_answer)
 
 
-def _path(folder: Path, name: str | None) -> Path | None:
-    return folder / Path(name).expanduser() if name is not None else None
+def _tls_context(settings: Upstream, folder: Path) -> ssl.SSLContext | None:
+    """Return the context for the files that the settings name; None if they name none."""
+    if settings.ca is None and settings.cert is None:
+        return None
+    # `ssl` is slow to import, and most configurations do not need it here.
+    from llms_core.upstream.tls import create_tls_context
+
+    ca = folder / Path(settings.ca).expanduser() if settings.ca is not None else None
+    cert = folder / Path(settings.cert).expanduser() if settings.cert is not None else None
+    return create_tls_context(ca, cert)

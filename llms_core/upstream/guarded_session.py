@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import ssl
 from collections.abc import Sequence
-from functools import cache
 
 from llms_core.provider import UpstreamRequest
 from llms_core.upstream.addresses import AddressPolicy, Refused
@@ -18,7 +16,6 @@ from llms_core.upstream.http1.connect import Address, Connector, ip_literal, res
 from llms_core.upstream.http1.connection import ConnectionBroke
 from llms_core.upstream.http1.head import encode_head
 from llms_core.upstream.http1.response import Http1Response
-from llms_core.upstream.tls import create_tls_context
 from llms_core.upstream.url import Url
 
 _MAX_CONNECTIONS = 32
@@ -35,7 +32,7 @@ class GuardedSession:
     """Sends requests without cookies, proxies or credentials of this machine."""
 
     def __init__(self, policy: AddressPolicy):
-        self._connector = Connector(_tls(), GuardedResolver(policy))
+        self._connector = Connector(None, GuardedResolver(policy))
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
 
     async def get(self, url: Url) -> GuardedResponse:
@@ -110,8 +107,3 @@ class GuardedResolver:
 
     def _check_public(self, address: Address) -> None:
         self._policy.check(ipaddress.ip_address(address.host))
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return create_tls_context()

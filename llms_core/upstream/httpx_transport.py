@@ -12,6 +12,7 @@ from llms_core.provider import UpstreamRequest
 from llms_core.upstream.compression import ACCEPT_ENCODING, BodyDecoder, create_decoder, read_decoded
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.proxy import Proxy, ProxyRules
+from llms_core.upstream.tls import default_tls_context
 from llms_core.upstream.transport import network_error
 from llms_core.upstream.url import parse_url
 
@@ -55,12 +56,12 @@ class HttpxTransport:
     """Sends requests with httpx.
 
     `transport` replaces those for direct connections and for proxies, for tests, HTTP/2 or settings of your own.
-    `max_decoded` limits the size of a body that was compressed, in bytes.
+    `max_decoded` limits the size of a body that was compressed, in bytes. `tls` is None for the default settings.
     """
 
     def __init__(
         self,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         proxies: ProxyRules,
         *,
         max_decoded: int,
@@ -77,7 +78,7 @@ class HttpxTransport:
         """Send a request; return when the head of the response has arrived."""
         try:
             url = parse_url(request.url)
-            transport = self._transport_for(self._proxies.select(url))
+            transport = await self._transport_for(self._proxies.select(url))
             headers = {"accept-encoding": ACCEPT_ENCODING, **request.headers}
             if url.authorization:
                 headers.setdefault("authorization", url.authorization)
@@ -104,14 +105,16 @@ class HttpxTransport:
         if self._custom is not None:
             await self._custom.aclose()
 
-    def _transport_for(self, proxy: Proxy | None) -> httpx.AsyncBaseTransport:
+    async def _transport_for(self, proxy: Proxy | None) -> httpx.AsyncBaseTransport:
         if self._custom is not None:
             return self._custom
+        if self._tls is None:
+            self._tls = await default_tls_context()
         if proxy not in self._transports:
-            self._transports[proxy] = self._create(proxy)
+            self._transports[proxy] = self._create(proxy, self._tls)
         return self._transports[proxy]
 
-    def _create(self, proxy: Proxy | None) -> httpx.AsyncBaseTransport:
+    def _create(self, proxy: Proxy | None, tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
         # The server limits the number of concurrent requests; a second limit here would only queue them.
         limits = httpx.Limits(
             max_connections=None,
@@ -119,16 +122,16 @@ class HttpxTransport:
             keepalive_expiry=_KEEP_ALIVE,
         )
         try:
-            return httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, proxy=self._httpx_proxy(proxy))
+            return httpx.AsyncHTTPTransport(verify=tls, limits=limits, proxy=_httpx_proxy(proxy, tls))
         except ImportError:
             message = f"The proxy {proxy} speaks SOCKS, which needs the package 'socksio'"
             raise ProviderError(ErrorKind.NETWORK, message) from None
 
-    def _httpx_proxy(self, proxy: Proxy | None) -> httpx.Proxy | None:
-        if proxy is None:
-            return None
-        credentials = None
-        if proxy.username or proxy.password:
-            credentials = (proxy.username, proxy.password)
-        tls = self._tls if proxy.scheme == "https" else None
-        return httpx.Proxy(str(proxy), auth=credentials, ssl_context=tls)
+
+def _httpx_proxy(proxy: Proxy | None, tls: ssl.SSLContext) -> httpx.Proxy | None:
+    if proxy is None:
+        return None
+    credentials = None
+    if proxy.username or proxy.password:
+        credentials = (proxy.username, proxy.password)
+    return httpx.Proxy(str(proxy), auth=credentials, ssl_context=tls if proxy.scheme == "https" else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -32,6 +33,21 @@ def create_tls_context(ca: Path | None = None, cert: Path | None = None) -> ssl.
         except (OSError, ValueError, ssl.SSLError) as error:
             raise _unusable("cert", cert, "a PEM file with a certificate and its unencrypted key", error) from None
     return context
+
+
+async def default_tls_context() -> ssl.SSLContext:
+    """Return the context without settings, which is created at its first use and then shared.
+
+    Reading all certificates takes a tenth of a second, during which other requests go on, and which a gateway of only
+    local models never needs.
+    """
+    global _default
+    if _default is None:
+        _default = await asyncio.to_thread(create_tls_context)
+    return _default
+
+
+_default: ssl.SSLContext | None = None
 
 
 def _no_password() -> str:

@@ -14,6 +14,7 @@ from llms_core.upstream.http1.connection import Connection
 from llms_core.upstream.http1.tunnel import Tunnel
 from llms_core.upstream.local_limits import refine_connect_error
 from llms_core.upstream.proxy import Proxy
+from llms_core.upstream.tls import default_tls_context
 from llms_core.upstream.url import Url
 
 # Seconds until the next address is tried beside the ones before it ("happy eyeballs", RFC 8305).
@@ -108,9 +109,9 @@ def _interleave(addresses: Sequence[Address]) -> Sequence[Address]:
 
 
 class Connector:
-    """Opens connections with the given resolver and TLS settings."""
+    """Opens connections with the given resolver and TLS settings; None means those of `default_tls_context`."""
 
-    def __init__(self, tls: ssl.SSLContext, resolver: Resolver):
+    def __init__(self, tls: ssl.SSLContext | None, resolver: Resolver):
         self._tls = tls
         self._resolver = resolver
 
@@ -129,11 +130,12 @@ class Connector:
     async def _open_through(self, connection: Connection, url: Url, proxy: Proxy) -> None:
         """Connect by way of the proxy, which only sees encrypted bytes."""
         loop = asyncio.get_running_loop()
+        tls = await self._tls_context()
         tunnel = Tunnel(loop)
         transport = await self._open(tunnel, proxy.host, proxy.port, use_tls=proxy.scheme == "https")
         try:
             await tunnel.open(url, proxy)
-            encrypted = await loop.start_tls(transport, connection, self._tls, server_hostname=url.host)
+            encrypted = await loop.start_tls(transport, connection, tls, server_hostname=url.host)
         except BaseException:
             transport.abort()
             raise
@@ -143,18 +145,22 @@ class Connector:
 
     async def _open(self, protocol: asyncio.Protocol, host: str, port: int, *, use_tls: bool) -> asyncio.Transport:
         loop = asyncio.get_running_loop()
+        tls = await self._tls_context() if use_tls else None
         connected = await self._open_socket(host, port)
         try:
-            if use_tls:
-                transport, _ = await loop.create_connection(
-                    lambda: protocol, sock=connected, ssl=self._tls, server_hostname=host
-                )
-            else:
-                transport, _ = await loop.create_connection(lambda: protocol, sock=connected)
+            transport, _ = await loop.create_connection(
+                lambda: protocol,
+                sock=connected,
+                ssl=tls,
+                server_hostname=host if use_tls else None,
+            )
         except BaseException:
             connected.close()
             raise
         return transport
+
+    async def _tls_context(self) -> ssl.SSLContext:
+        return self._tls or await default_tls_context()
 
     async def _open_socket(self, host: str, port: int) -> socket.socket:
         addresses = await self._resolver.resolve(host, port)

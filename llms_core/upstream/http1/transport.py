@@ -22,10 +22,10 @@ from llms_core.upstream.url import Url, parse_url
 class Http1Transport:
     """Sends requests over HTTP/1.1.
 
-    `max_decoded` limits the size of a body that was compressed, in bytes.
+    `tls` is None for the default settings; `max_decoded` limits the size of a body that was compressed, in bytes.
     """
 
-    def __init__(self, tls: ssl.SSLContext, proxies: ProxyRules, *, max_decoded: int):
+    def __init__(self, tls: ssl.SSLContext | None, proxies: ProxyRules, *, max_decoded: int):
         self._connector = Connector(tls, SystemResolver())
         self._proxies = proxies
         self._max_decoded = max_decoded
