@@ -282,6 +282,12 @@ def test_the_case_of_names_is_ignored(both: Both) -> None:
     assert_same(both, Response(200, fields, b"Hi", wire, closes=False))
 
 
+def test_the_values_of_a_repeated_field_are_joined(both: Both) -> None:
+    """RFC 9110, section 5.2."""
+    wire = b"HTTP/1.1 200 OK\r\nvary: origin\r\nx-a: 1\r\nVary: accept\r\ncontent-length: 2\r\n\r\nHi"
+    assert_same(both, Response(200, {"vary": "origin, accept", "x-a": "1"}, b"Hi", wire, closes=False))
+
+
 def test_both_reuse_connections_after_every_framing(both: Both) -> None:
     """The server would see a new connection for each response otherwise."""
     wires = (
