@@ -129,35 +129,23 @@ class Connector:
 
     async def _open_through(self, connection: Connection, url: Url, proxy: Proxy) -> None:
         """Connect by way of the proxy, which only sees encrypted bytes."""
-        loop = asyncio.get_running_loop()
         tls = await self._tls_context()
-        tunnel = Tunnel(loop)
+        tunnel = Tunnel(asyncio.get_running_loop())
         transport = await self._open(tunnel, proxy.host, proxy.port, use_tls=proxy.scheme == "https")
         try:
             await tunnel.open(url, proxy)
-            encrypted = await loop.start_tls(transport, connection, tls, server_hostname=url.host)
         except BaseException:
             transport.abort()
             raise
-        if encrypted is None:
-            raise ConnectionError("the connection was closed during the TLS handshake")
-        connection.connection_made(encrypted)
+        await _encrypt(transport, connection, tls, url.host)
 
     async def _open(self, protocol: asyncio.Protocol, host: str, port: int, *, use_tls: bool) -> asyncio.Transport:
-        loop = asyncio.get_running_loop()
         tls = await self._tls_context() if use_tls else None
         connected = await self._open_socket(host, port)
-        try:
-            transport, _ = await loop.create_connection(
-                lambda: protocol,
-                sock=connected,
-                ssl=tls,
-                server_hostname=host if use_tls else None,
-            )
-        except BaseException:
-            connected.close()
-            raise
-        return transport
+        if tls is None:
+            return await _take_over(connected, protocol)
+        transport = await _take_over(connected, asyncio.Protocol())
+        return await _encrypt(transport, protocol, tls, host)
 
     async def _tls_context(self) -> ssl.SSLContext:
         return self._tls or await default_tls_context()
@@ -213,6 +201,38 @@ class Connector:
         # Several addresses usually fail for the same reason.
         reasons = "; ".join(dict.fromkeys(str(error) for error in errors))
         raise OSError(reasons) from ExceptionGroup("every address failed", errors)
+
+
+async def _take_over(connected: socket.socket, protocol: asyncio.Protocol) -> asyncio.Transport:
+    """Return a transport, which owns the socket from now on."""
+    try:
+        transport, _ = await asyncio.get_running_loop().create_connection(lambda: protocol, sock=connected)
+    except BaseException:
+        connected.close()
+        raise
+    return transport
+
+
+async def _encrypt(
+    transport: asyncio.Transport, protocol: asyncio.Protocol, tls: ssl.SSLContext, host: str
+) -> asyncio.Transport:
+    """Start TLS, and return the transport for what is encrypted.
+
+    `create_connection` could do this as well. But if it is cancelled before the handshake begins, asyncio leaves its
+    transport open; the number of a socket that is closed below it may then be given to another connection.
+    """
+    try:
+        if transport.is_closing():
+            # `start_tls` would not notice that the connection has ended already.
+            raise ConnectionError("the connection was closed before the TLS handshake")
+        encrypted = await asyncio.get_running_loop().start_tls(transport, protocol, tls, server_hostname=host)
+    except BaseException:
+        transport.abort()
+        raise
+    if encrypted is None:
+        raise ConnectionError("the connection was closed during the TLS handshake")
+    protocol.connection_made(encrypted)
+    return encrypted
 
 
 def _first_connected(done: set[asyncio.Task[socket.socket]], errors: list[Exception]) -> socket.socket | None:

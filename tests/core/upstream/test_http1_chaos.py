@@ -7,6 +7,7 @@ import gc
 import os
 import random
 import socket
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from llms_core.upstream.engine import create_transport
 from llms_core.upstream.transport import HttpTransport
 
 if TYPE_CHECKING:
+    from trustme import CA
+
     from tests.core.upstream.conftest import Name
 
 #: Requests at once.
@@ -213,6 +216,13 @@ async def ignores_everything(connection: Connection) -> None:
     await connection.wait_closed()
 
 
+async def tunnels_into_silence(connection: Connection) -> None:
+    """Be a proxy whose tunnels lead to a server that does not answer."""
+    await connection.request_head()
+    await connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    await connection.wait_closed()
+
+
 async def reads_nothing(connection: Connection) -> None:
     """Accept a connection, and leave what the client sends in the socket's buffers."""
     connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -241,8 +251,10 @@ def open_descriptors() -> int:
 class Cancellations:
     """Cancels requests at random moments of every stage."""
 
-    def __init__(self, name: Name, seed: int):
+    def __init__(self, name: Name, seed: int, *, ca: str, tls: ssl.SSLContext):
         self._name = name
+        self._ca = ca
+        self._tls = tls
         self._random = random.Random(seed)
         #: by stage, how many requests were cancelled
         self.cancelled: Counter[str] = Counter()
@@ -263,12 +275,15 @@ class Cancellations:
         loop.set_exception_handler(lambda _, context: self.reported.append(repr(context)))
         async with (
             RawUpstream(stalls) as upstream,
+            RawUpstream(stalls, tls=self._tls) as encrypted,
             RawUpstream(ignores_everything) as silent,
+            RawUpstream(tunnels_into_silence) as proxy,
             RawUpstream(reads_nothing) as unread,
             unresponsive_port() as port,
         ):
-            transport = create_transport(Upstream(engine=self._name))
-            proxied = create_transport(Upstream(engine=self._name, proxy=Secret(silent.origin)))
+            transport = create_transport(Upstream(engine=self._name, ca=self._ca))
+            behind_silence = create_transport(Upstream(engine=self._name, proxy=Secret(silent.origin)))
+            behind_proxy = create_transport(Upstream(engine=self._name, proxy=Secret(proxy.origin)))
             # What is opened once and kept is not a leak.
             await exchange(transport, upstream.origin + "/complete", b"{}")
             before = self._open()
@@ -276,7 +291,10 @@ class Cancellations:
                 "resolve": (transport, "http://unresolved.example/", b"{}"),
                 "connect": (transport, f"http://127.0.0.1:{port}/", b"{}"),
                 "TLS": (transport, silent.origin.replace("http:", "https:"), b"{}"),
-                "proxy": (proxied, "https://provider.example/", b"{}"),
+                "proxy": (behind_silence, "https://provider.example/", b"{}"),
+                "TLS behind the proxy": (behind_proxy, "https://provider.example/", b"{}"),
+                "head over TLS": (transport, encrypted.origin + "/head", b"{}"),
+                "body over TLS": (transport, encrypted.origin + "/body", b"{}"),
                 "write": (transport, unread.origin, LARGE),
                 "head": (transport, upstream.origin + "/head", b"{}"),
                 "within head": (transport, upstream.origin + "/within-head", b"{}"),
@@ -290,13 +308,15 @@ class Cancellations:
                 await self._cancel(stage, *stages[stage])
 
             await at_once(count, cancel)
-            await silent.wait_until_closed()
+            for server in (silent, proxy, encrypted):
+                await server.wait_until_closed()
             # Requests that were not cancelled in time have left an idle connection at most.
             assert upstream.open_connections <= CONCURRENCY
             # The transports still work.
             assert await exchange(transport, upstream.origin + "/complete", b"{}") == (200, b"Hello")
             await transport.aclose()
-            await proxied.aclose()
+            await behind_silence.aclose()
+            await behind_proxy.aclose()
             await upstream.wait_until_closed()
             await unread.__aexit__(None, None, None)
             await self._wait_until_none_is_left(before)
@@ -337,16 +357,23 @@ class Cancellations:
         pytest.fail(f"file descriptors and tasks: {before} before, {(descriptors, tasks)} after")
 
 
+@pytest.fixture
+def server_tls(authority: CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 @native_only
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="file descriptors are counted in /proc")
-def test_a_cancelled_request_leaves_nothing_behind(name: Name) -> None:
+def test_a_cancelled_request_leaves_nothing_behind(name: Name, ca: str, server_tls: ssl.SSLContext) -> None:
     """SR-059: at every stage."""
-    run(Cancellations(name, seed=1).run(CANCELLATIONS))
+    run(Cancellations(name, seed=1, ca=ca, tls=server_tls).run(CANCELLATIONS))
 
 
 @pytest.mark.slow
 @native_only
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="file descriptors are counted in /proc")
-def test_many_cancelled_requests_leave_nothing_behind(name: Name) -> None:
+def test_many_cancelled_requests_leave_nothing_behind(name: Name, ca: str, server_tls: ssl.SSLContext) -> None:
     """SR-059: at every stage."""
-    run(Cancellations(name, seed=2).run(max(CANCELLATIONS, SLOW_CANCELLATIONS)))
+    run(Cancellations(name, seed=2, ca=ca, tls=server_tls).run(max(CANCELLATIONS, SLOW_CANCELLATIONS)))
