@@ -11,12 +11,16 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from llms_core.errors import RequestError
 
 log = logging.getLogger(__name__)
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+# About how many file descriptors the system's resolver needs at a time.
+_RESOLVER_SOCKETS = 4
 
 # Seconds between two log lines: under load, every request would write one.
 _LOG_INTERVAL = 1.0
@@ -85,9 +89,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _socket_failure() -> str | None:
-    """Return why no socket can be created; None if it can."""
+    """Return why the system's resolver cannot open its files and sockets; None if it can."""
     try:
-        socket.socket().close()
+        with ExitStack() as sockets:
+            for _ in range(_RESOLVER_SOCKETS):
+                sockets.enter_context(socket.socket())
     except OSError as error:
         return error.strerror
     return None
