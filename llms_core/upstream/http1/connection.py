@@ -153,6 +153,9 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
+    def _is_closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
     async def _write_large(self, response: Http1Response, head: bytes, body: bytes) -> None:
         """Write a large body as fast as the socket accepts it, or until the server refuses or ends it."""
         self._write(head)
@@ -162,10 +165,15 @@ class Connection(asyncio.Protocol):
                 response.waiter = self.loop.create_future()
                 await response.waiter
                 response.waiter = None
-            if _is_refused(response):
+            if _is_refused(response) or self._is_closing():
                 # The server will not read the rest. `_request_sent` stays false: nothing can follow on this connection.
                 return
             self._write(view[start : start + _WRITE_SIZE])
+            # A server that refuses a request may close its connection at once. Its response has to be read before the
+            # next write fails, because asyncio drops what is unread then. What has arrived is found in the first turn
+            # of the event loop, but read only after this task has run in it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         self._request_sent = True
 
     def release(self, response: Http1Response) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -238,3 +239,52 @@ def test_the_body_of_a_slow_upload_arrives_completely(talk: Talk) -> None:
             assert await exchange(transport, upstream.origin) == (200, b"Again")
 
     talk(work)
+
+
+@pytest.fixture
+def refuses_and_closes() -> Iterator[str]:
+    """Yield the URL of a server that reads only the beginning of each request, refuses it, and closes the connection.
+
+    It runs in a thread, so that it may do that while the client writes. As bytes are unread, the kernel resets the
+    connection.
+    """
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection, suppress(OSError):
+                    connection.recv(1000)
+                    connection.sendall(b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nEnded")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+@native_only
+@pytest.mark.parametrize("size", [10, 100_000, 1_000_000, 8_000_000])
+def test_a_refusal_is_read_although_the_connection_is_reset(
+    talk: Talk, refuses_and_closes: str, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client learns that its request is too large, and not that the provider is unreachable.
+
+    This is not certain: if the reset arrives between two looks at the socket, the next write fails, and the response is
+    lost. Without these looks, nine out of ten are.
+    """
+    statuses: list[int] = []
+
+    async def work(transport: HttpTransport) -> None:
+        for _ in range(20):
+            with suppress(ProviderError):
+                status, _ = await exchange(transport, refuses_and_closes, LARGE[:size])
+                statuses.append(status)
+
+    talk(work)
+    assert len(statuses) > 12
+    assert set(statuses) == {413}
+    # asyncio logs further writes to a connection that is lost.
+    assert caplog.records == []
