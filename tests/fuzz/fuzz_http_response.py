@@ -157,6 +157,7 @@ class Socket(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    # `receive` waits meanwhile, like a kernel whose buffer is full.
     def pause_reading(self) -> None:
         self._paused = True
 
@@ -235,7 +236,9 @@ def read_with_h11(wire: bytes, *, ended: bool) -> Reference | None:
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=128 * 1024)
     client.send(h11.Request(method="POST", target="/v1", headers=[("host", "a"), ("content-length", "0")]))
     client.send(h11.EndOfMessage())
-    status, body, complete = 0, b"", False
+    status = 0
+    body = b""
+    complete = False
     try:
         client.receive_data(wire)
         if ended:
@@ -290,6 +293,7 @@ class Case:
         """Raises Failed."""
         self._engine = Engine()
         if self.reused:
+            # The parser has a state from then on.
             await self._next("before")
         task = asyncio.ensure_future(self._engine.exchange())
         used = await self._play(task)
@@ -346,10 +350,12 @@ class Case:
         return task.result()
 
     def _compare(self, read: tuple[int, bytes] | None, used: Socket | None) -> None:
+        # h11 decodes no content.
         if read is None or b"content-encoding" in self.wire.lower():
             return
         reference = read_with_h11(self.wire, ended=self.ending == "closed")
         if reference is None:
+            # h11 rejects empty lines between responses and control characters in reasons, which are harmless.
             self.outcome = "read, h11 rejects"
             return
         if (reference.status, reference.body) != read:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from raw_upstream import Connection, RawUpstream
@@ -248,6 +248,19 @@ def open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+#: The name of the stage that can end before it is cancelled.
+ANY = "any"
+
+
+class Stage(NamedTuple):
+    """A request that stops at one stage until it is cancelled."""
+
+    name: str
+    transport: HttpTransport
+    url: str
+    content: bytes = b"{}"
+
+
 class Cancellations:
     """Cancels requests at random moments of every stage."""
 
@@ -262,17 +275,8 @@ class Cancellations:
         self.reported: list[str] = []
 
     async def run(self, count: int) -> None:
-        loop = asyncio.get_running_loop()
-        original = loop.getaddrinfo
-
-        async def never_resolved(host: Any, *args: Any, **kwargs: Any) -> Any:
-            # httpx passes the name as bytes.
-            if host in ("unresolved.example", b"unresolved.example"):
-                await asyncio.sleep(3600)
-            return await original(host, *args, **kwargs)
-
-        loop.getaddrinfo = never_resolved  # type: ignore[method-assign]
-        loop.set_exception_handler(lambda _, context: self.reported.append(repr(context)))
+        """Cancel `count` requests, and verify that nothing is left of them."""
+        self._watch_event_loop()
         async with (
             RawUpstream(stalls) as upstream,
             RawUpstream(stalls, tls=self._tls) as encrypted,
@@ -281,50 +285,57 @@ class Cancellations:
             RawUpstream(reads_nothing) as unread,
             unresponsive_port() as port,
         ):
-            transport = create_transport(Upstream(engine=self._name, ca=self._ca))
+            direct = create_transport(Upstream(engine=self._name, ca=self._ca))
             behind_silence = create_transport(Upstream(engine=self._name, proxy=Secret(silent.origin)))
             behind_proxy = create_transport(Upstream(engine=self._name, proxy=Secret(proxy.origin)))
             # What is opened once and kept is not a leak.
-            await exchange(transport, upstream.origin + "/complete", b"{}")
+            await exchange(direct, upstream.origin + "/complete", b"{}")
             before = self._open()
-            stages: dict[str, tuple[HttpTransport, str, bytes]] = {
-                "resolve": (transport, "http://unresolved.example/", b"{}"),
-                "connect": (transport, f"http://127.0.0.1:{port}/", b"{}"),
-                "TLS": (transport, silent.origin.replace("http:", "https:"), b"{}"),
-                "proxy": (behind_silence, "https://provider.example/", b"{}"),
-                "TLS behind the proxy": (behind_proxy, "https://provider.example/", b"{}"),
-                "head over TLS": (transport, encrypted.origin + "/head", b"{}"),
-                "body over TLS": (transport, encrypted.origin + "/body", b"{}"),
-                "write": (transport, unread.origin, LARGE),
-                "head": (transport, upstream.origin + "/head", b"{}"),
-                "within head": (transport, upstream.origin + "/within-head", b"{}"),
-                "body": (transport, upstream.origin + "/body", b"{}"),
-                "any": (transport, upstream.origin + "/complete", b"{}"),
-            }
-            names = list(stages)
-
-            async def cancel(number: int) -> None:
-                stage = names[number % len(names)]
-                await self._cancel(stage, *stages[stage])
-
-            await at_once(count, cancel)
+            stages = [
+                Stage("resolve", direct, "http://unresolved.example/"),
+                Stage("connect", direct, f"http://127.0.0.1:{port}/"),
+                Stage("TLS", direct, silent.origin.replace("http:", "https:")),
+                Stage("proxy", behind_silence, "https://provider.example/"),
+                Stage("TLS behind the proxy", behind_proxy, "https://provider.example/"),
+                Stage("head over TLS", direct, encrypted.origin + "/head"),
+                Stage("body over TLS", direct, encrypted.origin + "/body"),
+                Stage("write", direct, unread.origin, LARGE),
+                Stage("head", direct, upstream.origin + "/head"),
+                Stage("within head", direct, upstream.origin + "/within-head"),
+                Stage("body", direct, upstream.origin + "/body"),
+                Stage(ANY, direct, upstream.origin + "/complete"),
+            ]
+            await at_once(count, lambda number: self._cancel(stages[number % len(stages)]))
             for server in (silent, proxy, encrypted):
                 await server.wait_until_closed()
             # Requests that were not cancelled in time have left an idle connection at most.
             assert upstream.open_connections <= CONCURRENCY
-            # The transports still work.
-            assert await exchange(transport, upstream.origin + "/complete", b"{}") == (200, b"Hello")
-            await transport.aclose()
-            await behind_silence.aclose()
-            await behind_proxy.aclose()
+            # The transport still works.
+            assert await exchange(direct, upstream.origin + "/complete", b"{}") == (200, b"Hello")
+            for transport in (direct, behind_silence, behind_proxy):
+                await transport.aclose()
             await upstream.wait_until_closed()
+            # A server that does not read does not notice that its connections are closed, and has to be stopped.
             await unread.__aexit__(None, None, None)
             await self._wait_until_none_is_left(before)
-        assert self.cancelled.keys() == set(names)
+        assert self.cancelled.keys() == {stage.name for stage in stages}
         assert self.reported == []
 
-    async def _cancel(self, stage: str, transport: HttpTransport, url: str, content: bytes) -> None:
-        task = asyncio.ensure_future(exchange(transport, url, content))
+    def _watch_event_loop(self) -> None:
+        """Resolve one name never, and collect what would be logged."""
+        loop = asyncio.get_running_loop()
+        original = loop.getaddrinfo
+
+        async def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+            if host == "unresolved.example":
+                await asyncio.sleep(3600)
+            return await original(host, *args, **kwargs)
+
+        loop.getaddrinfo = resolve  # type: ignore[method-assign]
+        loop.set_exception_handler(lambda _, context: self.reported.append(repr(context)))
+
+    async def _cancel(self, stage: Stage) -> None:
+        task = asyncio.ensure_future(exchange(stage.transport, stage.url, stage.content))
         # At once, after some turns of the event loop, or after some time.
         match self._random.randrange(3):
             case 0:
@@ -338,9 +349,9 @@ class Cancellations:
         async with asyncio.timeout(5):
             await asyncio.wait([task])
         if task.cancelled():
-            self.cancelled[stage] += 1
+            self.cancelled[stage.name] += 1
         else:
-            assert stage == "any"
+            assert stage.name == ANY
             assert task.result() == (200, b"Hello")
 
     def _open(self) -> tuple[int, int]:

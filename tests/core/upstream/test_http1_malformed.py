@@ -253,7 +253,8 @@ class Malformed:
         """Let the client read `wire`, and verify that the next request gets its own response."""
         self.wire = wire
         error = None
-        status, body = 0, b""
+        status = 0
+        body = b""
         try:
             status, body = await exchange(transport, f"{origin}/malformed", b"{}")
         except ProviderError as raised:
