@@ -21,6 +21,7 @@ from llms_core.plugins.loading import load_plugins
 from llms_core.provider import Closes, ProviderSpec
 from llms_core.routing import strategies
 from llms_core.secret import redact
+from llms_core.upstream import engine
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +147,7 @@ def check(startup: Startup) -> None:
             ipaddress.ip_network(network)
         except ValueError as error:
             raise ConfigError(str(error), path=toml.path, field="upstream.fetch_from") from None
+    engine.check_settings(toml)
     known = {item.id for item in startup.configured}
     tables = {"routing.weights": toml.routing.weights, "timeouts.provider": toml.timeouts.provider}
     for table, names in tables.items():

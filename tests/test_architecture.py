@@ -46,7 +46,7 @@ LAYER = {name: place for place, names in enumerate(LAYERS) for name in names}
 #: Who alone may import a library.
 IMPORTERS = {
     "httpx": ("upstream",),
-    "aiohttp": ("upstream",),
+    "httptools": ("upstream", "server"),
     "litestar": ("server",),
     "uvicorn": ("server", "testing"),
     "pluggy": ("plugins",),
@@ -108,7 +108,7 @@ def test_there_are_no_import_cycles() -> None:
 
 @pytest.mark.parametrize("path", CORE, ids=_id)
 def test_libraries_are_imported_in_one_place(path: Path) -> None:
-    """httpx and aiohttp only where requests are made: one library can be replaced by another."""
+    """httpx and httptools only where requests are made and served: one library can be replaced by another."""
     for name in imported(path):
         library = name.partition(".")[0]
         assert _part(path) in IMPORTERS.get(library, (_part(path),)), f"{_id(path)} imports {library}"
@@ -128,7 +128,7 @@ def test_providers_import_what_any_plugin_may_and_never_each_other(path: Path) -
             assert is_public(name), f"{_id(path)} imports {name}"
         if library == "llms_providers":
             assert name.split(".")[1] == _provider(path), f"{_id(path)} imports {name}"
-        assert library not in ("httpx", "aiohttp", "litestar", "uvicorn"), "the core makes the requests"
+        assert library not in ("httpx", "httptools", "litestar", "uvicorn"), "the core makes the requests"
 
 
 @pytest.mark.parametrize("path", ALL, ids=_id)

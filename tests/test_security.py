@@ -251,7 +251,7 @@ assert result.exit_code == 0, result.output
 
 def imported(code: str) -> set[str]:
     """The slow libraries that some code imports."""
-    slow = ("litestar", "uvicorn", "httpx", "aiohttp", "uvloop", "ssl")
+    slow = ("litestar", "uvicorn", "httpx", "httptools", "uvloop", "ssl")
     ran = python(f"{code}\nimport sys\nprint(*(set({slow!r}) & sys.modules.keys()))")
     assert ran.returncode == 0, ran.stderr
     return set(ran.stdout.split())

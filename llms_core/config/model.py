@@ -173,9 +173,14 @@ class Timeouts(_Strict, frozen=True):
 class Upstream(_Strict, frozen=True):
     """`[upstream]`: the HTTP client."""
 
-    engine: Literal["aiohttp", "httpx"] = "aiohttp"
+    engine: Literal["native", "httpx"] = "native"
     #: URL of a proxy; by default the one that HTTPS_PROXY and related variables name. It may contain a password.
+    #: Hosts that NO_PROXY names are connected to directly in either case.
     proxy: Secret | None = None
+    #: PEM file of further certificate authorities that providers are verified by, relative to plugins.toml
+    ca: str | None = None
+    #: PEM file with a client certificate and its private key, relative to plugins.toml
+    cert: str | None = None
     #: size of a response, in bytes
     max_answer: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
     #: networks that are not public, such as `10.1.0.0/16`, from which media may be fetched that a request links to

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from llms_core.candidate import Configured
 from llms_core.config.model import Model, Provider
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, ProviderError, RequestError
 from llms_core.operations.adapter_results import expect
 from llms_core.provider import Discovers, Prepares, UpstreamRequest
 from llms_core.upstream.transport import HttpTransport
@@ -47,7 +47,8 @@ async def _discover(transport: HttpTransport, item: Configured) -> Sequence[Mode
         return _wanted_models(item.provider, adapter.models(body))
     except TimeoutError:
         return f"no answer within {TIMEOUT:g} s"
-    except ProviderError as error:
+    except (ProviderError, RequestError) as error:
+        # RequestError: this machine cannot open another connection.
         return error.message
     except (Exception, SystemExit) as error:
         # The adapter is a plugin's: its bug must not stop the discovery of the other providers.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -66,7 +67,8 @@ class Gateway:
 
     async def open(self) -> None:
         """Create the HTTP client, which belongs to the event loop."""
-        self._transport = create_transport(self.startup.plugins_toml.upstream)
+        plugins_toml = self.startup.plugins_toml
+        self._transport = create_transport(plugins_toml.upstream, Path(plugins_toml.path).parent)
         self._rebuild()
 
     async def close(self) -> None:
@@ -77,7 +79,6 @@ class Gateway:
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        await self._fetcher.aclose()
         if self._transport is not None:
             await self._transport.aclose()
 

@@ -12,14 +12,16 @@ import mimetypes
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
-from llms_core.errors import Unsupported
+from llms_core.errors import ProviderError, Unsupported
 from llms_core.upstream.addresses import AddressPolicy, Refused
+from llms_core.upstream.local_limits import local_limit
+from llms_core.upstream.url import Url, parse_url
 
-# Imported when the first file is fetched: the server must start on machines without aiohttp, where httpx is used.
+# Imported when the first file is fetched: most gateways never fetch one.
 if TYPE_CHECKING:
-    import aiohttp
-    from yarl import URL
+    from llms_core.upstream.guarded_session import GuardedResponse, GuardedSession
 
 MAX_FILE_BYTES = 20 * 1024 * 1024
 """The most bytes of one file."""
@@ -57,60 +59,65 @@ class Fetcher:
         self._policy = AddressPolicy(allowed)
         self._max_bytes = max_bytes
         self._timeout = timeout
-        self._session: aiohttp.ClientSession | None = None
+        self._session: GuardedSession | None = None
 
     async def fetch(self, url: str, param: str) -> tuple[str, bytes]:
-        """Return the media type and the bytes of a file. Raises Unsupported, naming `param`, if that fails."""
-        import aiohttp
-        from yarl import URL
+        """Return the media type and the bytes of a file.
 
+        Raises Unsupported, naming `param`, if that fails; RequestError (503) if this machine is out of sockets.
+        """
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._follow(URL(url))
+                return await self._follow(url)
         except Refused as error:
             reason = str(error)
         except TimeoutError:
             reason = f"it did not arrive within {self._timeout:g} s"
-        except (aiohttp.ClientError, OSError, ValueError):
+        except (ProviderError, OSError, ValueError) as error:
+            overloaded = local_limit(error)
+            if overloaded is not None:
+                raise overloaded from None
             # Not the exception's text: it may contain the URL, which may be signed (SR-066).
             reason = "it cannot be fetched"
         raise Unsupported(f"The file named by '{param}' was not fetched: {reason}", param=param)
 
-    async def aclose(self) -> None:
-        """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-
-    async def _follow(self, url: URL) -> tuple[str, bytes]:
-        """Request a URL and follow its redirects. aiohttp would follow them without a check."""
+    async def _follow(self, url: str) -> tuple[str, bytes]:
+        """Request a URL and follow its redirects, each of which is checked like the URL itself."""
         session = self._open_session()
         for _ in range(_MAX_REDIRECTS + 1):
-            self._check_url(url)
-            async with session.get(url, allow_redirects=False) as response:
+            parsed = self._check_url(url)
+            async with await session.get(parsed) as response:
                 redirect = _redirect(url, response)
                 if redirect is None:
-                    return await self._read(url, response)
+                    return await self._read(parsed, response)
                 url = redirect
         raise Refused(f"it was redirected more than {_MAX_REDIRECTS} times")
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> GuardedSession:
         if self._session is None:
-            from llms_core.upstream.guarded_session import create_session
+            from llms_core.upstream.guarded_session import GuardedSession
 
-            self._session = create_session(self._policy)
+            self._session = GuardedSession(self._policy)
         return self._session
 
-    def _check_url(self, url: URL) -> None:
-        """Raise Refused unless it is an http(s) URL without credentials, whose host may be connected to."""
-        host = url.raw_host or ""
-        has_credentials = url.user or url.password
-        has_valid_host = host and "%" not in host
-        if url.scheme not in ("http", "https") or has_credentials or not has_valid_host:
-            raise Refused("it is not a plain http(s) URL")
-        # aiohttp does not resolve a host that is an address, so the resolver cannot check it.
-        self._policy.check_host(host)
+    def _check_url(self, url: str) -> Url:
+        """Parse a URL. Raises Refused unless it is http(s) without credentials, with a host that may be connected to.
 
-    async def _read(self, url: URL, response: aiohttp.ClientResponse) -> tuple[str, bytes]:
+        Raises ValueError if it is invalid in another way.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        # Even if they are empty.
+        has_credentials = "@" in parts.netloc
+        has_valid_host = host and "%" not in host
+        if parts.scheme not in ("http", "https") or has_credentials or not has_valid_host:
+            raise Refused("it is not a plain http(s) URL")
+        parsed = parse_url(url)
+        # A host that is an address is not resolved, so the resolver does not check it.
+        self._policy.check_host(parsed.host)
+        return parsed
+
+    async def _read(self, url: Url, response: GuardedResponse) -> tuple[str, bytes]:
         """Return the media type and the bytes of a response."""
         if response.status != 200:
             raise Refused(f"its server answered with status {response.status}")
@@ -120,14 +127,15 @@ class Fetcher:
         media_type = _media_type(response.headers.get("content-type", ""), url)
         return media_type, await self._read_body(response)
 
-    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_body(self, response: GuardedResponse) -> bytes:
         """Return the body. Raises Refused as soon as it is announced or found to be too large."""
         too_large = Refused(f"it exceeds {self._max_bytes} bytes")
-        if (response.content_length or 0) > self._max_bytes:
+        # The parser has checked that it is a number.
+        if int(response.headers.get("content-length", "0")) > self._max_bytes:
             raise too_large
         pieces = []
         size = 0
-        while piece := await response.content.readany():
+        while piece := await response.read():
             size += len(piece)
             if size > self._max_bytes:
                 raise too_large
@@ -135,17 +143,15 @@ class Fetcher:
         return b"".join(pieces)
 
 
-def _redirect(url: URL, response: aiohttp.ClientResponse) -> URL | None:
+def _redirect(url: str, response: GuardedResponse) -> str | None:
     """Return the URL that a response redirects to; None if it is not a redirect."""
-    from yarl import URL
-
     location = response.headers.get("location")
     if location is None or response.status not in _REDIRECT_STATUSES:
         return None
-    return url.join(URL(location))
+    return urljoin(url, location)
 
 
-def _media_type(header: str, url: URL) -> str:
+def _media_type(header: str, url: Url) -> str:
     """Return the media type of the content-type header or, if that is generic, of the file name in the URL.
 
     Raises Refused unless it is one of media: a page of HTML, for example, would be given to the model to read.

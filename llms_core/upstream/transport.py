@@ -13,8 +13,10 @@ class HttpResponse(Protocol):
     """A response whose head has arrived."""
 
     status: int
-    #: to be looked up by lower-case names
-    headers: Mapping[str, str]
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields, to be looked up by lower-case names."""
 
     async def read(self) -> bytes:
         """Return the next piece of the body as soon as it arrives; b"" at its end.

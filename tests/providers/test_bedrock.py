@@ -745,10 +745,10 @@ def test_api_key_is_sent_as_a_bearer_token() -> None:
     assert "a-bearer-token" not in request.url + repr(adapter().settings)
 
 
-@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["native", "httpx"])
 @pytest.mark.parametrize("model", [CLAUDE, MODELS[-1]])
 def test_signed_request_arrives_unchanged_and_its_stream_is_read(
-    engine: Literal["aiohttp", "httpx"], model: str
+    engine: Literal["native", "httpx"], model: str
 ) -> None:
     """The path is escaped once, the host is the one that was signed, and the core reads AWS's framing."""
     call = chat_call({**HELLO, "stream": True}, model=model)

@@ -1498,8 +1498,8 @@ def test_unknown_members_and_parts_are_accepted() -> None:
 LIMITS = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=2**20)
 
 
-@pytest.mark.parametrize("kind", ["aiohttp", "httpx"])
-def test_whole_and_streamed_over_http(kind: Literal["aiohttp", "httpx"], upstream: ScriptedUpstream) -> None:
+@pytest.mark.parametrize("kind", ["native", "httpx"])
+def test_whole_and_streamed_over_http(kind: Literal["native", "httpx"], upstream: ScriptedUpstream) -> None:
     """SR-020, SR-116: the URL arrives unchanged, and a list is accepted in place of events."""
     adapter = google(base_url=upstream.origin)
     parts = [answer(candidate({"text": "Hel"}, reason=None)), answer(candidate({"text": "lo"}))]

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -97,7 +98,7 @@ class _Live:
         call = self._subject.call(stream=stream, **members)
         # The Wire's model is a placeholder that the provider does not know.
         call = msgspec.structs.replace(call, upstream_model=model or self._model)
-        client = create_transport(self._subject.toml.upstream)
+        client = create_transport(self._subject.toml.upstream, Path(self._subject.toml.path).parent)
         try:
             if isinstance(self._adapter, Prepares):
                 await self._adapter.prepare()

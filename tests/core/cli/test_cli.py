@@ -96,7 +96,7 @@ def test_only_serve_imports_the_server(tmp_path: Path) -> None:
     program = (
         "import sys\nfrom llms_core.cli import main\n"
         "main(['--help'], standalone_mode=False)\nmain(['ls'], standalone_mode=False)\n"
-        "print(sorted({'litestar', 'uvicorn', 'httpx', 'aiohttp', 'asyncio'} & sys.modules.keys()))"
+        "print(sorted({'litestar', 'uvicorn', 'httpx', 'httptools', 'asyncio'} & sys.modules.keys()))"
     )
     assert python("-c", program, cwd=tmp_path).stdout.endswith("[]\n")
 

@@ -157,11 +157,12 @@ def test_the_next_is_tried_at_once(chain: MakeChain) -> None:
 BUSY, BROKEN = error(429), error(500)
 
 ALL_FAIL: dict[str, tuple[Reply, Reply, int]] = {
+    # The first, because on a connection that another case leaves behind the request would be repeated.
+    "all unreachable": (Reply(Reset()), Reply(Close()), 502),
     "all rate-limited": (BUSY, BUSY, 429),
     "all timed out": (Reply(Stall()), error(504), 504),
     "all timed out, by their own word": (error(408), error(504), 504),
     "all broken": (BROKEN, error(503), 502),
-    "all unreachable": (Reply(Reset()), Reply(Close()), 502),
     "no answer makes sense": (html(200), json_body({}), 502),
     "one rate-limited, one broken": (BUSY, BROKEN, 502),
     "one rate-limited, one timed out": (BUSY, error(504), 502),
@@ -438,7 +439,8 @@ def test_an_answer_without_content_is_an_answer(chain: MakeChain) -> None:
 def test_the_last_candidate_is_retried(chain: MakeChain, subtests: pytest.Subtests) -> None:
     """SR-072."""
     one = chain(1, QUICK)
-    for fault, stream in product(("429", "503", "reset before the head", "200, no completion"), BOTH):
+    # Not a reset before the head: on a reused connection, the HTTP client repeats the request itself.
+    for fault, stream in product(("429", "503", "reset in the head", "200, no completion"), BOTH):
         with subtests.test(fault, stream=stream):
             one.upstreams[0].script(FAULTS[fault][0])
             answer = one.ask(stream=stream)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Protocol, TypeVar, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import pytest
 from clock import SkippingLoop
@@ -13,7 +15,10 @@ from llms_core.config.model import Upstream
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.transport import HttpTransport
 
-Name = Literal["aiohttp", "httpx"]
+if TYPE_CHECKING:
+    from trustme import CA
+
+Name = Literal["native", "httpx"]
 T = TypeVar("T")
 
 
@@ -23,7 +28,7 @@ class Talk(Protocol):
     def __call__(self, work: Callable[[HttpTransport], Awaitable[T]], **settings: Any) -> T: ...
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["native", "httpx"])
 def name(request: pytest.FixtureRequest) -> Name:
     return cast(Name, request.param)
 
@@ -46,3 +51,22 @@ def talk(name: Name) -> Talk:
             return runner.run(session())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def authority() -> CA:
+    """A private certificate authority."""
+    # Imported only here: it takes a tenth of a second.
+    import trustme
+
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca(authority: CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The file of `authority`, for `[upstream] ca`. Certificates are loaded, which tests/conftest.py prevents."""
+    load = ssl.SSLContext.__mro__[1].load_verify_locations  # type: ignore[attr-defined]
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load)
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)

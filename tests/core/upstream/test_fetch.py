@@ -20,6 +20,7 @@ from llms_core.errors import ErrorKind, Unsupported
 from llms_core.testing import Body, Chunk, Close, Drip, Raw, Reply, ScriptedUpstream, Stall, Status, Wait, text_body
 from llms_core.upstream import guarded_session
 from llms_core.upstream.fetch import Fetcher
+from llms_core.upstream.http1.connect import Address
 
 T = TypeVar("T")
 
@@ -82,12 +83,9 @@ def run(
         if net is not None:
             net.use()
         fetcher = Fetcher(allowed, max_bytes=max_bytes, timeout=timeout)
-        try:
-            # More than any test skips of the loop's time.
-            async with asyncio.timeout(300):
-                return await work(fetcher)
-        finally:
-            await fetcher.aclose()
+        # More than any test skips of the loop's time.
+        async with asyncio.timeout(300):
+            return await work(fetcher)
 
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
         return runner.run(session())
@@ -306,8 +304,8 @@ def test_no_socket_is_created_for_an_address_that_is_not_allowed(
 ) -> None:
     """SR-036: even if the resolver does not check it."""
 
-    async def unchecked(self: object, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
-        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
+    async def unchecked(self: object, host: str, port: int) -> list[Address]:
+        return [Address(socket.AF_INET, "127.0.0.1", ("127.0.0.1", port))]
 
     monkeypatch.setattr(guarded_session.GuardedResolver, "resolve", unchecked)
     assert refusal(upstream.origin.replace("127.0.0.1", "media.example")) == FAILED

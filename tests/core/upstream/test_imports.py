@@ -1,32 +1,31 @@
-"""The server runs on machines without aiohttp, where the configuration selects httpx."""
+"""The server runs on machines without httptools, where the configuration selects httpx."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-WITHOUT_AIOHTTP = """
+WITHOUT_HTTPTOOLS = """
 import sys
 
-# None makes an import raise ImportError. yarl is installed only as a dependency of aiohttp.
-sys.modules["aiohttp"] = None
-sys.modules["yarl"] = None
+# None makes an import raise ImportError.
+sys.modules["httptools"] = None
 """
 
 
-def run_without_aiohttp(code: str) -> subprocess.CompletedProcess[str]:
+def run_without_httptools(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT_AIOHTTP + code], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", WITHOUT_HTTPTOOLS + code], capture_output=True, text=True, check=False, timeout=120
     )
 
 
-def test_the_server_can_be_imported_without_aiohttp() -> None:
-    completed = run_without_aiohttp("import llms_core.server.app")
+def test_the_server_can_be_imported_without_httptools() -> None:
+    completed = run_without_httptools("import llms_core.server.app")
     assert completed.returncode == 0, completed.stderr
 
 
-def test_the_httpx_transport_can_be_created_without_aiohttp() -> None:
-    completed = run_without_aiohttp("""
+def test_the_httpx_transport_can_be_created_without_httptools() -> None:
+    completed = run_without_httptools("""
 from llms_core.config.model import Upstream
 from llms_core.upstream.engine import create_transport
 create_transport(Upstream(engine="httpx"))
