@@ -224,7 +224,8 @@ class Malformed:
     def __init__(self, *, closes: bool, silence: float = TIMEOUT * 2):
         self.wire = b""
         self._closes = closes
-        # Seconds without another request until it closes a connection. A client waits for the rest of a response.
+        # Seconds without another request until it closes the connection of `wire`: the client waits for the rest.
+        # Other connections stay open, so that a slow machine does not close one before its request has arrived.
         self._silence = silence
         self._connection = 0
         self._next = 0
@@ -243,8 +244,9 @@ class Malformed:
                 await connection.send(OK + b"content-length: " + length + b"\r\n\r\n" + request.body)
 
     async def _request(self, connection: Connection) -> RawRequest | None:
+        silence = self._silence if connection.number == self._connection else None
         try:
-            async with asyncio.timeout(self._silence):
+            async with asyncio.timeout(silence):
                 return await connection.request()
         except TimeoutError:
             return None
