@@ -24,7 +24,8 @@ import msgspec
 from llms_core.upstream.url import Url, ascii_host, basic_authorization
 
 _PORTS = {"http": 1080, "https": 443}
-_SOCKS = ("socks4", "socks4a", "socks5", "socks5h", "socks")
+# Neither transport speaks SOCKS 4.
+_SOCKS = ("socks5", "socks5h")
 _SOCKS_PORT = 1080
 
 
@@ -50,7 +51,7 @@ class Proxy(msgspec.Struct, frozen=True):
             # The message may contain a part of the password, such as after a "/" that is not escaped.
             raise ValueError("The proxy's URL is invalid") from None
         if parts.scheme not in _PORTS and parts.scheme not in _SOCKS:
-            raise ValueError("The proxy's URL does not begin with http://, https:// or socks5://")
+            raise ValueError("The proxy's URL does not begin with http://, https://, socks5:// or socks5h://")
         return cls(
             scheme=parts.scheme,
             host=host,

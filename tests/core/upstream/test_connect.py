@@ -181,9 +181,11 @@ def test_an_ipv6_address_can_be_connected_to(talk: Talk) -> None:
     async def work(transport: HttpTransport) -> None:
         server = await asyncio.start_server(answer, "::1", 0)
         port = server.sockets[0].getsockname()[1]
-        assert await exchange(transport, f"http://[::1]:{port}/v1") == (200, b"Hi")
+        try:
+            assert await exchange(transport, f"http://[::1]:{port}/v1") == (200, b"Hi")
+        finally:
+            server.close()
         assert hosts == [f"[::1]:{port}"]
-        server.close()
 
     talk(work)
 

@@ -432,7 +432,7 @@ def test_an_unreachable_proxy_is_a_network_error(talk: Talk) -> None:
     assert caught.value.kind is ErrorKind.NETWORK
 
 
-@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4"])
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_a_socks_proxy_is_explained(scheme: str) -> None:
     """Our own engine does not speak SOCKS, and names the one that does."""
 
@@ -445,6 +445,18 @@ def test_a_socks_proxy_is_explained(scheme: str) -> None:
             assert "SOCKS" in message
             assert "httpx" in message
             assert "the-password" not in message
+
+    run(main)
+
+
+@pytest.mark.parametrize("scheme", ["socks", "socks4", "socks4a", "ftp"])
+def test_a_proxy_that_no_transport_can_use_is_explained(name: Name, scheme: str) -> None:
+    async def main() -> None:
+        address = f"{scheme}://user:the-password@127.0.0.1:9"
+        async with transport_of(name, proxy=Secret(address)) as transport:
+            with pytest.raises(ProviderError, match="socks5://") as caught:
+                await exchange(transport, "https://api.provider.example/v1")
+            assert "the-password" not in str(caught.value)
 
     run(main)
 
