@@ -296,6 +296,9 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name in _CODINGS:
             response.is_encoded = True
+            if name == b"transfer-encoding" and b"\t" in value:
+                # The parser would not recognize `chunked`, and take the sizes of chunks for the body.
+                raise InvalidResponse("there is a tab in its Transfer-Encoding")
         response.fields.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -87,6 +87,7 @@ INVALID: dict[str, bytes] = {
     "a length of 2**64": with_framing(b"content-length: 18446744073709551616"),
     "a length of forty digits": with_framing(b"content-length: " + b"9" * 40),
     # Transfer-Encoding
+    "a tab after chunked": OK + b"transfer-encoding: chunked\t\r\n\r\n2\r\nHi\r\n0\r\n\r\n",
     "a length beside chunks": with_framing(
         b"content-length: 2", b"transfer-encoding: chunked", body=b"2\r\nHi\r\n0\r\n\r\n"
     ),
@@ -192,6 +193,7 @@ HTTPX_READS = frozenset(
         "HTTP/3.7 in the status line",
         "a control character in a value",
         "DEL in a value",
+        "a tab after chunked",
         "a length beside chunks",
         "chunks beside a length",
         "NUL in an extension",
