@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from llms_core.upstream.transport import HttpTransport
 
 if TYPE_CHECKING:
     import ssl
+
+log = logging.getLogger(__name__)
 
 
 def check_settings(plugins_toml: PluginsToml) -> None:
@@ -32,8 +36,13 @@ def create_transport(settings: Upstream, folder: Path = Path()) -> HttpTransport
     """
     proxies = ProxyRules(settings.proxy.reveal() if settings.proxy is not None else None)
     tls = _tls_context(settings, folder)
+    engine = settings.engine
+    if engine == "native" and find_spec("httptools") is None:
+        # There is no wheel for every platform, and a slower gateway is better than none.
+        log.warning('httptools is not installed, so that [upstream] engine = "httpx" is used instead of "native"')
+        engine = "httpx"
     # Imported only here, because HTTP clients are slow to import.
-    if settings.engine == "httpx":
+    if engine == "httpx":
         from llms_core.upstream.httpx_transport import HttpxTransport
 
         return HttpxTransport(tls, proxies, max_decoded=settings.max_answer)

@@ -95,8 +95,10 @@ class Fetcher:
 
     def _open_session(self) -> GuardedSession:
         if self._session is None:
-            from llms_core.upstream.guarded_session import GuardedSession
-
+            try:
+                from llms_core.upstream.guarded_session import GuardedSession
+            except ModuleNotFoundError:
+                raise Refused("it cannot be fetched without the package httptools") from None
             self._session = GuardedSession(self._policy)
         return self._session
 

@@ -111,10 +111,9 @@ def without(packages: str, tmp_path: Path) -> dict[str, str]:
 def test_the_server_runs_without_httptools_and_uvloop(
     gateway: Launch, upstream: ScriptedUpstream, provider: ProviderBlock, tmp_path: Path
 ) -> None:
-    """SR-001: whole and streamed; a head that is too large is refused. The native engine needs httptools, too."""
+    """SR-001: whole and streamed; a head that is too large is refused."""
     environment = without(BLOCKED, tmp_path)
-    httpx_engine = '[upstream]\nengine = "httpx"\n'
-    running = gateway({"providers": {"first": provider(upstream)}}, plugins=httpx_engine, env=environment)
+    running = gateway({"providers": {"first": provider(upstream)}}, env=environment)
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
     with httpx.Client(base_url=running.origin, trust_env=False, timeout=20) as client:
         assert client.post("/v1/chat/completions", json=body).status_code == 200

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import ipaddress
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -215,6 +216,11 @@ def test_names_of_this_machine_are_refused(host: str) -> None:
     net = Net({name: [["127.0.0.1", "::1"]] for name in names}, connect=False)
     assert refusal(f"http://{host}/cat.png", net=net) in (NOT_PUBLIC, FAILED)
     assert net.connected == []
+
+
+def test_without_httptools_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llms_core.upstream.guarded_session", None)
+    assert refusal("http://media.example/cat.png") == "it cannot be fetched without the package httptools"
 
 
 def test_localhost_is_refused_with_the_systems_resolver(upstream: ScriptedUpstream) -> None:
