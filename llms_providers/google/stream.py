@@ -55,7 +55,7 @@ class GoogleChunks:
         # Gemini gives the probabilities of an event's tokens together: they go with its first delta.
         probabilities = logprobs(candidate)
         for delta in deltas:
-            # Opaque data is no part of the answer yet: until there is one, another provider may still be tried.
+            # Opaque data is not part of the answer yet: until there is one, another provider may still be tried.
             is_content = "provider_extra" not in delta
             yield self._chunks.delta(delta, index=index, logprobs=probabilities, content=is_content)
             probabilities = None

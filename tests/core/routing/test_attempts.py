@@ -213,7 +213,7 @@ def test_the_smallest_delay_is_passed_on(chain: MakeChain, subtests: pytest.Subt
         "the second asks": ({}, {"retry-after": "20"}, "20"),
         "part of a second": ({}, {"retry-after": "20.2"}, "21"),
         "in milliseconds": ({"retry-after-ms": "1500"}, {"retry-after": "20"}, "2"),
-        "nobody asks": ({}, {}, None),
+        "neither asks": ({}, {}, None),
     }
     rows = {name: [error(429, headers=each[0]), error(503, headers=each[1])] for name, each in delays.items()}
     both = chain(rows=rows)

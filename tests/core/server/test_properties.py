@@ -311,7 +311,7 @@ FAULTS: dict[str, Callable[[Seen], Reply]] = {
     "an error event amid a stream": lambda seen: events(
         chunk({"role": "assistant", "content": "Half"}), {"error": {"message": echo(seen), "code": echo(seen)}}
     ),
-    "a chunk that makes no sense": lambda seen: events(chunk({"role": "assistant", "content": "Half"}), echo(seen)),
+    "an invalid chunk": lambda seen: events(chunk({"role": "assistant", "content": "Half"}), echo(seen)),
     "a finish_reason": lambda seen: events(chunk({"role": "assistant", "content": "Half"}), chunk({}, echo(seen))),
     "a redirect": lambda seen: Reply(Status(302, {"location": f"http://127.0.0.1:1/{seen.headers['authorization']}"})),
     "a status line": lambda seen: text_reply("", 599),
