@@ -11,7 +11,8 @@ from msgspec import Raw
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.json import UNREADABLE, decode_members
 from llms_core.contracts.request import ChatBody, decode
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OpenApi, openai_error, sse
+from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error, sse
+from llms_core.dialects.chat_completions import ChatStreamWriter
 from llms_core.errors import RequestError
 from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
@@ -81,27 +82,13 @@ def _encode_answer(answer: Answer) -> bytes:
     return _encode(completion)
 
 
-class TextStreamWriter:
-    """Text completion chunks as server-sent events, with `[DONE]` at the end."""
-
-    content_type = sse.CONTENT_TYPE
-    keep_alive = sse.KEEP_ALIVE
-
-    def __init__(self, body: ChatBody):
-        self._include_usage = body.view.include_usage
+class TextStreamWriter(ChatStreamWriter):
+    """Text completion chunks, in the same events as chat completions."""
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Chunks that arrived together; the usage chunk is only for clients that asked for it."""
         include_usage = self._include_usage
         return sse.events([_text_chunk(chunk.data) for chunk in chunks if include_usage or not chunk.usage])
-
-    def end(self) -> bytes:
-        """The end of a complete answer."""
-        return sse.event(b"[DONE]")
-
-    def error(self, error: ErrorResponse) -> bytes:
-        """The error object as the last event."""
-        return sse.event(openai_error.encode(error))
 
 
 def _text_chunk(data: bytes) -> bytes:
