@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -67,11 +68,11 @@ def test_ruff_reports_nothing(environment: Environment, projects: dict[str, Path
 @pytest.mark.usefixtures("running")
 def test_the_gateway_finds_the_plugins(environment: Environment, projects: dict[str, Path]) -> None:
     listed = environment.run("llms", "plugins").stdout
-    found = environment.run("llms", "plugins", "doctor").stdout.splitlines()
+    examined = environment.run("llms", "plugins", "doctor").stdout
     for name in (scaffold.names_of(name)["name"] for name in projects):
         assert f"{name}: provides {name}" in listed
-        (line,) = [line for line in found if line.startswith(f"{name}: ")]
-        assert line.endswith(" ms, ok")
+        # On a loaded machine, a line about a slow import may come first.
+        assert re.search(rf"^{re.escape(name)}: import \d+ ms, ok$", examined, re.MULTILINE)
 
 
 def test_mypy_reports_nothing(running: dict[str, Running]) -> None:
