@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Raw
 
-from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.json import ABSENT, UNREADABLE
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.errors import RequestError, Unsupported
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+#: The member that holds the arguments of an earlier call if they are not a JSON object.
+INVALID_ARGUMENTS = "invalid_arguments"
 
 
 class Function(msgspec.Struct):
@@ -28,7 +35,7 @@ class CalledFunction(msgspec.Struct):
     """The function of a tool call."""
 
     name: str
-    #: JSON text, as the model wrote it
+    #: JSON text, as the model wrote it: it may be cut off, or no JSON at all
     arguments: str = ""
 
 
@@ -42,18 +49,28 @@ class Called(msgspec.Struct):
     provider_extra: dict[str, Any] | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """Return the decoded arguments, {} if empty. Raises RequestError if they are not a JSON object."""
-        text = self.function.arguments.strip()
-        if not text:
+        """Return the decoded arguments, {} if empty or null.
+
+        Other arguments than a JSON object, such as text that was cut off, become the value of INVALID_ARGUMENTS, so
+        that the conversation can go on and the model sees what it wrote.
+        """
+        value = _decoded(self.function.arguments)
+        if isinstance(value, str):
+            # Some servers encode the arguments twice.
+            value = _decoded(value)
+        if isinstance(value, dict):
+            return value
+        if value is None:
             return {}
-        try:
-            value = msgspec.json.decode(text)
-        except UNREADABLE:
-            value = None
-        if not isinstance(value, dict):
-            name = self.function.name
-            raise RequestError(f"The arguments of the tool call '{name}' are not a JSON object", param="messages")
-        return value
+        log.warning("The arguments of an earlier call of %r are not a JSON object: sent as text", self.function.name)
+        return {INVALID_ARGUMENTS: self.function.arguments}
+
+    def arguments_text(self) -> str:
+        """Return `arguments` as JSON text: the client's own if that is an object."""
+        text = self.function.arguments
+        if isinstance(_decoded(text), dict):
+            return text
+        return msgspec.json.encode(self.arguments()).decode()
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
@@ -78,6 +95,21 @@ class _Tool(msgspec.Struct):
     function: Function | None = None
 
 
+class _RawFunction(msgspec.Struct):
+    name: str
+    arguments: Raw = ABSENT
+
+
+class _RawCalled(msgspec.Struct):
+    """A tool call as clients send it, with the departures from OpenAI's contract that they are known for."""
+
+    function: _RawFunction | None = None
+    type: str | None = None
+    id: str | None = None
+    extra_content: dict[str, Any] | None = None
+    provider_extra: dict[str, Any] | None = None
+
+
 class _JsonFormat(msgspec.Struct):
     json_schema: JsonSchema
 
@@ -99,8 +131,44 @@ def functions_of(tools: Sequence[msgspec.Raw]) -> list[Function]:
 
 
 def called(message: Message) -> list[Called]:
-    """Return the tool calls of an assistant message."""
-    return [_decode(raw, Called, "messages[].tool_calls") for raw in message.tool_calls or ()]
+    """Return the tool calls of an assistant message. Raises Unsupported for a call of another type of tool."""
+    return [_called(raw) for raw in message.tool_calls or ()]
+
+
+def _called(raw: Raw) -> Called:
+    call = _decode(raw, _RawCalled, "messages[].tool_calls")
+    if call.function is None:
+        if call.type in (None, "function"):
+            missing = "messages[].tool_calls[].function"
+            raise RequestError(f"Missing required parameter: '{missing}'", param=missing)
+        raise Unsupported(f"Calls of tools of type '{call.type}' are not supported here", param="messages[].tool_calls")
+    return Called(
+        function=CalledFunction(call.function.name, _text(call.function.arguments)),
+        id=call.id or "",
+        extra_content=call.extra_content,
+        provider_extra=call.provider_extra,
+    )
+
+
+def _text(arguments: Raw) -> str:
+    """Return arguments as JSON text. Some clients send the decoded object, or null, instead of text."""
+    text = bytes(arguments).decode()
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(msgspec.json.decode(text))
+    except UNREADABLE:
+        return text
+
+
+def _decoded(text: str) -> Any:
+    """Return the value of JSON text; None if it is empty, and the text itself if it is not JSON."""
+    if not text or text.isspace():
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except UNREADABLE:
+        return text
 
 
 def tool_choice(call: ChatCall) -> ToolChoice | None:
@@ -138,5 +206,5 @@ def json_schema(call: ChatCall) -> JsonSchema | None:
 def _decode(raw: msgspec.Raw, type_: type[T], param: str) -> T:
     try:
         return msgspec.json.decode(raw, type=type_)
-    except msgspec.ValidationError as error:
+    except UNREADABLE as error:
         raise RequestError(f"Invalid value for '{param}': {error}", param=param, code="invalid_value") from None

@@ -996,10 +996,13 @@ def test_invalid_ids_are_replaced_consistently() -> None:
         assert re.fullmatch(rf"[a-z0-9]{{{length}}}", use["toolUseId"])
 
 
-def test_arguments_that_are_not_an_object_are_a_request_error() -> None:
-    broken = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "["}}
-    with pytest.raises(RequestError, match="not a JSON object"):
-        sent({"model": "m", "messages": [TURN[0], {**TURN[1], "tool_calls": [broken]}], "tools": [tool()]})
+@pytest.mark.parametrize(
+    ("arguments", "expected"), [("null", {}), (None, {}), ('{"a": "pa', {"invalid_arguments": '{"a": "pa'})]
+)
+def test_past_arguments_that_are_not_an_object_are_repaired(arguments: str | None, expected: Json) -> None:
+    broken = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+    turns = messages(TURN[0], {**TURN[1], "tool_calls": [broken]}, tools=[tool()])
+    assert turns[1]["content"][0]["toolUse"]["input"] == expected
 
 
 def image(url: str) -> Json:

@@ -963,7 +963,6 @@ def test_a_result_may_contain_media(model: str) -> None:
 @pytest.mark.parametrize(
     ("messages", "text"),
     [
-        ([{"role": "assistant", "tool_calls": [call("a", arguments="[1]")]}], "not a JSON object"),
         ([result("lost", "4")], "tool call 'lost'"),
         ([{"role": "assistant", "content": "x", "images": [{"url": 1}]}], "image_url"),
         ([{"role": "assistant", "content": None, "tool_calls": [{"id": "a"}]}], "function"),

@@ -503,10 +503,13 @@ def test_reasoning_and_tool_results_are_sent_back() -> None:
     ]
 
 
-def test_arguments_that_are_not_an_object_are_a_request_error() -> None:
-    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "[1]"}}
-    with pytest.raises(RequestError, match="'f' are not a JSON object"):
-        messages({"role": "assistant", "tool_calls": [call]})
+@pytest.mark.parametrize(
+    ("arguments", "expected"), [("null", {}), (None, {}), ('{"a": "pa', {"invalid_arguments": '{"a": "pa'})]
+)
+def test_past_arguments_that_are_not_an_object_are_repaired(arguments: str | None, expected: Json) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    [message] = messages({"role": "assistant", "tool_calls": [call]})
+    assert message["tool_calls"][0]["function"]["arguments"] == expected
 
 
 CALLS = [
