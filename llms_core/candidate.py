@@ -30,11 +30,13 @@ class Circuit:
     `routing.circuit.CircuitBreaker` maintains it.
     """
 
-    __slots__ = ("failures", "in_flight", "latency", "open_until", "probing", "used")
+    __slots__ = ("failed_probes", "failures", "in_flight", "latency", "open_until", "probing", "used")
 
     def __init__(self) -> None:
         #: Failures in a row.
         self.failures = 0
+        #: Probes in a row that failed since the circuit opened.
+        self.failed_probes = 0
         #: Attempts that are running now.
         self.in_flight = 0
         #: Moving average of the seconds to the first token; None before the first success.

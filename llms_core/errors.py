@@ -82,14 +82,17 @@ class ErrorRow(NamedTuple):
     at_fault: Party = "provider"
     #: Whether the error counts against the provider's circuit breaker.
     trips_circuit: bool = True
+    #: Whether it lasts until somebody changes the configuration or pays a bill, so that retries are in vain.
+    permanent: bool = False
 
 
+_PERMANENT = ErrorRow(permanent=True)
 _CLIENTS_FAULT = ErrorRow(status=400, at_fault="client", trips_circuit=False)
 
 ERROR_TABLE: Mapping[ErrorKind, ErrorRow] = {
-    ErrorKind.AUTH: ErrorRow(),
-    ErrorKind.PERMISSION: ErrorRow(),
-    ErrorKind.QUOTA: ErrorRow(status=429),
+    ErrorKind.AUTH: _PERMANENT,
+    ErrorKind.PERMISSION: _PERMANENT,
+    ErrorKind.QUOTA: _PERMANENT._replace(status=429),
     ErrorKind.RATE_LIMIT: ErrorRow(status=429, retry_in_place=True),
     ErrorKind.OVERLOADED: ErrorRow(retry_in_place=True),
     # Not retried in place: a timeout has already cost its full waiting time.
@@ -102,7 +105,7 @@ ERROR_TABLE: Mapping[ErrorKind, ErrorRow] = {
         status=400, code="content_policy_violation", action="stop", at_fault="policy", trips_circuit=False
     ),
     ErrorKind.INVALID_REQUEST: _CLIENTS_FAULT,
-    ErrorKind.MODEL_NOT_FOUND: ErrorRow(),
+    ErrorKind.MODEL_NOT_FOUND: _PERMANENT,
     ErrorKind.BAD_RESPONSE: ErrorRow(retry_in_place=True),
     ErrorKind.CANCELLED: ErrorRow(action="stop", at_fault="client", trips_circuit=False),
 }

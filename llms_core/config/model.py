@@ -112,14 +112,18 @@ class Server(_Strict, frozen=True):
     body_timeout: Seconds = 60.0
     #: how long a client may leave its response unread
     write_timeout: Seconds = 60.0
+    #: whether the message "All providers failed …" says why each of them failed
+    explain_errors: bool = False
+    #: which streams get a usage chunk: those whose clients requested one, or all
+    stream_usage: Literal["requested", "always"] = "requested"
 
 
 class Retry(_Strict, frozen=True):
     """`[routing.retry]`: retries of the last remaining candidate, after jittered waits."""
 
     attempts: Annotated[int, Meta(ge=0, le=10)] = 2
-    #: the first wait; each further one is twice as long
-    base: Seconds = 0.25
+    #: the first wait at most; each further one may be twice as long
+    base: Seconds = 0.5
     #: the longest wait
     longest: Seconds = 8.0
 
@@ -129,8 +133,10 @@ class Breaker(_Strict, frozen=True):
 
     #: failures in a row
     failures: Annotated[int, Meta(ge=1)] = 5
-    #: how long it is left out
-    cooldown: Seconds = 30.0
+    #: how long it is left out at first, if its failures cost clients no time; longer if they do, or if it fails again
+    cooldown: Seconds = 5.0
+    #: how long it is left out at most, unless `cooldown` is longer
+    longest: Seconds = 60.0
 
 
 class Routing(_Strict, frozen=True):
@@ -143,6 +149,8 @@ class Routing(_Strict, frozen=True):
     policy: Mapping[ErrorKind, Action] = {}
     #: models to try when every provider of a model has failed
     fallbacks: Mapping[str, tuple[str, ...]] = {}
+    #: when a stream is sent on: with its first content, or once it is whole, so that it can still fail over
+    commit: Literal["content", "whole"] = "content"
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
 
@@ -153,20 +161,33 @@ class ProviderTimeouts(_Strict, frozen=True):
     connect: Seconds | None = None
     first_token: Seconds | None = None
     idle: Seconds | None = None
+    content: Seconds | None = None
     #: for one attempt at this provider
     total: Seconds | None = None
 
 
+class FailoverTimeouts(_Strict, frozen=True):
+    """`[timeouts.failover]`: limits of an attempt while another candidate remains."""
+
+    #: until a stream's first token
+    first_token: Seconds = 60.0
+    #: until a whole answer; by default an equal share of the remaining time, but at least a minute
+    total: Seconds | None = None
+
+
 class Timeouts(_Strict, frozen=True):
-    """`[timeouts]`: how long providers may take."""
+    """`[timeouts]`: how long providers may take. `routing.limits` combines them into the limits of one attempt."""
 
     connect: Seconds = 10.0
-    #: until a stream's first token; a whole answer, which may be silent for minutes, is limited by `total` alone
-    first_token: Seconds = 120.0
+    #: until a stream's first token; by default the last candidate may use all remaining time
+    first_token: Seconds | None = None
     #: between two reads of a response
     idle: Seconds = 60.0
+    #: between two chunks with content, while the provider sends others, such as comments
+    content: Seconds = 120.0
     #: for a request, over all of its attempts
     total: Seconds = 600.0
+    failover: FailoverTimeouts = FailoverTimeouts()
     provider: Mapping[str, ProviderTimeouts] = {}
 
 

@@ -8,7 +8,7 @@ and add it to `llms_core.dialects.table`, or return it from a plugin's `llms_dia
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -29,11 +29,26 @@ class IncomingRequest(NamedTuple):
     headers: RawHeaders = ()
 
 
+class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one provider did not answer. `message` is the provider's own, of limited length."""
+
+    provider: str
+    #: The model's name for clients; that of the fallback if the attempt was made for a fallback.
+    model: str
+    #: One of `llms_core.errors.ErrorKind`.
+    kind: str
+    #: The provider's HTTP status; None if it did not answer.
+    status: int | None
+    message: str
+
+
 class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
     """An error that a client gets, in whichever format. Secrets have been removed from all texts.
 
     `type`, `code` and `param` are the members of OpenAI's error object, which other dialects map to their own.
     `retry_after` is in seconds. `bare` is for errors whose body OpenAI's reference defines without `param`.
+    `should_retry` is whether the same request may succeed later. `attempts` explains that all providers failed; a
+    dialect whose error body has room for further members shows it.
     """
 
     status: int
@@ -43,6 +58,8 @@ class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
     param: str | None = None
     bare: bool = False
     retry_after: float | None = None
+    should_retry: bool = False
+    attempts: tuple[FailedAttempt, ...] = ()
 
 
 class StreamWriter(Protocol):
@@ -68,6 +85,16 @@ class StreamWriter(Protocol):
 
     def error(self, error: ErrorResponse) -> bytes:
         """Return the error that ends a stream which broke after it was committed (SR-058)."""
+
+
+@runtime_checkable
+class OmitsUsage(Protocol):
+    """A `StreamWriter` that leaves the usage out unless its client requested it.
+
+    `[server] stream_usage = "always"` sets `include_usage`.
+    """
+
+    include_usage: bool
 
 
 class OpenApi(msgspec.Struct, frozen=True, kw_only=True):

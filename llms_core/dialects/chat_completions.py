@@ -24,11 +24,11 @@ class ChatStreamWriter:
     keep_alive = sse.KEEP_ALIVE
 
     def __init__(self, body: ChatBody):
-        self._include_usage = body.view.include_usage
+        self.include_usage = body.view.include_usage
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
-        """Chunks that arrived together; the usage chunk is only for clients that asked for it."""
-        include_usage = self._include_usage
+        """Chunks that arrived together; the usage chunk is left out unless `include_usage`."""
+        include_usage = self.include_usage
         return sse.events([chunk.data for chunk in chunks if include_usage or not chunk.usage])
 
     def end(self) -> bytes:

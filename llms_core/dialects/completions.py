@@ -86,8 +86,8 @@ class TextStreamWriter(ChatStreamWriter):
     """Text completion chunks, in the same events as chat completions."""
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
-        """Chunks that arrived together; the usage chunk is only for clients that asked for it."""
-        include_usage = self._include_usage
+        """Chunks that arrived together; the usage chunk is left out unless `include_usage`."""
+        include_usage = self.include_usage
         return sse.events([_text_chunk(chunk.data) for chunk in chunks if include_usage or not chunk.usage])
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from llms_core.dialects import ErrorResponse
+from llms_core.dialects import ErrorResponse, FailedAttempt
 
 
 class ErrorObject(msgspec.Struct):
@@ -16,10 +18,11 @@ class ErrorObject(msgspec.Struct):
     param: str | None = None
 
 
-class ErrorBody(msgspec.Struct):
-    """The body of every response that is not 2xx."""
+class ErrorBody(msgspec.Struct, omit_defaults=True):
+    """The body of every response that is not 2xx. `attempts` is there if all providers failed."""
 
     error: ErrorObject
+    attempts: tuple[FailedAttempt, ...] = ()
 
 
 def encode(error: ErrorResponse) -> bytes:
@@ -27,4 +30,7 @@ def encode(error: ErrorResponse) -> bytes:
     members = {"message": error.message, "type": error.type, "code": error.code}
     if not error.bare:
         members["param"] = error.param
-    return msgspec.json.encode({"error": members})
+    body: dict[str, Any] = {"error": members}
+    if error.attempts:
+        body["attempts"] = error.attempts
+    return msgspec.json.encode(body)

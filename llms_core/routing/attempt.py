@@ -109,7 +109,7 @@ class Attempt:
             error = self._adapter_error(error)
         # Providers repeat keys in error messages, and records reach plugins and the log.
         error.message = self._observer.redact(error.message)
-        breaker.attempt_failed(circuit, error)
+        breaker.attempt_failed(circuit, error, self._clock() - self._started)
         self._record(error, None)
         return error
 

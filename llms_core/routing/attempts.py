@@ -1,7 +1,8 @@
 """Tries candidate 1..n until one answers.
 
 An attempt can be replaced by the next until its whole answer, or the first chunk with content, has been validated. This
-is the commit point: before it a failure leads to the next candidate, after it the client gets an error.
+is the commit point: before it a failure leads to the next candidate, after it the client gets an error. `[routing]
+commit = "whole"` moves it to the end of a stream.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from llms_core.plugins.host import PluginHost
 from llms_core.routing.attempt import Attempt, AttemptObserver
 from llms_core.routing.candidates import ModelIndex, cannot_serve, split_by_capability
 from llms_core.routing.circuit import CircuitBreaker
+from llms_core.routing.limits import attempt_limits
 from llms_core.routing.retry import backoff
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
@@ -93,9 +95,10 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         # One deadline for all attempts and pauses: more providers must not mean a longer wait.
         deadline = clock() + self.timeouts.total
         errors: list[ProviderError] = []
-        for candidate in candidates:
+        for position, candidate in enumerate(candidates):
+            candidates_left = len(candidates) - position
             retries = candidate.retries
-            if candidate is candidates[-1]:
+            if candidates_left == 1:
                 # Only the last candidate is retried by default: trying the next one costs less time than waiting.
                 retries = max(retries, self.routing.retry.attempts)
             for turn in range(retries + 1):
@@ -103,7 +106,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 if remaining <= 0:
                     raise AllProvidersFailed(model, errors)
                 try:
-                    return await self._attempt(trace, operation, candidate, body, remaining)
+                    limits = self._limits(candidate, body, remaining, candidates_left)
+                    return await self._attempt(trace, operation, candidate, body, limits)
                 except ProviderError as error:
                     errors.append(error)
                 if self._action(errors[-1].kind) == "stop":
@@ -132,23 +136,15 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 trace.skipped(candidate.provider_id)
         return available
 
-    def _limits(self, candidate: Candidate, remaining: float) -> AttemptLimits:
-        """The limits of one attempt; those of `[timeouts.provider.X]` override the general ones."""
-        general = self.timeouts
-        own = general.provider.get(candidate.provider_id)
-        if own is None:
-            return AttemptLimits(
-                connect=general.connect,
-                first_token=general.first_token,
-                idle=general.idle,
-                total=remaining,
-                max_bytes=self.max_bytes,
-            )
-        return AttemptLimits(
-            connect=own.connect or general.connect,
-            first_token=own.first_token or general.first_token,
-            idle=own.idle or general.idle,
-            total=min(remaining, own.total or remaining),
+    def _limits(
+        self, candidate: Candidate, body: RequestBody[Any], remaining: float, candidates_left: int
+    ) -> AttemptLimits:
+        return attempt_limits(
+            self.timeouts,
+            candidate.provider_id,
+            remaining,
+            candidates_left,
+            whole=not body.view.stream or self.routing.commit == "whole",
             max_bytes=self.max_bytes,
         )
 
@@ -158,16 +154,15 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         operation: Operation[Any, Any],
         candidate: Candidate,
         body: RequestBody[Any],
-        remaining: float,
+        limits: AttemptLimits,
     ) -> RoutedAnswer:
         """Try one candidate, up to the commit point. Raises ProviderError or RequestError."""
-        limits = self._limits(candidate, remaining)
         adapter = candidate.adapter
         with Attempt(self.observer, trace, candidate) as attempt:
             call = operation.call(body, candidate, trace.id, trace.created)
             trace.upstream_started()
             if candidate.prepare is not None or candidate.inlines:
-                call = await self._prepare(operation, candidate, call, limits)
+                call, limits = await self._prepare(operation, candidate, call, limits)
             request = checked_request(operation.request(adapter, call))
             if not body.view.stream:
                 answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
@@ -175,7 +170,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 return RoutedAnswer(candidate, request.dropped, answer=answer)
             stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
             try:
-                await stream.commit()
+                await stream.commit(whole=self.routing.commit == "whole")
             except BaseException:
                 await stream.release()
                 raise
@@ -184,16 +179,21 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     async def _prepare(
         self, operation: Operation[Any, Any], candidate: Candidate, call: Any, limits: AttemptLimits
-    ) -> Any:
-        """Make the provider ready, and fetch the media that it needs as bytes."""
+    ) -> tuple[Any, AttemptLimits]:
+        """Make the provider ready, and fetch the media that it needs as bytes.
+
+        Returns the call to make, and what is left of the attempt's limits.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
             # Few adapters need this, so the cost of a separate timer does not matter.
             async with asyncio.timeout(min(limits.first_token, limits.total)):
                 if candidate.prepare is not None:
                     await candidate.prepare()
                 if candidate.inlines:
-                    return await operation.inline_media(call, candidate.inlines, self.fetch)
+                    call = await operation.inline_media(call, candidate.inlines, self.fetch)
         except TimeoutError:
             message = "The provider could not be made ready in time"
             raise ProviderError(ErrorKind.TIMEOUT, message) from None
-        return call
+        return call, limits.after(clock() - started)

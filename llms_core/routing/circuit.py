@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 from llms_core.candidate import Circuit
 from llms_core.config.model import Breaker
-from llms_core.errors import ERROR_TABLE, ProviderError
+from llms_core.errors import ERROR_TABLE, ErrorKind, ProviderError
 
 #: The longest time, in seconds, for which a provider's Retry-After can open a circuit.
 _MAX_OPEN_SECONDS = 3600.0
+#: A cooldown is at least this many times as long as the attempt that failed: probes take little of clients' time.
+_SECONDS_PER_SECOND_LOST = 10.0
+#: What each failed probe multiplies the cooldown by: a recovery is noticed after about a quarter of the outage's time.
+_GROWTH = 1.25
 #: The weight of the latest attempt in the moving average of the latency.
 _LATENCY_WEIGHT = 0.2
 
@@ -27,9 +31,13 @@ class CircuitKey(NamedTuple):
 class CircuitBreaker:
     """All circuits, and the rules by which they open and close.
 
-    A circuit opens after `settings.failures` failures in a row for `settings.cooldown` seconds, or for as long as the
-    provider asks. After that it is half-open: one attempt is let through as a probe, and its result closes the circuit
-    or opens it again. `clock` returns seconds.
+    A circuit opens after `settings.failures` failures in a row, for a cooldown or for as long as the provider asks.
+    After that it is half-open: one attempt is let through as a probe, and its result closes the circuit or opens it
+    again.
+
+    The cooldown depends on what a probe costs a client: `settings.cooldown` seconds after failures that came at once,
+    ten times the time that the last attempt took, at least half of `settings.longest` after a time-out. It grows with
+    each failed probe, up to `settings.longest`. `clock` returns seconds.
     """
 
     def __init__(self, settings: Breaker | None = None, clock: Callable[[], float] = time.monotonic):
@@ -66,6 +74,7 @@ class CircuitBreaker:
         """Close the circuit; `latency` is the time to the first token in seconds."""
         circuit.in_flight -= 1
         circuit.failures = 0
+        circuit.failed_probes = 0
         circuit.open_until = 0.0
         circuit.probing = False
         if circuit.latency is None:
@@ -73,8 +82,11 @@ class CircuitBreaker:
         else:
             circuit.latency += _LATENCY_WEIGHT * (latency - circuit.latency)
 
-    def attempt_failed(self, circuit: Circuit, error: ProviderError) -> None:
-        """Open the circuit after enough failures in a row, or for as long as the provider asks."""
+    def attempt_failed(self, circuit: Circuit, error: ProviderError, seconds: float = 0.0) -> None:
+        """Open the circuit after enough failures in a row, or for as long as the provider asks.
+
+        `seconds` is the time that the attempt took.
+        """
         self.attempt_abandoned(circuit)
         if not ERROR_TABLE[error.kind].trips_circuit:
             return
@@ -84,9 +96,25 @@ class CircuitBreaker:
         if error.retry_after:
             open_until = now + min(error.retry_after, _MAX_OPEN_SECONDS)
             circuit.open_until = max(circuit.open_until, open_until)
-        # A probe that fails opens the circuit again, without further failures.
-        elif circuit.open_until or circuit.failures >= self.settings.failures:
-            circuit.open_until = now + self.settings.cooldown
+        elif circuit.open_until:
+            # Attempts that began before the circuit opened say nothing about how long it should stay open.
+            if now >= circuit.open_until:
+                circuit.failed_probes += 1
+                circuit.open_until = now + self._cooldown(circuit, error, seconds)
+        elif circuit.failures >= self.settings.failures:
+            circuit.open_until = now + self._cooldown(circuit, error, seconds)
+
+    def _cooldown(self, circuit: Circuit, error: ProviderError, seconds: float) -> float:
+        shortest = self.settings.cooldown
+        longest = max(shortest, self.settings.longest)
+        if error.kind is ErrorKind.TIMEOUT:
+            shortest = max(shortest, longest / 2)
+        cooldown = max(shortest, _SECONDS_PER_SECOND_LOST * seconds)
+        for _ in range(circuit.failed_probes):
+            if cooldown >= longest:
+                break
+            cooldown *= _GROWTH
+        return min(cooldown, longest)
 
     def attempt_abandoned(self, circuit: Circuit) -> None:
         """Note that an attempt ended without showing anything about the provider."""

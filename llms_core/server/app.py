@@ -27,9 +27,10 @@ from llms_core.plugins.report import PluginReport
 from llms_core.server import models, openapi, status
 from llms_core.server.background import keep_models_current, watch_files
 from llms_core.server.direct_path import DirectPath
-from llms_core.server.error_response import describe, describe_http_error, retry_after_header
+from llms_core.server.error_response import describe, describe_http_error, retry_headers
 from llms_core.server.gateway import Gateway
 from llms_core.server.handler import handle
+from llms_core.server.unknown_path import unknown_path
 from llms_core.server.watchdog import Watchdog
 from llms_core.startup import Startup
 
@@ -150,8 +151,7 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
         if not isinstance(error, LlmsError):
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         response = describe(error)
-    if (retry_after := retry_after_header(response)) is not None:
-        headers["retry-after"] = retry_after
+    headers.update(retry_headers(response))
     body = openai_error.encode(response)
     return Response(body, status_code=response.status, headers=headers, media_type="application/json")
 
@@ -160,7 +160,8 @@ def _http_message(request: Request[Any, Any, State], error: HTTPException) -> st
     path = request.url.path
     match error.status_code:
         case 404:
-            return f"Unknown path: {path}"
+            gateway: Gateway = request.app.state.gateway
+            return unknown_path(path, gateway.dialects)
         case 405:
             return f"{request.method} is not allowed on {path}"
         case _:

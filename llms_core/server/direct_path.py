@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from litestar import Litestar
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Send
 
 from llms_core.errors import LlmsError
 
@@ -16,6 +16,8 @@ _HOOKS = ("middleware", "before_request", "after_request", "after_response", "be
 
 class DirectPath:
     """An ASGI application: POST requests to exactly these paths go to their handlers, everything else to Litestar.
+
+    A HEAD request is answered like GET, without the body.
 
     The handlers answer every error themselves. Whatever Litestar runs for every request, such as middleware, would not
     apply to them: construction raises LlmsError if anything of the kind is configured.
@@ -38,5 +40,18 @@ class DirectPath:
             if handler is not None:
                 await handler(scope, receive, send)
                 return
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            # Litestar's routes would each have to allow it.
+            scope = {**scope, "method": "GET"}
+            send = _without_body(send)
         # Including other spellings of these paths, such as a trailing slash, which Litestar normalizes.
         await self.app(scope, receive, send)
+
+
+def _without_body(send: Send) -> Send:
+    async def send_head(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_head

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from llms_core.dialects import ErrorResponse
+from llms_core.dialects import ErrorResponse, FailedAttempt
 from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, LlmsError, ProviderError, RequestError
+from llms_core.records import AttemptRecord
 from llms_core.secret import redact
 
 _CODES_OF_HTTP_ERRORS = {
@@ -18,9 +19,15 @@ _CODES_OF_HTTP_ERRORS = {
     503: "overloaded",
 }
 
+# Characters of a provider's message that the client gets to see for each attempt.
+_MAX_MESSAGE = 500
 
-def describe(error: BaseException) -> ErrorResponse:
-    """Return the response to a failure. An unexpected exception is not described to the client."""
+
+def describe(error: BaseException, attempts: Sequence[AttemptRecord] = (), *, explain: bool = False) -> ErrorResponse:
+    """Return the response to a failure. An unexpected exception is not described to the client.
+
+    `attempts` are those that were made; `explain` adds them to the message if all providers failed.
+    """
     match error:
         case RequestError():
             response = ErrorResponse(
@@ -31,9 +38,10 @@ def describe(error: BaseException) -> ErrorResponse:
                 param=error.param,
                 bare=error.bare,
                 retry_after=error.retry_after,
+                should_retry=_is_temporary(error.status),
             )
         case AllProvidersFailed():
-            response = _all_failed(error)
+            response = _all_failed(error, attempts, explain=explain)
         case ProviderError():
             response = _provider_error(error)
         case LlmsError():
@@ -52,6 +60,7 @@ def describe_http_error(status: int, message: str) -> ErrorResponse:
         message=message,
         type="invalid_request_error" if status < 500 else "api_error",
         code=_CODES_OF_HTTP_ERRORS.get(status),
+        should_retry=_is_temporary(status),
     )
 
 
@@ -68,33 +77,59 @@ def describe_in_stream(error: BaseException) -> ErrorResponse:
     return _redacted(response)
 
 
-def retry_after_header(response: ErrorResponse) -> str | None:
-    """`Retry-After` in whole seconds, rounded up."""
-    if response.retry_after is None:
-        return None
-    return str(math.ceil(response.retry_after))
+def retry_headers(response: ErrorResponse) -> dict[str, str]:
+    """Return `x-should-retry`, which OpenAI's SDKs obey, and `Retry-After` in whole seconds, rounded up."""
+    headers = {"x-should-retry": "true" if response.should_retry else "false"}
+    if response.retry_after is not None:
+        headers["retry-after"] = str(math.ceil(response.retry_after))
+    return headers
 
 
-def _all_failed(error: AllProvidersFailed) -> ErrorResponse:
+def _all_failed(error: AllProvidersFailed, attempts: Sequence[AttemptRecord], *, explain: bool) -> ErrorResponse:
     errors = error.errors
     if errors and all(ERROR_TABLE[each.kind].at_fault == "client" for each in errors):
         # The request itself is at fault: the first provider's reason shows the client what to change.
         return _provider_error(errors[0])
+    failed = tuple(_failed_attempt(each) for each in attempts)
+    message = str(error)
+    if explain and failed:
+        message += f": {'; '.join(_explained(each) for each in failed)}"
     return ErrorResponse(
         status=_common_status(errors),
-        message=str(error),
+        message=message,
         type="api_error",
         code="provider_error",
         bare=True,
         # The client can try again once any of the providers may answer.
         retry_after=min((each.retry_after for each in errors if each.retry_after), default=None),
+        should_retry=not all(_repeats(each.kind) for each in errors),
+        attempts=failed,
     )
 
 
+def _failed_attempt(record: AttemptRecord) -> FailedAttempt:
+    return FailedAttempt(
+        provider=record.provider,
+        model=record.model,
+        kind=record.kind or "",
+        status=record.status,
+        # Redacted before it is cut: a part of a key would not be recognized.
+        message=redact(record.message)[:_MAX_MESSAGE],
+    )
+
+
+def _explained(attempt: FailedAttempt) -> str:
+    status = f" {attempt.status}" if attempt.status else ""
+    return f"{attempt.provider} ({attempt.kind}{status}): {attempt.message}"
+
+
 def _common_status(errors: Sequence[ProviderError]) -> int:
-    """429 or 504 if that is what every provider answered, otherwise 502."""
+    """424 if every failure is permanent, 429 or 504 if that is what every provider answered, otherwise 502."""
     if not errors:
         return 502
+    # SDKs retry a 5xx and a 429, here in vain.
+    if all(ERROR_TABLE[each.kind].permanent for each in errors):
+        return 424
     # Some providers also use 429 for an exhausted quota.
     if all(each.kind is ErrorKind.RATE_LIMIT or each.status == 429 for each in errors):
         return 429
@@ -114,7 +149,19 @@ def _provider_error(error: ProviderError) -> ErrorResponse:
         code=error.code or row.code,
         param=error.param,
         retry_after=error.retry_after,
+        should_retry=not _repeats(error.kind),
     )
+
+
+def _is_temporary(status: int) -> bool:
+    """Whether a request that was answered with this status may succeed later."""
+    return status in (408, 409, 429) or status >= 502
+
+
+def _repeats(kind: ErrorKind) -> bool:
+    """Whether a provider would answer the same request in the same way again."""
+    row = ERROR_TABLE[kind]
+    return row.permanent or row.at_fault in ("client", "policy")
 
 
 def _redacted(response: ErrorResponse) -> ErrorResponse:

@@ -10,7 +10,7 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from llms_core.contracts.body import RequestBody
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, StreamWriter, openai_error
+from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, StreamWriter, openai_error
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
@@ -19,7 +19,7 @@ from llms_core.routing.attempts import RoutedAnswer
 from llms_core.routing.trace import RequestTrace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
-from llms_core.server.error_response import describe, describe_in_stream, retry_after_header
+from llms_core.server.error_response import describe, describe_in_stream, retry_headers
 from llms_core.server.gateway import Gateway
 from llms_core.server.request_body import read_body
 from llms_core.server.response_writer import ResponseState, ResponseWriter
@@ -106,7 +106,10 @@ class RequestHandler:
         if self.dialect.stream_writer is None:
             message = f"{self.dialect.name} cannot be streamed"
             raise RequestError(message, param="stream", code="unsupported")
-        return self.dialect.stream_writer(body)
+        writer = self.dialect.stream_writer(body)
+        if self.gateway.server.stream_usage == "always" and isinstance(writer, OmitsUsage):
+            writer.include_usage = True
+        return writer
 
     async def _send_stream(self, routed: RoutedAnswer, stream: AnswerStream, writer: StreamWriter) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
@@ -154,7 +157,8 @@ class RequestHandler:
         # Entered again: a client may also stop reading in the middle of an error.
         with self.watcher:
             if self.writer.state is ResponseState.NOT_STARTED:
-                await self._send_error(describe(error))
+                explain = self.gateway.server.explain_errors
+                await self._send_error(describe(error, self.trace.attempts, explain=explain))
             elif self.stream_writer is not None:
                 if isinstance(error, RequestError):
                     # The server stops while the stream runs.
@@ -171,8 +175,7 @@ class RequestHandler:
         ]
         if attempts := self.trace.attempts_header():
             headers.append((b"x-llms-attempts", _header_value(attempts)))
-        if (retry_after := retry_after_header(response)) is not None:
-            headers.append((b"retry-after", retry_after.encode()))
+        headers += [(name.encode(), value.encode()) for name, value in retry_headers(response).items()]
         await self.writer.start(response.status, headers)
         await self._write_last(data)
 

@@ -6,6 +6,7 @@ The core, not the adapter, decides whether an answer is complete.
 from __future__ import annotations
 
 import asyncio
+import math
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -34,9 +35,18 @@ class AttemptLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     connect: float
     first_token: float
+    #: between two reads
     idle: float
     total: float
     max_bytes: int
+    #: between two chunks with content
+    content: float = math.inf
+
+    def after(self, seconds: float) -> AttemptLimits:
+        """What is left of the limits once a part of the attempt has taken so long."""
+        return msgspec.structs.replace(
+            self, first_token=max(0.0, self.first_token - seconds), total=max(0.0, self.total - seconds)
+        )
 
 
 class Outcome(Protocol):
@@ -96,7 +106,7 @@ async def whole_answer(
         finally:
             await response.aclose()
     except TimeoutError:
-        message = f"The provider did not answer completely within {limits.total:g} s"
+        message = f"The provider did not answer completely within {_seconds(limits.total)}"
         raise ProviderError(ErrorKind.TIMEOUT, message) from None
     finally:
         deadline.close()
@@ -137,7 +147,7 @@ async def open_stream(
     except BaseException as error:
         deadline.close()
         if isinstance(error, TimeoutError):
-            message = f"The provider did not answer within {limits.first_token:g} s"
+            message = f"The provider did not answer within {_seconds(min(limits.first_token, limits.total))}"
             raise ProviderError(ErrorKind.TIMEOUT, message) from None
         raise
     return stream
@@ -147,7 +157,8 @@ class AnswerStream:
     """A provider's streamed answer, from the first byte to the client's last.
 
     Until a chunk has content, `limits.first_token` applies; after that `limits.idle` between any two reads, comments
-    included. `outcome` receives the end of the stream, exactly once.
+    included, and `limits.content` between any two chunks with content. `outcome` receives the end of the stream,
+    exactly once.
     """
 
     def __init__(
@@ -169,6 +180,8 @@ class AnswerStream:
         self._limits = limits
         self._deadline = deadline
         self._first_token_deadline = first_token_deadline
+        #: When the next content must have arrived, once there has been any.
+        self._content_deadline = math.inf
         self._total_deadline = total_deadline
         self._grace_deadline: float | None = None
         self._outcome = outcome
@@ -190,16 +203,21 @@ class AnswerStream:
         self._usage = answer.usage
         self._received_all = True
 
-    async def commit(self) -> None:
-        """Buffer chunks until one has content: up to this point a failure is invisible to the client.
+    async def commit(self, *, whole: bool = False) -> None:
+        """Buffer chunks until one has content, or all of them: up to this point a failure is invisible to the client.
 
         Raises ProviderError if the stream breaks before.
         """
+        size = 0
         while not self._received_all:
             chunks = await self._receive()
             self._buffer += chunks
+            if whole:
+                size += sum(len(chunk.data) for chunk in chunks)
+                if size > self._limits.max_bytes:
+                    raise _too_large(self._limits.max_bytes)
             # Content that the reader still holds back does not count: the attempt can fail before it is sent.
-            if any(chunk.content for chunk in chunks):
+            elif any(chunk.content for chunk in chunks):
                 return
 
     async def read(self) -> list[Chunk]:
@@ -269,9 +287,13 @@ class AnswerStream:
                 self._grace_deadline = min(self._total_deadline, self._clock() + _GRACE_SECONDS)
             limit = self._grace_deadline
         elif reader.has_content:
-            limit = self._clock() + self._limits.idle
-            if limit > self._total_deadline:
-                limit = self._total_deadline
+            now = self._clock()
+            if reader.has_new_content:
+                reader.has_new_content = False
+                self._content_deadline = min(now + self._limits.content, self._total_deadline)
+            limit = now + self._limits.idle
+            if limit > self._content_deadline:
+                limit = self._content_deadline
         else:
             limit = self._first_token_deadline
         try:
@@ -286,12 +308,15 @@ class AnswerStream:
         return b""
 
     def _timeout_error(self) -> ProviderError:
-        if self._clock() >= self._total_deadline:
-            message = f"The answer was not complete within {self._limits.total:g} s"
-        elif self._reader.has_content:
-            message = f"The stream stalled for {self._limits.idle:g} s"
+        now = self._clock()
+        if now >= self._total_deadline:
+            message = f"The answer was not complete within {_seconds(self._limits.total)}"
+        elif not self._reader.has_content:
+            message = f"No first token within {_seconds(self._limits.first_token)}"
+        elif now >= self._content_deadline:
+            message = f"The stream had no content for {_seconds(self._limits.content)}"
         else:
-            message = f"No first token within {self._limits.first_token:g} s"
+            message = f"The stream stalled for {_seconds(self._limits.idle)}"
         return ProviderError(ErrorKind.TIMEOUT, message)
 
 
@@ -326,7 +351,7 @@ async def _read_body(
         except TimeoutError:
             if limit >= end:
                 raise
-            raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {idle:g} s") from None
+            raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {_seconds(idle)}") from None
         if not piece:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.append(piece)
@@ -334,7 +359,16 @@ async def _read_body(
         if size > max_bytes:
             if truncate:
                 return b"".join(pieces)
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer exceeds {max_bytes} bytes")
+            raise _too_large(max_bytes)
+
+
+def _too_large(max_bytes: int) -> ProviderError:
+    return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer exceeds {max_bytes} bytes")
+
+
+def _seconds(limit: float) -> str:
+    """A limit for a message. A share of the remaining time is no round number."""
+    return f"{round(limit, 1 if limit >= 1 else 3):g} s"
 
 
 def _is_whole_body(response: HttpResponse, reader: StreamReader) -> bool:

@@ -13,7 +13,7 @@ from llms_core.upstream.compression import ACCEPT_ENCODING, BodyDecoder, create_
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.proxy import Proxy, ProxyRules
 from llms_core.upstream.tls import default_tls_context
-from llms_core.upstream.transport import network_error
+from llms_core.upstream.transport import break_reason, network_error
 from llms_core.upstream.url import parse_url
 
 # Seconds that an idle connection is kept for the next request.
@@ -48,7 +48,7 @@ class HttpxResponse:
                 if piece:
                     return piece
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            raise network_error("The connection broke", error) from None
+            raise ProviderError(ErrorKind.NETWORK, f"The connection broke: {break_reason(error)}") from None
         return b""
 
 
@@ -93,6 +93,8 @@ class HttpxTransport:
             )
         except httpx.TimeoutException:
             raise ProviderError(ErrorKind.TIMEOUT, f"No connection within {connect_timeout:g} s") from None
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
+            raise ProviderError(ErrorKind.NETWORK, f"The request failed: {break_reason(error)}") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise local_limit(error) or network_error("The request failed", error) from None
         decoder = create_decoder(response.headers.get("content-encoding", ""), self._max_decoded)

@@ -39,7 +39,7 @@ def local_limit(error: BaseException) -> RequestError | None:
 
 
 def _reason(error: BaseException) -> str | None:
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, socket.gaierror):
             # A resolver that cannot open a socket reports only that it failed.
             return _socket_failure()
@@ -72,7 +72,7 @@ def refine_connect_error(error: OSError, family: int, address: tuple[object, ...
     return NoLocalPort(errno.EADDRNOTAVAIL, "no local port is free")
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception, those that it was raised from, and the members of groups among them."""
     remaining: list[BaseException] = [error]
     # A bound, because contexts can form a cycle.

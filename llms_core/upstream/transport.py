@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import ssl
 from collections.abc import Mapping
 from typing import Protocol
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
+from llms_core.upstream.local_limits import causes
+
+log = logging.getLogger(__name__)
 
 
 class HttpResponse(Protocol):
@@ -46,3 +52,16 @@ def network_error(summary: str, error: Exception) -> ProviderError:
     # The messages of some exceptions are empty.
     reason = str(error) or type(error).__name__
     return ProviderError(ErrorKind.NETWORK, f"{summary}: {reason}")
+
+
+def break_reason(error: Exception) -> str:
+    """Return why a connection broke, in words for clients. The text of the HTTP client's exception is only logged."""
+    log.debug("a connection broke: %r", error)
+    for cause in causes(error):
+        if isinstance(cause, ssl.SSLError):
+            return "the TLS connection failed before the response was complete"
+        if isinstance(cause, ConnectionError):
+            return "the provider reset the connection before the response was complete"
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return f"the network failed before the response was complete ({os.strerror(cause.errno)})"
+    return "the provider ended the response before it was complete, or it is not valid HTTP/1.1"

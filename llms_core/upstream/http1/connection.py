@@ -6,12 +6,16 @@ This is on the path of every request and chunk. Change it only with a measuremen
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol, cast
 
 import httptools
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.upstream.http1.response import Http1Response
+from llms_core.upstream.transport import break_reason
+
+log = logging.getLogger(__name__)
 
 #: Bytes of a head, of trailers, and of anything else between two pieces of a body, such as chunk extensions.
 MAX_HEAD = 64 * 1024
@@ -267,7 +271,7 @@ class Connection(asyncio.Protocol):
         if response is None or response.complete or response.error is not None:
             return
         if error is not None:
-            self._fail(response, str(error) or type(error).__name__)
+            self._fail(response, break_reason(error))
         elif response.status and _ends_with_connection(response):
             response.complete = True
             response.wake()
@@ -379,8 +383,9 @@ def _ends_with_connection(response: Http1Response) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Return why the parser failed: what one of the methods above raised, or its own message."""
+    """Return why the parser failed: what one of the methods above raised, or that the response is not valid."""
     cause = error.__context__
     if isinstance(cause, InvalidResponse):
         return str(cause)
-    return f"it is not valid HTTP/1.1 ({error})"
+    log.debug("a response is not valid HTTP/1.1: %s", error)
+    return "the response is not valid HTTP/1.1"
