@@ -166,15 +166,18 @@ ALL_FAIL: dict[str, tuple[Reply, Reply, int]] = {
     "no answer makes sense": (html(200), json_body({}), 502),
     "one rate-limited, one broken": (BUSY, BROKEN, 502),
     "one rate-limited, one timed out": (BUSY, error(504), 502),
-    "no key is right": (error(401), error(403), 502),
-    "nobody has the model": (error(404), error(404), 502),
+    "no key is right": (error(401), error(403), 424),
+    "nobody has the model": (error(404), error(404), 424),
+    "no credit is left": (error(402), error(429, code="insufficient_quota"), 424),
+    "one key is wrong, one provider broken": (error(401), BROKEN, 502),
+    "one key is wrong, one provider timed out": (error(401), error(504), 502),
     "a bad request, says one": (error(400), BROKEN, 502),
     "a bad request, says the other": (BROKEN, error(400), 502),
 }
 
 
 def test_if_all_fail_the_status_depends_on_the_failures(chain: MakeChain, subtests: pytest.Subtests) -> None:
-    """SR-064, SR-057: 429, 504 or 502, for a stream too."""
+    """SR-064, SR-057: 424, 429, 504 or 502, for a stream too."""
     both = chain(plugins=ONCE + SHORT, rows={name: replies for name, (*replies, _) in ALL_FAIL.items()})
     for case, stream in product(ALL_FAIL, BOTH):
         with subtests.test(case, stream=stream):
@@ -184,16 +187,86 @@ def test_if_all_fail_the_status_depends_on_the_failures(chain: MakeChain, subtes
 
 @STREAMED
 def test_if_all_fail_the_body_is_that_of_the_reference(chain: MakeChain, stream: bool) -> None:
-    """SR-063, SR-073: these three keys, and no other."""
+    """SR-063, SR-073: these three keys and no other in the error; what happened is beside it."""
     both = chain()
-    both.upstreams[0].default, both.upstreams[1].default = BUSY, BROKEN
-    assert both.ask(stream=stream).json() == {
-        "error": {
-            "message": "All providers failed for model 'm'",
-            "type": "api_error",
-            "code": "provider_error",
-        }
+    both.upstreams[0].default, both.upstreams[1].default = error(429, "Slow down"), Reply(Reset())
+    body = both.ask(stream=stream).json()
+    assert body["error"] == {
+        "message": "All providers failed for model 'm'",
+        "type": "api_error",
+        "code": "provider_error",
     }
+    reset = "The request failed: the provider closed the connection before the response was complete"
+    assert body["attempts"][0] == {
+        "provider": "first",
+        "model": "m",
+        "kind": "rate_limit",
+        "status": 429,
+        "message": "Slow down",
+    }
+    assert body["attempts"][1].pop("message") in (reset, reset.replace("closed", "reset"))
+    assert body["attempts"][1] == {"provider": "second", "model": "m", "kind": "network", "status": None}
+    assert body.keys() == {"error", "attempts"}
+
+
+def test_every_attempt_is_explained(chain: MakeChain) -> None:
+    """SR-063: retries, and the name of a fallback model."""
+    both = chain(plugins=QUICK + '[routing.fallbacks]\nm = ["small"]\n', second={"models": {"small": "vendor/small"}})
+    for upstream in both.upstreams:
+        upstream.default = BROKEN
+    attempts = both.ask().json()["attempts"]
+    assert [(each["provider"], each["model"]) for each in attempts] == [("first", "m"), *[("second", "small")] * 3]
+
+
+def test_what_providers_say_is_bounded_after_keys_are_removed(chain: MakeChain) -> None:
+    """SR-063, SR-066: a key where the message is cut would otherwise be cut in two."""
+    key = "sk-marked-and-echoed"
+    for position in range(480, 502, 3):
+        one = chain(1, first={"api_key": key})
+        one.upstreams[0].default = error(500, "x" * position + key + "y" * 5000)
+        [attempt] = one.ask().json()["attempts"]
+        assert len(attempt["message"]) == 500
+        assert "sk-" not in attempt["message"]
+
+
+@STREAMED
+def test_the_message_explains_if_the_user_wants_it(chain: MakeChain, stream: bool) -> None:
+    """SR-063: `[server] explain_errors`."""
+    both = chain(plugins=ONCE + "[server]\nexplain_errors = true\n")
+    both.upstreams[0].default, both.upstreams[1].default = error(429, "Slow down"), error(401, "Who are you?")
+    assert both.ask(stream=stream).json()["error"] == {
+        "message": "All providers failed for model 'm': first (rate_limit 429): Slow down; "
+        "second (auth 401): Who are you?",
+        "type": "api_error",
+        "code": "provider_error",
+    }
+
+
+def test_other_errors_have_no_attempts(chain: MakeChain) -> None:
+    """SR-068: neither a request that every provider rejects, nor an unknown model."""
+    both = chain()
+    both.upstreams[0].default = both.upstreams[1].default = error(400)
+    assert both.ask().json().keys() == both.ask("unknown").json().keys() == {"error"}
+
+
+def test_clients_are_told_whether_to_retry(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-064: `x-should-retry`, which OpenAI's SDKs obey, in all cases."""
+    cases: dict[str, tuple[Reply, Reply, str | None]] = {
+        "both permanent": (error(401), error(404), "false"),
+        "one permanent": (error(401), error(503), "true"),
+        "both busy": (error(429), error(503), "true"),
+        "both timed out": (error(504), error(408), "true"),
+        "a bad request": (error(400), error(422), "false"),
+        "a bad request and a wrong key": (error(400), error(401), "false"),
+        "refused content": (error(400, code="content_filter"), completion(), "false"),
+        "an answer": (error(500), completion(), None),
+    }
+    both = chain(rows={name: replies for name, (*replies, _) in cases.items()})
+    for case, stream in product(cases, BOTH):
+        with subtests.test(case, stream=stream):
+            assert both.ask(case, stream=stream).headers.get("x-should-retry") == cases[case][-1]
+    with subtests.test("an unknown model"):
+        assert both.ask("unknown").headers["x-should-retry"] == "false"
 
 
 def test_if_all_fail_the_header_lists_the_attempts(chain: MakeChain) -> None:
@@ -370,6 +443,41 @@ def test_a_stream_that_breaks_after_its_first_content_ends_in_an_error(
             assert (stream.finish_reasons, stream.done, both.asked(fault, stream=True)) == ([], 0, [1, 0])
 
 
+WHOLE = '[routing]\ncommit = "whole"\n[timeouts.provider.first]\nidle = 0.3\n'
+
+
+def test_a_stream_that_is_held_back_can_still_fail_over(chain: MakeChain, subtests: pytest.Subtests) -> None:
+    """SR-058: `[routing] commit = "whole"`, for users who prefer waiting to a truncated answer."""
+    good = completion("Hello from the second", id="chatcmpl-second")
+    rows = {name: [reply, good] for name, reply in (BEFORE | AFTER).items() if not name.startswith("silent")}
+    both = chain(plugins=ONCE + WHOLE, rows=rows)
+    for fault in rows:
+        with subtests.test(fault):
+            stream = both.stream(fault)
+            assert (stream.text, stream.finish_reasons, stream.done) == ("Hello from the second", ["stop"], 1)
+            assert {chunk["id"] for chunk in stream.chunks} == {"chatcmpl-second"}
+            assert both.asked(fault, stream=True) == [1, 1]
+
+
+def test_nothing_of_a_stream_that_is_held_back_is_sent_before_its_end(chain: MakeChain) -> None:
+    """SR-058: not even the head, so that a failure of all providers still has its status."""
+    one = chain(1, ONCE + '[routing]\ncommit = "whole"\n')
+    one.upstreams[0].default = AFTER["ended"]
+    assert one.ask(stream=True).status_code == 502
+    one.upstreams[0].default = completion("Hello")
+    assert one.stream().whole
+
+
+def test_a_stream_that_is_held_back_has_the_size_limit_of_an_answer(chain: MakeChain) -> None:
+    """SR-072."""
+    plugins = ONCE + '[routing]\ncommit = "whole"\n[upstream]\nmax_answer = 2000\n'
+    both = chain(plugins=plugins)
+    both.upstreams[0].default = events(ROLE, *[delta(content="x" * 1000)] * 3, delta("stop"), "[DONE]")
+    both.upstreams[1].default = completion("Hello")
+    answer = both.ask(stream=True)
+    assert answer.headers["x-llms-attempts"] == "first;error=bad_response, second;ok"
+
+
 def test_a_stream_with_tools_that_breaks_is_not_continued_by_another(
     chain: MakeChain, subtests: pytest.Subtests
 ) -> None:
@@ -383,6 +491,25 @@ def test_a_stream_with_tools_that_breaks_is_not_continued_by_another(
             stream = both.stream(fault, tools=TOOLS)
             assert stream.error is not None
             assert (stream.finish_reasons, stream.done, both.asked(fault, stream=True)) == ([], 0, [1, 0])
+
+
+ENGINES = pytest.mark.parametrize("engine", ["native", "httpx"])
+
+
+@ENGINES
+@pytest.mark.parametrize("fault", ["closed", "reset", "cut in an event"])
+def test_a_broken_stream_is_described_in_our_words(chain: MakeChain, engine: str, fault: str) -> None:
+    """SR-058: the text of the HTTP client's exception means nothing to a client."""
+    one = chain(1, ONCE + f'[upstream]\nengine = "{engine}"\n')
+    one.upstreams[0].default = AFTER[fault]
+    error = one.stream().error
+    assert error is not None
+    assert error["code"] == "network"
+    assert error["message"] in (
+        "The connection broke: the provider closed the connection before the response was complete",
+        "The connection broke: the provider reset the connection before the response was complete",
+        "The connection broke: the provider ended the response before it was complete, or it is not valid HTTP/1.1",
+    )
 
 
 def test_the_error_in_a_stream_has_openais_shape(chain: MakeChain) -> None:
@@ -563,11 +690,23 @@ def test_a_requested_delay_is_waited_for_in_full_or_not_at_all(asked: float, wai
 
 def test_the_total_is_over_all_attempts(chain: MakeChain) -> None:
     """SR-072: the time that the first has used is not available to the others."""
-    three = chain(3, ONCE + "[timeouts]\ntotal = 2\n[timeouts.provider.first]\ntotal = 1\n")
+    three = chain(3, ONCE + "[timeouts]\ntotal = 1\n")
+    for upstream in three.upstreams:
+        upstream.default = Reply(Stall())
+    began = time.monotonic()
+    answer = three.ask()
+    assert (answer.status_code, three.calls) == (504, [1, 1, 1])
+    assert time.monotonic() - began >= 1
+
+
+@STREAMED
+def test_a_silent_provider_leaves_time_for_the_next(chain: MakeChain, stream: bool) -> None:
+    """SR-072: however short the total is, and whatever the limits of the provider are."""
+    three = chain(3, ONCE + "[timeouts]\ntotal = 3\n[timeouts.provider.first]\ntotal = 60\nfirst_token = 60\n")
     for upstream in three.upstreams[:2]:
         upstream.default = Reply(Stall())
-    answer = three.ask()
-    assert (answer.status_code, three.calls) == (504, [1, 1, 0])
+    answer = three.ask(stream=stream)
+    assert answer.headers["x-llms-attempts"] == "first;error=timeout, second;error=timeout, third;ok"
 
 
 def test_a_providers_total_does_not_extend_the_overall_total(chain: MakeChain) -> None:
@@ -594,9 +733,11 @@ def test_a_provider_has_limits_of_its_own(chain: MakeChain) -> None:
 def test_client_timeout_of_llms_json_is_the_total(chain: MakeChain) -> None:
     """L-04: `limits.client_timeout`."""
     both = chain(top={"limits": {"client_timeout": 1}})
-    both.upstreams[0].default = Reply(Stall())
+    both.upstreams[0].default = both.upstreams[1].default = Reply(Stall())
+    began = time.monotonic()
     answer = both.ask()
-    assert (answer.status_code, both.calls) == (504, [1, 0])
+    assert (answer.status_code, both.calls) == (504, [1, 1])
+    assert time.monotonic() - began >= 1
 
 
 def test_a_total_in_plugins_toml_comes_before_client_timeout(chain: MakeChain) -> None:
@@ -721,6 +862,17 @@ def test_a_fallback_model_is_used_if_every_provider_of_the_first_fails(chain: Ma
     names = {chunk["model"] for chunk in _chunks(answer.text)} if stream else {answer.json()["model"]}
     assert names == {"small"}
     assert answer.headers["x-llms-upstream-model"] == "vendor/small"
+
+
+@STREAMED
+def test_providers_with_different_ids_serve_one_name(chain: MakeChain, stream: bool) -> None:
+    """SR-045: `model` stays the name; the header has the id of the provider that answered."""
+    both = chain(first={"models": {"m": "vendor/m-0905"}}, second={"models": {"m": "vendor/m"}})
+    both.upstreams[0].default = BROKEN
+    answer = both.ask(stream=stream)
+    names = {chunk["model"] for chunk in _chunks(answer.text)} if stream else {answer.json()["model"]}
+    assert names == {"m"}
+    assert answer.headers["x-llms-upstream-model"] == "vendor/m"
 
 
 def test_a_fallback_model_is_not_used_without_need(chain: MakeChain) -> None:

@@ -59,10 +59,14 @@ def state(breaker: CircuitBreaker) -> Circuit:
 
 
 def fail(
-    breaker: CircuitBreaker, state: Circuit, kind: ErrorKind = ErrorKind.OVERLOADED, wait: float | None = None
+    breaker: CircuitBreaker,
+    state: Circuit,
+    kind: ErrorKind = ErrorKind.OVERLOADED,
+    wait: float | None = None,
+    seconds: float = 0.0,
 ) -> None:
     breaker.attempt_started(state)
-    breaker.attempt_failed(state, ProviderError(kind, "x", retry_after=wait))
+    breaker.attempt_failed(state, ProviderError(kind, "x", retry_after=wait), seconds)
 
 
 def succeed(breaker: CircuitBreaker, state: Circuit, latency: float = 1.0) -> None:
@@ -174,10 +178,74 @@ def test_a_probe_that_fails_opens_it_again_at_once(breaker: CircuitBreaker, stat
     opened(breaker, state)
     watch.now += 30
     fail(breaker, state)
-    watch.now += 29.9
+    watch.now += 37.4
     assert not breaker.allows(state)
     watch.now += 0.1
     assert breaker.allows(state)
+
+
+def cooldowns(count: int, kind: ErrorKind = ErrorKind.OVERLOADED, seconds: float = 0.0) -> list[float]:
+    """Return how long a circuit stays open by default, after so many failed probes one after the other."""
+    watch = Watch()
+    breaker = CircuitBreaker(clock=watch)
+    state = breaker.circuit("groq", "llama", "chat")
+    for _ in range(breaker.settings.failures - 1):
+        fail(breaker, state, kind, seconds=seconds)
+    assert breaker.allows(state)
+    lasted = []
+    for _ in range(count):
+        fail(breaker, state, kind, seconds=seconds)
+        lasted.append(state.open_until - watch.now)
+        watch.now = state.open_until
+    return lasted
+
+
+def test_a_cooldown_depends_on_what_a_probe_costs() -> None:
+    """SR-072: short after failures that came at once, long after time-outs."""
+    assert cooldowns(1) == [5]
+    assert cooldowns(1, seconds=2.0) == [20]
+    assert cooldowns(1, ErrorKind.TIMEOUT) == [30]
+    assert cooldowns(1, ErrorKind.TIMEOUT, seconds=60.0) == [60]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.7, 60.0])
+@pytest.mark.parametrize("kind", [ErrorKind.OVERLOADED, ErrorKind.TIMEOUT])
+def test_a_cooldown_grows_with_each_failed_probe(kind: ErrorKind, seconds: float) -> None:
+    """SR-072: between 5 s and 60 s."""
+    lasted = cooldowns(1000, kind, seconds)
+    assert lasted == sorted(lasted)
+    assert min(lasted) >= 5
+    assert lasted[-1] == 60
+
+
+def test_a_success_makes_cooldowns_short_again(watch: Watch) -> None:
+    """SR-072."""
+    breaker = CircuitBreaker(clock=watch)
+    state = breaker.circuit("groq", "llama", "chat")
+    for _ in range(20):
+        fail(breaker, state)
+        watch.now = max(watch.now, state.open_until)
+    succeed(breaker, state)
+    for _ in range(5):
+        fail(breaker, state)
+    assert state.open_until - watch.now == 5
+
+
+def test_attempts_that_began_before_the_circuit_opened_do_not_extend_it(
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
+) -> None:
+    """SR-072: a hundred requests that fail together are one outage."""
+    for _ in range(100):
+        fail(breaker, state)
+    assert state.open_until - watch.now == 30
+
+
+def test_a_longer_cooldown_than_the_longest_is_kept(watch: Watch) -> None:
+    """SR-072: what the user sets."""
+    breaker = CircuitBreaker(Breaker(failures=1, cooldown=100, longest=60), watch)
+    state = breaker.circuit("groq", "llama", "chat")
+    fail(breaker, state)
+    assert state.open_until - watch.now == 100
 
 
 def test_a_probe_whose_client_disconnects_makes_room_for_another(

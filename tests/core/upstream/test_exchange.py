@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import msgspec
 import pytest
 from chat_streams import open_chat_stream, whole_chat_answer
 from clock import Clock, Reached, skip_time
@@ -775,6 +776,30 @@ def test_a_stream_has_its_limits(case: str) -> None:
     """SR-072: first token, idle (comments count), total, and a grace for what follows the end."""
     answer, message, seconds = STREAMS[case]
     got = timed(lambda: read(answer, "http://provider.example", USUAL))
+    assert (got.error and got.error.message, got.seconds) == (message, seconds)
+
+
+IMPATIENT = msgspec.structs.replace(USUAL, content=90)
+EMPTY = event(delta(content=""))
+
+WITHOUT_CONTENT: dict[str, tuple[Timed, str | None, float]] = {
+    "comments": (Timed(0, chain([(1, FIRST)], repeat((10, COMMENT)))), "The stream had no content for 90 s", 91),
+    "empty deltas": (Timed(0, chain([(1, FIRST)], repeat((7, EMPTY)))), "The stream had no content for 90 s", 91),
+    "role chunks": (Timed(0, chain([(1, FIRST)], repeat((40, event(ROLE))))), "The stream had no content for 90 s", 91),
+    "silence": (Timed(0, [(1, FIRST), SILENCE]), "The stream stalled for 60 s", 61),
+    "content now and then": (
+        Timed(0, [(1, FIRST), *[(40, COMMENT), (45, MORE)] * 3, (40, COMMENT), (9, END)]),
+        None,
+        305,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_CONTENT)
+def test_a_stream_must_have_content_now_and_then(case: str) -> None:
+    """SR-072: comments, roles and empty deltas show that the connection lives, and not that an answer is coming."""
+    answer, message, seconds = WITHOUT_CONTENT[case]
+    got = timed(lambda: read(answer, "http://provider.example", IMPATIENT))
     assert (got.error and got.error.message, got.seconds) == (message, seconds)
 
 
