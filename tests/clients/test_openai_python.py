@@ -265,6 +265,27 @@ def test_sr_057_a_failure_before_the_first_chunk_has_a_status(client: OpenAI, up
     assert (caught.value.status_code, caught.value.code) == (502, "provider_error")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_sr_064_a_permanent_failure_is_not_retried(kimi: Gateway, upstream: ScriptedUpstream, stream: bool) -> None:
+    """SR-063: why it failed is in the body."""
+    upstream.default = error(401, "Who are you?")
+    with OpenAI(base_url=kimi.base_url, api_key="not-needed", max_retries=2, timeout=20) as client:
+        with pytest.raises(openai.APIStatusError) as caught:
+            client.chat.completions.create(model="kimi-k2", messages=HELLO, stream=stream)
+    assert (caught.value.status_code, caught.value.code) == (424, "provider_error")
+    [attempt] = caught.value.response.json()["attempts"]
+    assert (attempt["kind"], attempt["message"]) == ("auth", "Who are you?")
+    assert len(upstream.requests) == 1
+
+
+def test_sr_064_a_bad_request_is_not_retried(kimi: Gateway, upstream: ScriptedUpstream) -> None:
+    upstream.default = error(400)
+    with OpenAI(base_url=kimi.base_url, api_key="not-needed", max_retries=2, timeout=20) as client:
+        with pytest.raises(openai.BadRequestError):
+            client.chat.completions.create(model="kimi-k2", messages=HELLO)
+    assert len(upstream.requests) == 1
+
+
 # Tools and structured output
 
 

@@ -72,7 +72,8 @@ class EchoWriter(StreamWriter):
 
 
 def encode_error(error: ErrorResponse) -> bytes:
-    return msgspec.json.encode({"failed": error.message, "why": error.code})
+    body = {"failed": error.message, "why": error.code}
+    return msgspec.json.encode({**body, "attempts": error.attempts} if error.attempts else body)
 
 
 ECHO = Echo()

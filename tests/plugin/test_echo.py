@@ -97,6 +97,8 @@ def test_errors_have_the_dialects_own_body(served: Serve, upstream: ScriptedUpst
     assert (unknown.status_code, unknown.json()["why"]) == (404, "model_not_found")
     failed = echo(gateway)
     assert (failed.status_code, failed.json()["why"]) == (502, "provider_error")
+    assert [attempt["kind"] for attempt in failed.json()["attempts"]] == ["overloaded"]
+    assert failed.headers["x-should-retry"] == "true"
 
 
 def test_a_provider_without_the_operation_is_no_candidate(served: Serve, upstream: ScriptedUpstream) -> None:

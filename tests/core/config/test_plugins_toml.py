@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llms_core.config.model import PluginsToml, ProviderTimeouts, Retry
+from llms_core.config.model import Breaker, FailoverTimeouts, PluginsToml, ProviderTimeouts, Retry
 from llms_core.config.plugins_toml import load, read
 from llms_core.errors import ConfigError, ErrorKind
 
@@ -34,12 +34,19 @@ def test_all_tables(tmp_path: Path) -> None:
         [server]
         keys.alice = "sha256:{DIGEST.upper()}"
         drain = 5
+        explain_errors = true
+        stream_usage = "always"
         [routing]
         strategy = "weighted"
         weights = {{ groq = 2 }}
         policy = {{ content_policy = "next" }}
         fallbacks = {{ big = ["small"] }}
         retry.attempts = 3
+        commit = "whole"
+        breaker = {{ cooldown = 2, longest = 20 }}
+        [timeouts]
+        content = 30
+        failover = {{ first_token = 20, total = 90 }}
         [timeouts.provider."z.ai"]
         total = 5
         [upstream]
@@ -57,6 +64,11 @@ def test_all_tables(tmp_path: Path) -> None:
     assert config.routing.policy == {ErrorKind.CONTENT_POLICY: "next"}
     assert config.routing.fallbacks == {"big": ("small",)}
     assert config.routing.retry == Retry(attempts=3)
+    assert config.routing.commit == "whole"
+    assert config.routing.breaker == Breaker(cooldown=2.0, longest=20.0)
+    assert (config.server.explain_errors, config.server.stream_usage) == (True, "always")
+    assert config.timeouts.content == 30
+    assert config.timeouts.failover == FailoverTimeouts(first_token=20.0, total=90.0)
     assert config.timeouts.provider == {"z.ai": ProviderTimeouts(total=5.0)}
     assert set(config.plugin) == {"mine"}
     assert config.types == {"other": {"base_url": "https://api.example.com/v1"}}
@@ -83,6 +95,16 @@ TOP = "plugins, server, routing, timeouts, upstream, plugin, types"
         ("path = 'x'", "1: path", f"unknown member (known here: {TOP})"),
         ("[server]\nmax_requests = 'many'", "2: server.max_requests", "Expected `int`, got `str`"),
         ("[routing]\nweights = { a = 1, b = -1 }", "2: routing.weights.b", "Expected `float` >= 0.0"),
+        ("[routing]\ncommit = 'first'", "2: routing.commit", "Invalid enum value 'first'"),
+        ("[server]\nstream_usage = true", "2: server.stream_usage", "Expected `str`, got `bool`"),
+        ("[server]\nexplain_errors = 'yes'", "2: server.explain_errors", "Expected `bool`, got `str`"),
+        ("[timeouts.failover]\ntotal = 0", "2: timeouts.failover.total", "Expected `float` > 0.0"),
+        (
+            "[timeouts.failover]\nidle = 1",
+            "2: timeouts.failover.idle",
+            "unknown member (known here: first_token, total)",
+        ),
+        ("[timeouts]\ncontent = -1", "2: timeouts.content", "Expected `float` > 0.0"),
         ("[routing.policy]\nauth = 'retry'", "2: routing.policy.auth", "Invalid enum value 'retry'"),
         ("[plugin]\nmine = 1", "2: plugin.mine", "Expected `object`, got `int`"),
     ],

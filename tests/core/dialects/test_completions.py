@@ -171,3 +171,5 @@ def test_sr_063_every_provider_failed(ask: Asking, first: ScriptedUpstream) -> N
     response = ask.post({"model": "m", "prompt": "x"}, TEXT)
     assert response.status_code == 502
     assert error_of(response)["code"] == "provider_error"
+    [attempt] = response.json()["attempts"]
+    assert (attempt["provider"], attempt["kind"], attempt["status"]) == ("first", "overloaded", 500)

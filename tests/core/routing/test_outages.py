@@ -16,8 +16,7 @@ import pytest
 from clock import Clock
 
 from llms_core.candidate import Configured
-from llms_core.config.model import FailoverTimeouts as Failover
-from llms_core.config.model import Model, Provider, ProviderTimeouts, Routing, Timeouts
+from llms_core.config.model import FailoverTimeouts, Model, Provider, ProviderTimeouts, Routing, Timeouts
 from llms_core.contracts.request import decode
 from llms_core.errors import AllProvidersFailed
 from llms_core.openai_compatible import OpenAICompatible

@@ -17,6 +17,7 @@ from tests.core.server.conftest import (
     HELLO,
     KEY,
     NO_RETRIES,
+    TEXT,
     UPSTREAM_ID,
     Asking,
     Pair,
@@ -24,6 +25,7 @@ from tests.core.server.conftest import (
     chunk,
     data_of,
     error_of,
+    first_alone,
     request_of,
     until,
     whole,
@@ -129,6 +131,55 @@ def test_sr_008_a_wrong_method(ask: Asking, method: str, path: str) -> None:
 def test_sr_008_head_has_a_status_and_no_body(ask: Asking) -> None:
     response = ask.http.head(CHAT)
     assert (response.status_code, response.content) == (405, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/ready", "/v1/models", "/v1/models/m", "/docs", "/docs/openapi.json", "/v1/nope"]
+)
+def test_sr_008_head_works_wherever_get_does(ask: Asking, path: str) -> None:
+    """SR-008: the same status and headers; monitors and browsers send it."""
+    head, get = ask.http.head(path), ask.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    for name in ("content-type", "content-length"):
+        assert head.headers.get(name) == get.headers.get(name)
+
+
+def test_sr_008_a_connection_serves_on_after_head(pair: Pair, wire: Connect) -> None:
+    connection = wire(pair.gateway)
+    connection.send(b"HEAD /health HTTP/1.1\r\nhost: test\r\n\r\n" + request_of({"model": "m", "messages": HELLO}))
+    received = b""
+    while b"chat.completion" not in received:
+        received += connection.socket.recv(65536)
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert b'"status"' not in received
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/api/chat/completions", "/v1/chat/completions"),
+        ("/openai/v1/chat/completions/", "/v1/chat/completions"),
+        ("/completions", "/v1/completions"),
+        ("/v1/v1/completions", "/v1/completions"),
+        ("/models", "/v1/models"),
+        ("/v1/v1/models", "/v1/models"),
+    ],
+)
+def test_sr_008_a_wrong_base_url_is_explained(ask: Asking, path: str, meant: str) -> None:
+    response = ask.http.get(path) if meant == "/v1/models" else ask.post({}, path)
+    message = error_of(response)["message"]
+    assert response.status_code == 404
+    assert f"Did you mean {meant}? A client's base URL has to end in /v1, once." in message
+
+
+@pytest.mark.parametrize("path", ["/nope", "/v1/nope", "/v1/embeddings", "/v1", "/" + "x" * 5000])
+def test_sr_008_an_unknown_path_lists_what_is_served(ask: Asking, path: str) -> None:
+    message = error_of(ask.post({}, path))["message"]
+    assert "Served are POST /v1/chat/completions, /v1/completions, and GET /v1/models, " in message
+    assert "Did you mean" not in message
+    assert len(message) < 500
 
 
 # Parameters
@@ -521,6 +572,30 @@ def test_sr_055_no_usage_if_it_is_not_requested(
     chunks = ask.chunks(**members)
     assert first.requests[0].json["stream_options"]["include_usage"] is True
     assert [one for one in chunks if one.get("usage") or not one["choices"]] == []
+
+
+ALWAYS = '[server]\nstream_usage = "always"\n'
+
+
+@pytest.mark.parametrize("members", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}])
+def test_sr_055_usage_for_every_stream_if_the_user_wants_it(
+    served: Serve, upstream: ScriptedUpstream, asking: Ask, members: dict[str, object]
+) -> None:
+    """SR-055: for clients that would otherwise report 0 tokens."""
+    ask = asking(served(first_alone(upstream), ALWAYS))
+    *chunks, last = ask.chunks(**members)
+    assert last["choices"] == []
+    assert last["usage"]["total_tokens"] > 0
+    assert all(one["choices"] for one in chunks)
+
+
+def test_sr_055_usage_for_every_text_stream(served: Serve, upstream: ScriptedUpstream, asking: Ask) -> None:
+    """SR-055: of the legacy dialect, too."""
+    ask = asking(served(first_alone(upstream), ALWAYS))
+    response = ask.post({"model": "m", "prompt": "Hi", "stream": True}, TEXT)
+    *_, last, done = data_of(response.text)
+    assert done == "[DONE]"
+    assert json.loads(last)["usage"]["total_tokens"] > 0
 
 
 def test_sr_056_parallel_tool_calls_keep_their_indices(ask: Asking, first: ScriptedUpstream) -> None:
