@@ -27,6 +27,7 @@ _ERRORS = {
     "404": "No enabled provider has the model",
     "408": "The request body arrived too slowly",
     "413": "The request body is too large",
+    "424": "No provider can serve the model until a key, a permission, a quota or a model's name is corrected",
     "429": "Every provider is at its rate limit",
     "502": "All providers failed",
     "503": "The server is at its limit of requests, or stopping",

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from clock import Clock
 
+from llms_core.config.model import Server
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.dialects import Dialect
@@ -111,7 +112,7 @@ class Client:
                 raise answer
 
         return SimpleNamespace(
-            server=SimpleNamespace(keep_alive=KEEP_ALIVE, write_timeout=WRITE_TIMEOUT, body_timeout=60.0),
+            server=Server(keep_alive=KEEP_ALIVE, write_timeout=WRITE_TIMEOUT),
             max_body=10_000,
             router=SimpleNamespace(answer=route),
             admit=admit,
