@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from llms_core.errors import ErrorKind, ProviderError
+
+log = logging.getLogger(__name__)
 
 #: The value of the Accept-Encoding header. Without the header, any coding would be acceptable (RFC 9110, 12.5.3).
 ACCEPT_ENCODING = "gzip"
@@ -71,7 +74,8 @@ class BodyDecoder:
             for decoder in self._decoders:
                 data = decoder.feed(data)
         except Exception as error:
-            raise ProviderError(ErrorKind.NETWORK, f"The body cannot be decompressed: {error}") from None
+            log.debug("a body cannot be decompressed: %r", error)
+            raise ProviderError(ErrorKind.NETWORK, "The body cannot be decompressed") from None
         self._size += len(data)
         if self._size > self._max_bytes:
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer exceeds {self._max_bytes} bytes")

@@ -512,6 +512,19 @@ def test_a_broken_stream_is_described_in_our_words(chain: MakeChain, engine: str
     )
 
 
+@ENGINES
+@pytest.mark.parametrize("stream", BOTH)
+def test_a_failed_request_is_described_in_our_words(chain: MakeChain, engine: str, stream: bool) -> None:
+    """SR-063: without numbers of the system, addresses, or names of exceptions."""
+    one = chain(1, ONCE + f'[upstream]\nengine = "{engine}"\n')
+    one.upstreams[0].default = Reply(Reset())
+    [attempt] = one.ask(stream=stream).json()["attempts"]
+    assert attempt["kind"] == "network"
+    assert attempt["message"].startswith("The request failed: the provider ")
+    for technical in ("Errno", "127.0.0.1", "Error", "peer"):
+        assert technical not in attempt["message"]
+
+
 def test_the_error_in_a_stream_has_openais_shape(chain: MakeChain) -> None:
     """SR-058, SR-065: with the provider's own message."""
     one = chain(1)
