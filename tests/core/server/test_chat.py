@@ -758,6 +758,20 @@ def test_sr_061_the_body_is_exact(ask: Asking) -> None:
     )
 
 
+def test_sr_064_every_error_says_whether_to_retry(ask: Asking, first: ScriptedUpstream) -> None:
+    """SR-064: errors of a request, a path, a method, a model and a provider."""
+    first.default = error(500)
+    for response, expected in (
+        (ask.post(b"{"), "false"),
+        (ask.get("/nope"), "false"),
+        (ask.get(CHAT), "false"),
+        (ask.get("/v1/models/nope"), "false"),
+        (ask.chat(model="nope"), "false"),
+        (ask.chat(), "true"),
+    ):
+        assert response.headers["x-should-retry"] == expected
+
+
 def test_sr_065_an_error_has_a_content_length(ask: Asking) -> None:
     response = ask.chat(temperature=9)
     assert int(response.headers["content-length"]) == len(response.content)
