@@ -128,6 +128,9 @@ def _names(spec: ProviderSpec) -> set[str]:
 def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
     """Return the startup with those parts of plugins.toml that can change while the server runs."""
     old = startup.plugins_toml
+    # Keys apply at once (see `server.background`), the rest of [server] does not.
+    server = msgspec.structs.replace(old.server, keys=toml.server.keys, keys_file=toml.server.keys_file)
+    old = msgspec.structs.replace(old, server=server)
     changed = [name for name in _FIXED_TABLES if getattr(old, name) != getattr(toml, name)]
     if changed:
         log.warning("%s: a change of [%s] needs a restart", toml.path, "], [".join(changed))
