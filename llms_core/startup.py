@@ -141,6 +141,7 @@ def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
 def check(startup: Startup) -> None:
     """Check what only shows when all parts are there. Raises ConfigError."""
     toml = startup.plugins_toml
+    _require_authenticating_plugins(startup)
     try:
         strategies.create(toml.routing)
     except ConfigError as error:
@@ -157,3 +158,16 @@ def check(startup: Startup) -> None:
         for name in names:
             if name not in known:
                 raise ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}")
+
+
+def _require_authenticating_plugins(startup: Startup) -> None:
+    """Raise ConfigError if a plugin that may authenticate callers could not be loaded: nobody else would refuse them."""
+    for report in startup.host.reports:
+        if report.may_authenticate:
+            raise ConfigError(
+                f"{report.origin} is quarantined, and the gateway does not run without a plugin that may authenticate "
+                f"its clients: {report.reason}",
+                path=startup.plugins_toml.path,
+                field="plugins",
+                hint=f'repair the plugin, or run without it: disabled = ["{report.name}"] in [plugins]',
+            )
