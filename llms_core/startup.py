@@ -161,7 +161,7 @@ def check(startup: Startup) -> None:
 
 
 def _require_authenticating_plugins(startup: Startup) -> None:
-    """Raise ConfigError if a plugin that may authenticate callers could not be loaded: nobody else would refuse them."""
+    """Raise ConfigError if a plugin that may authenticate callers could not be loaded: it would refuse nobody."""
     for report in startup.host.reports:
         if report.may_authenticate:
             raise ConfigError(

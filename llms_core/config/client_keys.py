@@ -33,18 +33,18 @@ def key_hash(text: object) -> str | None:
     return None
 
 
-def collect(server: Server, plugins_toml: str, *, is_reload: bool = False) -> ClientKeys:
+def collect(server: Server, plugins_toml: str, *, may_be_empty: bool = False) -> ClientKeys:
     """Return the keys of `[server]` and of its `keys_file`, which is relative to the path of `plugins_toml`.
 
-    Raises ConfigError if the file cannot be read. A file without keys is an error at the start, because it would leave
-    the gateway open; at a reload, it means that they have all been revoked.
+    Raises ConfigError if the file cannot be read. One that is missing or empty is an error at the start, because it
+    would leave the gateway open. Later, when it `may_be_empty`, it means that its keys have been revoked.
     """
     names = {text: name for name, text in server.keys.items()}
     if server.keys_file is None:
         return ClientKeys(names)
     path = Path(plugins_toml).parent / Path(server.keys_file).expanduser()
-    entries = _entries(path, is_reload=is_reload)
-    if not entries and not is_reload:
+    entries = _entries(path, may_be_empty=may_be_empty)
+    if not entries and not may_be_empty:
         raise ConfigError("the file contains no keys", path=str(path), field="server.keys_file")
     for name, text in entries.items():
         found = key_hash(text)
@@ -54,11 +54,11 @@ def collect(server: Server, plugins_toml: str, *, is_reload: bool = False) -> Cl
     return ClientKeys(names, path)
 
 
-def _entries(path: Path, *, is_reload: bool) -> Mapping[str, object]:
+def _entries(path: Path, *, may_be_empty: bool) -> Mapping[str, object]:
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        if is_reload and isinstance(error, FileNotFoundError):
+        if may_be_empty and isinstance(error, FileNotFoundError):
             return {}
         message = f"cannot read the file of keys: {error}"
         raise ConfigError(message, path=str(path), field="server.keys_file") from None

@@ -26,6 +26,7 @@ from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
 from llms_core.server import models, openapi, status
 from llms_core.server.background import keep_models_current, watch_files
+from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.direct_path import DirectPath
 from llms_core.server.error_response import describe, describe_http_error, retry_after_header
 from llms_core.server.gateway import Gateway
@@ -36,10 +37,15 @@ from llms_core.startup import Startup
 log = logging.getLogger(__name__)
 
 
-def create_app(config: Path | None = None, plugins: Path | None = None) -> DirectPath:
+def create_app(
+    config: Path | None = None, plugins: Path | None = None, *, host: str = "127.0.0.1", requires_key: bool = False
+) -> BrowserGuard:
     """Return the application for the two files; a file that is None is looked for in the usual places.
 
-    Raises ConfigError if a file is wrong.
+    `host` is the address that the server listens on: one that other machines cannot reach is protected from web pages
+    that pretend to come from it. With `requires_key`, every request is refused if no keys are configured.
+
+    Raises ConfigError if a file is wrong, or if a plugin that may authenticate clients cannot be loaded.
     """
     config = places.llms_json(config, os.environ)
     plugins = places.plugins_toml(plugins, os.environ)
@@ -50,7 +56,7 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Direc
     for note in started.llms_json.notes:
         log.info("%s", note)
     _log_plugins(started.host.reports)
-    gateway = Gateway(started)
+    gateway = Gateway(started, requires_key=requires_key)
     handlers = _dialect_handlers(gateway)
     app = Litestar(
         route_handlers=[
@@ -68,7 +74,7 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Direc
         # Litestar would replace the process's logging configuration.
         logging_config=None,
     )
-    return DirectPath(app, handlers)
+    return BrowserGuard(DirectPath(app, handlers), gateway, is_loopback=is_loopback(host))
 
 
 def _log_plugins(reports: Iterable[PluginReport]) -> None:

@@ -6,14 +6,16 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 
-from llms_core.dialects import RawHeaders
+from litestar.types import Scope
+
 from llms_core.errors import PluginError, RequestError
 from llms_core.plugins.host import PluginHost
 from llms_core.records import Caller
+from llms_core.server.request_headers import by_name
 
 log = logging.getLogger(__name__)
 
-Authenticate = Callable[[RawHeaders], Caller]
+Authenticate = Callable[[Scope], Caller]
 
 
 def create(keys: Mapping[str, str], host: PluginHost, *, required: bool = False) -> Authenticate | None:
@@ -27,12 +29,12 @@ def create(keys: Mapping[str, str], host: PluginHost, *, required: bool = False)
     if not callers and not plugins and not required:
         return None
 
-    def authenticate(headers: RawHeaders) -> Caller:
-        caller = callers.get(_hash(_key_in(dict(headers))))
+    def authenticate(scope: Scope) -> Caller:
+        caller = callers.get(_hash(_key_in(by_name(scope))))
         if caller is not None:
             return caller
         if plugins:
-            decoded = {name.decode("latin-1"): _text(value) for name, value in headers}
+            decoded = {name.decode("latin-1"): _text(value) for name, value in scope["headers"]}
             for plugin, ask in plugins:
                 caller = _ask_plugin(host.origin_of(plugin), ask, decoded)
                 if caller is not None:

@@ -48,7 +48,7 @@ def _reload(gateway: Gateway, config: Path | None, plugins: Path | None) -> bool
         if plugins is not None:
             # First, so that a key which was removed stops working even if something else is wrong.
             server = plugins_toml.load_keys(plugins)
-            gateway.use_keys(gateway.startup.host, client_keys.collect(server, str(plugins), is_reload=True))
+            gateway.use_keys(gateway.startup.host, client_keys.collect(server, str(plugins), may_be_empty=True))
         startup = reload(gateway.startup, config)
         if plugins is not None:
             startup = with_plugins_toml(startup, plugins_toml.load(plugins))

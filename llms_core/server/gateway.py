@@ -43,7 +43,7 @@ class Gateway:
     """
 
     def __init__(self, startup: Startup, *, requires_key: bool = False):
-        """Raises ConfigError if the keys of clients cannot be read. `requires_key`: not even without keys is it open."""
+        """Raises ConfigError if the keys of clients cannot be read. With `requires_key`, it is never open."""
         self.running = 0
         self.draining = False
         #: The discovered models, by provider id.
@@ -63,7 +63,7 @@ class Gateway:
         #: Once there have been keys, no change of the files opens the gateway to everybody.
         self._requires_key = requires_key
         toml = startup.plugins_toml
-        self.use_keys(startup.host, client_keys.collect(toml.server, toml.path))
+        self.use_keys(startup.host, client_keys.collect(toml.server, toml.path, may_be_empty=requires_key))
         self._use(startup)
 
     @property
@@ -154,11 +154,16 @@ class Gateway:
             raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
         return self.identify(scope)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether clients need no key."""
+        return self.authenticate is None
+
     def identify(self, scope: Scope) -> Caller | None:
         """Return the caller, or None if nobody has to authenticate. Raises RequestError (401) for an unknown one."""
         if self.authenticate is None:
             return None
-        return self.authenticate(scope["headers"])
+        return self.authenticate(scope)
 
     def trusts(self, scope: Scope) -> bool:
         """Whether the client may see more than whether the server is ready: anybody, unless there are keys."""

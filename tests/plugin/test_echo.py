@@ -121,7 +121,7 @@ def test_cancellation(served: Serve, upstream: ScriptedUpstream) -> None:
     gateway = served(blocks(upstream), LOAD)
     body = json.dumps({"model": "m", "text": "Hello", "stream": True}).encode()
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
-        connection.sendall(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        connection.sendall(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
         assert connection.recv(1024)
     upstream.requests[0].wait_closed()
     until(lambda: " 499 " in gateway.log())

@@ -279,7 +279,7 @@ def test_an_idle_gateway_stops_at_once(gateway: Launch, wire: Connect, by: signa
     """A kept-alive connection does not count as running. The exit code is 0, or the one of the signal."""
     launched = gateway({"providers": {}}, plugins="[server]\ndrain = 60\n")
     connection = wire(launched)
-    connection.send(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+    connection.send(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
     assert connection.answer().status_code == 200
     launched.process.send_signal(by)
     assert launched.process.wait(timeout=20) in (0, -by)
@@ -363,7 +363,7 @@ def test_two_workers_are_two_processes_that_both_answer(
     plugin: Callable[[str], str],
 ) -> None:
     launched = gateway(config_of(one=provider(upstream)), plugins=plugin(WHO), args=["--workers", "2"])
-    asked = b"GET /x/of_test/pid HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    asked = b"GET /x/of_test/pid HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     pids: set[int] = set()
 
     # Whichever process is free first accepts a connection, so this is repeated until both have.
