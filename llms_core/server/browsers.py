@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from functools import lru_cache, partial
 from typing import Any
 
 from litestar.types import ASGIApp
@@ -19,7 +18,7 @@ from llms_core.dialects import openai_error
 from llms_core.errors import RequestError
 from llms_core.server.error_response import describe
 from llms_core.server.gateway import Gateway
-from llms_core.server.request_headers import by_name
+from llms_core.server.request_headers import HEADERS
 
 HeaderList = list[tuple[bytes, bytes]]
 
@@ -33,6 +32,8 @@ _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _MAX_AGE = b"7200"
 #: `localhost:8000`, `127.0.0.1` or `[::1]:8000`: group 1 is the name.
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::\d{0,5})?", re.IGNORECASE)
+#: Of the values of `Host` that are remembered.
+_MAX_ACCEPTED = 64
 _MAX_HOST_BYTES = 300
 
 
@@ -45,8 +46,9 @@ class BrowserGuard:
         self.gateway = gateway
         self._is_loopback = is_loopback
         server = gateway.server
-        # Almost every request has the same value.
-        self._is_known = lru_cache(maxsize=64)(partial(_is_known, frozenset(server.hosts)))
+        self._hosts = frozenset(server.hosts)
+        #: Values of `Host` that have been accepted: almost every request has the same one.
+        self._accepted: set[bytes] = set()
         self._origins = frozenset(origin.encode() for origin in server.origins)
         self._admits_all = b"*" in self._origins
         #: What a cache must know before it gives a response to another page.
@@ -55,17 +57,31 @@ class BrowserGuard:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
-            headers = by_name(scope)
-            try:
-                added = self._check(scope, headers)
-            except RequestError as error:
-                await _refuse(error, send)
+            headers = scope[HEADERS] = dict(scope["headers"])
+            is_usual = (
+                headers.get(b"host") in self._accepted
+                and b"origin" not in headers
+                and b"sec-fetch-site" not in headers
+                # A name that occurs twice is one entry of `headers`.
+                and len(headers) == len(scope["headers"])
+            )
+            if not is_usual or self._vary:
+                await self._serve(scope, headers, receive, send)
                 return
-            if added:
-                send = _with_headers(send, added)
-                if _is_preflight(scope, headers) and self._admits(headers):
-                    await _answer_preflight(headers, send)
-                    return
+        await self.app(scope, receive, send)
+
+    async def _serve(self, scope: Any, headers: Mapping[bytes, bytes], receive: Any, send: Any) -> None:
+        """Serve a request that may come from a browser, or that has to be looked at for another reason."""
+        try:
+            added = self._check(scope, headers)
+        except RequestError as error:
+            await _refuse(error, send)
+            return
+        if added:
+            send = _with_headers(send, added)
+            if _is_preflight(scope, headers) and self._admits(headers):
+                await _answer_preflight(headers, send)
+                return
         await self.app(scope, receive, send)
 
     def _check(self, scope: Any, headers: Mapping[bytes, bytes]) -> HeaderList:
@@ -73,18 +89,24 @@ class BrowserGuard:
 
         Raises RequestError: 400 without exactly one `Host`, 403 for a page that may not use the server.
         """
-        host = headers.get(b"host")
-        # A name that occurs twice is one entry of `headers`.
-        if host is None or len(headers) != len(scope["headers"]):
-            _require_one_host(scope)
+        _require_one_host(scope)
         is_admitted = b"origin" in headers and self._admits(headers)
         # `/health` shows nothing, and what watches the process may know it by any name.
-        if self.gateway.is_open and scope["path"] != "/health":
-            if host is not None and self._is_loopback and not self._knows(host):
-                raise _unknown_host(host)
-            if not is_admitted:
+        if scope["path"] != "/health":
+            self._check_host(headers.get(b"host"))
+            if self.gateway.is_open and not is_admitted:
                 self._refuse_other_sites(scope, headers)
         return self._cors(headers) if is_admitted else self._vary
+
+    def _check_host(self, host: bytes | None) -> None:
+        """Raise RequestError if another name was made to resolve to this machine."""
+        # Browsers always send `Host`; see `_require_one_host` for who need not.
+        if host is None:
+            return
+        if self._is_loopback and self.gateway.is_open and not self._knows(host):
+            raise _unknown_host(host)
+        if len(self._accepted) < _MAX_ACCEPTED and len(host) <= _MAX_HOST_BYTES:
+            self._accepted.add(host)
 
     def _admits(self, headers: Mapping[bytes, bytes]) -> bool:
         return self._admits_all or headers.get(b"origin") in self._origins
@@ -95,7 +117,8 @@ class BrowserGuard:
         return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED), *self._vary]
 
     def _knows(self, host: bytes) -> bool:
-        return len(host) <= _MAX_HOST_BYTES and self._is_known(host)
+        name = _name_of(host)
+        return name in self._hosts or is_loopback(name)
 
     def _refuse_other_sites(self, scope: Any, headers: Mapping[bytes, bytes]) -> None:
         """Raise RequestError if a page of another site sent the request."""
@@ -155,11 +178,6 @@ async def _answer_preflight(headers: Mapping[bytes, bytes], send: Any) -> None:
         allowed.append((b"access-control-allow-private-network", b"true"))
     await send({"type": "http.response.start", "status": 204, "headers": allowed})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _is_known(hosts: frozenset[str], host: bytes) -> bool:
-    name = _name_of(host)
-    return name in hosts or is_loopback(name)
 
 
 def _is_address(host: bytes) -> bool:

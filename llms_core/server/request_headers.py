@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_KEY = "llms_core.headers"
+HEADERS = "llms_core.headers"
+"""The member of an ASGI scope that holds them."""
 
 
 def by_name(scope: Any) -> Mapping[bytes, bytes]:
     """Return the headers of an ASGI scope by their lower-case names; of a name that occurs twice, the last."""
-    headers: Mapping[bytes, bytes] | None = scope.get(_KEY)
+    headers: Mapping[bytes, bytes] | None = scope.get(HEADERS)
     if headers is None:
-        headers = scope[_KEY] = dict(scope["headers"])
+        headers = scope[HEADERS] = dict(scope["headers"])
     return headers
