@@ -132,6 +132,10 @@ class PluginHost:
         """Return pairs of a plugin's name and its Litestar route handlers."""
         return tuple(self._results("llms_routes", Iterable, tuple))
 
+    def public_routes(self) -> Mapping[str, frozenset[str]]:
+        """The names of the routes that each plugin offers to anybody; none for a plugin whose hook fails."""
+        return dict(self._results("llms_public_routes", Iterable, frozenset))
+
     def operations(self, taken: Sequence[Operation[Any, Any]]) -> tuple[Operation[Any, Any], ...]:
         """Return the plugins' operations; an invalid one, or one whose name is taken, is logged and left out."""
         names = {operation.name for operation in taken}

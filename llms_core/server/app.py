@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Response
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
@@ -24,7 +24,7 @@ from llms_core.dialects import openai_error
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
-from llms_core.server import models, openapi, status
+from llms_core.server import models, openapi, plugin_routes, status
 from llms_core.server.background import keep_models_current, watch_files
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.direct_path import DirectPath
@@ -32,7 +32,6 @@ from llms_core.server.error_response import describe, describe_http_error, retry
 from llms_core.server.gateway import Gateway
 from llms_core.server.handler import handle
 from llms_core.server.watchdog import Watchdog
-from llms_core.startup import Startup
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ def create_app(
             status.health,
             status.ready,
             status.page,
-            *_plugin_routes(started),
+            *plugin_routes.routers(gateway),
         ],
         lifespan=[lambda app: _lifespan(gateway, config, plugins)],
         state=State({"gateway": gateway}),
@@ -138,11 +137,6 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     # An exception in one task must not prevent the shutdown of the others.
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _plugin_routes(started: Startup) -> Sequence[ControllerRouterHandler]:
-    """Each plugin's routes, under `/x/<plugin>`."""
-    return [Router(f"/x/{name}", route_handlers=handlers) for name, handlers in started.host.routes()]
 
 
 def _on_exception(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
