@@ -24,7 +24,7 @@ def routers(gateway: Gateway) -> Sequence[Router]:
     for plugin, handlers in host.routes():
         public = public_names.get(plugin, frozenset())
         router = Router(f"/x/{plugin}", route_handlers=handlers, guards=[_guard(gateway, public)])
-        for name in sorted(public - _names(router), key=str):
+        for name in sorted(public - _names(router)):
             log.error("%s: llms_public_routes: no route has the name %r", host.origin_of(plugin), name)
         found.append(router)
     return found
