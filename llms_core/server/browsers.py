@@ -14,9 +14,9 @@ from typing import Any
 
 from litestar.types import ASGIApp
 
-from llms_core.dialects import openai_error
+from llms_core.dialects import Dialect
 from llms_core.errors import RequestError
-from llms_core.server.error_response import describe
+from llms_core.server.error_response import describe, encode
 from llms_core.server.gateway import Gateway
 from llms_core.server.request_headers import HEADERS
 
@@ -45,6 +45,8 @@ class BrowserGuard:
         self.app = app
         self.gateway = gateway
         self._is_loopback = is_loopback
+        #: By path, for errors in the client's format.
+        self._dialects = {path: dialect for dialect in gateway.dialects for path in dialect.paths}
         server = gateway.server
         self._hosts = frozenset(server.hosts)
         #: Values of `Host` that have been accepted: almost every request has the same one.
@@ -75,7 +77,7 @@ class BrowserGuard:
         try:
             added = self._check(scope, headers)
         except RequestError as error:
-            await _refuse(error, send)
+            await _refuse(error, self._dialects.get(scope["path"]), send)
             return
         if added:
             send = _with_headers(send, added)
@@ -143,8 +145,8 @@ def is_loopback(name: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
-async def _refuse(error: RequestError, send: Any) -> None:
-    body = openai_error.encode(describe(error))
+async def _refuse(error: RequestError, dialect: Dialect | None, send: Any) -> None:
+    body = encode(describe(error), dialect)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -70,7 +70,7 @@ function parameters(list) {
 function content(title, described) {
   const entries = Object.entries(described?.content ?? {}).filter(([, { schema }]) => schema);
   const shown = entries.map(([type, { schema }]) => element("div", {}, `${type} `, members(schema, typeOf(schema))));
-  return element("section", {}, element("h3", {}, title), described?.description ?? "", ...shown);
+  return element("section", {}, title ? element("h3", {}, title) : null, described?.description ?? "", ...shown);
 }
 
 function responses(all) {
