@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
 from llms_core.server import models, openapi, plugin_routes, status
-from llms_core.server.background import keep_models_current, watch_files
+from llms_core.server.background import keep_models_current, stamps, watch_files
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.direct_path import DirectPath
 from llms_core.server.error_response import describe, describe_http_error, retry_after_header
@@ -48,6 +48,7 @@ def create_app(
     """
     config = places.llms_json(config, os.environ)
     plugins = places.plugins_toml(plugins, os.environ)
+    stamps_before = stamps(config, plugins)
     started = startup.load(config, plugins)
     startup.check(started)
     for warning in started.warnings:
@@ -56,6 +57,7 @@ def create_app(
         log.info("%s", note)
     _log_plugins(started.host.reports)
     gateway = Gateway(started, requires_key=requires_key)
+    watch = partial(watch_files, gateway, config, plugins, loaded=stamps_before)
     handlers = _dialect_handlers(gateway)
     app = Litestar(
         route_handlers=[
@@ -66,7 +68,7 @@ def create_app(
             status.page,
             *plugin_routes.routers(gateway),
         ],
-        lifespan=[lambda app: _lifespan(gateway, config, plugins)],
+        lifespan=[lambda app: _lifespan(gateway, watch)],
         state=State({"gateway": gateway}),
         exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
         openapi_config=openapi.config(gateway.dialects),
@@ -108,8 +110,10 @@ def _route(path: str, serve: ASGIApp) -> ControllerRouterHandler:
 
 
 @asynccontextmanager
-async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None) -> AsyncIterator[None]:
-    """Connections, the plugins' lifespans and background tasks; they end in reverse order."""
+async def _lifespan(
+    gateway: Gateway, watch: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+) -> AsyncIterator[None]:
+    """Connections, the plugins' lifespans and background tasks, such as to `watch` files; they end in reverse order."""
     changed = asyncio.Event()
     async with AsyncExitStack() as stack:
         await gateway.open()
@@ -125,7 +129,7 @@ async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None)
         stack.callback(watchdog.stop)
         for work in (
             watchdog.beat(),
-            watch_files(gateway, config, plugins, changed),
+            watch(changed),
             keep_models_current(gateway, changed),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work))

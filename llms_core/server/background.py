@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,15 +26,22 @@ FileStamp = tuple[int, int, int]
 """A file's modification time in nanoseconds, its size and its inode."""
 
 
-async def watch_files(gateway: Gateway, config: Path | None, plugins: Path | None, changed: asyncio.Event) -> None:
+async def watch_files(
+    gateway: Gateway,
+    config: Path | None,
+    plugins: Path | None,
+    changed: asyncio.Event,
+    loaded: Sequence[FileStamp | None],
+) -> None:
     """Reload the files when they change, and set `changed`. A broken edit is logged and changes nothing.
 
-    Polls the files' stamps: file system events do not arrive from every kind of mount.
+    Polls the files' stamps: file system events do not arrive from every kind of mount. `loaded` are the stamps of the
+    two files before they were read, so that no change is missed.
     """
-    previous = _stamps(config, plugins, gateway.keys_file)
+    previous = [*loaded, *stamps(gateway.keys_file)]
     while True:
         await asyncio.sleep(_POLL_INTERVAL)
-        current = _stamps(config, plugins, gateway.keys_file)
+        current = stamps(config, plugins, gateway.keys_file)
         if current == previous:
             continue
         # Even if the reload fails: a broken file is reported once, not twice a second.
@@ -79,7 +87,8 @@ async def keep_models_current(gateway: Gateway, changed: asyncio.Event) -> None:
                 await changed.wait()
 
 
-def _stamps(*paths: Path | None) -> list[FileStamp | None]:
+def stamps(*paths: Path | None) -> list[FileStamp | None]:
+    """Return the stamp of each file, None for one that cannot be read."""
     return [_stamp(path) for path in paths]
 
 

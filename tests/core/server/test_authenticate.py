@@ -477,3 +477,19 @@ def test_an_unreadable_file_of_keys_changes_nothing(start: Start, asking: Ask, t
     assert status_of(ask, "sk-of-carol") == 200
     ready = ask.get("/ready", {"authorization": "Bearer sk-of-carol"}).json()
     assert str(path.name) in ready["configuration_error"]
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_key_that_is_removed_while_the_server_starts_stops_working(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
+    """Between reading the files and serving; the plugin removes it then."""
+    lines = plugin(
+        "import contextlib, pathlib\n@hookimpl\n@contextlib.asynccontextmanager\nasync def llms_lifespan():\n"
+        "    folder = pathlib.Path(__file__).parent\n"
+        "    toml = next(folder.rglob('plugins.toml'))\n"
+        "    toml.write_text(toml.read_text().partition('bob')[0])\n    yield\n"
+    )
+    ask = asking(start(lines + KEYS))
+    until(lambda: status_of(ask, "sk-of-bob") == 401)
+    assert status_of(ask, KEY) == 200
