@@ -128,6 +128,9 @@ def _names(spec: ProviderSpec) -> set[str]:
 def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
     """Return the startup with those parts of plugins.toml that can change while the server runs."""
     old = startup.plugins_toml
+    # Keys apply at once (see `server.background`), the rest of [server] does not.
+    server = msgspec.structs.replace(old.server, keys=toml.server.keys, keys_file=toml.server.keys_file)
+    old = msgspec.structs.replace(old, server=server)
     changed = [name for name in _FIXED_TABLES if getattr(old, name) != getattr(toml, name)]
     if changed:
         log.warning("%s: a change of [%s] needs a restart", toml.path, "], [".join(changed))
@@ -138,6 +141,7 @@ def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
 def check(startup: Startup) -> None:
     """Check what only shows when all parts are there. Raises ConfigError."""
     toml = startup.plugins_toml
+    _require_authenticating_plugins(startup)
     try:
         strategies.create(toml.routing)
     except ConfigError as error:
@@ -154,3 +158,16 @@ def check(startup: Startup) -> None:
         for name in names:
             if name not in known:
                 raise ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}")
+
+
+def _require_authenticating_plugins(startup: Startup) -> None:
+    """Raise ConfigError if a plugin that may authenticate callers could not be loaded: it would refuse nobody."""
+    for report in startup.host.reports:
+        if report.may_authenticate:
+            raise ConfigError(
+                f"{report.origin} is quarantined, and the gateway does not run without a plugin that may authenticate "
+                f"its clients: {report.reason}",
+                path=startup.plugins_toml.path,
+                field="plugins",
+                hint=f'repair the plugin, or run without it: disabled = ["{report.name}"] in [plugins]',
+            )

@@ -18,10 +18,12 @@ def command() -> None:
 @command.command("hash")
 def hash_key() -> None:
     """Hash a key from standard input, or from a prompt, for `[server] keys` of plugins.toml."""
-    key = _read_key().strip()
+    # As HTTP does with the value of a header: other white space may be part of a key.
+    key = _read_key().strip(" \t\r\n")
     if not key:
         raise ConfigError("the key is empty", hint="type one, or pipe one in")
-    click.echo(f"sha256:{hashlib.sha256(key.encode()).hexdigest()}")
+    # Bytes that were not valid in the locale's encoding are hashed as they are.
+    click.echo(f"sha256:{hashlib.sha256(key.encode(errors='surrogateescape')).hexdigest()}")
 
 
 def _read_key() -> str:

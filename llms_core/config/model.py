@@ -100,6 +100,10 @@ class Server(_Strict, frozen=True):
     keys: Mapping[str, str] = {}
     #: a TOML file with more of them
     keys_file: str | None = None
+    #: names that clients may use in `Host`, besides those of this machine; without keys, others are refused on loopback
+    hosts: tuple[str, ...] = ()
+    #: origins whose web pages may use the server, such as `https://app.example`; `*` stands for every origin
+    origins: tuple[str, ...] = ()
     #: requests at a time
     max_requests: Annotated[int, Meta(ge=1)] = 2048
     #: size of a request's headers, in bytes

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from llms_core.config import client_keys
 from llms_core.config.locate import JsonPath, dotted, explained, nearest
-from llms_core.config.model import PluginsToml
+from llms_core.config.model import PluginsToml, Server
 from llms_core.errors import ConfigError
 from llms_core.secret import Secret, redact
 
@@ -21,23 +22,45 @@ _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.+)`")
 
 _TABLE_HEADER = re.compile(r"\s*\[+([^\[\]]+)\]")
 _ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
-_KEY_HASH = re.compile(r"sha256:[0-9a-fA-F]{64}")
-_KEY_HINT = "write sha256: and the 64 hexadecimal digits of the key's SHA-256; the key itself does not belong here"
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")
+_ORIGIN_HINT = 'write a scheme and a host, such as "https://app.example", or "*" for every web page'
+_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
+_HOST_HINT = 'write a name without a port, such as "gateway.example"'
 
 
 def load(path: Path) -> PluginsToml:
     """Read the file at `path`. Raises ConfigError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
-    return read(data, str(path))
+    return read(_content(path), str(path))
+
+
+def load_keys(path: Path) -> Server:
+    """Read only `keys` and `keys_file` of `[server]`, which apply even if another part of the file is invalid.
+
+    Raises ConfigError if they are, or if the file is not TOML.
+    """
+    source = _decoded(_content(path), str(path))
+    table = _parsed(source, str(path)).get("server")
+    keys = {}
+    if isinstance(table, dict):
+        keys = {name: table[name] for name in ("keys", "keys_file") if name in table}
+    return _checked({"server": keys}, source, str(path)).server
 
 
 def read(text: bytes, path: str) -> PluginsToml:
     """Read `text`, the content of the file at `path`. Raises ConfigError with file, line and key."""
     source = _decoded(text, path)
-    tables = _parsed(source, path)
+    return _checked(_parsed(source, path), source, path)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
+
+
+def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
+    """Decode the tables of `source`. Raises ConfigError."""
     if "path" in tables:  # a member of the struct that is not one of the file
         raise _unknown(path, source, ("path",), PluginsToml)
     try:
@@ -47,13 +70,34 @@ def read(text: bytes, path: str) -> PluginsToml:
         if unknown := _UNKNOWN_FIELD.fullmatch(message):
             raise _unknown(path, source, (*where, unknown[1]), _struct_at(where)) from None
         raise _error(path, source, where, message) from None
+    return msgspec.structs.replace(settings, path=path, server=_checked_server(settings.server, source, path))
+
+
+def _checked_server(server: Server, source: str, path: str) -> Server:
+    """`[server]` with its keys, hosts and origins checked, in lower case. Raises ConfigError."""
     keys = {}
-    for name, key in settings.server.keys.items():
-        if not _KEY_HASH.fullmatch(key):
-            raise _error(path, source, ("server", "keys", name), "not the hash of a key", _KEY_HINT)
-        keys[name] = key.lower()
-    server = msgspec.structs.replace(settings.server, keys=keys)
-    return msgspec.structs.replace(settings, path=path, server=server)
+    for name, key in server.keys.items():
+        key_hash = client_keys.key_hash(key)
+        if key_hash is None:
+            raise _error(path, source, ("server", "keys", name), "not the hash of a key", client_keys.HINT)
+        keys[name] = key_hash
+    hosts = tuple(host.lower().strip("[]") for host in server.hosts)
+    origins = tuple(map(_as_browsers_write, server.origins))
+    for host, given in zip(hosts, server.hosts, strict=True):
+        if not _HOST.fullmatch(host):
+            raise _error(path, source, ("server", "hosts"), f"'{given}' is not the name of a host", _HOST_HINT)
+    for origin, given in zip(origins, server.origins, strict=True):
+        if not _ORIGIN.fullmatch(origin):
+            raise _error(path, source, ("server", "origins"), f"'{given}' is not an origin", _ORIGIN_HINT)
+    return msgspec.structs.replace(server, keys=keys, hosts=hosts, origins=origins)
+
+
+def _as_browsers_write(origin: str) -> str:
+    origin = origin.lower().removesuffix("/")
+    for scheme, default_port in (("http://", ":80"), ("https://", ":443")):
+        if origin.startswith(scheme):
+            return origin.removesuffix(default_port)
+    return origin
 
 
 def _decoded(text: bytes, path: str) -> str:

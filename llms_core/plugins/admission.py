@@ -9,12 +9,18 @@ from typing import Any, NamedTuple
 import llms_core
 from llms_core.config.locate import nearest
 from llms_core.config.model import Plugins
+from llms_core.config.places import PLUGINS_TOML
 from llms_core.errors import ConfigError
 from llms_core.plugins.report import PluginState
 from llms_core.plugins.sources import Source
 from llms_core.plugins.versions import unsatisfied
 
 _PIN = re.compile(r"\s*(?:==)?\s*([\w.!+-]+)(?:\s+(sha256:[0-9a-f]{64}))?\s*")
+
+_UNTRUSTED = (
+    f"[plugins] load is ignored, because {PLUGINS_TOML} was only found in the current folder; to load it, name "
+    f"the file: --plugins ./{PLUGINS_TOML}"
+)
 
 
 class Rejection(NamedTuple):
@@ -33,8 +39,9 @@ class _Pin(NamedTuple):
 class Admission:
     """Checks plugins one after another; of two plugins with one name, the first is admitted."""
 
-    def __init__(self, plugins: Plugins):
-        """Raises ConfigError if a pin is not an exact version."""
+    def __init__(self, plugins: Plugins, *, trusted: bool = True):
+        """Raises ConfigError if a pin is not an exact version. Unless `trusted`, `[plugins] load` loads nothing."""
+        self._trusted = trusted
         self._disabled = set(map(_canonical, plugins.disabled))
         #: None if every distribution is allowed, which is the default.
         self._allowed: set[str] | None = None
@@ -52,6 +59,8 @@ class Admission:
             return Rejection("disabled", "listed in [plugins] disabled")
         if not self._is_allowed(source):
             return Rejection("not allowed", f"{source.distribution} is not listed in [plugins] allow")
+        if source.named and not self._trusted:
+            return Rejection("quarantined", _UNTRUSTED)
         reason = self._pin_mismatch(source, names) or _incompatibility(source) or self._name_conflict(source)
         if reason is not None:
             return Rejection("quarantined", reason)

@@ -17,6 +17,7 @@ from llms_core.config.model import Plugins
 from llms_core.errors import ConfigError, PluginError
 from llms_core.plugins import sources
 from llms_core.plugins.admission import Admission, unknown_names
+from llms_core.plugins.authenticating import may_authenticate
 from llms_core.plugins.host import LoadedPlugin, PluginHost
 from llms_core.plugins.report import PluginReport, PluginState, summary
 from llms_core.plugins.settings import PluginSettings
@@ -36,15 +37,17 @@ def load_enabled_plugins(
     settings: Mapping[str, Mapping[str, Any]] = {},
     *,
     path: str = "",
+    trusted: bool = True,
     entry_points: EntryPoints = importlib.metadata.entry_points,
 ) -> PluginHost:
     """Load every plugin that `[plugins]` enables.
 
-    `settings` are the tables `[plugin.NAME]`, `path` is that of plugins.toml. Raises ConfigError if a pin is not an
+    `settings` are the tables `[plugin.NAME]`, `path` is that of plugins.toml. Unless that file is `trusted`, what its
+    `[plugins] load` names is quarantined. Raises ConfigError if a pin is not an
     exact version or if a plugin rejects its settings. Other failures of plugins are in the host's reports.
     """
     found = [*sources.installed(entry_points), *sources.named(plugins.load, Path(path).parent)]
-    admission = Admission(plugins)
+    admission = Admission(plugins, trusted=trusted)
     loader = _Loader(settings, path)
     for source in found:
         rejection = admission.check(source)
@@ -96,8 +99,9 @@ class _Loader:
         self, source: Source, state: PluginState, reason: str, seconds: float = 0.0, provides: tuple[str, ...] = ()
     ) -> None:
         """Record the outcome for one plugin."""
+        guards = state == "quarantined" and may_authenticate(source)
         self.reports.append(
-            PluginReport(source.name, source.distribution, source.version, state, reason, seconds, provides)
+            PluginReport(source.name, source.distribution, source.version, state, reason, seconds, provides, guards)
         )
 
     def _set_up(self, plugin: LoadedPlugin) -> tuple[ProviderSpec, ...]:

@@ -106,6 +106,7 @@ AuthenticateHook: TypeAlias = _WithHeaders | Callable[[], Caller | None]
 LifespanHook: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
 CommandsHook: TypeAlias = _WithGroup | Callable[[], None]
 RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
+PublicRoutesHook: TypeAlias = Callable[[], Iterable[str]]
 OperationsHook: TypeAlias = Callable[[], Iterable[Operation[Any, Any]]]
 DialectsHook: TypeAlias = Callable[[], Iterable[Dialect]]
 
@@ -120,6 +121,7 @@ AnyHook: TypeAlias = (
     | LifespanHook
     | CommandsHook
     | RoutesHook
+    | PublicRoutesHook
     | OperationsHook
     | DialectsHook
 )

@@ -84,7 +84,9 @@ def llms_authenticate(headers: Mapping[str, str]) -> Caller | None:
     """Identify the caller by the request's `headers` (lower-case names); return None if you cannot.
 
     If any plugin implements this hook, a request that nobody identifies is rejected. Raise RequestError to reject a
-    request immediately.
+    request immediately. The values are text: UTF-8, or Latin-1 where they are not.
+
+    The gateway does not start if a plugin that may implement this hook cannot be loaded.
     """
     raise NotImplementedError
 
@@ -105,7 +107,19 @@ def llms_commands(group: click.Group) -> None:
 
 @hookspec
 def llms_routes() -> Iterable[Any]:
-    """Return Litestar route handlers, which are served under `/x/<plugin>/`."""
+    """Return Litestar route handlers, which are served under `/x/<plugin>/`.
+
+    They need a key wherever completions do. `request.user` is the Caller, or None if the server requires no keys.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def llms_public_routes() -> Iterable[str]:
+    """Return the names of those of the plugin's routes that anybody may use, such as `webhook` for `name="webhook"`.
+
+    Their handlers have to find out themselves who sent a request; `request.user` is None.
+    """
     raise NotImplementedError
 
 

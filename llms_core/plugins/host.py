@@ -132,6 +132,10 @@ class PluginHost:
         """Return pairs of a plugin's name and its Litestar route handlers."""
         return tuple(self._results("llms_routes", Iterable, tuple))
 
+    def public_routes(self) -> Mapping[str, frozenset[str]]:
+        """The names of the routes that each plugin offers to anybody; none for a plugin whose hook fails."""
+        return dict(self._results("llms_public_routes", Iterable, _route_names))
+
     def operations(self, taken: Sequence[Operation[Any, Any]]) -> tuple[Operation[Any, Any], ...]:
         """Return the plugins' operations; an invalid one, or one whose name is taken, is logged and left out."""
         names = {operation.name for operation in taken}
@@ -255,3 +259,11 @@ class PluginHost:
     def _log_refusal(self, plugin: str, hook: str, reason: str) -> None:
         """Log why something that a plugin offers is left out; each reason, because hooks like this are called once."""
         log.error("%s: %s: %s; it is left out", self.origin_of(plugin), hook, reason)
+
+
+def _route_names(names: Iterable[object]) -> frozenset[str]:
+    # None is the name of every route that has none.
+    found = tuple(names)
+    if isinstance(names, str) or not all(isinstance(name, str) for name in found):
+        raise PluginError("returned something else than names of routes")
+    return frozenset(map(str, found))

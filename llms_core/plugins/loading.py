@@ -7,8 +7,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from llms_core.config import places, plugins_toml
 from llms_core.config.model import PluginsToml
 from llms_core.plugins.declarative import declared
@@ -25,18 +23,17 @@ def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -
     """
     path = places.plugins_toml(plugins, env)
     toml = plugins_toml.load(path) if path is not None else PluginsToml()
-    if isinstance(path, places.UntrustedPath):
-        toml = _without_code(toml)
+    # To start a command in a folder must not run that folder's code.
+    trusted = not isinstance(path, places.UntrustedPath)
+    if not trusted and toml.plugins.load:
+        _warn_of_ignored_code(toml)
     # Declared types come last, because they may extend the types of plugins.
-    host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path)
+    host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path, trusted=trusted)
     host.declare(declared(toml.types, host.specs, path=toml.path), f"[types] of {toml.path}")
     return toml, host
 
 
-def _without_code(toml: PluginsToml) -> PluginsToml:
-    """Ignore `[plugins] load`: to start a command in a folder must not run that folder's code."""
-    if not toml.plugins.load:
-        return toml
+def _warn_of_ignored_code(toml: PluginsToml) -> None:
     log.warning(
         "[plugins] load is ignored, because %s was only found in the current folder; to load %s, name the file: "
         "--plugins ./%s",
@@ -44,4 +41,3 @@ def _without_code(toml: PluginsToml) -> PluginsToml:
         ", ".join(toml.plugins.load),
         places.PLUGINS_TOML,
     )
-    return msgspec.structs.replace(toml, plugins=msgspec.structs.replace(toml.plugins, load=()))

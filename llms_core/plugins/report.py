@@ -23,6 +23,8 @@ class PluginReport(msgspec.Struct, frozen=True):
     import_seconds: float = 0.0
     #: The names of its provider specs, then the names of its other hooks.
     provides: tuple[str, ...] = ()
+    #: Whether it is quarantined and may be a plugin that authenticates callers: then the server does not start.
+    may_authenticate: bool = False
 
     @property
     def origin(self) -> str:

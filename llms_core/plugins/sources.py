@@ -34,6 +34,10 @@ class Source(msgspec.Struct, frozen=True):
     requires: Sequence[str] = ()
     #: Computes the hash of the distribution's files; `str` returns the empty string for a plugin without one.
     digest: Callable[[], str] = str
+    #: The module that would be imported; empty for a file.
+    module: str = ""
+    #: The file that would be run, for a plugin that is one.
+    file: Path | None = None
     #: Listed in `[plugins] load`, which exempts it from `[plugins] allow`.
     named: bool = False
 
@@ -64,7 +68,7 @@ def named(load: Iterable[str], folder: Path) -> list[Source]:
 def _from_entry_point(point: importlib.metadata.EntryPoint) -> Source:
     distribution = point.dist
     if distribution is None:
-        return Source(point.name, "an unknown distribution", "", point.load)
+        return Source(point.name, "an unknown distribution", "", point.load, module=point.module)
     return Source(
         point.name,
         distribution.name,
@@ -72,6 +76,7 @@ def _from_entry_point(point: importlib.metadata.EntryPoint) -> Source:
         point.load,
         requires=distribution.requires or (),
         digest=partial(digest, distribution),
+        module=point.module,
     )
 
 
@@ -81,11 +86,11 @@ def _is_path(entry: str) -> bool:
 
 def _from_file(entry: str, folder: Path) -> Source:
     path = folder / Path(entry).expanduser()
-    return Source(path.stem, entry, "", partial(_import_file, path), named=True)
+    return Source(path.stem, entry, "", partial(_import_file, path), file=path, named=True)
 
 
 def _from_module(entry: str) -> Source:
-    return Source(entry, entry, "", partial(importlib.import_module, entry), named=True)
+    return Source(entry, entry, "", partial(importlib.import_module, entry), module=entry, named=True)
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Response
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
@@ -24,26 +24,32 @@ from llms_core.dialects import openai_error
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
-from llms_core.server import models, openapi, status
-from llms_core.server.background import keep_models_current, watch_files
+from llms_core.server import models, openapi, plugin_routes, status
+from llms_core.server.background import keep_models_current, stamps, watch_files
+from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.direct_path import DirectPath
 from llms_core.server.error_response import describe, describe_http_error, retry_headers
 from llms_core.server.gateway import Gateway
 from llms_core.server.handler import handle
 from llms_core.server.unknown_path import unknown_path
 from llms_core.server.watchdog import Watchdog
-from llms_core.startup import Startup
 
 log = logging.getLogger(__name__)
 
 
-def create_app(config: Path | None = None, plugins: Path | None = None) -> DirectPath:
+def create_app(
+    config: Path | None = None, plugins: Path | None = None, *, host: str = "127.0.0.1", requires_key: bool = False
+) -> BrowserGuard:
     """Return the application for the two files; a file that is None is looked for in the usual places.
 
-    Raises ConfigError if a file is wrong.
+    `host` is the address that the server listens on: one that other machines cannot reach is protected from web pages
+    that pretend to come from it. With `requires_key`, every request is refused if no keys are configured.
+
+    Raises ConfigError if a file is wrong, or if a plugin that may authenticate clients cannot be loaded.
     """
     config = places.llms_json(config, os.environ)
     plugins = places.plugins_toml(plugins, os.environ)
+    stamps_before = stamps(config, plugins)
     started = startup.load(config, plugins)
     startup.check(started)
     for warning in started.warnings:
@@ -51,7 +57,8 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Direc
     for note in started.llms_json.notes:
         log.info("%s", note)
     _log_plugins(started.host.reports)
-    gateway = Gateway(started)
+    gateway = Gateway(started, requires_key=requires_key)
+    watch = partial(watch_files, gateway, config, plugins, loaded=stamps_before)
     handlers = _dialect_handlers(gateway)
     app = Litestar(
         route_handlers=[
@@ -60,16 +67,16 @@ def create_app(config: Path | None = None, plugins: Path | None = None) -> Direc
             status.health,
             status.ready,
             status.page,
-            *_plugin_routes(started),
+            *plugin_routes.routers(gateway),
         ],
-        lifespan=[lambda app: _lifespan(gateway, config, plugins)],
+        lifespan=[lambda app: _lifespan(gateway, watch)],
         state=State({"gateway": gateway}),
         exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
         openapi_config=openapi.config(gateway.dialects),
         # Litestar would replace the process's logging configuration.
         logging_config=None,
     )
-    return DirectPath(app, handlers)
+    return BrowserGuard(DirectPath(app, handlers), gateway, is_loopback=is_loopback(host))
 
 
 def _log_plugins(reports: Iterable[PluginReport]) -> None:
@@ -104,8 +111,10 @@ def _route(path: str, serve: ASGIApp) -> ControllerRouterHandler:
 
 
 @asynccontextmanager
-async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None) -> AsyncIterator[None]:
-    """Connections, the plugins' lifespans and background tasks; they end in reverse order."""
+async def _lifespan(
+    gateway: Gateway, watch: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+) -> AsyncIterator[None]:
+    """Connections, the plugins' lifespans and background tasks, such as to `watch` files; they end in reverse order."""
     changed = asyncio.Event()
     async with AsyncExitStack() as stack:
         await gateway.open()
@@ -121,7 +130,7 @@ async def _lifespan(gateway: Gateway, config: Path | None, plugins: Path | None)
         stack.callback(watchdog.stop)
         for work in (
             watchdog.beat(),
-            watch_files(gateway, config, plugins, changed),
+            watch(changed),
             keep_models_current(gateway, changed),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work))
@@ -133,11 +142,6 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     # An exception in one task must not prevent the shutdown of the others.
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _plugin_routes(started: Startup) -> Sequence[ControllerRouterHandler]:
-    """Each plugin's routes, under `/x/<plugin>`."""
-    return [Router(f"/x/{name}", route_handlers=handlers) for name, handlers in started.host.routes()]
 
 
 def _on_exception(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:

@@ -4,44 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
-import tomllib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from llms_core.config.model import PluginsToml
-from llms_core.dialects import RawHeaders
-from llms_core.errors import ConfigError, PluginError, RequestError
+from litestar.types import Scope
+
+from llms_core.errors import PluginError, RequestError
 from llms_core.plugins.host import PluginHost
 from llms_core.records import Caller
+from llms_core.server.request_headers import by_name
 
 log = logging.getLogger(__name__)
 
-Authenticate = Callable[[RawHeaders], Caller | None]
-
-_KEY_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+Authenticate = Callable[[Scope], Caller]
 
 
-def create(settings: PluginsToml, host: PluginHost) -> Authenticate | None:
-    """Return the function that checks a request's headers, or None if there is nothing to check.
+def create(keys: Mapping[str, str], host: PluginHost, *, required: bool = False) -> Authenticate | None:
+    """Return the function that finds a request's caller, or None if nobody has to authenticate.
 
-    It raises RequestError (401) for an unknown caller. Raises ConfigError if the configured keys are invalid.
+    `keys` are the names of keys by their hash. If authentication is `required`, every request is refused without keys
+    and plugins. The function raises RequestError, 401, for an unknown caller.
     """
-    callers = {key_hash: Caller(name) for name, key_hash in _keys(settings).items()}
+    callers = {key_hash: Caller(name) for key_hash, name in keys.items()}
     plugins = host.authenticators
-    if not callers and not plugins:
+    if not callers and not plugins and not required:
         return None
 
-    def authenticate(headers: RawHeaders) -> Caller | None:
-        # latin-1 maps every byte to a character, so decoding never fails.
-        decoded = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-        caller = callers.get(_hash(_key_in(decoded)))
+    def authenticate(scope: Scope) -> Caller:
+        caller = callers.get(_hash(_key_in(by_name(scope))))
         if caller is not None:
             return caller
-        for plugin, ask in plugins:
-            caller = _ask_plugin(host.origin_of(plugin), ask, decoded)
-            if caller is not None:
-                return caller
+        if plugins:
+            decoded = {name.decode("latin-1"): _text(value) for name, value in scope["headers"]}
+            for plugin, ask in plugins:
+                caller = _ask_plugin(host.origin_of(plugin), ask, decoded)
+                if caller is not None:
+                    return caller
         message = "Authentication required"
         raise RequestError(message, status=401, type="authentication_error", code="unauthorized", bare=True)
 
@@ -67,37 +64,26 @@ def _ask_plugin(
     return caller
 
 
-def _key_in(headers: Mapping[str, str]) -> str:
-    """The key that a request presents, in one of the headers that clients use; empty if there is none."""
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    return headers.get("api-key", headers.get("x-api-key", ""))
+def _key_in(headers: Mapping[bytes, bytes]) -> bytes:
+    """The key that a request presents, in one of the headers that clients use; empty if there is none.
+
+    Keys are compared as bytes, because they may contain any UTF-8 text.
+    """
+    scheme, _, value = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"bearer":
+        return value.strip(b" \t")
+    return headers.get(b"api-key") or headers.get(b"x-api-key", b"")
 
 
-def _hash(key: str) -> str:
-    # A fast hash is enough for long random keys. Looking callers up by hash also avoids leaking a key through the
-    # timing of string comparisons.
-    digest = hashlib.sha256(key.encode("latin-1", "replace")).hexdigest()
-    return f"sha256:{digest}"
+def _hash(key: bytes) -> str:
+    # A fast hash is enough for long random keys. Keys are looked up by their hash, so that the time of the comparison
+    # depends on nothing that a client can choose bit by bit.
+    return f"sha256:{hashlib.sha256(key).hexdigest()}"
 
 
-def _keys(settings: PluginsToml) -> dict[str, str]:
-    """The hashes of `[server] keys` and of its `keys_file`, by name."""
-    keys = dict(settings.server.keys)
-    if settings.server.keys_file is None:
-        return keys
-    path = Path(settings.path).parent / Path(settings.server.keys_file).expanduser()
+def _text(value: bytes) -> str:
+    """A header's value as text: UTF-8, or Latin-1, which decodes any bytes."""
     try:
-        entries = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        message = f"cannot read the file of keys: {error}"
-        raise ConfigError(message, path=str(path), field="server.keys_file") from None
-    if not entries:
-        # An empty file would leave the gateway open, which is not what a file of keys is for.
-        raise ConfigError("the file contains no keys", path=str(path), field="server.keys_file")
-    for name, key_hash in entries.items():
-        if not isinstance(key_hash, str) or not _KEY_HASH.fullmatch(key_hash):
-            raise ConfigError("expected sha256:<64 hex digits>", path=str(path), field=name)
-        keys[name] = key_hash
-    return keys
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

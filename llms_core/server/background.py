@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from llms_core.config import plugins_toml
+from llms_core.config import client_keys, plugins_toml
 from llms_core.errors import LlmsError
 from llms_core.secret import redact
 from llms_core.server.gateway import Gateway
@@ -26,16 +26,22 @@ FileStamp = tuple[int, int, int]
 """A file's modification time in nanoseconds, its size and its inode."""
 
 
-async def watch_files(gateway: Gateway, config: Path | None, plugins: Path | None, changed: asyncio.Event) -> None:
+async def watch_files(
+    gateway: Gateway,
+    config: Path | None,
+    plugins: Path | None,
+    changed: asyncio.Event,
+    loaded: Sequence[FileStamp | None],
+) -> None:
     """Reload the files when they change, and set `changed`. A broken edit is logged and changes nothing.
 
-    Polls the files' stamps: file system events do not arrive from every kind of mount.
+    Polls the files' stamps: file system events do not arrive from every kind of mount. `loaded` are the stamps of the
+    two files before they were read, so that no change is missed.
     """
-    paths = [path for path in (config, plugins) if path is not None]
-    previous = _stamps(paths)
+    previous = [*loaded, *stamps(gateway.keys_file)]
     while True:
         await asyncio.sleep(_POLL_INTERVAL)
-        current = _stamps(paths)
+        current = stamps(config, plugins, gateway.keys_file)
         if current == previous:
             continue
         # Even if the reload fails: a broken file is reported once, not twice a second.
@@ -47,6 +53,10 @@ async def watch_files(gateway: Gateway, config: Path | None, plugins: Path | Non
 def _reload(gateway: Gateway, config: Path | None, plugins: Path | None) -> bool:
     """Load both files and use them; whether that succeeded."""
     try:
+        if plugins is not None:
+            # First, so that a key which was removed stops working even if something else is wrong.
+            server = plugins_toml.load_keys(plugins)
+            gateway.use_keys(gateway.startup.host, client_keys.collect(server, str(plugins), may_be_empty=True))
         startup = reload(gateway.startup, config)
         if plugins is not None:
             startup = with_plugins_toml(startup, plugins_toml.load(plugins))
@@ -77,11 +87,14 @@ async def keep_models_current(gateway: Gateway, changed: asyncio.Event) -> None:
                 await changed.wait()
 
 
-def _stamps(paths: Sequence[Path]) -> list[FileStamp | None]:
+def stamps(*paths: Path | None) -> list[FileStamp | None]:
+    """Return the stamp of each file, None for one that cannot be read."""
     return [_stamp(path) for path in paths]
 
 
-def _stamp(path: Path) -> FileStamp | None:
+def _stamp(path: Path | None) -> FileStamp | None:
+    if path is None:
+        return None
     try:
         status = path.stat()
     except OSError:

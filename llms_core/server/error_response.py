@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 
 import msgspec
 
-from llms_core.dialects import ErrorResponse, FailedAttempt
+from llms_core.dialects import Dialect, ErrorResponse, FailedAttempt, openai_error
 from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, LlmsError, ProviderError, RequestError
+from llms_core.operations.adapter_results import expect
 from llms_core.records import AttemptRecord
 from llms_core.secret import redact
+
+log = logging.getLogger(__name__)
 
 _CODES_OF_HTTP_ERRORS = {
     404: "not_found",
@@ -173,3 +177,15 @@ def _redacted(response: ErrorResponse) -> ErrorResponse:
         code=response.code and redact(response.code),
         param=response.param and redact(response.param),
     )
+
+
+def encode(response: ErrorResponse, dialect: Dialect | None) -> bytes:
+    """Return the body of an error in a dialect, or as OpenAI's JSON for a path that belongs to none."""
+    if dialect is None:
+        return openai_error.encode(response)
+    try:
+        return expect(bytes, dialect.encode_error(response), "encode_error")
+    except Exception:
+        # A broken dialect must not hide the error that it was asked to report.
+        log.exception("the dialect '%s' failed to encode an error", dialect.name)
+        return openai_error.encode(response)

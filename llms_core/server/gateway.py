@@ -11,10 +11,13 @@ from typing import Any
 import msgspec
 from litestar.types import Scope
 
+from llms_core.config import client_keys
+from llms_core.config.client_keys import ClientKeys
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
 from llms_core.dialects.table import DIALECTS
 from llms_core.errors import RequestError
 from llms_core.operations.table import OPERATIONS
+from llms_core.plugins.host import PluginHost
 from llms_core.plugins.report import PluginReport
 from llms_core.provider import Closes
 from llms_core.records import Caller
@@ -39,7 +42,8 @@ class Gateway:
     It is built before the event loop runs; `open` and `close` belong to the application's lifespan.
     """
 
-    def __init__(self, startup: Startup):
+    def __init__(self, startup: Startup, *, requires_key: bool = False):
+        """Raises ConfigError if the keys of clients cannot be read. With `requires_key`, it is never open."""
         self.running = 0
         self.draining = False
         #: The discovered models, by provider id.
@@ -56,6 +60,10 @@ class Gateway:
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        #: Once there have been keys, no change of the files opens the gateway to everybody.
+        self._requires_key = requires_key
+        toml = startup.plugins_toml
+        self.use_keys(startup.host, client_keys.collect(toml.server, toml.path, may_be_empty=requires_key))
         self._use(startup)
 
     @property
@@ -97,6 +105,15 @@ class Gateway:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
+    def use_keys(self, host: PluginHost, keys: ClientKeys) -> None:
+        """Accept these keys from now on, and no others."""
+        self._requires_key = self._requires_key or bool(keys.names)
+        self.authenticate = authenticate.create(keys.names, host, required=self._requires_key)
+        #: The file that keys are read from, which is watched.
+        self.keys_file = keys.file
+        if self._requires_key and not keys.names and not host.authenticators:
+            log.warning("no client has a key: every request is refused until plugins.toml has one")
+
     def reject(self, error: str) -> None:
         """Keep the current configuration, because the files on disk cannot be loaded."""
         self.configuration_error = error
@@ -135,9 +152,26 @@ class Gateway:
         if self.running > self.server.max_requests:
             message = f"The server is already handling {self.server.max_requests} requests"
             raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
+        return self.identify(scope)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether clients need no key."""
+        return self.authenticate is None
+
+    def identify(self, scope: Scope) -> Caller | None:
+        """Return the caller, or None if nobody has to authenticate. Raises RequestError (401) for an unknown one."""
         if self.authenticate is None:
             return None
-        return self.authenticate(scope["headers"])
+        return self.authenticate(scope)
+
+    def trusts(self, scope: Scope) -> bool:
+        """Whether the client may see more than whether the server is ready: anybody, unless there are keys."""
+        try:
+            self.identify(scope)
+        except RequestError:
+            return False
+        return True
 
     def readiness(self) -> dict[str, Any]:
         """What `/ready` reports: providers, plugins, circuits, and a configuration that could not be loaded."""
@@ -157,8 +191,6 @@ class Gateway:
         }
 
     def _use(self, startup: Startup) -> None:
-        # First, since it may raise ConfigError: then nothing has been changed.
-        self.authenticate = authenticate.create(startup.plugins_toml, startup.host)
         self.startup = startup
         self.server = startup.plugins_toml.server
         self.max_body = startup.llms_json.max_body

@@ -10,7 +10,7 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from llms_core.contracts.body import RequestBody
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, StreamWriter, openai_error
+from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, StreamWriter
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
@@ -19,7 +19,7 @@ from llms_core.routing.attempts import RoutedAnswer
 from llms_core.routing.trace import RequestTrace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
-from llms_core.server.error_response import describe, describe_in_stream, retry_headers
+from llms_core.server.error_response import describe, describe_in_stream, encode, retry_headers
 from llms_core.server.gateway import Gateway
 from llms_core.server.request_body import read_body
 from llms_core.server.response_writer import ResponseState, ResponseWriter
@@ -166,7 +166,7 @@ class RequestHandler:
                 await self._write_last(self.stream_writer.error(describe_in_stream(error)))
 
     async def _send_error(self, response: ErrorResponse) -> None:
-        data = self._encode_error(response)
+        data = encode(response, self.dialect)
         headers = [
             _JSON,
             (b"content-length", b"%d" % len(data)),
@@ -182,14 +182,6 @@ class RequestHandler:
     def _encode_answer(self, answer: Answer) -> bytes:
         # Checked before the head is sent: after that, the client would only see a broken connection.
         return expect(bytes, self.dialect.encode_answer(answer), "encode_answer")
-
-    def _encode_error(self, response: ErrorResponse) -> bytes:
-        try:
-            return expect(bytes, self.dialect.encode_error(response), "encode_error")
-        except Exception:
-            # A broken dialect must not hide the error that it was asked to report.
-            log.exception("the dialect '%s' failed to encode an error", self.dialect.name)
-            return openai_error.encode(response)
 
     def record(self) -> None:
         """Report to plugins and the log, once, that the request has ended."""

@@ -9,12 +9,13 @@ import msgspec
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import License
 
 from llms_core import __version__
 from llms_core.dialects import Dialect
 from llms_core.dialects.openai_error import ErrorBody
+from llms_core.server import docs
 
 Schema = dict[str, Any]
 """A JSON schema."""
@@ -50,8 +51,8 @@ def config(dialects: Sequence[Dialect]) -> OpenAPIConfig:
         version=__version__,
         description="An OpenAI-compatible gateway over every configured provider.",
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
-        path="/docs",
-        render_plugins=[ScalarRenderPlugin(), _DocumentPlugin(dialects)],
+        openapi_router=docs.router(),
+        render_plugins=[docs.ViewerPlugin(), _DocumentPlugin(dialects)],
         use_handler_docstrings=True,
     )
 
@@ -62,6 +63,8 @@ class _DocumentPlugin(JsonRenderPlugin):
         self._dialects = dialects
 
     def render(self, request: Request[Any, Any, State], openapi_schema: dict[str, Any]) -> bytes:
+        # It lists the routes of plugins, which are not everybody's concern.
+        request.app.state.gateway.identify(request.scope)
         return self.render_json(request, with_dialects(openapi_schema, self._dialects))
 
 

@@ -10,6 +10,7 @@ from litestar.types import Receive, Scope
 from llms_core.deadline import Deadline
 from llms_core.errors import RequestError
 from llms_core.server.disconnect import ClientDisconnected
+from llms_core.server.request_headers import by_name
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: float) -> bytes:
@@ -18,7 +19,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: flo
     Raises RequestError, 413 if the body exceeds `max_bytes` and 408 if it takes too long, and ClientDisconnected.
     """
     # If the client sent a Content-Length, a body that is too large is refused before it is read.
-    length = dict(scope["headers"]).get(b"content-length", b"")
+    length = by_name(scope).get(b"content-length", b"")
     if length.isdigit() and int(length) > max_bytes:
         raise _too_large(max_bytes)
     deadline = Deadline()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import re
@@ -35,21 +34,26 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     reload: bool = False
     allow_anonymous: bool = False
     verbose: bool = False
+    #: Set for worker processes: the server has been started with keys, and must not be open without them.
+    requires_key: bool = False
 
 
 def serve(options: ServeOptions) -> None:
     """Serve until a signal stops the process. Raises ConfigError if the configuration or the address is invalid."""
     import uvicorn
 
+    from llms_core.server.browsers import is_loopback
+
     settings = _plugins_toml(options)
-    if not (_is_loopback(options.host) or options.allow_anonymous or _has_keys(settings)):
+    # Built in the parent of several workers too, so that an error in the configuration is reported once.
+    app = _application(options, settings)
+    is_open = app.gateway.is_open
+    if is_open and not is_loopback(options.host) and not options.allow_anonymous:
         raise ConfigError(
             f"{options.host} can be reached from other machines, and no keys are configured",
             hint="set [server] keys in plugins.toml, or pass --allow-anonymous",
         )
     port = _free_port(options.host, options.port)
-    # Built in the parent of several workers too, so that an error in the configuration is reported once.
-    app = _application(options, settings)
     arguments: dict[str, Any] = {
         "host": options.host,
         "port": port,
@@ -73,7 +77,10 @@ def serve(options: ServeOptions) -> None:
     host = f"[{options.host}]" if ":" in options.host else options.host
     sys.stderr.write(f"llms: listening on http://{host}:{port}/v1\n")
     if options.workers > 1 or options.reload:
-        os.environ[ENVIRONMENT] = msgspec.json.encode(options, enc_hook=str).decode()
+        for_workers = msgspec.structs.replace(options, requires_key=not is_open)
+        os.environ[ENVIRONMENT] = msgspec.json.encode(for_workers, enc_hook=str).decode()
+        # Otherwise a worker would look for modules in the current folder first, even for the standard library's.
+        os.environ["PYTHONSAFEPATH"] = "1"
         factory = "llms_core.server.run:application_of_environment"
         uvicorn.run(factory, factory=True, workers=options.workers, reload=options.reload, **arguments)
     else:
@@ -107,18 +114,7 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
 
     _configure_logging(options.verbose)
     protocol().max_head_bytes = settings.server.max_headers
-    return create_app(options.config, options.plugins)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _has_keys(settings: PluginsToml) -> bool:
-    return bool(settings.server.keys or settings.server.keys_file)
+    return create_app(options.config, options.plugins, host=options.host, requires_key=options.requires_key)
 
 
 def _free_port(host: str, port: int) -> int:

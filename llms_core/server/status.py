@@ -13,6 +13,7 @@ from litestar.openapi import ResponseSpec
 from llms_core import __version__
 from llms_core.candidate import Configured
 from llms_core.secret import redact
+from llms_core.server import docs
 from llms_core.server.gateway import Gateway
 
 _NOT_READY = ResponseSpec(
@@ -25,23 +26,23 @@ _PAGE = """\
 <head>
 <meta charset="utf-8">
 <title>llms</title>
-<style>
-body {{ font: 16px system-ui; margin: 3rem auto; max-width: 50rem; padding: 0 1rem }}
-td, th {{ text-align: left; padding: .3rem 1rem .3rem 0 }}
-</style>
+<link rel="stylesheet" href="/docs/viewer.css">
 </head>
 <body>
-<h1>llms {version}</h1>
-<p>
-  OpenAI-compatible API at <code>/v1</code>.
-  <a href="/docs">API reference</a> · <a href="/v1/models">models</a> · <a href="/ready">status as JSON</a>
-</p>
+<h1>llms</h1>
+<p>OpenAI-compatible API at <code>/v1</code>. <a href="/docs">API reference</a></p>
+<p>{state}</p>
+{details}
+</body>
+</html>
+"""
+
+_DETAILS = """\
+<p>Version {version} · <a href="/v1/models">models</a> · <a href="/ready">status as JSON</a></p>
 <table>
 <tr><th>provider</th><th></th><th>state</th></tr>
 {rows}
 </table>
-</body>
-</html>
 """
 
 
@@ -59,18 +60,30 @@ def health() -> dict[str, str]:
     tags=["Status"],
 )
 def ready(request: Request[object, object, State]) -> Response[dict[str, Any]]:
-    """200 if at least one provider is enabled and the server is not stopping, otherwise 503; with the reasons."""
+    """200 if at least one provider is enabled and the server is not stopping, otherwise 503.
+
+    With the reasons; if the server requires keys, only for clients that have one.
+    """
     gateway: Gateway = request.app.state.gateway
     state = gateway.readiness()
-    return Response(state, status_code=200 if state["ready"] else 503)
+    status = 200 if state["ready"] else 503
+    if not gateway.trusts(request.scope):
+        state = {"ready": state["ready"]}
+    return Response(state, status_code=status)
 
 
-@get("/", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)
+@get("/", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False, response_headers=docs.HEADERS)
 def page(request: Request[object, object, State]) -> str:
-    """A small page that shows the providers (SR-083)."""
+    """A small page that shows the providers (SR-083), unless the client lacks a key that the server requires."""
     gateway: Gateway = request.app.state.gateway
+    state = "Ready." if gateway.readiness()["ready"] else "Not ready."
+    details = _details(gateway) if gateway.trusts(request.scope) else ""
+    return _PAGE.format(state=state, details=details)
+
+
+def _details(gateway: Gateway) -> str:
     rows = "\n".join(_row(item) for item in gateway.startup.configured)
-    return _PAGE.format(version=__version__, rows=rows)
+    return _DETAILS.format(version=__version__, rows=rows)
 
 
 def _row(item: Configured) -> str:

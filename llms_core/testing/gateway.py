@@ -145,7 +145,7 @@ class Gateway:
         body = json.dumps({"model": model, "messages": [user_message(QUESTION)]}).encode()
         head = [
             "POST /v1/chat/completions HTTP/1.1",
-            "Host: conformance",
+            "Host: localhost",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
             "",

@@ -123,7 +123,9 @@ def test_cancellation(served: Serve, upstream: ScriptedUpstream) -> None:
     gateway = served(blocks(upstream), LOAD)
     body = json.dumps({"model": "m", "text": "Hello", "stream": True}).encode()
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
-        connection.sendall(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        connection.sendall(
+            b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        )
         assert connection.recv(1024)
     upstream.requests[0].wait_closed()
     until(lambda: " 499 " in gateway.log())
@@ -137,6 +139,12 @@ def test_authentication(served: Serve, upstream: ScriptedUpstream) -> None:
     refused = echo(gateway)
     assert (refused.status_code, refused.json()["why"]) == (401, "unauthorized")
     assert echo(gateway, {"authorization": f"Bearer {KEY}"}).text == "Hello"
+
+
+def test_a_page_of_another_site(served: Serve, upstream: ScriptedUpstream) -> None:
+    refused = echo(served(blocks(upstream), LOAD), {"origin": "https://evil.example"})
+    assert (refused.status_code, refused.json()["why"]) == (403, "origin_not_allowed")
+    assert upstream.requests == []
 
 
 def test_limits(served: Serve, upstream: ScriptedUpstream) -> None:

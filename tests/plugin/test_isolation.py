@@ -157,6 +157,7 @@ HOOKS = {
     "llms_request_finished": "record",
     "llms_lifespan": "",
     "llms_routes": "",
+    "llms_public_routes": "",
     "llms_default_config": "",
 }
 OBSERVER = "heard = []\n@hookimpl\ndef llms_request_finished(record): heard.append(record)\n"

@@ -32,8 +32,8 @@ TOKEN = f"{MARK}of-v1"
 SETTINGS = '[plugin.all-hooks]\ngreeting = "Grüße!"\ntoken = "$V1_TOKEN"\n'
 NO_RETRIES = "[routing.retry]\nattempts = 0\n"
 HOOKS = {name for name in vars(hookspecs) if name.startswith("llms_")}
-LATER = {"llms_operations", "llms_dialects"}
-"""Hooks that the first release did not have; each is exercised by a folder of its own."""
+LATER = {"llms_operations", "llms_dialects", "llms_public_routes"}
+"""Hooks that the first release did not have; each is exercised by tests of its own."""
 
 Heard = list[tuple[str, Any]]
 
@@ -86,9 +86,11 @@ def test_it_is_loaded_with_every_hook(tmp_path: Path) -> None:
 
 
 def test_configure_routes_and_lifespan(served: Serve, upstream: ScriptedUpstream, heard: Heard) -> None:
-    """llms_configure, llms_routes, llms_lifespan."""
+    """llms_configure, llms_routes, llms_lifespan. The plugin authenticates, so its route needs a key."""
     gateway = served(blocks(upstream, "one"), SETTINGS)
-    answer = httpx.get(f"{gateway.origin}/x/all-hooks/greeting", trust_env=False)
+    url = f"{gateway.origin}/x/all-hooks/greeting"
+    assert httpx.get(url, trust_env=False).status_code == 401
+    answer = httpx.get(url, headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False)
     assert answer.json() == {"greeting": "Grüße!"}
     assert of(heard, "lifespan") == ["in"]
     gateway.stop()

@@ -164,3 +164,42 @@ def test_any_toml_is_read_or_rejected(lines: list[str]) -> None:
     """Architecture 7: reading gives settings, or raises ConfigError."""
     with suppress(ConfigError):
         assert read("\n".join(lines).encode(), "plugins.toml").path == "plugins.toml"
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://app.example", "https://app.example"),
+        ("HTTPS://App.Example/", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("http://app.example:80", "http://app.example"),
+        ("http://app.example:443", "http://app.example:443"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("app://obsidian.md", "app://obsidian.md"),
+        ("null", "null"),
+        ("*", "*"),
+    ],
+)
+def test_origins_are_compared_as_browsers_write_them(given: str, origin: str) -> None:
+    assert read(f'[server]\norigins = ["{given}"]'.encode(), "plugins.toml").server.origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin", ["app.example", "https://app.example/path", "https://*.example", "https://", "", "a b"]
+)
+def test_an_invalid_origin(origin: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"plugins\.toml:2: server\.origins: .*is not an origin.*https://app\.example"
+    ):
+        read(f'[server]\norigins = ["{origin}"]'.encode(), "plugins.toml")
+
+
+@pytest.mark.parametrize(("given", "host"), [("Gateway.Example", "gateway.example"), ("[FD00::1]", "fd00::1")])
+def test_hosts_are_compared_without_case(given: str, host: str) -> None:
+    assert read(f'[server]\nhosts = ["{given}"]'.encode(), "plugins.toml").server.hosts == (host,)
+
+
+@pytest.mark.parametrize("host", ["gateway.example:8000", "http://gateway.example", "*", "", "a b"])
+def test_an_invalid_host(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"plugins\.toml:2: server\.hosts: .*is not the name of a host"):
+        read(f'[server]\nhosts = ["{host}"]'.encode(), "plugins.toml")

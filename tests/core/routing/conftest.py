@@ -87,7 +87,7 @@ class Chain:
     def dial(self, model: str = "m", **more: object) -> closing[socket.socket]:
         """Send a request on a connection that the test controls."""
         content = body(model, **more)
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-length: {len(content)}\r\n\r\n"
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content)}\r\n\r\n"
         connection = socket.create_connection(("127.0.0.1", self.gateway.port), timeout=5)
         connection.sendall(head.encode() + content)
         return closing(connection)

@@ -111,7 +111,7 @@ class Wire:
 def request_of(body: bytes | object, *, path: str = CHAT, headers: Mapping[str, str] | None = None) -> bytes:
     """The bytes of a POST request; a body of bytes is sent as it is, anything else as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = {"host": "test", "content-length": str(len(content)), **(headers or {})}
+    lines = {"host": "localhost", "content-length": str(len(content)), **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + content
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llms_core import ConfigError
+from llms_core import ConfigError, __version__
+from llms_core.server import background
 from llms_core.server.app import create_app
 from llms_core.testing import ScriptedUpstream
-from tests.core.server.conftest import CHAT, HELLO, TEXT, Asking, Pair, Wire, error_of, request_of, running
+from tests.core.server.conftest import CHAT, HELLO, TEXT, Asking, Pair, Wire, error_of, request_of, running, until
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, ProviderBlock, Serve
@@ -30,6 +31,13 @@ REFUSAL = {
 
 def digest(key: str) -> str:
     return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def edit(path: Path, text: str) -> None:
+    """Replace a file as editors do: whole, at once."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text, "utf-8")
+    beside.replace(path)
 
 
 KEYS = f'[server.keys]\nada = "{digest(KEY)}"\nbob = "{digest("sk-of-bob")}"\n'
@@ -121,10 +129,54 @@ def test_sr_067_an_unknown_caller_learns_nothing_about_the_body(ask: Asking) -> 
     assert {ask.post(body).status_code for body in (b"{bad", {"model": "unknown", "messages": HELLO}, {})} == {401}
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["clé-à", "pass\u00a0", "\u3000ключ", "鍵🔑", "a key of words", "e\u0301", "Bearer x"],
+)
+@pytest.mark.parametrize("header", ["authorization", "api-key", "x-api-key"])
+def test_a_key_may_be_any_text(start: Start, wire: Connect, key: str, header: str) -> None:
+    """In UTF-8, byte for byte: what some alphabets end in looks like white space in Latin-1."""
+    value = f"Bearer {key}" if header == "authorization" else key
+    gateway = start(f'[server.keys]\nada = "{digest(key)}"\n')
+    for sent, status in ((value, 200), (value[:-1], 401)):
+        connection = wire(gateway)
+        body = b'{"model":"m","messages":[{"role":"user","content":"Hello!"}]}'
+        head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n{header}: {sent}\r\ncontent-length: {len(body)}\r\n\r\n"
+        connection.send(head.encode() + body)
+        assert connection.answer().status_code == status
+
+
 @pytest.mark.parametrize("path", ["/health", "/ready", "/", "/docs"])
 def test_the_status_needs_no_key(ask: Asking, path: str) -> None:
     """Load balancers call it without one."""
     assert ask.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/ready", "/", "/docs", "/docs/viewer.js", "/docs/openapi.json", "/docs/x", "/v1/models"]
+)
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-of-eve"}], ids=["no key", "a wrong key"])
+def test_strangers_learn_only_whether_the_server_is_ready(ask: Asking, path: str, headers: dict[str, str]) -> None:
+    """Neither providers, models, plugins and paths nor versions."""
+    shown = ask.get(path, headers).text
+    told = ["first", "OpenAiProvider", "llms-providers", "chat/completions", "x/of_test", __version__, "circuits"]
+    assert [word for word in told if word in shown] == []
+
+
+def test_strangers_get_no_document(ask: Asking) -> None:
+    assert (ask.get("/docs/openapi.json").status_code, ask.get("/docs/openapi.json").json()) == (401, REFUSAL)
+
+
+def test_strangers_see_that_the_server_is_ready(ask: Asking) -> None:
+    assert ask.get("/ready").json() == {"ready": True}
+    assert "Ready." in ask.get("/").text
+
+
+def test_a_caller_sees_everything(ask: Asking) -> None:
+    headers = {"authorization": f"Bearer {KEY}"}
+    assert ask.get("/ready", headers).json()["providers"]["enabled"] == ["first"]
+    assert "first" in ask.get("/", headers).text
+    assert CHAT in ask.get("/docs/openapi.json", headers).json()["paths"]
 
 
 def test_sr_067_a_key_is_in_no_log(ask: Asking) -> None:
@@ -260,3 +312,184 @@ def test_a_failing_plugin_is_logged(start: Start, asking: Ask, plugin: Callable[
     asking(gateway).chat()
     assert "of_test" in gateway.log()
     assert "no-such-header" in gateway.log()
+
+
+def test_a_plugin_gets_headers_as_utf_8(start: Start, wire: Connect, plugin: Callable[[str], str]) -> None:
+    """Or as Latin-1, which every value is."""
+    connection = wire(start(plugin(ALLOW)))
+    connection.send("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-a: cl\u00e9\r\nx-b: ".encode() + b"cl\xe9\r\n\r\n")
+    assert connection.answer().status_code == 401
+    assert (of_test().heard[0]["x-a"], of_test().heard[0]["x-b"]) == ("clé", "clé")
+
+
+HOOK = "@hookimpl\ndef llms_authenticate(headers): return None\n"
+BROKEN = {
+    "an import that fails": f"import a_module_that_an_upgrade_removed\n{HOOK}",
+    "a misspelt argument": "@hookimpl\ndef llms_authenticate(header): return None\n",
+    "a misspelt hook": "@hookimpl\ndef llms_autenticate(headers): return None\n",
+    "no marker": "def llms_authenticate(headers): return None\n",
+    "async": f"@hookimpl\nasync {HOOK.splitlines()[1]}\n",
+    "a generator": "@hookimpl\nasync def llms_authenticate(headers): yield None\n",
+    "a wrapper": "@hookimpl(wrapper=True)\ndef llms_authenticate(headers): return (yield)\n",
+    "another function for the hook": "@hookimpl(specname='llms_authenticate')\ndef check(header): return None\n",
+    "a syntax error": f"{HOOK}def\n",
+    "exit": f"raise SystemExit\n{HOOK}",
+    "hooks of another module": "import gone\nfrom gone.hooks import *\n",
+}
+
+
+@pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("keys", ["", KEYS], ids=["", "with keys"])
+def test_without_a_plugin_that_authenticates_the_server_does_not_start(
+    tmp_path: Path, plugin: Callable[[str], str], source: str, keys: str
+) -> None:
+    """It says which, why, and what to do."""
+    (tmp_path / "llms.json").write_text('{"providers": {}}', "utf-8")
+    (tmp_path / "plugins.toml").write_text(plugin(source) + keys, "utf-8")
+    with pytest.raises(ConfigError, match=r"plugin 'of_test' of .*of_test.py is quarantined.*disabled = ") as caught:
+        create_app(tmp_path / "llms.json", tmp_path / "plugins.toml")
+    assert str(tmp_path / "plugins.toml") in str(caught.value)
+
+
+@pytest.mark.parametrize("load", ["gone.py", "gone_module", "gone.module"])
+def test_a_plugin_that_is_missing_may_be_one_that_authenticates(tmp_path: Path, load: str) -> None:
+    (tmp_path / "llms.json").write_text('{"providers": {}}', "utf-8")
+    (tmp_path / "plugins.toml").write_text(f'[plugins]\nload = ["{load}"]\n', "utf-8")
+    with pytest.raises(ConfigError, match="gone"):
+        create_app(tmp_path / "llms.json", tmp_path / "plugins.toml")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import gone\n", "import gone\n@hookimpl\ndef llms_request_finished(record): ...\n"],
+    ids=["", "observes"],
+)
+def test_any_other_plugin_that_fails_does_not_keep_the_server_from_starting(
+    start: Start, asking: Ask, plugin: Callable[[str], str], source: str
+) -> None:
+    assert asking(start(plugin(source))).chat().status_code == 200
+
+
+def test_a_plugin_that_the_user_disabled_is_not_missed(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+    lines = plugin(BROKEN["a syntax error"]) + 'disabled = ["of_test"]\n'
+    assert asking(start(lines)).chat().status_code == 200
+
+
+# Changes of keys
+
+CAROL = f'carol = "{digest("sk-of-carol")}"\n'
+
+
+def status_of(ask: Asking, key: str) -> int:
+    return ask.chat({"authorization": f"Bearer {key}"}).status_code
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the files more often than in production, so that tests do not wait."""
+    monkeypatch.setattr(background, "_POLL_INTERVAL", 0.05)
+
+
+def test_a_removed_key_stops_working_within_a_second(start: Start, asking: Ask) -> None:
+    assert background._POLL_INTERVAL < 1
+    ask = asking(start(KEYS))
+    assert status_of(ask, "sk-of-bob") == 200
+    edit(ask.gateway.plugins_path, KEYS[: KEYS.index("bob")])
+    until(lambda: status_of(ask, "sk-of-bob") == 401)
+    assert status_of(ask, KEY) == 200
+    assert "needs a restart" not in ask.gateway.log()
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize(
+    "broken", ["[routing]\nstrategy = 'none'\n", "[nonsense]\n", "[server]\nmax_requests = 0\n[server.keys]\n"], ids=str
+)
+def test_a_removed_key_stops_working_even_if_the_rest_of_the_file_is_wrong(
+    start: Start, asking: Ask, broken: str
+) -> None:
+    ask = asking(start(KEYS))
+    without = KEYS[: KEYS.index("bob")]
+    edit(ask.gateway.plugins_path, without.replace("[server.keys]\n", broken) if "keys" in broken else without + broken)
+    until(lambda: status_of(ask, "sk-of-bob") == 401)
+    assert status_of(ask, KEY) == 200
+    until(lambda: "the previous one stays in use" in ask.gateway.log())
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_removed_key_stops_working_even_if_llms_json_is_wrong(start: Start, asking: Ask) -> None:
+    ask = asking(start(KEYS))
+    edit(ask.gateway.config_path, "{")
+    edit(ask.gateway.plugins_path, KEYS[: KEYS.index("bob")])
+    until(lambda: status_of(ask, "sk-of-bob") == 401)
+    assert status_of(ask, KEY) == 200
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_an_added_key_works(start: Start, asking: Ask) -> None:
+    """Also the first one: from then on, requests without a key are refused."""
+    ask = asking(start(""))
+    assert ask.chat().status_code == 200
+    edit(ask.gateway.plugins_path, KEYS)
+    until(lambda: ask.chat().status_code == 401)
+    assert status_of(ask, KEY) == 200
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("left", ["", "[server.keys]\n", "[server]\n", "server = 1\n"])
+def test_without_its_last_key_the_gateway_is_open_to_nobody(start: Start, asking: Ask, left: str) -> None:
+    ask = asking(start(KEYS))
+    edit(ask.gateway.plugins_path, left)
+    if left.startswith("server"):
+        until(lambda: "server" in ask.gateway.log())
+    until(lambda: status_of(ask, KEY) == 401)
+    assert ask.chat().status_code == 401
+    assert ask.get("/ready").json() == {"ready": True}
+    assert "no client has a key" in ask.gateway.log()
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("left", ["", None, "# nobody\n"], ids=["empty", "deleted", "a comment"])
+def test_a_key_that_is_removed_from_the_file_of_keys_stops_working(
+    start: Start, asking: Ask, tmp_path: Path, left: str | None
+) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(CAROL + f'dan = "{digest("sk-of-dan").upper().replace("SHA", "sha")}"\n', "utf-8")
+    ask = asking(start('[server]\nkeys_file = "../keys.toml"\n'))
+    assert (status_of(ask, "sk-of-dan"), status_of(ask, "sk-of-carol")) == (200, 200)
+    edit(path, CAROL)
+    until(lambda: status_of(ask, "sk-of-dan") == 401)
+    assert status_of(ask, "sk-of-carol") == 200
+    path.unlink() if left is None else edit(path, left)
+    until(lambda: status_of(ask, "sk-of-carol") == 401)
+    assert ask.chat().status_code == 401
+    edit(path, CAROL)
+    until(lambda: status_of(ask, "sk-of-carol") == 200)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_an_unreadable_file_of_keys_changes_nothing(start: Start, asking: Ask, tmp_path: Path) -> None:
+    """Whether a key was meant to be removed cannot be known; the log and `/ready` tell."""
+    path = tmp_path / "keys.toml"
+    path.write_text(CAROL, "utf-8")
+    ask = asking(start('[server]\nkeys_file = "../keys.toml"\n'))
+    edit(path, "carol = sha")
+    until(lambda: "the previous one stays in use" in ask.gateway.log())
+    assert status_of(ask, "sk-of-carol") == 200
+    ready = ask.get("/ready", {"authorization": "Bearer sk-of-carol"}).json()
+    assert str(path.name) in ready["configuration_error"]
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_key_that_is_removed_while_the_server_starts_stops_working(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
+    """Between reading the files and serving; the plugin removes it then."""
+    lines = plugin(
+        "import contextlib, pathlib\n@hookimpl\n@contextlib.asynccontextmanager\nasync def llms_lifespan():\n"
+        "    folder = pathlib.Path(__file__).parent\n"
+        "    toml = next(folder.rglob('plugins.toml'))\n"
+        "    toml.write_text(toml.read_text().partition('bob')[0])\n    yield\n"
+    )
+    ask = asking(start(lines + KEYS))
+    until(lambda: status_of(ask, "sk-of-bob") == 401)
+    assert status_of(ask, KEY) == 200

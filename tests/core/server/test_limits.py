@@ -61,7 +61,7 @@ def test_sr_029_a_large_content_length_is_refused_without_reading_the_body(pair:
 def test_sr_029_a_body_without_a_content_length(pair: Pair, wire: Connect) -> None:
     """SR-029: chunked; it is refused while it arrives, because it may never end."""
     connection = wire(pair.gateway)
-    connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+    connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode())
     piece = of_size(LARGEST + 1)
     for start in range(0, len(piece), 2**20):
         part = piece[start : start + 2**20]
@@ -71,7 +71,7 @@ def test_sr_029_a_body_without_a_content_length(pair: Pair, wire: Connect) -> No
 
 def test_a_chunked_body_within_the_limit_is_accepted(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
-    connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+    connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode())
     for part in (b'{"model":"m",', b'"messages":', json.dumps(HELLO).encode(), b"}"):
         connection.send(b"%x\r\n%b\r\n" % (len(part), part))
     connection.send(b"0\r\n\r\n")
@@ -163,10 +163,10 @@ def test_too_many_requests_at_once_are_503(
 @pytest.mark.parametrize(
     "head",
     [
-        f"GET /health HTTP/1.1\r\nhost: x\r\nx-long: {'x' * HEAD}\r\n\r\n",
-        "GET /health HTTP/1.1\r\nhost: x\r\n" + "".join(f"x-{n}: {n}\r\n" for n in range(10_000)) + "\r\n",
-        f"GET /{'x' * HEAD} HTTP/1.1\r\nhost: x\r\n\r\n",
-        f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {'x' * HEAD}\r\ncontent-length: 2\r\n\r\n{{}}",
+        f"GET /health HTTP/1.1\r\nhost: localhost\r\nx-long: {'x' * HEAD}\r\n\r\n",
+        "GET /health HTTP/1.1\r\nhost: localhost\r\n" + "".join(f"x-{n}: {n}\r\n" for n in range(10_000)) + "\r\n",
+        f"GET /{'x' * HEAD} HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\napi-key: {'x' * HEAD}\r\ncontent-length: 2\r\n\r\n{{}}",
     ],
     ids=["a long header", "many headers", "a long path", "a long key"],
 )
@@ -180,7 +180,7 @@ def test_a_head_that_is_too_large_is_431(pair: Pair, wire: Connect, head: str) -
 
 
 @pytest.mark.parametrize(
-    "start", ["GET /health HTTP/1.1\r\nhost: x\r\nx-endless: ", "GET /", "GET /health HTTP/1.1\r\n"]
+    "start", ["GET /health HTTP/1.1\r\nhost: localhost\r\nx-endless: ", "GET /", "GET /health HTTP/1.1\r\n"]
 )
 def test_a_head_without_an_end_is_431(pair: Pair, wire: Connect, start: str) -> None:
     """One header line, one path, or header after header: each is refused before it ends."""
@@ -281,7 +281,7 @@ def test_sr_001_an_upgrade_before_a_delayed_body(pair: Pair, wire: Connect) -> N
 
 def test_sr_001_an_upgrade_before_a_chunked_body(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
-    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
     body = json.dumps(ASKED).encode()
     connection.send(f"{head}transfer-encoding: chunked\r\n\r\n".encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
     assert connection.answer().status_code == 200
@@ -289,7 +289,7 @@ def test_sr_001_an_upgrade_before_a_chunked_body(pair: Pair, wire: Connect) -> N
 
 def test_a_websocket_upgrade_is_ignored(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
-    connection.send(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    connection.send(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
     assert connection.answer().status_code == 200
 
 
@@ -308,19 +308,19 @@ def test_a_head_with_an_upgrade_has_the_same_limit(pair: Pair, wire: Connect) ->
         b"hello\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)),
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"BREW /v1/models HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET /v1/models HTTP/9.9\r\nhost: x\r\n\r\n",
-        b"GET /v1/m\xc3\xb6dels HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nhost: x\r\nna me: x\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nhost: x\r\nname: x\x00y\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1e3\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n"
+        b"BREW /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"CONNECT example.com:443 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /v1/models HTTP/9.9\r\nhost: localhost\r\n\r\n",
+        b"GET /v1/m\xc3\xb6dels HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: localhost\r\nna me: x\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: localhost\r\nname: x\x00y\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1e3\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n"
         b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, x\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip, x\r\n\r\n",
     ],
     ids=lambda garbage: repr(garbage[:60]),
 )
@@ -335,7 +335,7 @@ def test_sr_065_malformed_http_gets_a_json_error(pair: Pair, wire: Connect, garb
 
 def test_a_malformed_chunked_body_makes_no_request(pair: Pair, first: ScriptedUpstream, wire: Connect) -> None:
     connection = wire(pair.gateway)
-    head = f"POST {CHAT} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     connection.send(head + b"zz\r\n" + json.dumps(ASKED).encode() + b"\r\n0\r\n\r\n")
     assert connection.answer().status_code == 400
     assert connection.is_closed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llms_core.testing import Close, Reply, ScriptedUpstream, Stall, error, events
-from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, request_of, until
+from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, error_of, request_of, until
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, ProviderBlock, Serve, ThreadGateway
@@ -36,8 +37,8 @@ def start(
     served: Serve,
     plugin: Callable[[str], str],
 ) -> Start:
-    """Starts a gateway with a plugin."""
-    return lambda source: served(config_of(one=provider(upstream)), plugin(source) + NO_RETRIES)
+    """Starts a gateway with a plugin, and further lines of plugins.toml."""
+    return lambda source, more="": served(config_of(one=provider(upstream)), plugin(source) + NO_RETRIES + more)
 
 
 def heard(name: str = "of_test") -> list[Any]:
@@ -161,3 +162,67 @@ def test_sr_065_a_failing_route_reveals_nothing(start: Start, asking: Ask) -> No
     assert response.json()["error"]["code"] == "internal_error"
     assert "no such key" not in response.text
     assert "no such key" in gateway.log()
+
+
+GUARDED = """
+from litestar import Controller, asgi, get
+from llms_core.records import Caller
+@get("/who", sync_to_thread=False)
+def who(request: Request) -> str: return repr(request.user)
+@get("/hook", name="hook", sync_to_thread=False)
+def hook(request: Request) -> str: return repr(request.user)
+@asgi("/raw", copy_scope=False)
+async def raw(scope: Scope, receive: Receive, send: Send) -> None:
+    await Response(repr(scope["user"])).to_asgi_response(app=None, request=Request(scope))(scope, receive, send)
+class Nested(Controller):
+    path = "/nested"
+    @get("/open", name="nested", sync_to_thread=False)
+    def open(self) -> str: return "open"
+    @get("/closed", sync_to_thread=False)
+    def closed(self) -> str: return "closed"
+@hookimpl
+def llms_routes(): return [who, hook, raw, Nested]
+"""
+IMPORTS = "from litestar import Request, Response\nfrom litestar.types import Receive, Scope, Send\n"
+PUBLIC = "@hookimpl\ndef llms_public_routes(): return ['hook', 'nested']\n"
+NAMED = {"authorization": "Bearer sk-of-ada"}
+ADA = f'[server.keys]\nada = "sha256:{hashlib.sha256(b"sk-of-ada").hexdigest()}"\n'
+
+
+def guarded(start: Start, more: str = "", keys: str = ADA) -> ThreadGateway:
+    return start(IMPORTS + GUARDED + more, keys)
+
+
+@pytest.mark.parametrize("path", ["who", "hook", "raw", "nested/open", "nested/closed"])
+def test_plugin_routes_need_a_key(start: Start, asking: Ask, path: str) -> None:
+    """Like everything else, unless the plugin says otherwise."""
+    response = asking(guarded(start)).get(f"/x/of_test/{path}")
+    assert response.status_code == 401
+    assert error_of(response)["code"] == "unauthorized"
+
+
+def test_a_plugin_route_knows_the_caller(start: Start, asking: Ask) -> None:
+    ask = asking(guarded(start))
+    assert ask.get("/x/of_test/who", NAMED).text == "Caller(name='ada')"
+    assert ask.get("/x/of_test/raw", NAMED).text == "Caller(name='ada')"
+
+
+def test_without_keys_a_plugin_route_has_no_caller(start: Start, asking: Ask) -> None:
+    assert asking(guarded(start, keys="")).get("/x/of_test/who").text == "None"
+
+
+def test_a_plugin_names_the_routes_that_anybody_may_use(start: Start, asking: Ask) -> None:
+    ask = asking(guarded(start, PUBLIC))
+    assert ask.get("/x/of_test/hook").text == "None"
+    assert ask.get("/x/of_test/nested/open").text == "open"
+    assert {ask.get(f"/x/of_test/{path}").status_code for path in ("who", "raw", "nested/closed")} == {401}
+
+
+@pytest.mark.parametrize(
+    "hook", ["return ['hok']", "return 'hook'", "return [None]", "raise KeyError('hook')", "return 1", "return None"]
+)
+def test_a_mistake_makes_no_route_public(start: Start, asking: Ask, hook: str) -> None:
+    gateway = guarded(start, f"@hookimpl\ndef llms_public_routes(): {hook}\n")
+    assert asking(gateway).get("/x/of_test/hook").status_code == 401
+    assert asking(gateway).get("/x/of_test/who").status_code == 401
+    assert ("llms_public_routes" in gateway.log()) == (hook != "return None")

@@ -36,7 +36,7 @@ def asked(app: Any, http: Any = BoundedProtocol) -> Iterator[socket.socket]:
         thread.start()
         try:
             with closing(socket.create_connection(listening.getsockname(), timeout=10)) as connection:
-                connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
                 yield connection
         finally:
             server.should_exit = True
@@ -155,8 +155,8 @@ def test_without_httptools_a_refused_body_is_no_head() -> None:
     size = 3 * protocol_h11.BoundedH11Protocol.max_head_bytes
     with asked(app, protocol_h11.BoundedH11Protocol) as connection:
         answer(connection)
-        connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
+        connection.sendall(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % size)
         assert answer(connection).startswith(b"HTTP/1.1 200 OK\r\n")
         connection.sendall(b"x" * size)
-        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert answer(connection).startswith(b"HTTP/1.1 200 OK\r\n")

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
+from llms_core.server.app import create_app
 from llms_core.server.run import ServeOptions
 from llms_core.testing import Reply, ScriptedUpstream, Stall, Wait, completion, error, events, refused_base_url
 from tests.conftest import ChildGateway
@@ -94,6 +96,39 @@ def test_with_keys_or_an_explicit_option_it_listens_on_all_addresses(
 ) -> None:
     launched = gateway({"providers": {}}, plugins=plugins, args=("--host", "0.0.0.0", *args))
     assert launched.healthy(timeout=5)
+
+
+GUARD = "@hookimpl\ndef llms_authenticate(headers): return None\n"
+
+
+def test_a_plugin_that_authenticates_counts_as_keys(gateway: Launch, plugin: Callable[[str], str], asking: Ask) -> None:
+    launched = gateway({"providers": {}}, plugins=plugin(GUARD), args=("--host", "0.0.0.0"))
+    assert asking(launched).chat().status_code == 401
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("args", [(), ("--allow-anonymous",)], ids=["", "--allow-anonymous"])
+def test_a_plugin_that_authenticates_and_cannot_be_loaded_stops_the_start(
+    start: Started, plugin: Callable[[str], str], host: str, args: tuple[str, ...]
+) -> None:
+    start.plugins.write_text(plugin(f"import gone\n{GUARD}"), "utf-8")
+    code, stderr = start.run("--host", host, *args)
+    assert code == 2
+    assert "plugin 'of_test'" in stderr
+    assert "No module named 'gone'" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_plugin_of_the_current_folder_that_authenticates_stops_the_start(tmp_path: Path) -> None:
+    """It is not run, because the folder may be anybody's; to start without it would let everybody in."""
+    (tmp_path / "guard.py").write_text(f"from llms_core import hookimpl\nopen('marker', 'w')\n{GUARD}", "utf-8")
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["guard.py"]\n', "utf-8")
+    environment = {**os.environ, "HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "llms_core", "serve", "--port", "0"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "--plugins ./plugins.toml" in done.stderr
+    assert not (tmp_path / "marker").exists()
 
 
 def test_an_empty_key_file_does_not_open_the_gateway(start: Started, tmp_path: Path) -> None:
@@ -279,7 +314,7 @@ def test_an_idle_gateway_stops_at_once(gateway: Launch, wire: Connect, by: signa
     """A kept-alive connection does not count as running. The exit code is 0, or the one of the signal."""
     launched = gateway({"providers": {}}, plugins="[server]\ndrain = 60\n")
     connection = wire(launched)
-    connection.send(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+    connection.send(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
     assert connection.answer().status_code == 200
     launched.process.send_signal(by)
     assert launched.process.wait(timeout=20) in (0, -by)
@@ -363,7 +398,7 @@ def test_two_workers_are_two_processes_that_both_answer(
     plugin: Callable[[str], str],
 ) -> None:
     launched = gateway(config_of(one=provider(upstream)), plugins=plugin(WHO), args=["--workers", "2"])
-    asked = b"GET /x/of_test/pid HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    asked = b"GET /x/of_test/pid HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     pids: set[int] = set()
 
     # Whichever process is free first accepts a connection, so this is repeated until both have.
@@ -380,3 +415,35 @@ def test_two_workers_are_two_processes_that_both_answer(
     launched.process.send_signal(signal.SIGTERM)
     assert launched.process.wait(timeout=20) in (0, -signal.SIGTERM)
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def test_workers_run_no_module_of_the_current_folder(start: Started, tmp_path: Path) -> None:
+    """Python looks for modules there first when it starts a process with `-c`, even for those of its own library."""
+    folder = tmp_path / "downloaded"
+    folder.mkdir()
+    for name in ("multiprocessing", "llms_core", "uvicorn", "json"):
+        (folder / f"{name}.py").write_text("open('marker', 'w')\n", "utf-8")
+    port = free_port()
+    arguments = ["--workers", "2", "--port", str(port), "--config", str(start.config), "--plugins", str(start.plugins)]
+    command = [str(Path(sys.executable).with_name("llms")), "serve", *arguments]
+    with subprocess.Popen(command, cwd=folder, env=start.environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: _answers(port), timeout=60)
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert not (folder / "marker").exists()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_worker_is_not_open_if_its_keys_are_gone(start: Started) -> None:
+    """One that is started again reads the files again."""
+    assert create_app(start.config, start.plugins).gateway.is_open
+    assert not create_app(start.config, start.plugins, requires_key=True).gateway.is_open
+    start.plugins.write_text('[server]\nkeys_file = "gone.toml"\n', "utf-8")
+    assert not create_app(start.config, start.plugins, requires_key=True).gateway.is_open
