@@ -327,14 +327,14 @@ async def _read_body(
             if limit >= end:
                 raise
             raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {idle:g} s") from None
-        if not piece:
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
         if size > max_bytes:
             if truncate:
                 return b"".join(pieces)
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer exceeds {max_bytes} bytes")
+        if not piece or response.exhausted:
+            return piece if size == len(piece) else b"".join(pieces)
 
 
 def _is_whole_body(response: HttpResponse, reader: StreamReader) -> bool:
