@@ -167,6 +167,8 @@ class _Transport:
 class _HttpResponse:
     """A Response as the core reads it from its transport."""
 
+    exhausted = False
+
     def __init__(self, response: Response):
         self.status = response.status
         self.headers: Mapping[str, str] = {"content-type": response.media, **response.headers}

@@ -352,14 +352,14 @@ async def _read_body(
             if limit >= end:
                 raise
             raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {_seconds(idle)}") from None
-        if not piece:
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
         if size > max_bytes:
             if truncate:
                 return b"".join(pieces)
             raise _too_large(max_bytes)
+        if not piece or response.exhausted:
+            return piece if size == len(piece) else b"".join(pieces)
 
 
 def _too_large(max_bytes: int) -> ProviderError:

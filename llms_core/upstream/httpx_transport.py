@@ -38,6 +38,11 @@ class HttpxResponse:
             return await self._next_piece()
         return await read_decoded(self._decoder, self._next_piece)
 
+    @property
+    def exhausted(self) -> bool:
+        """False: httpx only tells at the next read."""
+        return False
+
     async def aclose(self) -> None:
         """Release the connection."""
         await self._response.aclose()

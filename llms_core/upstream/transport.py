@@ -30,6 +30,10 @@ class HttpResponse(Protocol):
         Raises ProviderError (network) if the connection breaks or the body ends too early.
         """
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the end of the body is known to have been read; it may be unknown, and then this is false."""
+
     async def aclose(self) -> None:
         """Release the connection: it is reused if the body was read to its end, and closed otherwise."""
 

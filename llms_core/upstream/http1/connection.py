@@ -14,6 +14,7 @@ import httptools
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.upstream.http1.response import Http1Response
 from llms_core.upstream.transport import break_reason
+from llms_core.write_batch import shared_write_batch
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ _FIELD_OVERHEAD = 4
 
 # Fields that tell how the body is encoded.
 _CODINGS = frozenset({b"content-encoding", b"transfer-encoding"})
+_CODING_LENGTHS = frozenset(map(len, _CODINGS))
 
 _VERSIONS = frozenset({"1.0", "1.1"})
 
@@ -62,6 +64,7 @@ class Connection(asyncio.Protocol):
     """A connection to a server or an HTTP proxy, with at most one request at a time."""
 
     __slots__ = (
+        "_batch",
         "_current",
         "_informational",
         "_is_head_request",
@@ -73,6 +76,7 @@ class Connection(asyncio.Protocol):
         "_silent",
         "_trailer_bytes",
         "_transport",
+        "_unsent",
         "_writing_paused",
         "closed",
         "idle_since",
@@ -92,6 +96,9 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.reading_paused = False
         self._transport: asyncio.Transport | None = None
+        self._batch = shared_write_batch(loop)
+        #: a request that will be sent in the event loop's next iteration
+        self._unsent = b""
         # The parser keeps its state from one response to the next.
         self._parser = httptools.HttpResponseParser(self)
         #: the response that is being received; None between requests
@@ -133,7 +140,8 @@ class Connection(asyncio.Protocol):
                 self._fail(response, "the provider closed it")
             elif len(body) <= _WRITE_SIZE:
                 # One write for head and body is one system call and one packet.
-                self._write(head + body if body else head)
+                self._unsent = head + body if body else head
+                self._batch.add(self)
                 self._request_sent = True
             else:
                 await self._write_large(response, head, body)
@@ -152,6 +160,13 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise
         return response
+
+    def flush(self) -> None:
+        """Send the request; nothing if it has been given up."""
+        unsent = self._unsent
+        self._unsent = b""
+        if not self.closed:
+            self._write(unsent)
 
     def _write(self, data: bytes | memoryview) -> None:
         if self._transport is not None:
@@ -217,6 +232,9 @@ class Connection(asyncio.Protocol):
         if response is None:
             # Nothing was requested, and these bytes must not become the beginning of the next response.
             self.abort()
+            return
+        if self._unsent:
+            self._fail(response, "the provider sent data before the request")
             return
         if response.complete or response.error is not None:
             self._reusable = False
@@ -297,10 +315,9 @@ class Connection(asyncio.Protocol):
         if response.status:
             self._check_trailer(name, value)
             return
-        name = name.lower()
-        if name in _CODINGS:
+        if len(name) in _CODING_LENGTHS and (lower := name.lower()) in _CODINGS:
             response.is_encoded = True
-            if name == b"transfer-encoding" and b"\t" in value:
+            if lower == b"transfer-encoding" and b"\t" in value:
                 # The parser would not recognize `chunked`, and take the sizes of chunks for the body.
                 raise InvalidResponse("there is a tab in its Transfer-Encoding")
         response.fields.append((name, value))
@@ -376,7 +393,7 @@ def _is_refused(response: Http1Response) -> bool:
 
 def _ends_with_connection(response: Http1Response) -> bool:
     """Whether the end of the connection is the regular end of the body."""
-    names = {name for name, _ in response.fields}
+    names = {name.lower() for name, _ in response.fields}
     if names.isdisjoint(_BODY_FRAMING):
         return True
     return "content-length" not in response.headers and not response.headers["transfer-encoding"].endswith("chunked")

@@ -50,7 +50,7 @@ class Http1Response:
     def __init__(self, connection: Source):
         #: 0 until the head has arrived
         self.status = 0
-        #: the header fields with names in lower case, which become `headers` when they are used
+        #: the header fields as they arrived, which become `headers` when they are used
         self.fields: list[tuple[bytes, bytes]] = []
         #: whether there is a Content-Encoding or Transfer-Encoding
         self.is_encoded = False
@@ -89,6 +89,11 @@ class Http1Response:
         if self._decoder is None:
             return self._next_piece()
         return self._next_decoded(self._decoder)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the whole body has been read."""
+        return self.complete and not self.pieces and self._decoder is None
 
     async def aclose(self) -> None:
         """Keep the connection for the next request if the body has arrived completely; abort it otherwise."""
@@ -142,5 +147,5 @@ def _decode(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
     for name, value in fields:
         # llhttp leaves white space at the end of a value.
         text = value.decode("latin-1").strip(" \t")
-        values.setdefault(name.decode("latin-1"), []).append(text)
+        values.setdefault(name.decode("latin-1").lower(), []).append(text)
     return {name: ", ".join(texts) for name, texts in values.items()}

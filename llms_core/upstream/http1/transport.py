@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import suppress
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
@@ -44,9 +43,11 @@ class Http1Transport:
         response = None
         connection = self._pool.take(key)
         if connection is not None:
-            # A server may close a connection that has been idle just when it is used again.
-            with suppress(ConnectionBroke):
+            try:
                 response = await connection.request(head, request.content, is_head_request=is_head_request)
+            except ConnectionBroke:
+                # A server may close a connection that has been idle just when it is used again.
+                pass
         if response is None:
             connection = await self._connect(url, proxy, connect_timeout)
             self._pool.add(key, connection)

@@ -740,6 +740,8 @@ class Timed:
         await asyncio.sleep(pause)
         return piece
 
+    exhausted = False
+
     async def aclose(self) -> None: ...
 
 
