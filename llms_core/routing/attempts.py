@@ -26,6 +26,7 @@ from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.retry import backoff
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
+from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.exchange import AnswerStream, AttemptLimits, open_stream, whole_answer
 from llms_core.upstream.transport import HttpTransport
 
@@ -169,6 +170,9 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             if candidate.prepare is not None or candidate.inlines:
                 call = await self._prepare(operation, candidate, call, limits)
             request = checked_request(operation.request(adapter, call))
+            if candidate.prepare is not None:
+                # It may have obtained a token, which only the request shows.
+                redact_credentials(request)
             if not body.view.stream:
                 answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
                 attempt.succeeded(answer.usage)

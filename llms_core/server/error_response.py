@@ -9,6 +9,7 @@ import msgspec
 
 from llms_core.dialects import ErrorResponse
 from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, LlmsError, ProviderError, RequestError
+from llms_core.failure import plausible_delay
 from llms_core.secret import redact
 
 _CODES_OF_HTTP_ERRORS = {
@@ -69,10 +70,9 @@ def describe_in_stream(error: BaseException) -> ErrorResponse:
 
 
 def retry_after_header(response: ErrorResponse) -> str | None:
-    """`Retry-After` in whole seconds, rounded up."""
-    if response.retry_after is None:
-        return None
-    return str(math.ceil(response.retry_after))
+    """`Retry-After` in whole seconds, rounded up. A plugin may have raised the error, with any number."""
+    seconds = plausible_delay(response.retry_after)
+    return None if seconds is None else str(math.ceil(seconds))
 
 
 def _all_failed(error: AllProvidersFailed) -> ErrorResponse:

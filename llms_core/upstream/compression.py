@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.secret import redact
 
 #: The value of the Accept-Encoding header. Without the header, any coding would be acceptable (RFC 9110, 12.5.3).
 ACCEPT_ENCODING = "gzip"
@@ -128,7 +129,7 @@ def _create_decoders(content_encoding: str) -> list[Decoder]:
     for coding in reversed(codings):
         factory = _FACTORIES.get(coding)
         if factory is None:
-            message = f"The body has the unknown content-encoding '{coding[:50]}'"
+            message = f"The body has the unknown content-encoding '{redact.truncated(coding, 50)}'"
             raise ProviderError(ErrorKind.NETWORK, message)
         decoders.append(factory())
     return decoders

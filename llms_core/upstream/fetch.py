@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from llms_core.errors import ProviderError, Unsupported
+from llms_core.secret import redact
 from llms_core.upstream.addresses import AddressPolicy, Refused
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.url import Url, parse_url
@@ -163,5 +164,5 @@ def _media_type(header: str, url: Url) -> str:
         guessed_type, _ = mimetypes.guess_type(url.path)
         media_type = guessed_type or media_type
     if not media_type.startswith(_MEDIA_TYPES) or not _VALID_TYPE.fullmatch(media_type):
-        raise Refused(f"its content type '{media_type[:100]}' is not supported")
+        raise Refused(f"its content type '{redact.truncated(media_type, 100)}' is not supported")
     return media_type

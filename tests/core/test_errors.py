@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, ErrorRow, ProviderError
-from llms_core.server.error_response import describe, describe_in_stream
+from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, ErrorRow, ProviderError, RequestError
+from llms_core.server.error_response import describe, describe_in_stream, retry_after_header
 
 # status, code, action, retried in place, at fault, trips the circuit
 EXPECTED = {
@@ -63,3 +63,9 @@ def test_what_all_providers_agree_on_is_reported(kind: ErrorKind) -> None:
         ErrorKind.TIMEOUT: 504,
     }
     assert response.status == reported.get(kind, 502)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0, 1e308])
+def test_an_impossible_delay_is_not_passed_on(seconds: float) -> None:
+    """A plugin may raise an error with any number; the client gets the error all the same."""
+    assert retry_after_header(describe(RequestError("busy", status=503, retry_after=seconds))) is None

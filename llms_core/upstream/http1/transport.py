@@ -16,7 +16,7 @@ from llms_core.upstream.http1.response import Http1Response
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.proxy import Proxy, ProxyRules
 from llms_core.upstream.transport import network_error
-from llms_core.upstream.url import Url, parse_url
+from llms_core.upstream.url import Url, parse_provider_url
 
 
 class Http1Transport:
@@ -34,7 +34,7 @@ class Http1Transport:
     async def send(self, request: UpstreamRequest, connect_timeout: float) -> Http1Response:
         """Send a request. A reused connection that breaks before it answers is replaced by a new one, once."""
         try:
-            url = parse_url(request.url)
+            url = parse_provider_url(request.url)
             proxy = self._proxies.select(url)
             head = encode_head(request, url, proxy if url.scheme == "http" else None)
         except ValueError as error:
