@@ -102,6 +102,8 @@ class Server(_Strict, frozen=True):
     keys_file: str | None = None
     #: requests at a time
     max_requests: Annotated[int, Meta(ge=1)] = 2048
+    #: connections at a time, with or without a request; each request needs another file descriptor for its provider
+    max_connections: Annotated[int, Meta(ge=1)] = 4096
     #: size of a request's headers, in bytes
     max_headers: Annotated[int, Meta(ge=1024)] = 64 * 1024
     #: how long a stopping server waits for running requests
@@ -110,7 +112,7 @@ class Server(_Strict, frozen=True):
     keep_alive: Seconds = 15.0
     #: how long a client may take to send a body
     body_timeout: Seconds = 60.0
-    #: how long a client may leave its response unread
+    #: how long a client that has a response to read may read nothing
     write_timeout: Seconds = 60.0
 
 
