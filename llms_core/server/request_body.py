@@ -12,6 +12,9 @@ from llms_core.deadline import Deadline
 from llms_core.errors import RequestError
 from llms_core.server.disconnect import ClientDisconnected
 
+# Python refuses to read numbers of very many.
+_MAX_DIGITS = 100
+
 MAX_MEMBERS = 100_000
 """Members of all objects in a body. Reading and translating many small ones takes seconds, in which nobody else is
 served; the body of a conversation of five thousand messages has fewer."""
@@ -25,7 +28,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: flo
     """
     # If the client sent a Content-Length, a body that is too large is refused before it is read.
     length = dict(scope["headers"]).get(b"content-length", b"")
-    if length.isdigit() and int(length) > max_bytes:
+    if length.isdigit() and (len(length) > _MAX_DIGITS or int(length) > max_bytes):
         raise _too_large(max_bytes)
     deadline = Deadline()
     try:

@@ -30,6 +30,8 @@ MAX_FILE_BYTES = 20 * 1024 * 1024
 FETCH_TIMEOUT = 20.0
 """Seconds for one file, including redirects."""
 
+# Signed URLs have up to a few thousand characters.
+_MAX_URL = 16 * 1024
 _MAX_REDIRECTS = 5
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
@@ -108,6 +110,9 @@ class Fetcher:
 
         Raises ValueError if it is invalid in another way.
         """
+        # Also because urllib keeps the URLs that it has parsed last.
+        if len(url) > _MAX_URL:
+            raise Refused(f"its URL is longer than {_MAX_URL} characters")
         parts = urlsplit(url)
         host = parts.hostname or ""
         # Even if they are empty.

@@ -332,6 +332,17 @@ def test_a_head_with_an_upgrade_has_the_same_limit(pair: Pair, wire: Connect) ->
     assert connection.answer().status_code == 431
 
 
+# The path
+
+
+@pytest.mark.parametrize("target", ["/v1/models/" + "x" * 10_000, "/health?" + "x" * 10_000, "/" + "%20" * 10_000])
+def test_a_long_path_is_414(ask: Asking, target: str) -> None:
+    """The router keeps the paths of models that it was last asked for, without asking for a key."""
+    response = ask.get(target)
+    assert response.status_code == 414
+    assert error_of(response)["type"] == "invalid_request_error"
+
+
 # Malformed HTTP
 
 
