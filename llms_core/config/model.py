@@ -94,7 +94,10 @@ class Plugins(_Strict, frozen=True):
 
 
 class Server(_Strict, frozen=True):
-    """`[server]`: who may use the HTTP server, and its limits."""
+    """`[server]`: who may use the HTTP server, and its limits.
+
+    The limits of connections are read at the start only: `max_connections`, `max_headers` and `write_timeout`.
+    """
 
     #: `sha256:<hex>` of each key that clients may use, by a name for it
     keys: Mapping[str, str] = {}
