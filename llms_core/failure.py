@@ -70,7 +70,7 @@ _MESSAGES = (
         ErrorKind.CONTEXT_LENGTH,
         re.compile(
             r"context[ _](length|window|size)|maximum context|prompt is too long|too many (input |prompt )?tokens"
-            r"|input token count .* exceeds|exceeds? the (available|maximum|model'?s?) .{0,20}(context|token)"
+            r"|input token count .{0,40}exceeds|exceeds? the (available|maximum|model'?s?) .{0,20}(context|token)"
         ),
         on_server_errors=True,
     ),
@@ -104,7 +104,10 @@ _MESSAGES = (
 _MAX_TEXT = 2000
 _MAX_WRAPPED_TEXT = 500
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+# Characters of a delay: a longer text is no number, duration or date.
+_MAX_DELAY = 100
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MAX_SECONDS = 1e9
 
@@ -155,6 +158,11 @@ def retry_after(
     if delay is not None:
         return _duration(delay)
     return _rate_limit_reset(headers)
+
+
+def plausible_delay(seconds: float | None) -> float | None:
+    """Return None instead of a delay in seconds that is negative, absurdly large, infinite or not a number."""
+    return seconds if seconds is not None and 0 <= seconds < _MAX_SECONDS else None
 
 
 # The kind of error
@@ -261,36 +269,40 @@ def _unwrapped(error: dict[str, Any]) -> dict[str, Any]:
     raw = metadata.get("raw")
     if not isinstance(raw, str) or not raw:
         return error
-    return {**error, "message": f"{error.get('message')}: {raw[:_MAX_WRAPPED_TEXT]}"}
+    return {**error, "message": f"{error.get('message')}: {redact.truncated(raw, _MAX_WRAPPED_TEXT)}"}
 
 
 def _text(value: object) -> str | None:
     """Return a member that should be a string as a string, whatever its type, redacted and truncated."""
     if value is None or value == "":
         return None
-    if isinstance(value, str):
-        # Redacted before it is truncated: a key at the end would be cut, and not be recognized.
-        return redact(value)[:_MAX_TEXT]
     if isinstance(value, bool | int | float):
         return str(value)
-    return msgspec.json.encode(value).decode()[:_MAX_TEXT]
+    if not isinstance(value, str):
+        value = msgspec.json.encode(value).decode()
+    return redact.truncated(value, _MAX_TEXT)
 
 
 # How long to wait
 
 
 def _retry_after_header(text: str, now: datetime | None) -> float | None:
+    if len(text) > _MAX_DELAY:
+        return None
     seconds = _number(text)
     if seconds is not None:
         return seconds
     try:
         date = parsedate_to_datetime(text)
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=UTC)
+        remaining = date - (now or datetime.now(UTC))
     except ValueError:
         return _duration(text)
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    remaining = date - (now or datetime.now(UTC))
-    return max(0.0, remaining.total_seconds())
+    except OverflowError:
+        # A year or a time zone beyond what a date can hold.
+        return None
+    return plausible_delay(max(0.0, remaining.total_seconds()))
 
 
 def _retry_delay(details: object) -> str | None:
@@ -316,20 +328,21 @@ def _rate_limit_reset(headers: Mapping[str, str]) -> float | None:
 
 def _number(text: str | None) -> float | None:
     """Return a number of seconds or milliseconds; None if it is not a number, negative or absurdly large."""
-    if text is None:
+    if text is None or len(text) > _MAX_DELAY:
         return None
     try:
-        value = float(text)
+        return plausible_delay(float(text))
     except ValueError:
         return None
-    # Also False for NaN.
-    return value if 0 <= value < _MAX_SECONDS else None
 
 
 def _duration(text: str) -> float | None:
     """Return the seconds of a duration such as `1s`, `6m0.5s` or `120ms`, or of a plain number of seconds."""
+    # The pattern is searched for at each position: without a bound, many digits would take quadratic time.
+    if len(text) > _MAX_DELAY:
+        return None
     found = _DURATION.findall(text)
     matched = "".join(number + unit for number, unit in found)
     if found and matched == text.strip():
-        return sum(float(number) * _SECONDS[unit] for number, unit in found)
-    return _number(text or None)
+        return plausible_delay(sum(float(number) * _SECONDS[unit] for number, unit in found))
+    return _number(text)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import re
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
 # Shorter values would redact ordinary words.
 _MIN_LENGTH = 6
+
+# Secrets that were obtained at run time.
+_MAX_RECENT = 64
+
+_PERCENT_CODE = re.compile("%[0-9A-F]{2}")
 
 
 class Secret:
@@ -36,30 +45,90 @@ class Secret:
 
 
 class Redactor:
-    """Replaces every known secret in a text by the mask. Secrets are added as the configuration is read."""
+    """Replaces every known secret in a text by the mask, also where it is encoded as URLs, HTML or base64 encode it.
+
+    Secrets are added as the configuration is read, and as the credentials of a request turn up that failed.
+    """
 
     def __init__(self, secrets: Iterable[Secret] = ()):
-        self._known: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        #: The secrets, each with its forms.
+        self._known: dict[str, set[str]] = {}
+        #: Those that were obtained at run time, such as tokens that expire; the latest last.
+        self._recent: dict[str, set[str]] = {}
+        #: All forms of all secrets, the longest first: a secret may begin with another one.
+        self._forms: tuple[str, ...] = ()
         self.add(secrets)
 
     def add(self, secrets: Iterable[Secret]) -> None:
         """Redact these secrets from now on, except values shorter than six characters."""
-        for secret in secrets:
-            value = secret.reveal()
-            if len(value) >= _MIN_LENGTH:
-                self._known.add(value)
-        if not self._known:
+        new = {value: _forms(value) for value in _values(secrets) if value not in self._known}
+        if new:
+            self._known.update(new)
+            self._update()
+
+    def add_recent(self, secrets: Iterable[Secret]) -> None:
+        """Redact these secrets, of which there may be any number in the course of time: the oldest are forgotten."""
+        values = _values(secrets)
+        new = {value: _forms(value) for value in values if value not in self._known and value not in self._recent}
+        if not new:
             return
-        # The longest first: the first alternative wins, and a secret may begin with another one.
-        longest_first = sorted(self._known, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        self._recent.update(new)
+        for value in list(self._recent)[:-_MAX_RECENT]:
+            del self._recent[value]
+        self._update()
 
     def __call__(self, text: str) -> str:
         """Return the text with every known secret masked."""
-        if self._pattern is None:
-            return text
-        return self._pattern.sub(MASK, text)
+        # One search per form is faster than a pattern of them all, and there is nothing to compile.
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        return text
+
+    def truncated(self, text: str, max_length: int) -> str:
+        """Return the beginning of the text, redacted: also of a secret that the cut would leave a part of."""
+        if len(text) <= max_length:
+            return self(text)
+        longest = len(self._forms[0]) if self._forms else 0
+        # Only as much as may be shown is searched, because the text may be very long.
+        start = text[: max_length + longest]
+        redacted = self(start)
+        # The last characters may be the beginning of a secret that continues behind `start`.
+        is_complete = len(start) == len(text)
+        shown = len(redacted) if is_complete else len(redacted) - longest
+        return redacted[: min(shown, max_length)] if shown > 0 else ""
+
+    def _update(self) -> None:
+        forms = set().union(*self._known.values(), *self._recent.values())
+        self._forms = tuple(sorted(forms, key=len, reverse=True))
+
+
+def _values(secrets: Iterable[Secret]) -> list[str]:
+    values = [secret.reveal() for secret in secrets]
+    return [value for value in values if len(value) >= _MIN_LENGTH]
+
+
+def _forms(value: str) -> set[str]:
+    """Return the forms in which a secret may be repeated: as it is, and encoded for URLs, HTML, JSON and in base64."""
+    percent_encoded = {quote(value, safe=""), quote(value), quote_plus(value)}
+    html_escaped = {html.escape(value, quote=False), html.escape(value), html.escape(value).replace("&#x27;", "&#39;")}
+    json_escaped = {json.dumps(value)[1:-1], json.dumps(value)[1:-1].replace("/", "\\/")}
+    lower_case = {_PERCENT_CODE.sub(lambda code: code[0].lower(), text) for text in percent_encoded}
+    forms = {value} | percent_encoded | lower_case | html_escaped | json_escaped | _base64_forms(value)
+    return {form for form in forms if len(form) >= _MIN_LENGTH}
+
+
+def _base64_forms(value: str) -> set[str]:
+    """Return what base64 makes of the secret at each offset in a longer text, such as `user:secret` for Basic."""
+    data = value.encode("utf-8", "surrogatepass")
+    forms = set()
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + data).decode()
+        # Without the characters that also encode bytes next to the secret; and as it is at the end of a text.
+        start = (offset * 8 + 5) // 6
+        end = (offset + len(data)) * 8 // 6
+        forms |= {encoded[start:end], encoded[start:]}
+    return forms | {form.replace("+", "-").replace("/", "_") for form in forms}
 
 
 redact = Redactor()

@@ -33,6 +33,7 @@ from typing import Any, Protocol
 import pytest
 import uvicorn
 
+from llms_core.config import plugins_toml
 from llms_core.testing import ScriptedUpstream
 
 MARK = "sk-marked-"
@@ -150,7 +151,7 @@ class ThreadGateway(Gateway):
             self._ended = undone.pop_all()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self._socket.getsockname()[1]
-        protocol = run.protocol()
+        protocol = run.protocol(plugins_toml.load(self.plugins_path).server)
         settings = uvicorn.Config(
             app, http=protocol, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=3
         )

@@ -94,7 +94,10 @@ class Plugins(_Strict, frozen=True):
 
 
 class Server(_Strict, frozen=True):
-    """`[server]`: who may use the HTTP server, and its limits."""
+    """`[server]`: who may use the HTTP server, and its limits.
+
+    The limits of connections are read at the start only: `max_connections`, `max_headers` and `write_timeout`.
+    """
 
     #: `sha256:<hex>` of each key that clients may use, by a name for it
     keys: Mapping[str, str] = {}
@@ -106,6 +109,8 @@ class Server(_Strict, frozen=True):
     origins: tuple[str, ...] = ()
     #: requests at a time
     max_requests: Annotated[int, Meta(ge=1)] = 2048
+    #: connections at a time, with or without a request; each request needs another file descriptor for its provider
+    max_connections: Annotated[int, Meta(ge=1)] = 4096
     #: size of a request's headers, in bytes
     max_headers: Annotated[int, Meta(ge=1024)] = 64 * 1024
     #: how long a stopping server waits for running requests
@@ -114,7 +119,7 @@ class Server(_Strict, frozen=True):
     keep_alive: Seconds = 15.0
     #: how long a client may take to send a body
     body_timeout: Seconds = 60.0
-    #: how long a client may leave its response unread
+    #: how long a client that has a response to read may read nothing
     write_timeout: Seconds = 60.0
     #: whether the message "All providers failed …" says why each of them failed
     explain_errors: bool = False

@@ -143,6 +143,9 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
 
 _decoder = BodyDecoder(ChatRequest)
 
+# Parts of the names of a content part's members that hold a URL or a file.
+_MEMBERS_WITH_FILES = (b"_url", b"input_audio", b"file")
+
 # Two names for one limit: a default or forced value for one also replaces the other (SR-014).
 _SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
@@ -153,7 +156,8 @@ def decode(data: bytes) -> ChatBody:
     Raises RequestError (400), which names the invalid member (SR-010 … SR-030, SR-039).
     """
     body = _decoder.decode(data)
-    _reject_local_paths(body.view)
+    if _may_name_files(data):
+        _reject_local_paths(body.view)
     return body
 
 
@@ -174,6 +178,11 @@ def with_provider_settings(body: ChatBody, defaults: Members, force: Members) ->
 def _is_set(body: ChatBody, name: str) -> bool:
     raw = body.members.get(name)
     return raw is not None and not is_null(raw)
+
+
+def _may_name_files(data: bytes) -> bool:
+    """Whether any part can have a URL or a file: not if no such member occurs, in plain letters or escaped."""
+    return any(name in data for name in _MEMBERS_WITH_FILES) or b"\\u" in data
 
 
 def _reject_local_paths(request: ChatRequest) -> None:

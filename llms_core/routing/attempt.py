@@ -13,6 +13,7 @@ from typing import Self
 from llms_core.candidate import Candidate
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ErrorKind, PluginError, ProviderError, RequestError
+from llms_core.failure import plausible_delay
 from llms_core.plugins.host import PluginHost
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.trace import RequestTrace
@@ -109,6 +110,8 @@ class Attempt:
             error = self._adapter_error(error)
         # Providers repeat keys in error messages, and records reach plugins and the log.
         error.message = self._observer.redact(error.message)
+        # An adapter may have read any number from its provider's answer.
+        error.retry_after = plausible_delay(error.retry_after)
         breaker.attempt_failed(circuit, error, self._clock() - self._started)
         self._record(error, None)
         return error

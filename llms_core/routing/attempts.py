@@ -28,6 +28,7 @@ from llms_core.routing.limits import attempt_limits
 from llms_core.routing.retry import backoff
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
+from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.exchange import AnswerStream, AttemptLimits, open_stream, whole_answer
 from llms_core.upstream.transport import HttpTransport
 
@@ -164,6 +165,9 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             if candidate.prepare is not None or candidate.inlines:
                 call, limits = await self._prepare(operation, candidate, call, limits)
             request = checked_request(operation.request(adapter, call))
+            if candidate.prepare is not None:
+                # It may have obtained a token, which only the request shows.
+                redact_credentials(request)
             if not body.view.stream:
                 answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
                 attempt.succeeded(answer.usage)

@@ -8,10 +8,15 @@ from typing import Any
 from litestar import Litestar
 from litestar.types import ASGIApp, Send
 
+from llms_core.dialects import openai_error
 from llms_core.errors import LlmsError
+from llms_core.server.error_response import describe_http_error, retry_headers
 
 #: Litestar's hooks that run for every request, and that a handler called directly would bypass.
 _HOOKS = ("middleware", "before_request", "after_request", "after_response", "before_send", "guards")
+
+#: Characters of a path and query for Litestar, which keeps the last thousand of them, whoever sent them.
+_MAX_TARGET = 4096
 
 
 class DirectPath:
@@ -40,6 +45,9 @@ class DirectPath:
             if handler is not None:
                 await handler(scope, receive, send)
                 return
+        if scope["type"] == "http" and len(scope["path"]) + len(scope["query_string"]) > _MAX_TARGET:
+            await _refuse_long_target(send)
+            return
         if scope["type"] == "http" and scope["method"] == "HEAD":
             # Litestar's routes would each have to allow it.
             scope = {**scope, "method": "GET"}
@@ -55,3 +63,12 @@ def _without_body(send: Send) -> Send:
         await send(message)
 
     return send_head
+
+
+async def _refuse_long_target(send: Send) -> None:
+    response = describe_http_error(414, f"The path and query exceed {_MAX_TARGET} characters")
+    body = openai_error.encode(response)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers += [(name.encode(), value.encode()) for name, value in retry_headers(response).items()]
+    await send({"type": "http.response.start", "status": 414, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

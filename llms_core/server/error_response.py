@@ -10,6 +10,7 @@ import msgspec
 
 from llms_core.dialects import Dialect, ErrorResponse, FailedAttempt, openai_error
 from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, LlmsError, ProviderError, RequestError
+from llms_core.failure import plausible_delay
 from llms_core.operations.adapter_results import expect
 from llms_core.records import AttemptRecord
 from llms_core.secret import redact
@@ -84,8 +85,10 @@ def describe_in_stream(error: BaseException) -> ErrorResponse:
 def retry_headers(response: ErrorResponse) -> dict[str, str]:
     """Return `x-should-retry`, which OpenAI's SDKs obey, and `Retry-After` in whole seconds, rounded up."""
     headers = {"x-should-retry": "true" if response.should_retry else "false"}
-    if response.retry_after is not None:
-        headers["retry-after"] = str(math.ceil(response.retry_after))
+    # A plugin may have raised the error, with any number.
+    seconds = plausible_delay(response.retry_after)
+    if seconds is not None:
+        headers["retry-after"] = str(math.ceil(seconds))
     return headers
 
 

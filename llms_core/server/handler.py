@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +32,8 @@ _JSON = (b"content-type", b"application/json")
 _NO_CACHE = (b"cache-control", b"no-cache")
 #: nginx's status for a client that disconnected; it is recorded, never sent.
 _CLIENT_CLOSED_REQUEST = 499
+#: Characters of the names of dropped parameters that are reported.
+_MAX_DROPPED = 1000
 
 
 async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,8 +69,7 @@ class RequestHandler:
         self.dialect = dialect
         self.trace = RequestTrace()
         self.watcher = DisconnectWatcher(receive)
-        server = gateway.server
-        self.writer = ResponseWriter(send, server.keep_alive, server.write_timeout, self.watcher.client_gone)
+        self.writer = ResponseWriter(send, gateway.server.keep_alive)
         self.caller: Caller | None = None
         self.body: RequestBody[Any] | None = None
         self.answer: RoutedAnswer | None = None
@@ -147,7 +149,7 @@ class RequestHandler:
             (b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)),
         ]
         if routed.dropped:
-            headers.append((b"x-llms-dropped-params", _header_value(", ".join(routed.dropped))))
+            headers.append((b"x-llms-dropped-params", _dropped_header(routed.dropped)))
         return headers
 
     async def refuse(self, error: BaseException) -> None:
@@ -200,9 +202,25 @@ class RequestHandler:
         )
 
 
-@lru_cache(maxsize=1024)
-def _header_value(text: str) -> bytes:
+def _dropped_header(names: Sequence[str]) -> bytes:
+    """The names of dropped parameters; `...` stands for those that do not fit. A client may send any number of any."""
+    shown: list[str] = []
+    length = 0
+    for name in names:
+        length += len(name)
+        if length > _MAX_DROPPED:
+            shown.append("...")
+            break
+        shown.append(name)
+    return _encode_header(", ".join(shown))
+
+
+def _encode_header(text: str) -> bytes:
     """Text as a header value, with `?` for every character that a header may not contain."""
     if text.isascii() and text.isprintable():
         return text.encode()
     return "".join(char if " " <= char <= "~" else "?" for char in text).encode()
+
+
+#: For values that repeat: names of providers and models. Not for text of clients, which would be kept.
+_header_value = lru_cache(maxsize=1024)(_encode_header)

@@ -1,4 +1,4 @@
-"""uvicorn's httptools protocol for HTTP/1.1, with limits on a request's head: its size, and the time it may take.
+"""uvicorn's httptools protocol for HTTP/1.1, with limits on what it receives and how long a connection may take.
 
 Neither uvicorn nor ASGI has such limits. This module uses private attributes of uvicorn's protocol;
 tests/core/server/test_protocol.py fails if one of them changes.
@@ -6,149 +6,191 @@ tests/core/server/test_protocol.py fails if one of them changes.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from llms_core.dialects import openai_error
-from llms_core.server.error_response import describe_http_error
+from llms_core.config.model import Server
+from llms_core.server.connections import TOO_MANY_CONNECTIONS, BufferedTransport, ConnectionTimes, admit, refusal
 
-HEAD_TIMEOUT = 30.0
-"""Seconds that a connection has for its first request's head, and each further request for its own."""
+# Requests on one connection that wait for the answers to earlier ones.
+_MAX_PIPELINED = 64
+
+# Headers by which a client offers another protocol.
+_OFFER = (b"upgrade", b"http2-settings")
 
 
-class _HeadBuffer:
-    """A transport that sends a response's head together with the first piece of its body.
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Takes the place of a request's headers once they are complete. No application reads trailers."""
 
-    uvloop writes immediately, so that the head alone would be a system call and a packet of its own. The head waits for
-    its body, but never longer than until the event loop's next iteration.
-    """
+    def append(self, trailer: tuple[bytes, bytes]) -> None:
+        """Forget it."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop):
-        self._transport = transport
-        self._call_soon = loop.call_soon
-        self._head = b""
-        # The methods that uvicorn calls most are bound here, which saves a call each.
-        self.is_closing = transport.is_closing
-        self.get_extra_info = transport.get_extra_info
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
 
-    def write(self, data: bytes) -> None:
-        """Send data, or keep it if it is a head."""
-        if self._head:
-            data = self._head + data
-            self._head = b""
-        elif data.startswith(b"HTTP/1.1 "):
-            self._head = data
-            # If the body comes later, the head is not held back: clients show that an answer has begun.
-            self._call_soon(self._flush)
-            return
-        self._transport.write(data)
-
-    def close(self) -> None:
-        """Send what is kept, and close."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._head:
-            data = self._head
-            self._head = b""
-            self._transport.write(data)
+_TRAILERS = _Trailers()
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a head of more than `max_head_bytes` with 431, and closes a connection whose head takes too long."""
+    """Refuses what exceeds a limit: 431 for a head or trailers, 503 for a connection too many.
 
-    max_head_bytes = 64 * 1024
+    `server.connections` closes connections that take too long.
+    """
+
+    #: bytes of a request's head, and of what else a request has beside its body, such as trailers
+    max_head_bytes = Server().max_headers
+    max_connections = Server().max_connections
+    write_timeout = Server().write_timeout
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(_HeadBuffer(transport, self.loop))  # type: ignore[arg-type]
-        self._reading_head = True
-        self._head_bytes = 0
+        super().connection_made(BufferedTransport(transport, self.loop))  # type: ignore[arg-type]
+        self.times = ConnectionTimes(self.loop.time())
+        #: Whether a message has begun that is not complete.
+        self._is_receiving = False
+        #: Whether its head arrives in several pieces.
+        self._is_split = False
+        #: Whether the latest piece has the end of a head, a part of a body, or the end of a message.
+        self._has_advanced = False
+        #: Bytes that have arrived since, in pieces without any of these.
+        self._pending_bytes = 0
+        self._is_offered_upgrade = False
+        #: Whether what else arrives is ignored.
         self._refused = False
-        self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_TIMEOUT, self._close_late)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_head_timer()
-        super().connection_lost(exc)
+        if not admit(self):
+            self._refuse(503, TOO_MANY_CONNECTIONS)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
         self._unset_keepalive_if_required()
         self._received_bytes = len(data)
+        self._has_advanced = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            # Java's HTTP client offers HTTP/2 with every request (`Upgrade: h2c`), and httptools does not parse the
-            # body of such a request. A server may ignore the offer: the request is parsed again without it.
-            self.data_received(self._without_upgrade() + data[offer.args[0] :])
-            return
+            self._decline_upgrades(data, offer)
         except httptools.HttpParserError:
-            self._refuse(400, b"Bad Request", "Invalid HTTP request")
-        if self._reading_head:
-            # The head arrives in several pieces, of which the parser shows nothing before it is complete.
-            self._head_bytes += len(data)
-            if self._head_bytes > self.max_head_bytes:
-                self._refuse_large_head()
-            elif self._head_timer is None:
-                self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._close_late)
+            self._refuse(400, "Invalid HTTP request")
+        if self._is_receiving:
+            # A head, the size of a chunk and trailers may arrive in pieces, of which the parser shows nothing before
+            # they are complete.
+            self._is_split = True
+            if self._has_advanced:
+                self._pending_bytes = 0
+            else:
+                self._pending_bytes += len(data)
+                if self._pending_bytes > self.max_head_bytes:
+                    self._refuse_large_head()
 
     def on_message_begin(self) -> None:
-        self._reading_head = True
-        self._head_bytes = 0
+        self._is_receiving = True
+        self._is_split = False
+        self._pending_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._reading_head = False
-        self._stop_head_timer()
-        # An upper bound, because these bytes may include the body: the head is only measured if the bound is exceeded.
-        may_be_too_large = self._head_bytes + self._received_bytes > self.max_head_bytes
+        self._has_advanced = True
+        # Most heads arrive in a piece that is smaller than the limit, and need not be measured.
+        may_be_too_large = self._is_split or self._received_bytes > self.max_head_bytes
         if may_be_too_large and self._size_of_head() > self.max_head_bytes:
             self._refuse_large_head()
         elif self.parser.get_method() == b"CONNECT":
-            self._refuse(400, b"Bad Request", "This server is not a proxy")
-        elif not self.parser.should_upgrade():
+            self._refuse(400, "This server is not a proxy")
+        elif len(self.pipeline) >= _MAX_PIPELINED:
+            self._stop_receiving()
+        if self._refused:
+            # Ends parsing: the rest of the data is of no use.
+            raise httptools.HttpParserError
+        self._is_offered_upgrade = self.parser.should_upgrade()
+        if not self._is_offered_upgrade:
             super().on_headers_complete()
+            self.headers = _TRAILERS
+
+    def on_body(self, body: bytes) -> None:
+        self._has_advanced = True
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
+        self._is_receiving = False
+        self._has_advanced = True
+        if self._is_offered_upgrade:
+            return
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
+
+    def _decline_upgrades(self, data: bytes, offer: httptools.HttpParserUpgrade) -> None:
+        """Parse requests that offer another protocol as if they did not, which a server may.
+
+        Java's HTTP client offers HTTP/2 with every request (`Upgrade: h2c`), and httptools does not parse the body of
+        such a request.
+        """
+        view = memoryview(data)
+        end = 0
+        # Any number of such requests may have arrived together.
+        while not self._refused:
+            end += offer.args[0]
+            head = self._without_upgrade()
+            # Of a connection that is to be closed, the parser reads nothing after the offer.
+            self.parser = _new_parser(self)
+            try:
+                self.parser.feed_data(head)
+                self.parser.feed_data(view[end:])
+                return
+            except httptools.HttpParserUpgrade as next_offer:
+                offer = next_offer
+            except httptools.HttpParserError:
+                self._refuse(400, "Invalid HTTP request")
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _without_upgrade(self) -> bytes:
         """The head that was parsed last, without the headers that offer another protocol."""
-        lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
-        lines += [b"%b: %b" % header for header in self.headers if header[0] not in (b"connection", b"upgrade")]
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = [option.strip() for option in value.split(b",")]
+                value = b", ".join(option for option in options if option.lower() not in _OFFER)
+            if name not in _OFFER:
+                lines.append(b"%b: %b" % (name, value))
         return b"\r\n".join([*lines, b"", b""])
 
     def _refuse_large_head(self) -> None:
-        message = f"The request's headers exceed {self.max_head_bytes} bytes"
-        self._refuse(431, b"Request Header Fields Too Large", message)
+        self._refuse(431, f"The request's headers exceed {self.max_head_bytes} bytes")
 
-    def _refuse(self, status: int, phrase: bytes, message: str) -> None:
+    def _refuse(self, status: int, message: str) -> None:
         """Answer with an error and close the connection."""
         if self._refused:
             return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
+            # The error would be taken for the answer, or for a part of the answer, to an earlier request.
+            self._stop_receiving()
+            return
         self._refused = True
-        # Written directly: uvicorn can only answer a request whose head is complete.
-        body = openai_error.encode(describe_http_error(status, message))
-        head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % (status, phrase, len(body)) + body)
+        self.transport.write(refusal(status, message))
         self.transport.close()
 
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _stop_receiving(self) -> None:
+        """Ignore what else arrives, and close the connection once all earlier requests are answered."""
+        self._refused = True
+        self.cycle.keep_alive = False
 
-    def _close_late(self) -> None:
-        self._head_timer = None
-        if not self.transport.is_closing():
-            self.transport.close()
+
+def _new_parser(protocol: BoundedProtocol) -> httptools.HttpRequestParser:
+    """A parser as uvicorn creates it."""
+    parser = httptools.HttpRequestParser(protocol)
+    # Without this, a request after one with `Connection: close` would be an error.
+    if hasattr(parser, "set_dangerous_leniencies"):
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import h11
-from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from llms_core.dialects import openai_error
-from llms_core.server.error_response import describe_http_error
-
-HEAD_TIMEOUT = 30.0
-"""Seconds that a connection has for its first request's head, and each further request for its own."""
+from llms_core.config.model import Server
+from llms_core.server.connections import TOO_MANY_CONNECTIONS, BufferedTransport, ConnectionTimes, admit, refusal
 
 
 class BoundedH11Protocol(H11Protocol):
-    """Refuses a head of more than `max_head_bytes` with 431, and closes a connection whose head takes too long."""
+    """Refuses what exceeds a limit: 431 for a head, 503 for a connection too many.
 
-    max_head_bytes = 64 * 1024
+    h11 itself limits trailers. `server.connections` closes connections that take too long.
+    """
+
+    max_head_bytes = Server().max_headers
+    max_connections = Server().max_connections
+    write_timeout = Server().write_timeout
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_TIMEOUT, self._close_late)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_head_timer()
-        super().connection_lost(exc)
+        super().connection_made(BufferedTransport(transport, self.loop))  # type: ignore[arg-type]
+        self.times = ConnectionTimes(self.loop.time())
+        #: Whether what else arrives is ignored.
+        self._refused = False
+        if not admit(self):
+            self._refuse(503, TOO_MANY_CONNECTIONS)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._is_reading_head():
             # h11's own limit only applies to a head that arrives in several pieces.
             received, _ = self.conn.trailing_data
@@ -37,14 +40,14 @@ class BoundedH11Protocol(H11Protocol):
                 self._refuse(431, f"The request's headers exceed {self.max_head_bytes} bytes")
                 return
         super().data_received(data)
-        if not self._is_reading_head():
-            self._stop_head_timer()
-        elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._close_late)
 
     def send_400_response(self, msg: str) -> None:
         """Answer an invalid request."""
         self._refuse(400, "Invalid HTTP request")
+
+    def _should_upgrade(self) -> bool:
+        # Any offer of another protocol is declined, and not worth a warning.
+        return False
 
     def _is_reading_head(self) -> bool:
         # Not the same as having no response to send: the rest of a refused body may still arrive after the response.
@@ -52,27 +55,8 @@ class BoundedH11Protocol(H11Protocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer with an error and close the connection."""
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            # A response has begun: an error written now would be read as part of it.
-            self.transport.close()
-            return
-        body = openai_error.encode(describe_http_error(status, message))
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        response = h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status])
-        for event in (response, h11.Data(data=body), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event) or b"")
+        self._refused = True
+        # If a response has begun, an error written now would be read as part of it.
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(refusal(status, message))
         self.transport.close()
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _close_late(self) -> None:
-        self._head_timer = None
-        if not self.transport.is_closing():
-            self.transport.close()

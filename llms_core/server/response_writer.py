@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum, auto
 
 from litestar.types import Send
@@ -27,23 +27,19 @@ class ResponseState(Enum):
 
 
 class ResponseWriter:
-    """Writes to one client.
+    """Writes to one client. During a stream, a pause of `keep_alive_interval` seconds is filled with the dialect's
+    keep-alive. The writer must be closed.
 
-    During a stream, a pause of `keep_alive_interval` seconds is filled with the dialect's keep-alive. If a write makes
-    no progress for `write_timeout` seconds, `on_stalled` is called. The writer must be closed.
+    A client that reads nothing is a matter of its connection, which `server.connections` aborts.
     """
 
-    def __init__(
-        self, send: Send, keep_alive_interval: float, write_timeout: float, on_stalled: Callable[[], None]
-    ) -> None:
+    def __init__(self, send: Send, keep_alive_interval: float) -> None:
         self.state = ResponseState.NOT_STARTED
         #: The HTTP status that was sent; 0 before the head.
         self.status = 0
         self.due = math.inf
         self._send = send
         self._keep_alive_interval = keep_alive_interval
-        self._write_timeout = write_timeout
-        self._on_stalled = on_stalled
         #: What fills a pause; empty for a response that is not a stream.
         self._keep_alive = b""
         self._loop = asyncio.get_running_loop()
@@ -56,10 +52,11 @@ class ResponseWriter:
         # Sending the head can block if the client has not read an earlier response on this connection.
         self.state = ResponseState.WRITING
         self.status = status
-        self._keep_alive = keep_alive
         self._last_write = self._loop.time()
-        self._timers.add(self)
-        self._schedule()
+        if keep_alive:
+            self._keep_alive = keep_alive
+            self._timers.add(self)
+            self._schedule()
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         self.state = ResponseState.IDLE
 
@@ -81,19 +78,11 @@ class ResponseWriter:
             self._keep_alive_task.cancel()
 
     def on_timeout(self) -> None:
-        """Report a stalled write, or fill a pause."""
+        """Fill a pause."""
         self._schedule()
         silence = self._loop.time() - self._last_write
-        if self.state is ResponseState.WRITING:
-            if silence >= self._write_timeout:
-                self.due = math.inf
-                self._on_stalled()
-        elif self._needs_keep_alive(silence):
+        if self.state is ResponseState.IDLE and silence >= self._keep_alive_interval * _KEEP_ALIVE_SHARE:
             self._keep_alive_task = self._loop.create_task(self._write_keep_alive())
-
-    def _needs_keep_alive(self, silence: float) -> bool:
-        is_pausing = self.state is ResponseState.IDLE and silence >= self._keep_alive_interval * _KEEP_ALIVE_SHARE
-        return is_pausing and bool(self._keep_alive)
 
     def _schedule(self) -> None:
         self.due = self._loop.time() + self._keep_alive_interval

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 import msgspec
 
 from llms_core.config import places, plugins_toml
-from llms_core.config.model import PluginsToml
+from llms_core.config.model import PluginsToml, Server
 from llms_core.errors import ConfigError
 from llms_core.secret import redact
+from llms_core.server.stderr import Stderr, StderrHandler, open_standard_streams
+from llms_core.upstream.local_limits import max_connections
 
 ENVIRONMENT = "LLMS_SERVE_OPTIONS"
 """The environment variable by which worker processes receive the options; for our own children only."""
@@ -44,6 +47,9 @@ def serve(options: ServeOptions) -> None:
 
     from llms_core.server.browsers import is_loopback
 
+    open_standard_streams()
+    # To be stopped is not a failure. uvicorn has handlers of its own while it serves, and calls this one in the end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = _plugins_toml(options)
     # Built in the parent of several workers too, so that an error in the configuration is reported once.
     app = _application(options, settings)
@@ -57,7 +63,7 @@ def serve(options: ServeOptions) -> None:
     arguments: dict[str, Any] = {
         "host": options.host,
         "port": port,
-        "http": protocol(),
+        "http": protocol(settings.server),
         # Higher than our own limit, so that h11 never refuses a head before it does.
         "h11_max_incomplete_event_size": settings.server.max_headers + 2**20,
         "ws": "none",
@@ -75,20 +81,37 @@ def serve(options: ServeOptions) -> None:
         "backlog": 2048,
     }
     host = f"[{options.host}]" if ":" in options.host else options.host
-    sys.stderr.write(f"llms: listening on http://{host}:{port}/v1\n")
-    if options.workers > 1 or options.reload:
-        for_workers = msgspec.structs.replace(options, requires_key=not is_open)
-        os.environ[ENVIRONMENT] = msgspec.json.encode(for_workers, enc_hook=str).decode()
-        # Otherwise a worker would look for modules in the current folder first, even for the standard library's.
-        os.environ["PYTHONSAFEPATH"] = "1"
-        factory = "llms_core.server.run:application_of_environment"
-        uvicorn.run(factory, factory=True, workers=options.workers, reload=options.reload, **arguments)
-    else:
+    Stderr().write(f"llms: listening on http://{host}:{port}/v1\n")
+    if options.workers == 1 and not options.reload:
         uvicorn.run(app, **arguments)
+        return
+    for_workers = msgspec.structs.replace(options, requires_key=not is_open)
+    os.environ[ENVIRONMENT] = msgspec.json.encode(for_workers, enc_hook=str).decode()
+    # Otherwise a worker would look for modules in the current folder first, even for the standard library's.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    factory = "llms_core.server.run:application_of_environment"
+    if options.reload:
+        uvicorn.run(factory, factory=True, reload=True, **arguments)
+    else:
+        from llms_core.server.workers import run_workers
+
+        run_workers(uvicorn.Config(factory, factory=True, workers=options.workers, **arguments))
 
 
-def protocol() -> Any:
-    """Return the class of the HTTP/1.1 protocol: httptools' if it can be imported, otherwise h11's."""
+def protocol(server: Server | None = None) -> Any:
+    """Return the class of the HTTP/1.1 protocol: httptools' if it can be imported, otherwise h11's.
+
+    From now on it has the limits of `server`.
+    """
+    kind = _protocol()
+    if server is not None:
+        kind.max_head_bytes = server.max_headers
+        kind.max_connections = max_connections(server.max_connections)
+        kind.write_timeout = server.write_timeout
+    return kind
+
+
+def _protocol() -> Any:
     try:
         from llms_core.server.protocol import BoundedProtocol
     except ImportError:
@@ -113,7 +136,7 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
     from llms_core.server.app import create_app
 
     _configure_logging(options.verbose)
-    protocol().max_head_bytes = settings.server.max_headers
+    protocol(settings.server)
     return create_app(options.config, options.plugins, host=options.host, requires_key=options.requires_key)
 
 
@@ -146,7 +169,7 @@ class _RedactingFormatter(logging.Formatter):
 
 
 def _configure_logging(verbose: bool) -> None:
-    handler = logging.StreamHandler()
+    handler = StderrHandler()
     handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("llms_core").setLevel(logging.DEBUG if verbose else logging.WARNING)

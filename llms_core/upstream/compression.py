@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.secret import redact
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def _create_decoders(content_encoding: str) -> list[Decoder]:
     for coding in reversed(codings):
         factory = _FACTORIES.get(coding)
         if factory is None:
-            message = f"The body has the unknown content-encoding '{coding[:50]}'"
+            message = f"The body has the unknown content-encoding '{redact.truncated(coding, 50)}'"
             raise ProviderError(ErrorKind.NETWORK, message)
         decoders.append(factory())
     return decoders

@@ -20,6 +20,7 @@ from llms_core.operations import Answer, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
+from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.stream_decoder import StreamDecoder
 from llms_core.upstream.transport import HttpResponse, HttpTransport
 
@@ -101,7 +102,7 @@ async def whole_answer(
             response = await transport.send(request, limits.connect)
         try:
             if not 200 <= response.status < 300:
-                raise await _refusal(adapter, response, limits, deadline, end)
+                raise await _refusal(adapter, request, response, limits, deadline, end)
             body = await _read_body(response, limits.max_bytes, limits.idle, deadline, end)
         finally:
             await response.aclose()
@@ -132,7 +133,7 @@ async def open_stream(
             response = await transport.send(request, limits.connect)
         try:
             if not 200 <= response.status < 300:
-                raise await _refusal(adapter, response, limits, deadline, first_token_deadline)
+                raise await _refusal(adapter, request, response, limits, deadline, first_token_deadline)
             reader = operation.stream(adapter, call)
             stream = AnswerStream(
                 response, operation, reader, limits, deadline, first_token_deadline, total_deadline, outcome
@@ -321,9 +322,16 @@ class AnswerStream:
 
 
 async def _refusal(
-    adapter: Any, response: HttpResponse, limits: AttemptLimits, deadline: Deadline, end: float
+    adapter: Any,
+    request: UpstreamRequest,
+    response: HttpResponse,
+    limits: AttemptLimits,
+    deadline: Deadline,
+    end: float,
 ) -> ProviderError:
     """What a response whose status is not 2xx means."""
+    # First, because the adapter truncates the provider's text, which may repeat them.
+    redact_credentials(request)
     try:
         idle = min(limits.idle, _GRACE_SECONDS)
         body = await _read_body(response, _MAX_ERROR_BYTES, idle, deadline, end, truncate=True)

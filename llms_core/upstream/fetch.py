@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from llms_core.errors import ProviderError, Unsupported
+from llms_core.secret import redact
 from llms_core.upstream.addresses import AddressPolicy, Refused
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.url import Url, parse_url
@@ -29,6 +30,8 @@ MAX_FILE_BYTES = 20 * 1024 * 1024
 FETCH_TIMEOUT = 20.0
 """Seconds for one file, including redirects."""
 
+# Signed URLs have up to a few thousand characters.
+_MAX_URL = 16 * 1024
 _MAX_REDIRECTS = 5
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
@@ -107,6 +110,9 @@ class Fetcher:
 
         Raises ValueError if it is invalid in another way.
         """
+        # Also because urllib keeps the URLs that it has parsed last.
+        if len(url) > _MAX_URL:
+            raise Refused(f"its URL is longer than {_MAX_URL} characters")
         parts = urlsplit(url)
         host = parts.hostname or ""
         # Even if they are empty.
@@ -163,5 +169,5 @@ def _media_type(header: str, url: Url) -> str:
         guessed_type, _ = mimetypes.guess_type(url.path)
         media_type = guessed_type or media_type
     if not media_type.startswith(_MEDIA_TYPES) or not _VALID_TYPE.fullmatch(media_type):
-        raise Refused(f"its content type '{media_type[:100]}' is not supported")
+        raise Refused(f"its content type '{redact.truncated(media_type, 100)}' is not supported")
     return media_type

@@ -14,7 +14,7 @@ from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.proxy import Proxy, ProxyRules
 from llms_core.upstream.tls import default_tls_context
 from llms_core.upstream.transport import break_reason, network_error
-from llms_core.upstream.url import parse_url
+from llms_core.upstream.url import parse_provider_url
 
 # Seconds that an idle connection is kept for the next request.
 _KEEP_ALIVE = 30
@@ -82,7 +82,7 @@ class HttpxTransport:
     async def send(self, request: UpstreamRequest, connect_timeout: float) -> HttpxResponse:
         """Send a request; return when the head of the response has arrived."""
         try:
-            url = parse_url(request.url)
+            url = parse_provider_url(request.url)
             transport = await self._transport_for(self._proxies.select(url))
             headers = {"accept-encoding": ACCEPT_ENCODING, **request.headers}
             if url.authorization:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 # About how many file descriptors the system's resolver needs at a time.
 _RESOLVER_SOCKETS = 4
+
+# File descriptors of this process that belong to no connection: standard streams, the event loop, plugins.
+_OWN_DESCRIPTORS = 32
 
 # Seconds between two log lines: under load, every request would write one.
 _LOG_INTERVAL = 1.0
@@ -50,6 +54,39 @@ def _reason(error: BaseException) -> str | None:
         if cause.errno == errno.EADDRNOTAVAIL and isinstance(cause, NoLocalPort):
             return "no local port is free"
     return None
+
+
+def max_connections(wanted: int) -> int:
+    """Return how many clients can be connected at a time, at most `wanted`, and let this process open as many files.
+
+    Each request needs a file descriptor for its client and another for its provider.
+    """
+    try:
+        import resource
+    except ImportError:
+        return wanted  # Windows has no such limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    needed = 2 * wanted + _OWN_DESCRIPTORS
+    if soft != unlimited and soft < needed:
+        allowed = needed if hard == unlimited else min(needed, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+            soft = allowed
+        except (OSError, ValueError):
+            pass  # macOS has a further limit
+    if soft == unlimited:
+        return wanted
+    return max(1, min(wanted, (soft - _OWN_DESCRIPTORS) // 2))
+
+
+def check_descriptors() -> None:
+    """Log it if this process has no file descriptor left, with which it could accept a connection."""
+    try:
+        socket.socket().close()
+    except OSError as error:
+        if error.errno in _EXHAUSTED:
+            _log(os.strerror(error.errno))
 
 
 class NoLocalPort(OSError):
@@ -104,4 +141,4 @@ def _log(reason: str) -> None:
     now = time.monotonic()
     if now - _last_logged >= _LOG_INTERVAL:
         _last_logged = now
-        log.error("no connection can be opened: %s; raise the limits of this machine (ulimit -n)", reason)
+        log.error("no connection can be opened or accepted: %s; raise the limits of this machine (ulimit -n)", reason)

@@ -15,6 +15,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # Underscores occur in the names of containers.
 _VALID_NAME = re.compile(r"[A-Za-z0-9._~-]+")
 
+# A name in DNS has at most 253 characters.
+_MAX_HOST = 255
+
 # Everything that may occur in a path or query, "%" included: what is escaped already stays as it is.
 _SAFE = "%/:?#[]@!$&'()*+,;=-._~"
 
@@ -46,8 +49,6 @@ class Url(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
-# Parsing a URL takes longer than the look-up; providers have few different ones.
-@lru_cache(maxsize=512)
 def parse_url(url: str) -> Url:
     """Parse an http(s) URL. Raises ValueError if it is invalid."""
     parts = urlsplit(url)
@@ -73,6 +74,11 @@ def parse_url(url: str) -> Url:
     )
 
 
+#: Parses a provider's URL: providers have few different ones, and the look-up is faster. Not for the URLs of clients,
+#: which may have any length, and would be kept.
+parse_provider_url = lru_cache(maxsize=512)(parse_url)
+
+
 def _port(parts: SplitResult) -> int | None:
     try:
         return parts.port
@@ -83,6 +89,8 @@ def _port(parts: SplitResult) -> int | None:
 
 def ascii_host(host: str) -> str:
     """Return a URL's host in ASCII, in lower case. Raises ValueError if it is invalid."""
+    if len(host) > _MAX_HOST:
+        raise ValueError("The URL's host is too long")
     if ":" in host:
         return str(ipaddress.IPv6Address(host))
     if not host.isascii():

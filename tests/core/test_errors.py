@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, ErrorRow, ProviderError, RequestError
-from llms_core.server.error_response import describe, describe_in_stream
+from llms_core.server.error_response import describe, describe_in_stream, retry_headers
 
 # status, code, action, retried in place, at fault, trips the circuit, permanent
 EXPECTED = {
@@ -119,3 +119,9 @@ def test_an_exhausted_quota_with_429_is_a_rate_limit_beside_one(other: ErrorKind
     """SR-064."""
     errors = [ProviderError(ErrorKind.QUOTA, "x", status=429), ProviderError(other, "x", status=429)]
     assert describe(AllProvidersFailed("m", errors)).status == status
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0, 1e308])
+def test_an_impossible_delay_is_not_passed_on(seconds: float) -> None:
+    """A plugin may raise an error with any number; the client gets the error all the same."""
+    assert "retry-after" not in retry_headers(describe(RequestError("busy", status=503, retry_after=seconds)))

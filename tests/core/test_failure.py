@@ -103,6 +103,32 @@ def test_googles_retry_info_is_read() -> None:
     assert classify(429, {}, json.dumps(body).encode()).retry_after == 34.0
 
 
+@pytest.mark.parametrize("digits", [100, 400, 5000, 60_000])
+@pytest.mark.parametrize("unit", ["", "s", "ms", "m5s", ".5s", "x", "-"])
+def test_a_delay_may_have_any_number_of_digits(digits: int, unit: str) -> None:
+    """It is too long to wait for, and takes no time to read: with the square of the digits it would take hours."""
+    delay = "9" * digits + unit
+    details = {"error": {"message": "slow down", "details": [{"retryDelay": delay}]}}
+    exhausted = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": delay}
+    for headers in ({"retry-after": delay}, {"retry-after-ms": delay}, exhausted, {}):
+        found = classify(429, headers, json.dumps(details).encode())
+        assert (found.kind, found.retry_after) == (ErrorKind.RATE_LIMIT, None)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 23 Nov 99999999999999999999 12:00:00 GMT",
+        "Mon, 23 Nov 2026 12:00:00 +9999999999",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Sat, 01 Jan 0001 00:00:00 +2359",
+    ],
+)
+def test_a_date_beyond_the_calendar_can_be_classified(date: str) -> None:
+    found = classify(429, {"retry-after": date}, b"")
+    assert found.retry_after is None or 0 <= found.retry_after < 1e9
+
+
 waits = st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.text())
 
 

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.secret import redact
 from llms_core.upstream.compression import BodyDecoder, create_decoder, read_decoded
 
 
@@ -80,7 +81,8 @@ class Http1Response:
         transfer_coding = self.headers.get("transfer-encoding", "chunked").lower()
         # "identity" is obsolete, and means nothing.
         if transfer_coding not in ("chunked", "identity"):
-            message = f"The body has the transfer-encoding '{transfer_coding[:50]}', which is not supported"
+            shown = redact.truncated(transfer_coding, 50)
+            message = f"The body has the transfer-encoding '{shown}', which is not supported"
             raise ProviderError(ErrorKind.NETWORK, message)
         self._decoder = create_decoder(self.headers.get("content-encoding", ""), max_bytes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
@@ -15,7 +16,7 @@ from llms_core.upstream.http1.response import Http1Response
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.proxy import Proxy, ProxyRules
 from llms_core.upstream.transport import network_error
-from llms_core.upstream.url import Url, parse_url
+from llms_core.upstream.url import Url, parse_provider_url
 
 
 class Http1Transport:
@@ -33,7 +34,7 @@ class Http1Transport:
     async def send(self, request: UpstreamRequest, connect_timeout: float) -> Http1Response:
         """Send a request. A reused connection that breaks before it answers is replaced by a new one, once."""
         try:
-            url = parse_url(request.url)
+            url = parse_provider_url(request.url)
             proxy = self._proxies.select(url)
             head = encode_head(request, url, proxy if url.scheme == "http" else None)
         except ValueError as error:
@@ -43,11 +44,9 @@ class Http1Transport:
         response = None
         connection = self._pool.take(key)
         if connection is not None:
-            try:
+            # A server may close a connection that has been idle just when it is used again.
+            with suppress(ConnectionBroke):
                 response = await connection.request(head, request.content, is_head_request=is_head_request)
-            except ConnectionBroke:
-                # A server may close a connection that has been idle just when it is used again.
-                pass
         if response is None:
             connection = await self._connect(url, proxy, connect_timeout)
             self._pool.add(key, connection)

@@ -52,6 +52,8 @@ class Response:
         await asyncio.sleep(self._seconds)
         return self._pieces.pop() if self._pieces else b""
 
+    exhausted = False
+
     async def aclose(self) -> None: ...
 
 

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llms_core.testing import Close, Reply, Reset, ScriptedUpstream, Stall, Wait, completion, error, events, text_body
+from llms_core.testing import (
+    Close,
+    Reply,
+    Reset,
+    ScriptedUpstream,
+    Stall,
+    Wait,
+    completion,
+    error,
+    events,
+    json_body,
+    text_body,
+)
 from tests.core.server.conftest import (
     CHAT,
     HELLO,
@@ -503,6 +515,21 @@ def test_dropped_parameters_are_in_a_header(
     response = ask.chat(user="u", logit_bias={"1": 1}, seed=1)
     assert response.headers["x-llms-dropped-params"] == "logit_bias, user"
     assert upstream.requests[-1].json.keys() == {"model", "messages", "seed"}
+
+
+def test_the_header_of_dropped_parameters_is_limited(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+) -> None:
+    """A client may send any number of parameters with names of any length."""
+    upstream.default = json_body(
+        {"message": {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]}, "finish_reason": "COMPLETE"}
+    )
+    ask = asking(served(config_of(one={**provider(upstream), "type": "cohere"})))
+    for names in ([f"unknown_{number}" for number in range(5000)], ["x" * 1_000_000, "y"]):
+        response = ask.chat(**dict.fromkeys(names, 1))
+        assert response.status_code == 200
+        assert response.headers["x-llms-dropped-params"].endswith("...")
+        assert len(response.headers["x-llms-dropped-params"]) < 2000
 
 
 # Streams

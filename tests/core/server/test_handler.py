@@ -22,7 +22,6 @@ from llms_core.records import RequestRecord
 from llms_core.routing.attempts import RoutedAnswer
 from llms_core.server.handler import handle
 
-WRITE_TIMEOUT = 30.0
 KEEP_ALIVE = 15.0
 REFUSED = RequestError("no", status=401, type="authentication_error", code="unauthorized")
 
@@ -112,7 +111,7 @@ class Client:
                 raise answer
 
         return SimpleNamespace(
-            server=Server(keep_alive=KEEP_ALIVE, write_timeout=WRITE_TIMEOUT),
+            server=Server(keep_alive=KEEP_ALIVE),
             max_body=10_000,
             router=SimpleNamespace(answer=route),
             admit=admit,
@@ -216,21 +215,6 @@ def test_a_server_that_stops_ends_a_stream_with_an_error() -> None:
     client.request(Stream(b"1", b"2", b"3"), before_send=stop)
     assert "shutting_down" in client.text
     assert "[DONE]" not in client.text
-
-
-@pytest.mark.parametrize("part", ["http.response.start", "http.response.body"])
-@pytest.mark.parametrize("answer", [REFUSED, Completion(b"{}")], ids=["an error", "an answer"])
-def test_a_client_that_reads_nothing_holds_no_request(answer: Completion | Exception, part: str) -> None:
-    """`[server] write_timeout`: for the head as for the body, and for an error as for an answer."""
-
-    async def block(message: Any) -> None:
-        if message["type"] == part:
-            await never()
-
-    client = Client()
-    client.request(answer, before_send=block)
-    (record,) = client.records
-    assert record.status == 499
 
 
 def test_a_keep_alive_does_not_reopen_a_response_that_has_ended() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llms_core.server import protocol
+from llms_core.server import connections
 from llms_core.testing import Reply, ScriptedUpstream, Wait, completion
 from tests.core.server.conftest import CHAT, HELLO, TEXT, Asking, Pair, Wire, error_of, request_of
 
@@ -67,6 +67,37 @@ def test_sr_029_a_body_without_a_content_length(pair: Pair, wire: Connect) -> No
         part = piece[start : start + 2**20]
         connection.send(b"%x\r\n%b\r\n" % (len(part), part))
     assert connection.answer().status_code == 413
+
+
+MANY = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"messages":[{"role":"user","content":[' + b",".join([b'{"type":""}'] * MANY) + b"]}]",
+        b'"messages":[' + b",".join([b'{"role":""}'] * MANY) + b"]",
+        b",".join(b'"%d":1' % number for number in range(MANY)),
+        b'"tools":[' + b",".join([b'{"a":":\\\\"}'] * MANY) + b"]",
+        b'"unknown":{' + b",".join([b'"a":1'] * MANY) + b"}",
+    ],
+    ids=["parts", "messages", "members", "tools", "an object"],
+)
+@pytest.mark.parametrize("path", [CHAT, TEXT])
+def test_a_body_of_very_many_small_parts_is_refused(
+    pair: Pair, ask: Asking, first: ScriptedUpstream, members: bytes, path: str
+) -> None:
+    """Reading and translating it would keep everybody else waiting for seconds."""
+    response = ask.post(b'{"model":"m",' + members + b"}", path)
+    assert response.status_code == 413
+    assert error_of(response)["code"] == "request_too_large"
+    assert first.requests == []
+
+
+def test_a_text_may_have_any_number_of_colons_and_quotes(ask: Asking) -> None:
+    """It may well be JSON, which is escaped in a string."""
+    text = json.dumps({str(number): {"a": ":"} for number in range(200_000)})
+    assert ask.chat(messages=[{"role": "user", "content": text}]).status_code == 200
 
 
 def test_a_chunked_body_within_the_limit_is_accepted(pair: Pair, wire: Connect) -> None:
@@ -219,7 +250,8 @@ def test_a_head_may_come_in_pieces(pair: Pair, wire: Connect) -> None:
 
 
 def test_a_missing_head_closes_the_connection(served: Serve, wire: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.02)
     gateway = served({"providers": {}})
     silent, slow = wire(gateway), wire(gateway)
     slow.send(b"GET /health HTTP/1.1\r\nx-sl")
@@ -236,7 +268,8 @@ def test_waiting_for_an_answer_does_not_count_as_a_slow_head(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The limit of time applies to the head only."""
-    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.02)
     go = threading.Event()
     upstream.default = Reply(Wait(go), completion())
     connection = wire(served(config_of(one=provider(upstream))))
@@ -297,6 +330,17 @@ def test_a_head_with_an_upgrade_has_the_same_limit(pair: Pair, wire: Connect) ->
     connection = wire(pair.gateway)
     connection.send(request_of(ASKED, headers={**OFFER, "x-long": "x" * HEAD}))
     assert connection.answer().status_code == 431
+
+
+# The path
+
+
+@pytest.mark.parametrize("target", ["/v1/models/" + "x" * 10_000, "/health?" + "x" * 10_000, "/" + "%20" * 10_000])
+def test_a_long_path_is_414(ask: Asking, target: str) -> None:
+    """The router keeps the paths of models that it was last asked for, without asking for a key."""
+    response = ask.get(target)
+    assert response.status_code == 414
+    assert error_of(response)["type"] == "invalid_request_error"
 
 
 # Malformed HTTP

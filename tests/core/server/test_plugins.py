@@ -226,3 +226,41 @@ def test_a_mistake_makes_no_route_public(start: Start, asking: Ask, hook: str) -
     assert asking(gateway).get("/x/of_test/hook").status_code == 401
     assert asking(gateway).get("/x/of_test/who").status_code == 401
     assert ("llms_public_routes" in gateway.log()) == (hook != "return None")
+
+
+# Credentials
+
+WITH_TOKEN = """
+from llms_core.provider import ProviderSpec
+from llms_core.openai_compatible import OpenAICompatible
+
+class WithToken(OpenAICompatible):
+    async def prepare(self):
+        self.token = "ya29.obtained-" + "at-run-time"
+
+    def headers(self):
+        return {**super().headers(), "authorization": "Bearer " + self.token}
+
+@hookimpl
+def llms_providers():
+    return [ProviderSpec(name="with-token", title="x", adapter=WithToken, needs_key=False)]
+"""
+
+
+def test_a_token_that_an_adapter_obtained_is_not_shown(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
+    plugin: Callable[[str], str],
+) -> None:
+    """Not in part either, if the provider's text is cut in the middle of it."""
+    token = "ya29.obtained-" + "at-run-time"
+    gateway = served(config_of(one={**provider(upstream), "type": "with-token"}), plugin(WITH_TOKEN))
+    for length in (0, 1990):
+        upstream.script(error(400, "x" * length + token))
+        response = asking(gateway).chat()
+        assert response.status_code == 400
+        assert "ya29" not in response.text
+    assert "ya29" not in gateway.log()

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from llms_core.server import protocol_h11
+from llms_core.server import connections, protocol_h11
 from llms_core.server.protocol import BoundedProtocol
 from llms_core.testing import ScriptedUpstream
 from tests.conftest import Launch, ProviderBlock
@@ -87,12 +87,15 @@ def test_uvicorn_has_the_attributes_that_the_protocols_use(kind: type[HttpToolsP
         protocol = kind(uvicorn.Config(app, http=kind, log_config=None), ServerState(), {})
         return {name for name in dir(protocol) if not name.startswith("__")}
 
-    common = {"loop", "transport", "connection_made", "connection_lost", "data_received"}
-    httptools_only = {
-        *("_unset_keepalive_if_required", "parser", "headers", "on_url"),
-        *("on_message_begin", "on_headers_complete", "on_message_complete"),
+    common = {
+        *("loop", "transport", "cycle", "connections", "server_state"),
+        *("connection_made", "connection_lost", "data_received"),
     }
-    h11_only = {"conn", "send_400_response"}
+    httptools_only = {
+        *("_unset_keepalive_if_required", "parser", "headers", "pipeline", "flow"),
+        *("on_message_begin", "on_url", "on_headers_complete", "on_body", "on_message_complete"),
+    }
+    h11_only = {"conn", "send_400_response", "_should_upgrade"}
     used = common | (httptools_only if kind is HttpToolsProtocol else h11_only)
     assert used <= asyncio.run(attributes())
 
@@ -124,7 +127,8 @@ def test_the_server_runs_without_httptools_and_uvloop(
 
 
 def test_without_httptools_a_head_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol_h11, "HEAD_TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.02)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(HEAD)

@@ -22,6 +22,7 @@ from llms_core.testing import Body, Chunk, Close, Drip, Raw, Reply, ScriptedUpst
 from llms_core.upstream import guarded_session
 from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.http1.connect import Address
+from llms_core.upstream.url import parse_provider_url
 
 T = TypeVar("T")
 
@@ -106,6 +107,15 @@ def refusal(url: str, *allowed: str, **options: Any) -> str:
 
 
 # Which URLs may be requested
+
+
+def test_a_very_long_url_is_refused() -> None:
+    """Nor is it kept: clients may send thousands of them."""
+    kept = parse_provider_url.cache_info().currsize
+    assert refusal(f"https://example.com/?{'x' * 1_000_000}") == "its URL is longer than 16384 characters"
+    assert refusal("http://192.168.0.1/of-a-client") == NOT_PUBLIC
+    assert parse_provider_url.cache_info().currsize == kept
+
 
 NOT_PUBLIC = "its address is not public"
 NUMERIC_HOST = "its host is a number, but not a valid IP address"
