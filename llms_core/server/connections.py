@@ -18,6 +18,7 @@ from llms_core.dialects import openai_error
 from llms_core.server.error_response import describe_http_error
 from llms_core.server.memory import release_free_memory
 from llms_core.upstream.local_limits import check_descriptors
+from llms_core.write_batch import shared_write_batch
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +31,22 @@ CHECK_INTERVAL = 1.0
 
 _LOG_INTERVAL = 1.0
 
-# Bytes of a body that are copied behind its head, which is faster than a list of buffers.
-_MAX_COPIED = 64 * 1024
+# Bytes that are sent at once instead of with what other connections write; they are not copied either.
+_MAX_UNSENT = 64 * 1024
 
 
 class BufferedTransport:
-    """A transport that sends a response's head together with the first piece of its body, and counts what it accepts.
+    """A transport that sends what is written with what other connections write (`write_batch`), and counts it.
 
-    uvloop writes immediately, so that the head alone would be a system call and a packet of its own. The head waits for
-    its body, but never longer than until the event loop's next iteration.
+    A response's head and the first piece of its body are one packet.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop):
         self._transport = transport
-        self._call_soon = loop.call_soon
-        self._head = b""
+        self._batch = shared_write_batch(loop)
+        #: what is sent in the event loop's next iteration
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
         #: bytes that were handed to the transport, sent or not
         self.accepted = 0
         # The methods that are called most are bound here, which saves a call each.
@@ -56,34 +58,43 @@ class BufferedTransport:
         self.abort = transport.abort
 
     def write(self, data: bytes) -> None:
-        """Send data, or keep it if it is a head."""
-        if self._head:
-            head = self._head
-            self._head = b""
-            if len(data) > _MAX_COPIED:
-                self.accepted += len(head) + len(data)
-                self._transport.writelines((head, data))
-                return
-            data = head + data
-        elif data.startswith(b"HTTP/1.1 "):
-            self._head = data
-            # If the body comes later, the head is not held back: clients show that an answer has begun.
-            self._call_soon(self._flush)
-            return
-        self.accepted += len(data)
-        self._transport.write(data)
+        """Send data soon."""
+        if not self._waiting:
+            self._batch.add(self)
+        self._waiting.append(data)
+        self._waiting_size += len(data)
+        if self._waiting_size > _MAX_UNSENT:
+            self.flush()
 
     def close(self) -> None:
         """Send what is kept, and close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
-        if self._head:
-            data = self._head
-            self._head = b""
-            self.accepted += len(data)
-            self._transport.write(data)
+    def end(self) -> None:
+        """Send what is kept, and tell the client that nothing follows. What it sends still arrives."""
+        self.flush()
+        if not self.is_closing():
+            self._transport.write_eof()
+
+    def flush(self) -> None:
+        """Send what is kept."""
+        waiting = self._waiting
+        if not waiting:
+            return
+        size = self._waiting_size
+        self._waiting = []
+        self._waiting_size = 0
+        if self.is_closing():
+            return
+        self.accepted += size
+        if len(waiting) == 1:
+            self._transport.write(waiting[0])
+        elif size > _MAX_UNSENT:
+            self._transport.writelines(waiting)
+        else:
+            # Joining small pieces takes less time than handing them over one by one.
+            self._transport.write(b"".join(waiting))
 
 
 class ConnectionTimes:

@@ -1,4 +1,4 @@
-"""uvicorn's h11 protocol for HTTP/1.1, for systems without httptools, with the limits of `server.protocol`."""
+"""uvicorn's h11 protocol for HTTP/1.1, for systems without httptools, with the limits of `server.http1`."""
 
 from __future__ import annotations
 

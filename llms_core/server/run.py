@@ -113,12 +113,12 @@ def protocol(server: Server | None = None) -> Any:
 
 def _protocol() -> Any:
     try:
-        from llms_core.server.protocol import BoundedProtocol
+        from llms_core.server.http1.protocol import Http1Protocol
     except ImportError:
         from llms_core.server.protocol_h11 import BoundedH11Protocol
 
         return BoundedH11Protocol
-    return BoundedProtocol
+    return Http1Protocol
 
 
 def application_of_environment() -> Any:

@@ -16,7 +16,7 @@ import uvicorn
 
 from llms_core.server import connections
 from llms_core.server.connections import ConnectionCheck, ConnectionTimes
-from llms_core.server.protocol import BoundedProtocol
+from llms_core.server.http1.protocol import Http1Protocol
 from llms_core.server.protocol_h11 import BoundedH11Protocol
 
 Connect = Callable[..., socket.socket]
@@ -85,7 +85,7 @@ def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.02)
 
 
-both = pytest.mark.parametrize("http", [BoundedProtocol, BoundedH11Protocol], ids=["httptools", "h11"])
+both = pytest.mark.parametrize("http", [Http1Protocol, BoundedH11Protocol], ids=["httptools", "h11"])
 
 
 # Connections without a request
@@ -342,7 +342,7 @@ def test_trailers_are_limited() -> None:
     """Before and after the answer."""
     line = b"X: y\r\n"
     for app in (hello, echo):
-        with serving(app, BoundedProtocol) as connect:
+        with serving(app, Http1Protocol) as connect:
             connection = connect()
             connection.sendall(CHUNKED + b"1\r\na\r\n0\r\n")
             try:
@@ -356,7 +356,7 @@ def test_trailers_are_limited() -> None:
 def test_a_trailer_and_the_size_of_a_chunk_have_no_endless_line() -> None:
     """The parser collects a trailer before it shows it."""
     for start in (b"1\r\na\r\n0\r\nx: ", b"1;"):
-        with serving(echo, BoundedProtocol) as connect:
+        with serving(echo, Http1Protocol) as connect:
             connection = connect()
             connection.sendall(CHUNKED + start)
             try:
@@ -384,9 +384,9 @@ def test_a_chunked_body_with_trailers_is_read(http: Any) -> None:
 
 def test_each_head_is_measured_without_the_body_before_it() -> None:
     """The rest of a body and a part of the next head may arrive together."""
-    size = 4 * BoundedProtocol.max_head_bytes
+    size = 4 * Http1Protocol.max_head_bytes
     post = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size
-    with serving(hello, BoundedProtocol) as connect:
+    with serving(hello, Http1Protocol) as connect:
         connection = connect()
         received = b""
         connection.sendall(post + GET[:-2])
@@ -423,7 +423,7 @@ def test_offers_that_are_sent_together_are_answered() -> None:
     """With their bodies, and with requests that offer nothing in between."""
     post = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n"
     together = b"".join(post + (OFFER if number % 3 else b"\r\n") + b"%03d" % number for number in range(30))
-    with serving(echo, BoundedProtocol) as connect:
+    with serving(echo, Http1Protocol) as connect:
         connection = connect()
         connection.sendall(together)
         received = b""
@@ -435,7 +435,7 @@ def test_offers_that_are_sent_together_are_answered() -> None:
 @pytest.mark.parametrize("end", [b"\r\n", OFFER], ids=["plain", "with an offer"])
 def test_requests_that_are_sent_ahead_are_limited(end: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """A thousand requests fit into one packet, and each takes a hundred times its size. The first ones are answered."""
-    with serving(hello, BoundedProtocol) as connect, caplog.at_level(logging.WARNING):
+    with serving(hello, Http1Protocol) as connect, caplog.at_level(logging.WARNING):
         connection = connect()
         connection.sendall((b"GET / HTTP/1.1\r\nhost: x\r\n" + end) * 3000)
         received = rest_of(connection)
@@ -451,7 +451,7 @@ def test_an_invalid_request_does_not_spoil_the_answer_to_an_earlier_one() -> Non
         await asyncio.to_thread(go.wait, 10)
         await hello(scope, receive, send)
 
-    with serving(slow, BoundedProtocol) as connect:
+    with serving(slow, Http1Protocol) as connect:
         connection = connect()
         connection.sendall(GET + b"no request\r\n\r\n")
         threading.Event().wait(0.1)

@@ -14,11 +14,10 @@ import httpx
 import pytest
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from llms_core.server import connections, protocol_h11
-from llms_core.server.protocol import BoundedProtocol
+from llms_core.server.http1.protocol import Http1Protocol
 from llms_core.testing import ScriptedUpstream
 from tests.conftest import Launch, ProviderBlock
 
@@ -27,7 +26,9 @@ BODY = {"type": "http.response.body", "body": b"Hello"}
 
 
 @contextmanager
-def asked(app: Any, http: Any = BoundedProtocol) -> Iterator[socket.socket]:
+def asked(
+    app: Any, http: Any = Http1Protocol, request: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+) -> Iterator[socket.socket]:
     """A connection on which an application has been asked for an answer."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False)
@@ -77,26 +78,70 @@ def test_a_head_is_sent_before_the_connection_is_closed() -> None:
         assert connection.recv(1) == b""
 
 
-@pytest.mark.parametrize("kind", [HttpToolsProtocol, H11Protocol])
-def test_uvicorn_has_the_attributes_that_the_protocols_use(kind: type[HttpToolsProtocol] | type[H11Protocol]) -> None:
+# Clients of HTTP/1.0
+
+
+def read_to_the_end(connection: socket.socket) -> tuple[bytes, bytes]:
+    """The head and the body of an answer that ends with the connection."""
+    received = b""
+    while data := connection.recv(65536):
+        received += data
+    head, _, body = received.partition(b"\r\n\r\n")
+    return head.lower(), body
+
+
+@pytest.mark.parametrize("http", [Http1Protocol, protocol_h11.BoundedH11Protocol])
+@pytest.mark.parametrize("connection_header", [b"", b"connection: keep-alive\r\n", b"connection: close\r\n"])
+@pytest.mark.parametrize(
+    "pieces", [[b"Hello"], [b"a", b"", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"\xff" * 100_000], [b""]]
+)
+def test_http_1_0_gets_a_body_that_ends_with_the_connection(
+    http: Any, connection_header: bytes, pieces: list[bytes]
+) -> None:
+    """RFC 9112, 6.1: a server must not send chunks to a client that does not speak HTTP/1.1."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["http_version"] == "1.0"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    with asked(app, http, b"GET / HTTP/1.0\r\n" + connection_header + b"\r\n") as connection:
+        head, body = read_to_the_end(connection)
+    assert body == b"".join(pieces)
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+
+
+@pytest.mark.parametrize("http", [Http1Protocol, protocol_h11.BoundedH11Protocol])
+def test_http_1_0_gets_a_body_of_a_known_length_unchanged(http: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({**HEAD, "headers": [(b"content-length", b"30")]})
+        await send({**BODY, "body": b"transfer-encoding: chunked\r\n..", "more_body": False})
+
+    request = b"POST / HTTP/1.0\r\nexpect: 100-continue\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\n{}"
+    with asked(app, http, request) as connection:
+        head, body = read_to_the_end(connection)
+    assert head.startswith(b"http/1.1 200 ok"), "a client of HTTP/1.0 does not know interim answers"
+    assert body == b"transfer-encoding: chunked\r\n.."
+    assert b"connection: close" in head
+
+
+def test_uvicorn_has_the_attributes_that_the_h11_protocol_uses() -> None:
     """They are private: a release of uvicorn that changes one fails here, and not in production."""
 
     async def attributes() -> set[str]:
         async def app(scope: Any, receive: Any, send: Any) -> None: ...
 
-        protocol = kind(uvicorn.Config(app, http=kind, log_config=None), ServerState(), {})
+        protocol = H11Protocol(uvicorn.Config(app, http=H11Protocol, log_config=None), ServerState(), {})
         return {name for name in dir(protocol) if not name.startswith("__")}
 
-    common = {
-        *("loop", "transport", "cycle", "connections", "server_state"),
-        *("connection_made", "connection_lost", "data_received"),
+    used = {
+        *("loop", "transport", "cycle", "connections", "server_state", "conn"),
+        *("connection_made", "connection_lost", "data_received", "send_400_response", "_should_upgrade"),
     }
-    httptools_only = {
-        *("_unset_keepalive_if_required", "parser", "headers", "pipeline", "flow"),
-        *("on_message_begin", "on_url", "on_headers_complete", "on_body", "on_message_complete"),
-    }
-    h11_only = {"conn", "send_400_response", "_should_upgrade"}
-    used = common | (httptools_only if kind is HttpToolsProtocol else h11_only)
     assert used <= asyncio.run(attributes())
 
 
