@@ -143,9 +143,6 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
 
 _decoder = BodyDecoder(ChatRequest)
 
-# Parts of the names of a content part's members that hold a URL or a file.
-_MEMBERS_WITH_FILES = (b"_url", b"input_audio", b"file")
-
 # Two names for one limit: a default or forced value for one also replaces the other (SR-014).
 _SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
@@ -182,7 +179,7 @@ def _is_set(body: ChatBody, name: str) -> bool:
 
 def _may_name_files(data: bytes) -> bool:
     """Whether any part can have a URL or a file: not if no such member occurs, in plain letters or escaped."""
-    return any(name in data for name in _MEMBERS_WITH_FILES) or b"\\u" in data
+    return b"_url" in data or b"input_audio" in data or b"file" in data or b"\\u" in data
 
 
 def _reject_local_paths(request: ChatRequest) -> None:

@@ -16,7 +16,7 @@ from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import asgi
-from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
+from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
 from llms_core import startup
 from llms_core.config import places
@@ -27,7 +27,7 @@ from llms_core.plugins.report import PluginReport
 from llms_core.server import models, openapi, plugin_routes, status
 from llms_core.server.background import keep_models_current, stamps, watch_files
 from llms_core.server.browsers import BrowserGuard, is_loopback
-from llms_core.server.direct_path import DirectPath
+from llms_core.server.direct_path import DirectPath, Handler
 from llms_core.server.error_response import describe, describe_http_error, retry_headers
 from llms_core.server.gateway import Gateway
 from llms_core.server.handler import handle
@@ -87,16 +87,16 @@ def _log_plugins(reports: Iterable[PluginReport]) -> None:
             log.log(logging.WARNING if finding.fault else logging.INFO, "%s", text)
 
 
-def _dialect_handlers(gateway: Gateway) -> dict[str, ASGIApp]:
+def _dialect_handlers(gateway: Gateway) -> dict[str, Handler]:
     """The handler of each path of each dialect."""
-    handlers: dict[str, ASGIApp] = {}
+    handlers: dict[str, Handler] = {}
     for dialect in gateway.dialects:
         for path in dialect.paths:
             handlers[path] = partial(handle, gateway, dialect)
     return handlers
 
 
-def _route(path: str, serve: ASGIApp) -> ControllerRouterHandler:
+def _route(path: str, serve: Handler) -> ControllerRouterHandler:
     """A POST route that bypasses Litestar's request parsing, which costs more than the rest of the gateway."""
 
     # Nothing uses the scope after the handler, so copying it would be wasted.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from litestar import Litestar
-from litestar.types import ASGIApp, Send
+from litestar.types import Send
 
 from llms_core.dialects import openai_error
 from llms_core.errors import LlmsError
@@ -19,6 +19,10 @@ _HOOKS = ("middleware", "before_request", "after_request", "after_response", "be
 _MAX_TARGET = 4096
 
 
+Handler = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
+"""An ASGI application that is a coroutine function."""
+
+
 class DirectPath:
     """An ASGI application: POST requests to exactly these paths go to their handlers, everything else to Litestar.
 
@@ -28,7 +32,7 @@ class DirectPath:
     apply to them: construction raises LlmsError if anything of the kind is configured.
     """
 
-    def __init__(self, app: Litestar, handlers: Mapping[str, ASGIApp]):
+    def __init__(self, app: Litestar, handlers: Mapping[str, Handler]):
         for hook in _HOOKS:
             if getattr(app, hook, None):
                 raise LlmsError(
@@ -38,13 +42,16 @@ class DirectPath:
         self.app = app
         self._handlers = handlers
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Serve one connection."""
         if scope["type"] == "http" and scope["method"] == "POST":
             handler = self._handlers.get(scope["path"])
             if handler is not None:
-                await handler(scope, receive, send)
-                return
+                # Returned, not awaited: each layer of coroutines is passed through by every chunk.
+                return handler(scope, receive, send)
+        return self._serve_by_litestar(scope, receive, send)
+
+    async def _serve_by_litestar(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and len(scope["path"]) + len(scope["query_string"]) > _MAX_TARGET:
             await _refuse_long_target(send)
             return

@@ -262,12 +262,25 @@ class AnswerStream:
             await self._response.aclose()
 
     async def _receive(self) -> list[Chunk]:
-        """Read from the provider until there is a chunk to hand on, or the end of a complete answer."""
+        """Read from the provider until there is a chunk to hand on, or the end of a complete answer.
+
+        The end of the stream counts as having arrived if the answer is complete and need not be waited for any longer.
+        """
         reader = self._reader
         while True:
             if reader.failure is not None:
                 raise reader.failure
-            piece = await self._read_piece()
+            try:
+                with self._deadline.at(self._next_deadline()):
+                    piece = await self._response.read()
+            except TimeoutError:
+                if not reader.complete:
+                    raise self._timeout_error() from None
+                piece = b""
+            except ProviderError:
+                if not reader.complete:
+                    raise
+                piece = b""
             chunks = self._decoder.feed(piece)
             if reader.finished and reader.complete:
                 self._received_all = True
@@ -280,33 +293,21 @@ class AnswerStream:
             if chunks:
                 return chunks
 
-    async def _read_piece(self) -> bytes:
-        """Return the next bytes; none if the stream has ended or need not be waited for any longer."""
+    def _next_deadline(self) -> float:
+        """Return when the next bytes must have arrived."""
         reader = self._reader
         if reader.complete:
             if self._grace_deadline is None:
                 self._grace_deadline = min(self._total_deadline, self._clock() + _GRACE_SECONDS)
-            limit = self._grace_deadline
-        elif reader.has_content:
-            now = self._clock()
-            if reader.has_new_content:
-                reader.has_new_content = False
-                self._content_deadline = min(now + self._limits.content, self._total_deadline)
-            limit = now + self._limits.idle
-            if limit > self._content_deadline:
-                limit = self._content_deadline
-        else:
-            limit = self._first_token_deadline
-        try:
-            with self._deadline.at(limit):
-                return await self._response.read()
-        except TimeoutError:
-            if not reader.complete:
-                raise self._timeout_error() from None
-        except ProviderError:
-            if not reader.complete:
-                raise
-        return b""
+            return self._grace_deadline
+        if not reader.has_content:
+            return self._first_token_deadline
+        now = self._clock()
+        if reader.has_new_content:
+            reader.has_new_content = False
+            self._content_deadline = min(now + self._limits.content, self._total_deadline)
+        limit = now + self._limits.idle
+        return limit if limit < self._content_deadline else self._content_deadline
 
     def _timeout_error(self) -> ProviderError:
         now = self._clock()

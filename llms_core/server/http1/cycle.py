@@ -203,7 +203,7 @@ class RequestCycle:
                     if lower == b"connection" and b"close" in value.lower():
                         self.keep_alive = False
                     continue
-            lines.append(b"%b: %b" % (name, value))
+            lines.append(name + b": " + value)
         scope = self.scope
         self._has_body = scope["method"] != "HEAD" and status not in _STATUSES_WITHOUT_BODY
         # For HTTP/1.0, the end of the connection is the end of the body.

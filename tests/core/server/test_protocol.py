@@ -27,7 +27,7 @@ BODY = {"type": "http.response.body", "body": b"Hello"}
 
 @contextmanager
 def asked(
-    app: Any, http: Any = Http1Protocol, request: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    app: Any, http: Any = Http1Protocol, request: bytes = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 ) -> Iterator[socket.socket]:
     """A connection on which an application has been asked for an answer."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -37,7 +37,7 @@ def asked(
         thread.start()
         try:
             with closing(socket.create_connection(listening.getsockname(), timeout=10)) as connection:
-                connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                connection.sendall(request)
                 yield connection
         finally:
             server.should_exit = True
