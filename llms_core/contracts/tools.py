@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 #: The member that holds the arguments of an earlier call if they are not a JSON object.
 INVALID_ARGUMENTS = "invalid_arguments"
 
+JSON_INSTRUCTION = "Answer with one JSON object and nothing else: no code fence, no text before or after it."
+"""Tells a model without a mode for it to answer with a JSON object (`response_format` of the type `json_object`)."""
+
 
 class Function(msgspec.Struct):
     """A function that the model may call."""
@@ -110,6 +113,16 @@ class _RawCalled(msgspec.Struct):
     provider_extra: dict[str, Any] | None = None
 
 
+class _Named(msgspec.Struct):
+    name: Any = None
+
+
+class _NamedTool(_Named):
+    """A tool of any type, of which only its name matters: providers' own tools have it at the top level."""
+
+    function: _Named | None = None
+
+
 class _JsonFormat(msgspec.Struct):
     json_schema: JsonSchema
 
@@ -128,6 +141,17 @@ def functions_of(tools: Sequence[msgspec.Raw]) -> list[Function]:
             raise Unsupported(f"Tools of type '{tool.type}' are not supported here", param=f"tools[{number}].type")
         found.append(tool.function)
     return found
+
+
+def tool_names(call: ChatCall) -> list[str]:
+    """Return the names of the request's tools, of functions and of providers' own tools alike."""
+    names = []
+    for number, raw in enumerate(call.request.tools or ()):
+        tool = _decode(raw, _NamedTool, f"tools[{number}]")
+        named = tool.function or tool
+        if isinstance(named.name, str):
+            names.append(named.name)
+    return names
 
 
 def called(message: Message) -> list[Called]:

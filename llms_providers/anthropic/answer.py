@@ -14,9 +14,10 @@ import msgspec
 
 from llms_core.contracts.building import ToolCall, completion
 from llms_core.contracts.completion import Completion, Usage, finish_reason
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ProviderError
-from llms_providers.anthropic.blocks import PROVIDER_KEY, Block
+from llms_providers.anthropic.blocks import NAME_RULE, PROVIDER_KEY, Block
 from llms_providers.anthropic.message import BlockView, Message, MessageEnd, MessageUsage, decode, view_block
 
 ErrorReader = Callable[[bytes], ProviderError]
@@ -45,7 +46,7 @@ def read_completion(call: ChatCall, body: bytes, read_error: ErrorReader) -> Com
     blocks = [view_block(raw) for raw in message.content]
     text = "".join(block.answer_text for block in blocks)
     reasoning = "".join(block.thinking or "" for block in blocks)
-    calls = _tool_calls(message.content, blocks)
+    calls = _tool_calls(message.content, blocks, FunctionNames(call, NAME_RULE))
     content: str | None = text
     if calls and not text:
         # As OpenAI answers; without calls, clients expect a string.
@@ -62,14 +63,14 @@ def read_completion(call: ChatCall, body: bytes, read_error: ErrorReader) -> Com
     )
 
 
-def _tool_calls(raw_blocks: Sequence[Block], blocks: Sequence[BlockView]) -> list[ToolCall]:
+def _tool_calls(raw_blocks: Sequence[Block], blocks: Sequence[BlockView], names: FunctionNames) -> list[ToolCall]:
     calls: list[ToolCall] = []
     for raw, block in zip(raw_blocks, blocks, strict=True):
         if not block.is_call:
             continue
         call = ToolCall(
             id=block.id,
-            name=block.name,
+            name=names.to_client(block.name),
             arguments=block.input_json,
             extra=call_extra(raw),
         )

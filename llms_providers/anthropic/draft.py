@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_providers.anthropic.blocks import Block, Turn
 from llms_providers.anthropic.models import ModelFamily
@@ -18,6 +19,8 @@ class Draft:
     call: ChatCall
     #: What the requested model accepts.
     family: ModelFamily
+    #: The names of the functions as Anthropic accepts them.
+    names: FunctionNames
     #: The decoded members of the client's request, without `messages` and `tools`.
     parameters: Mapping[str, Any]
     #: The system prompt; added to `body` last, because `response_format` may extend it.

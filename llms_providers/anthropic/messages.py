@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from llms_core.contracts.content import text_of
+from llms_core.contracts.content import NO_CONTENT, text_of
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.tools import Called, called
 from llms_core.errors import RequestError, Unsupported
@@ -27,11 +28,11 @@ _RESULT_MEMBERS = ("cache_control", "is_error")
 _INVALID_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def conversation(call: ChatCall) -> tuple[list[Block], list[Turn]]:
+def conversation(call: ChatCall, names: FunctionNames) -> tuple[list[Block], list[Turn]]:
     """Return the system prompt and the turns of a conversation.
 
-    Instructions are collected from wherever they stand (SR-041). Consecutive turns have different roles. Raises
-    Unsupported or RequestError, which name the message.
+    Instructions are collected from wherever they stand (SR-041). Consecutive turns have different roles, and the first
+    is the user's. Raises Unsupported or RequestError, which name the message.
     """
     system: list[Block] = []
     turns: list[Turn] = []
@@ -43,15 +44,20 @@ def conversation(call: ChatCall) -> tuple[list[Block], list[Turn]]:
             case "system" | "developer":
                 system += content_blocks(message, raw, param)
             case "user":
-                _append(turns, "user", content_blocks(message, raw, param))
+                _append_user(turns, content_blocks(message, raw, param))
             case "assistant":
-                _append(turns, "assistant", _assistant_blocks(message, raw, param))
+                _append(turns, "assistant", _assistant_blocks(message, raw, param, names))
             case "tool":
                 _append(turns, "user", [_tool_result(message, raw, param)])
             case "function":
                 raise Unsupported("Claude does not support messages of the role 'function'", param=f"{param}.role")
     if not turns:
-        raise Unsupported("Claude requires a message with content that is not an instruction", param="messages")
+        # There are only instructions: they are what is to be answered.
+        _append_user(turns, system)
+        system = []
+    elif turns[0]["role"] == "assistant":
+        turns.insert(0, {"role": "user", "content": [text_block(NO_CONTENT)]})
+    _move_results_first(turns)
     _strip_prefill(turns)
     return system, turns
 
@@ -72,12 +78,24 @@ def _append(turns: list[Turn], role: str, blocks: list[Block]) -> None:
     if not blocks:
         return
     if turns and turns[-1]["role"] == role:
-        previous = turns.pop()
-        blocks = previous["content"] + blocks
-    if role == "user":
-        # Anthropic requires the results of tools before anything else in a turn. The sort is stable.
-        blocks.sort(key=lambda block: block["type"] != "tool_result")
-    turns.append({"role": role, "content": blocks})
+        turns[-1]["content"] += blocks
+    else:
+        turns.append({"role": role, "content": blocks})
+
+
+def _append_user(turns: list[Turn], blocks: list[Block]) -> None:
+    """Append a message of the user, which may be empty: without it, the turns around it would be joined."""
+    if not blocks and not (turns and turns[-1]["role"] == "user"):
+        blocks = [text_block(NO_CONTENT)]
+    _append(turns, "user", blocks)
+
+
+def _move_results_first(turns: list[Turn]) -> None:
+    """Anthropic requires the results of tools before anything else in a turn."""
+    for turn in turns:
+        if turn["role"] == "user":
+            # The sort is stable.
+            turn["content"].sort(key=lambda block: block["type"] != "tool_result")
 
 
 def _strip_prefill(turns: list[Turn]) -> None:
@@ -91,7 +109,7 @@ def _strip_prefill(turns: list[Turn]) -> None:
         last_turn["content"][-1] = {**last_block, "text": last_block["text"].rstrip()}
 
 
-def _assistant_blocks(message: Message, raw: Mapping[str, Any], param: str) -> list[Block]:
+def _assistant_blocks(message: Message, raw: Mapping[str, Any], param: str, names: FunctionNames) -> list[Block]:
     """Return the blocks of an earlier answer: the original ones, if the client sent them back and changed nothing."""
     calls = called(message)
     blocks = content_blocks(message, raw, param)
@@ -99,7 +117,7 @@ def _assistant_blocks(message: Message, raw: Mapping[str, Any], param: str) -> l
     if not blocks and isinstance(refusal, str) and refusal:
         blocks = [text_block(refusal)]
     for call in calls:
-        blocks.append(_tool_use(call))
+        blocks.append(_tool_use(call, names))
     original = _original_blocks(message.provider_extra)
     if not any(block["type"] in ("text", "tool_use") for block in original):
         # Only what the message itself cannot express, and what precedes the rest: reasoning, for example.
@@ -141,11 +159,11 @@ def _is_unchanged(original: Iterable[Block], text: str, calls: Iterable[Called])
     return original_text == text and original_ids == [call.id for call in calls]
 
 
-def _tool_use(call: Called) -> Block:
+def _tool_use(call: Called, names: FunctionNames) -> Block:
     block: Block = {
         "type": "tool_use",
         "id": _valid_id(call.id),
-        "name": call.function.name,
+        "name": names.to_provider(call.function.name),
         "input": call.arguments(),
     }
     extra = (call.provider_extra or {}).get(PROVIDER_KEY)

@@ -9,6 +9,7 @@ import msgspec
 
 from llms_core.contracts.building import Chunks
 from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_providers.anthropic.answer import (
     ErrorReader,
@@ -17,7 +18,7 @@ from llms_providers.anthropic.answer import (
     openai_finish_reason,
     openai_usage,
 )
-from llms_providers.anthropic.blocks import Block
+from llms_providers.anthropic.blocks import NAME_RULE, Block
 from llms_providers.anthropic.message import (
     BlockView,
     Message,
@@ -58,6 +59,7 @@ class MessageChunks:
 
     def __init__(self, call: ChatCall, read_error: ErrorReader):
         self._chunks = Chunks(call)
+        self._names = FunctionNames(call, NAME_RULE)
         self._read_error = read_error
         self._blocks: dict[int, _PartialBlock] = {}
         self._call_count = 0
@@ -99,7 +101,8 @@ class MessageChunks:
         if view.is_call:
             block.call_number = self._call_count
             self._call_count += 1
-            yield self._chunks.call_begins(block.call_number, view.id, view.name, extra=call_extra(raw))
+            name = self._names.to_client(view.name)
+            yield self._chunks.call_begins(block.call_number, view.id, name, extra=call_extra(raw))
         elif view.type == "text" and view.text:
             yield self._chunks.text(view.text)
         elif view.thinking:

@@ -17,7 +17,7 @@ from llms_core.contracts.building import ToolCall, completion
 from llms_core.contracts.completion import Completion, Usage, finish_reason
 from llms_core.contracts.request import ChatCall
 from llms_providers.bedrock.errors import UNREADABLE, to_error
-from llms_providers.bedrock.models import family_of
+from llms_providers.bedrock.models import Family, family_of, function_names_of
 from llms_providers.bedrock.output_format import answer_tool_of
 
 Json = dict[str, Any]
@@ -193,17 +193,18 @@ class MessageExtra:
 
 
 class _Collector:
-    """Collects the content blocks of an answer. A call of `answer_tool` is the answer itself."""
+    """Collects the content blocks of an answer. A call of the answer tool is the answer itself."""
 
-    def __init__(self, vendor: str, answer_tool: str | None):
+    def __init__(self, call: ChatCall, family: Family):
         self.texts: list[str] = []
         self.reasoning: list[str] = []
         self.tool_calls: list[ToolCall] = []
         self.images: list[Json] = []
-        self.extra = MessageExtra(vendor)
+        self.extra = MessageExtra(family.vendor)
         #: The arguments of the answer tool's call, as JSON text.
         self.structured_answer = ""
-        self._answer_tool = answer_tool
+        self._answer_tool = answer_tool_of(call)
+        self._names = function_names_of(call, family)
 
     def add(self, block: _ContentBlock) -> None:
         if block.text is not None:
@@ -228,7 +229,8 @@ class _Collector:
         if tool_use.name == self._answer_tool:
             self.structured_answer = arguments
         else:
-            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id, name=tool_use.name, arguments=arguments))
+            name = self._names.to_client(tool_use.name)
+            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id, name=name, arguments=arguments))
 
     @property
     def content(self) -> str | None:
@@ -248,7 +250,7 @@ class _Collector:
 
 def to_completion(call: ChatCall, body: bytes) -> Completion:
     """Translate a whole answer. Raises ProviderError if it is an error, unreadable or malformed."""
-    collector = _Collector(family_of(call).vendor, answer_tool_of(call))
+    collector = _Collector(call, family_of(call))
     try:
         response = _decode_response(body)
         for block in response.output.message.content:

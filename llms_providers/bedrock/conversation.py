@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from llms_core import Unsupported
-from llms_core.contracts.content import Part, media, text_of
+from llms_core.contracts.content import NO_CONTENT, Part, media, text_of
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.tools import Called, called
 from llms_providers.bedrock import cache_points
@@ -30,17 +31,18 @@ _VALID_MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 class Conversation:
     """The messages of one call.
 
-    Bedrock requires the roles "user" and "assistant" to alternate, so that consecutive messages of one role become one.
-    Results of tools are the user's. Without tools in the request, Bedrock rejects tool calls and their results: they
-    are then written as text.
+    Bedrock requires the roles "user" and "assistant" to alternate, beginning with "user", so that consecutive messages
+    of one role become one. Results of tools are the user's. Without tools in the request, Bedrock rejects tool calls
+    and their results: they are then written as text.
     """
 
-    def __init__(self, call: ChatCall, family: Family, *, has_tools: bool):
+    def __init__(self, call: ChatCall, family: Family, names: FunctionNames, *, has_tools: bool):
         #: The value of `system`.
         self.system: list[Block] = []
         #: The value of `messages`.
         self.messages: list[Block] = []
         self._family = family
+        self._names = names
         self._has_tools = has_tools
         self._document_names = DocumentNames()
         #: The name of the tool by the id of its call.
@@ -49,10 +51,12 @@ class Conversation:
         points = cache_points.of_messages(call)
         for number, message in enumerate(call.request.messages):
             self._add(message, f"messages[{number}]", points.get(number, {}))
-        if not self.messages or self.messages[0]["role"] != "user":
-            raise Unsupported(
-                "Bedrock requires a conversation that begins with a user's message with content", param="messages"
-            )
+        if not self.messages:
+            # There are only instructions: they are what is to be answered.
+            self._append_user(self.system)
+            self.system = []
+        elif self.messages[0]["role"] != "user":
+            self.messages.insert(0, {"role": "user", "content": [{"text": NO_CONTENT}]})
         for turn in self.messages:
             _add_text_to_documents(turn)
         _strip_end_of_prefill(self.messages[-1])
@@ -84,7 +88,7 @@ class Conversation:
                 blocks = self._content(message, location, points)
                 self._append("user", self._tool_result(message, blocks))
             case "user":
-                self._append("user", self._content(message, location, points))
+                self._append_user(self._content(message, location, points))
 
     def _add_system(self, message: Message, location: str, points: Mapping[int, Block]) -> None:
         blocks = self._content(message, location, points)
@@ -101,6 +105,12 @@ class Conversation:
         elif blocks:
             # A message without content is rejected, and left out.
             self.messages.append({"role": role, "content": blocks})
+
+    def _append_user(self, blocks: list[Block]) -> None:
+        """Append a message of the user, which may be empty: without it, the turns around it would be joined."""
+        if not blocks and not (self.messages and self.messages[-1]["role"] == "user"):
+            blocks = [{"text": NO_CONTENT}]
+        self._append("user", blocks)
 
     def _content(self, message: Message, location: str, points: Mapping[int, Block]) -> list[Block]:
         """Translate the content of a message. `points` are cache points by the number of the part before them."""
@@ -157,7 +167,12 @@ class Conversation:
         if not self._has_tools:
             arguments_text = msgspec.json.encode(arguments).decode()
             return {"text": f"[Called {name} with {arguments_text}]"}
-        return {"toolUse": {"toolUseId": self._valid_id(call.id), "name": name, "input": arguments}}
+        tool_use = {
+            "toolUseId": self._valid_id(call.id),
+            "name": self._names.to_provider(name),
+            "input": arguments,
+        }
+        return {"toolUse": tool_use}
 
     def _tool_result(self, message: Message, blocks: list[Block]) -> list[Block]:
         call_id = message.tool_call_id or ""

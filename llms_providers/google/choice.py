@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from typing import Any
 
 import msgspec
@@ -11,8 +12,11 @@ from msgspec import Raw
 from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.building import choice_of
 from llms_core.contracts.completion import finish_reason
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_providers.google.answer import Answer, Blob, Candidate, FunctionCall, Part, Token, decode
+from llms_providers.google.models import NAME_RULE
+from llms_providers.google.output_format import ANSWER_TOOL
 
 Json = dict[str, Any]
 
@@ -62,6 +66,9 @@ class ChoiceBuilder:
         self.finish_reason = ""
         # The prefix of ids for calls that come without one. The call's id makes it unique among the turns of a chat.
         self._call_id_prefix = f"call_{call.id.rpartition('-')[2]}_{index}"
+        self._names = FunctionNames(call, NAME_RULE)
+        # The message of a whole answer: its texts, which grow in place, and its other members.
+        self._texts: dict[str, StringIO] = {}
         self._message: Json = {}
         self._logprobs: Json | None = None
         # The last number given to an entry of `tool_calls`, `images` and `parts`.
@@ -96,11 +103,16 @@ class ChoiceBuilder:
     def add(self, deltas: Iterable[Json]) -> None:
         """Add deltas to the message of `as_openai`."""
         for delta in deltas:
-            _merge(self._message, delta)
+            for name, value in delta.items():
+                if isinstance(value, str):
+                    self._texts.setdefault(name, StringIO()).write(value)
+                else:
+                    _merge(self._message, {name: value})
 
     def as_openai(self) -> Json:
         """Return the choice of a chat.completion; to be called once, at the end."""
         message = self._message
+        message |= {name: text.getvalue() for name, text in self._texts.items()}
         if self._extra:
             provider_extra = message.setdefault("provider_extra", {})
             provider_extra.setdefault("google", {}).update(self._extra)
@@ -158,12 +170,16 @@ class ChoiceBuilder:
         return {"provider_extra": {"google": {"parts": [kept]}}}
 
     def _tool_call(self, call: FunctionCall, part: Part) -> Json:
+        arguments = msgspec.json.encode(call.args or {}).decode()
+        if call.name == ANSWER_TOOL:
+            self._keep(thought_signature=part.thought_signature)
+            return {"content": arguments}
         number = self._number("tool_calls")
         entry = {
             "index": number,
             "id": call.id or f"{self._call_id_prefix}_{number}",
             "type": "function",
-            "function": {"name": call.name, "arguments": msgspec.json.encode(call.args or {}).decode()},
+            "function": {"name": self._names.to_client(call.name), "arguments": arguments},
             **_signature(part),
         }
         return {"tool_calls": [entry]}
@@ -239,7 +255,7 @@ def _signature(part: Part) -> Json:
 
 
 def _merge(message: Json, delta: Mapping[str, Any]) -> None:
-    """Add a delta to a message: texts are joined, lists extended, objects merged.
+    """Add a delta to a message: lists are extended, objects merged.
 
     The entries of a list lose their `index`, which whole messages do not have.
     """
@@ -251,4 +267,4 @@ def _merge(message: Json, delta: Mapping[str, Any]) -> None:
             for entry in value:
                 entries.append({key: member for key, member in entry.items() if key != "index"})
         else:
-            message[name] = message.get(name, "") + value
+            message[name] = value

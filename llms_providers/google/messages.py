@@ -11,6 +11,7 @@ import msgspec
 
 from llms_core import RequestError, Unsupported
 from llms_core.contracts.content import ImageUrl, Part, media, text_of
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.tools import called
 from llms_providers.google.models import accepts_system_instruction, is_gemini_3_or_later
@@ -26,6 +27,13 @@ _DEFAULT_MIME_TYPES = {"image": "image/jpeg", "audio": "audio/wav", "video": "vi
 
 # `media` returns `image/*` and the like for a URL without a known file extension.
 _ANY_SUBTYPE = "/*"
+
+# A turn must have a part, and an empty text is rejected.
+_BLANK_TEXT = {"text": " "}
+
+# Gemini takes `$ref` in a result for a reference to one of its media, and rejects other references. A character may be
+# escaped in JSON.
+_REFERENCE = re.compile(r"\$ref|\\u00[2-7]")
 
 _FILE_URI = re.compile(r"gs://|https?://")
 
@@ -44,11 +52,13 @@ class _MessageWithImages(msgspec.Struct):
 _messages_with_images = msgspec.json.Decoder(list[_MessageWithImages])
 
 
-def conversation(call: ChatCall, base_url: str) -> tuple[list[Json], list[Json]]:
+def conversation(
+    call: ChatCall, base_url: str, names: FunctionNames, *, instruction: str = ""
+) -> tuple[list[Json], list[Json]]:
     """Return `contents`, and the parts of `systemInstruction` from all system messages of the request (SR-041).
 
-    `base_url` is that of the API, for references to uploaded files. Raises Unsupported for content that Gemini does not
-    take, and RequestError for an invalid message.
+    `base_url` is that of the API, for references to uploaded files. `instruction` follows the system messages. Raises
+    Unsupported for content that Gemini does not take, and RequestError for an invalid message.
     """
     system: list[Json] = []
     contents: list[Json] = []
@@ -63,22 +73,37 @@ def conversation(call: ChatCall, base_url: str) -> tuple[list[Json], list[Json]]
                 if text:
                     system.append({"text": text})
             case "assistant":
-                parts = _assistant_parts(call, message, param, images[position])
+                parts = _assistant_parts(call, message, param, images[position], names)
                 for tool_call in called(message):
-                    function_names[tool_call.id] = tool_call.function.name
+                    function_names[tool_call.id] = names.to_provider(tool_call.function.name)
                 _add_model_parts(contents, parts)
             case "user":
-                # A turn must have a part, even if the user's message is empty.
-                parts = _content_parts(message, param, base_url) or [{"text": ""}]
-                contents.append({"role": "user", "parts": parts})
+                _add_user_parts(contents, _content_parts(message, param, base_url))
             case "tool" | "function":
-                _add_results(contents, _result_parts(call, message, param, function_names))
+                _add_results(contents, _result_parts(call, message, param, function_names, names))
 
+    if instruction:
+        system.append({"text": instruction})
+    if contents and contents[0]["role"] == "model" and _has_call(contents[0]):
+        # Gemini requires a turn of the user before calls of functions.
+        contents.insert(0, {"role": "user", "parts": [_BLANK_TEXT]})
     if not contents or (system and not accepts_system_instruction(call)):
         # Gemini requires at least one turn to answer.
-        first = {"role": "user", "parts": system or [{"text": ""}]}
+        first = {"role": "user", "parts": system or [_BLANK_TEXT]}
         return [first, *contents], []
     return contents, system
+
+
+def _has_call(turn: Json) -> bool:
+    return any("functionCall" in part for part in turn["parts"])
+
+
+def _add_user_parts(contents: list[Json], parts: list[Json]) -> None:
+    """Append a turn of the user. An empty message is left out if the user's turn before says what is to be answered."""
+    if parts:
+        contents.append({"role": "user", "parts": parts})
+    elif not contents or contents[-1]["role"] != "user":
+        contents.append({"role": "user", "parts": [_BLANK_TEXT]})
 
 
 def _add_model_parts(contents: list[Json], parts: list[Json]) -> None:
@@ -97,7 +122,9 @@ def _add_results(contents: list[Json], parts: list[Json]) -> None:
         contents.append({"role": "user", "parts": parts})
 
 
-def _assistant_parts(call: ChatCall, message: Message, param: str, images: list[Json]) -> list[Json]:
+def _assistant_parts(
+    call: ChatCall, message: Message, param: str, images: list[Json], names: FunctionNames
+) -> list[Json]:
     """Return the parts of an assistant's message, in the order in which Gemini sends them.
 
     These are the parts that OpenAI's format cannot express, which the client returns in `provider_extra`, then the
@@ -111,7 +138,7 @@ def _assistant_parts(call: ChatCall, message: Message, param: str, images: list[
     if signature:
         text = text or [{"text": ""}]
         text[-1]["thoughtSignature"] = signature
-    return [*_returned_parts(extra), *text, *images, *_call_parts(call, message)]
+    return [*_returned_parts(extra), *text, *images, *_call_parts(call, message, names)]
 
 
 def _returned_parts(extra: Json) -> list[Json]:
@@ -126,10 +153,11 @@ def _without_index(part: Json) -> Json:
     return {name: value for name, value in part.items() if name != "index"}
 
 
-def _call_parts(call: ChatCall, message: Message) -> list[Json]:
+def _call_parts(call: ChatCall, message: Message, names: FunctionNames) -> list[Json]:
     parts: list[Json] = []
     for tool_call in called(message):
-        function: Json = {"name": tool_call.function.name, "args": tool_call.arguments()}
+        name = names.to_provider(tool_call.function.name)
+        function: Json = {"name": name, "args": tool_call.arguments()}
         if tool_call.id:
             function["id"] = tool_call.id
         parts.append({"functionCall": function, **_signature(tool_call.extra_content)})
@@ -176,11 +204,15 @@ def _image_parts(message: _MessageWithImages) -> list[Json]:
     return parts
 
 
-def _result_parts(call: ChatCall, message: Message, param: str, function_names: Mapping[str, str]) -> list[Json]:
+def _result_parts(
+    call: ChatCall, message: Message, param: str, function_names: Mapping[str, str], names: FunctionNames
+) -> list[Json]:
     """Return the parts of a tool's result. Raises RequestError if it does not belong to an earlier call."""
     call_id = message.tool_call_id or ""
     # Gemini matches results by function name, which OpenAI's `tool` messages do not have.
-    name = function_names.get(call_id) or message.name
+    name = function_names.get(call_id)
+    if not name and message.name:
+        name = names.to_provider(message.name)
     if not name:
         raise RequestError(f"No earlier message has a tool call '{call_id}'", param=f"{param}.tool_call_id")
     response: Json = {"name": name, "response": _result_object(text_of(message.content))}
@@ -201,7 +233,7 @@ def _result_object(text: str) -> Json:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         value = None
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not _REFERENCE.search(text):
         return value
     return {"output": text}
 
