@@ -6,6 +6,7 @@ https://docs.cohere.com/reference/chat and https://docs.cohere.com/v2/docs/strea
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from io import StringIO
 from typing import Any, Literal
 
 import msgspec
@@ -14,8 +15,10 @@ from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.building import Chunks, ToolCall, completion
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage, finish_reason
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_providers.cohere.errors import to_error
+from llms_providers.cohere.request import NAME_RULE
 
 Json = dict[str, Any]
 
@@ -77,7 +80,7 @@ def to_completion(call: ChatCall, body: bytes) -> Completion:
     blocks = message.content or []
     plan = message.tool_plan or ""
     usage = _usage(response.usage)
-    tool_calls = _tool_calls(message)
+    tool_calls = _tool_calls(message, FunctionNames(call, NAME_RULE))
     content: str | None = "".join(block.text or "" for block in blocks)
     if not content and tool_calls:
         # OpenAI's `content` is null beside tool calls, and a string otherwise.
@@ -108,11 +111,12 @@ class CohereChunks:
 
     def __init__(self, call: ChatCall):
         self._chunks = Chunks(call)
+        self._names = FunctionNames(call, NAME_RULE)
         #: The number of each tool call, counted from 0, by Cohere's index.
         self._numbers: dict[Any, int] = {}
         #: The indexes of the tool calls that have no arguments yet.
         self._without_arguments: set[Any] = set()
-        self._plan = ""
+        self._plan = StringIO()
         self._citations: list[Any] = []
 
     def feed(self, event: str, data: bytes) -> Iterator[Chunk]:
@@ -129,7 +133,7 @@ class CohereChunks:
             case {"type": "content-start" | "content-delta", "delta": {"message": {"content": dict(block)}}}:
                 yield from self._content(block, received.get("logprobs"))
             case {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": str(plan)}}} if plan:
-                self._plan += plan
+                self._plan.write(plan)
                 yield self._chunks.reasoning(plan)
             case {
                 "type": "tool-call-start",
@@ -165,7 +169,7 @@ class CohereChunks:
         self._numbers[index] = number
         if not arguments:
             self._without_arguments.add(index)
-        return self._chunks.call_begins(number, id, name, arguments)
+        return self._chunks.call_begins(number, id, self._names.to_client(name), arguments)
 
     def _tool_call_arguments(self, index: Any, arguments: str) -> Chunk:
         self._without_arguments.discard(index)
@@ -174,7 +178,7 @@ class CohereChunks:
     def _end(self, delta: Json) -> Iterator[Chunk]:
         has_tool_calls = bool(self._numbers)
         reason = _finish_reason(delta.get("finish_reason"), delta.get("error"), has_tool_calls=has_tool_calls)
-        extra = _message_extra(self._citations, self._plan, has_tool_calls=has_tool_calls)
+        extra = _message_extra(self._citations, self._plan.getvalue(), has_tool_calls=has_tool_calls)
         yield self._chunks.finish(reason, delta=extra)
         usage = _usage(delta.get("usage"))
         if usage is not None:
@@ -198,11 +202,12 @@ def _read(body: bytes) -> _ChatResponse:
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200) from None
 
 
-def _tool_calls(message: _Message) -> list[ToolCall]:
+def _tool_calls(message: _Message, names: FunctionNames) -> list[ToolCall]:
     translated = []
     for tool_call in message.tool_calls or ():
         function = tool_call.function
-        translated.append(ToolCall(id=tool_call.id, name=function.name, arguments=function.arguments or "{}"))
+        name = names.to_client(function.name)
+        translated.append(ToolCall(id=tool_call.id, name=name, arguments=function.arguments or "{}"))
     return translated
 
 

@@ -246,7 +246,7 @@ def _tools(call: ChatCall, choice: ToolChoice | None) -> list[Raw]:
     """Return the tools that `choice` allows, unchanged: Ollama's format is OpenAI's."""
     if choice is not None and choice.mode == "none":
         return []
-    allowed = choice.names if choice is not None else ()
+    allowed = frozenset(choice.names if choice is not None else ())
     tools = []
     for function, raw in zip(functions(call), call.request.tools or (), strict=True):
         if not allowed or function.name in allowed:

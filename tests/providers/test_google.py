@@ -377,11 +377,19 @@ def plain_text(body: Json) -> None:
         del body["generationConfig"]["responseMimeType"]
 
 
+def reference_at_the_root(body: Json) -> None:
+    schema = body.get("generationConfig", {}).get("schema", {})
+    if "$ref" in schema:
+        target = schema["$defs"][schema.pop("$ref").rpartition("/")[2]]
+        body["generationConfig"]["schema"] = {**target, **schema}
+
+
 #: What the adapter cannot take over from a recorded request, and why.
 NOT_CARRIED: dict[Callable[[Json], None], str] = {
     thoughts: "Gemini only reads the signatures of thoughts, which its own answers have on other parts",
     schemas_of_results: "OpenAI's functions have no schema of their results",
     plain_text: "this is the default type of answers",
+    reference_at_the_root: "the adapter replaces it by what it refers to, as nothing may be beside a `$ref`",
 }
 
 
@@ -697,6 +705,7 @@ def test_the_specs() -> None:
 def test_parameters_get_geminis_names() -> None:
     """SR-012 … SR-019: the newer name of the token limit wins, and a stop string becomes a flat list."""
     asked = config(
+        GEMINI_2,
         temperature=0.5, top_p=0.9, seed=7, frequency_penalty=0.1, presence_penalty=-0.2, stop="END", max_tokens=9,
         max_completion_tokens=5, n=2, logprobs=True, top_logprobs=3,
     )  # fmt: skip
@@ -705,6 +714,18 @@ def test_parameters_get_geminis_names() -> None:
         "stopSequences": ["END"], "maxOutputTokens": 5, "candidateCount": 2, "responseLogprobs": True, "logprobs": 3,
     }  # fmt: skip
     assert config(stop=["a", "b"], max_tokens=9) == {"stopSequences": ["a", "b"], "maxOutputTokens": 9}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [GEMINI_25, GEMINI_3, "gemini-2.5-pro", "gemini-2.0-flash-thinking-exp", "gemini-flash-latest", "gemma-3-27b-it"],
+)
+def test_penalties_are_dropped_for_models_without_them(model: str) -> None:
+    """They reject the whole request: "Penalty is not enabled for models/…"."""
+    for adapter in (google(), vertex()):
+        request = sent({**HELLO, "frequency_penalty": 0.3, "presence_penalty": 0}, model, adapter)
+        assert b"Penalty" not in request.content
+        assert request.dropped == ("frequency_penalty",)
 
 
 def test_a_seed_is_reduced_to_32_bits() -> None:
@@ -824,6 +845,113 @@ TIME: Json = {"type": "function", "function": {"name": "time", "parameters": {}}
 
 def strict(tool: Json) -> Json:
     return {**tool, "function": {**tool["function"], "strict": True}}
+
+
+SCHEMA_FORMAT = {"type": "json_schema", "json_schema": {"name": "city", "schema": CITY}}
+
+
+@pytest.mark.parametrize("model", [GEMINI_2, GEMINI_25, "gemma-3-27b-it"])
+def test_json_beside_functions_before_gemini_3_is_the_call_of_one_more_function(model: str) -> None:
+    """These models reject "Function calling with a response mime type: 'application/json'"."""
+    body = native(model, tools=[TIME], response_format=SCHEMA_FORMAT)
+    assert "generationConfig" not in body
+    declared = body["tools"][0]["functionDeclarations"]
+    assert [function["name"] for function in declared] == ["time", "answer_in_json"]
+    assert declared[1]["parametersJsonSchema"] == CITY
+    assert body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+
+
+def test_the_call_of_the_answer_function_is_the_answer() -> None:
+    request = {**HELLO, "tools": [TIME], "response_format": SCHEMA_FORMAT}
+    part = {"functionCall": {"name": "answer_in_json", "args": {"city": "Rome"}}, "thoughtSignature": "S"}
+    whole = read(completed(answer(candidate(part)), chat_call(request, model=GEMINI_25)))
+    assert (whole["message"]["content"], whole["finish"]) == ('{"city":"Rome"}', "stop")
+    assert joined(streamed(sse(answer(candidate(part))))) == whole
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        # No function may be called, so that the model's own JSON mode is available.
+        ({"tools": [TIME], "tool_choice": "none"}, "json mode"),
+        # The answer will be a call, to which the format does not apply.
+        ({"tools": [TIME], "tool_choice": "required"}, "nothing"),
+        # Built-in tools and functions cannot be combined either.
+        ({"tools": [{"google_search": {}}]}, "instruction"),
+        ({"web_search_options": {}}, "instruction"),
+        ({"tools": [TIME], "response_format": {"type": "json_object"}}, "instruction"),
+        ({}, "json mode"),
+    ],
+)
+def test_json_beside_other_tools_before_gemini_3(members: Json, expected: str) -> None:
+    body = native(GEMINI_25, **{"response_format": SCHEMA_FORMAT, **members})
+    is_json_mode = "responseMimeType" in body.get("generationConfig", {})
+    is_instructed = "JSON object" in json.dumps(body.get("systemInstruction"))
+    assert not (is_json_mode and "tools" in body)
+    assert (is_json_mode, is_instructed) == (expected == "json mode", expected == "instruction")
+
+
+def test_json_beside_functions_is_native_from_gemini_3_on() -> None:
+    body = native(GEMINI_3, tools=[TIME], response_format=SCHEMA_FORMAT)
+    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": CITY}
+    assert body["tools"] == [{"functionDeclarations": [{"name": "time"}]}]
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (
+            {"properties": {"p": {"$ref": "#/$defs/P", "description": "which"}}, "$defs": {"P": CITY}},
+            {"properties": {"p": {"anyOf": [{"$ref": "#/$defs/P"}], "description": "which"}}, "$defs": {"P": CITY}},
+        ),
+        (
+            {"properties": {"p": {"$ref": "#/$defs/P", "anyOf": [], "title": "T"}}, "$defs": {"P": CITY}},
+            {"properties": {"p": {"$ref": "#/$defs/P"}}, "$defs": {"P": CITY}},
+        ),
+        # The keyword of older drafts.
+        (
+            {"items": {"$ref": "#/definitions/P"}, "definitions": {"P": CITY}},
+            {"items": {"$ref": "#/$defs/P"}, "$defs": {"P": CITY}},
+        ),
+        # A schema that only refers to one of its definitions.
+        ({"$ref": "#/definitions/P", "definitions": {"P": CITY}}, {**CITY, "$defs": {"P": CITY}}),
+        (
+            {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},
+            {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},
+        ),
+        # Members of an object that are named like keywords.
+        (
+            {"properties": {"$ref": CITY, "const": CITY, "x": {}}},
+            {"properties": {"$ref": CITY, "const": CITY, "x": {}}},
+        ),
+    ],
+)
+def test_nothing_is_beside_a_reference_in_a_schema(schema: Json, expected: Json) -> None:
+    body = native(
+        tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}],
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
+    )
+    assert body["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"] == expected
+    assert body["generationConfig"]["responseJsonSchema"] == expected
+
+
+@pytest.mark.parametrize("text", ['{"a": [{"$ref": "#/x"}]}', '{"a": {"\\u0024ref": "b"}}', '{"a": "see $ref"}'])
+def test_a_result_with_a_reference_is_sent_as_text(text: str) -> None:
+    """Gemini takes `$ref` for a reference to the result's media, and rejects others."""
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    turns_sent = contents(
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": text},
+    )
+    assert turns_sent[-1]["parts"][0]["functionResponse"]["response"] == {"output": text}
+
+
+def test_a_conversation_that_begins_with_a_call_gets_a_turn_of_the_user_before_it() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    result = {"role": "tool", "tool_call_id": "c", "content": "Sunny"}
+    turns_sent = contents({"role": "assistant", "tool_calls": [call]}, result)
+    assert [turn["role"] for turn in turns_sent] == ["user", "model", "user"]
 
 
 def test_functions_are_declared_with_their_json_schema() -> None:
@@ -1024,7 +1152,19 @@ def test_every_system_message_is_sent() -> None:
 def test_system_messages_alone_become_a_user_turn() -> None:
     body = native(messages=[{"role": "system", "content": "Be."}])
     assert body == {"contents": [{"role": "user", "parts": [{"text": "Be."}]}]}
-    assert contents({"role": "user", "content": ""}) == [{"role": "user", "parts": [{"text": ""}]}]
+
+
+def test_no_turn_has_an_empty_text() -> None:
+    """Vertex AI rejects the request: "it has an empty text parameter"."""
+    blank = {"role": "user", "parts": [{"text": " "}]}
+    hello = {"role": "user", "content": "Hello"}
+    empty = {"role": "user", "content": ""}
+    no_parts = user({"type": "text", "text": ""})
+    assert contents(empty) == [blank]
+    assert contents(no_parts) == [blank]
+    assert contents(hello, empty, no_parts) == [{"role": "user", "parts": [{"text": "Hello"}]}]
+    # Without it, the conversation would end with the model's turn.
+    assert contents(hello, {"role": "assistant", "content": "Hi"}, empty)[-1] == blank
 
 
 def test_gemma_gets_system_messages_as_a_user_turn() -> None:
