@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+from chat_requests import chat_call
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llms_core.contracts.function_names import FunctionNames, NameRule
 from llms_core.contracts.request import ChatCall
-from tests.support.chat_requests import chat_call
 
 STRICT = NameRule(characters="A-Za-z0-9_", first="A-Za-z_")
 VALID = re.compile("[A-Za-z_][A-Za-z0-9_]{0,63}")
