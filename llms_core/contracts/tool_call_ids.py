@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeGuard
 
 import msgspec
 from msgspec import Raw
@@ -99,8 +99,10 @@ class ToolCallIds:
     def result_id(self, message: Message) -> str:
         """Return the id that a message with a tool's result refers to, even if it belongs to no call."""
         call = self.result(message)
-        if call is not None:
-            return call.id
+        return self.orphan_id(message) if call is None else call.id
+
+    def orphan_id(self, message: Message) -> str:
+        """Return a valid id for a message with a tool's result that belongs to no call."""
         own_id = message.tool_call_id or ""
         return own_id if self._valid.fullmatch(own_id) else self._digest(own_id, 0)
 
@@ -153,20 +155,26 @@ class AnswerCallIds:
     def __init__(self, call: ChatCall):
         self._call = call
         self._made_up = 0
-        #: None until the first tool call: most answers have none
-        self._used: set[str] | None = None
+        #: empty until the first tool call: most answers have none
+        self._used: set[str] = set()
+        self._knows_conversation = False
 
     def unique(self, id: str | None) -> str:
         """Return the provider's id, or a new one if it cannot be used. To be called once for each tool call."""
-        if self._used is None:
-            self._used = ids_in_conversation(self._call)
         unique = id
-        while not unique or unique in self._used:
+        while not self.is_new(unique):
             # The request's id makes it unique. OpenAI rejects ids of over 40 characters when they are sent back.
             unique = f"call_{self._call.id.removeprefix('chatcmpl-')}_{self._made_up}"
             self._made_up += 1
         self._used.add(unique)
         return unique
+
+    def is_new(self, id: str | None) -> TypeGuard[str]:
+        """Whether a tool call may have this id."""
+        if not self._knows_conversation:
+            self._knows_conversation = True
+            self._used = _ids_in_conversation(self._call)
+        return bool(id) and id not in self._used
 
 
 class _Identified(msgspec.Struct):
@@ -176,7 +184,7 @@ class _Identified(msgspec.Struct):
 _decode_id = msgspec.json.Decoder(_Identified).decode
 
 
-def ids_in_conversation(call: ChatCall) -> set[str]:
+def _ids_in_conversation(call: ChatCall) -> set[str]:
     """Return the ids of all tool calls in the request's messages."""
     return {_id_of(raw) for message in call.request.messages for raw in message.tool_calls or ()}
 
