@@ -22,6 +22,9 @@ from llms_core.contracts.tools import Called, called
 #: Any id but an empty one.
 ANY_ID = re.compile(r".+", re.DOTALL)
 
+#: Characters that some provider rejects in ids.
+_UNUSUAL = re.compile(r"[^a-zA-Z0-9_-]")
+
 #: The number of digits in the replacement of an id.
 _DEFAULT_LENGTH = 32
 
@@ -56,8 +59,8 @@ class ToolCallIds:
     To be called with the messages in order. What it returns for a message depends only on the messages before it, so
     that a growing conversation is sent with the same ids again and stays in the provider's prompt cache.
 
-    `valid` has to match a whole id. An id that does not match, or that an earlier call has, is replaced by `length`
-    hexadecimal digits, which have to match.
+    `valid` has to match a whole id. In an id that does not match, unusual characters are replaced. If that does not
+    help, or an earlier call has the id, it is replaced by `length` hexadecimal digits, which have to match.
     """
 
     def __init__(self, valid: re.Pattern[str] = ANY_ID, *, length: int = _DEFAULT_LENGTH):
@@ -132,9 +135,10 @@ class ToolCallIds:
         return None
 
     def _unique(self, id: str) -> str:
-        if id not in self._used and self._valid.fullmatch(id):
-            self._used.add(id)
-            return id
+        for candidate in (id, _UNUSUAL.sub("_", id)):
+            if candidate not in self._used and self._valid.fullmatch(candidate):
+                self._used.add(candidate)
+                return candidate
         attempt = self._replaced.get(id, 0)
         while (replacement := self._digest(id, attempt)) in self._used:
             attempt += 1

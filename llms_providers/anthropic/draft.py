@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_providers.anthropic.blocks import Block, Turn
 from llms_providers.anthropic.models import ModelFamily
 
@@ -16,6 +17,8 @@ class Draft:
     """A request to Anthropic while it is being built. Each step adds members to `body`."""
 
     call: ChatCall
+    #: The model and its provider, to whom signatures belong.
+    owner: Owner
     #: What the requested model accepts.
     family: ModelFamily
     #: The decoded members of the client's request, without `messages` and `tools`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llms_core.contracts.request import ChatCall, Message
+from llms_core.contracts.signatures import Owner
 from llms_core.errors import RequestError, Unsupported
 from llms_providers.anthropic.draft import Draft
 from llms_providers.anthropic.messages import conversation
@@ -68,14 +69,14 @@ _SERVICE_TIERS = {
 }
 
 
-def build_body(call: ChatCall, *, sampling: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+def build_body(call: ChatCall, owner: Owner, *, sampling: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the body to send and the names of the parameters that it leaves out.
 
-    `sampling` tells whether the version of the API has `temperature` and the like. Raises Unsupported if Anthropic, or
-    the requested model, cannot do what is asked, and RequestError for invalid values.
+    `owner` is the model. `sampling` tells whether the version of the API has `temperature` and the like. Raises
+    Unsupported if Anthropic, or the requested model, cannot do what is asked, and RequestError for invalid values.
     """
     _reject_unsupported(call)
-    draft = _new_draft(call)
+    draft = _new_draft(call, owner)
     _add_native_parameters(draft)
     # The order matters: `response_format` may add a tool for `tool_choice` to force, which rules out thinking, which
     # in turn limits sampling.
@@ -111,7 +112,7 @@ def _reject_unsupported(call: ChatCall) -> None:
             raise Unsupported(f"Claude does not support '{name}'", param=name)
 
 
-def _new_draft(call: ChatCall) -> Draft:
+def _new_draft(call: ChatCall, owner: Owner) -> Draft:
     parameters: dict[str, Any] = {}
     for name in call.members:
         # These two can be large, and are decoded where they are needed.
@@ -121,9 +122,10 @@ def _new_draft(call: ChatCall) -> Draft:
         if not isinstance(parameters.get(name), dict | None):
             message = f"Invalid value for '{name}': expected an object"
             raise RequestError(message, param=name, code="invalid_value")
-    system, turns = conversation(call)
+    system, turns = conversation(call, owner)
     return Draft(
         call=call,
+        owner=owner,
         family=family_of(call.upstream_model),
         parameters=parameters,
         system=system,

@@ -98,7 +98,7 @@ class Image(CamelStruct):
 
 
 class _ToolUse(CamelStruct):
-    tool_use_id: str = ""
+    tool_use_id: str | None = None
     name: str = ""
     input: Raw = Raw(b"{}")
     type: str | None = None
@@ -228,7 +228,7 @@ class _Collector:
         if tool_use.name == self._answer_tool:
             self.structured_answer = arguments
         else:
-            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id, name=tool_use.name, arguments=arguments))
+            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id or "", name=tool_use.name, arguments=arguments))
 
     @property
     def content(self) -> str | None:

@@ -11,7 +11,8 @@ from msgspec import Raw
 from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.building import choice_of
 from llms_core.contracts.completion import finish_reason
-from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_providers.google.answer import Answer, Blob, Candidate, FunctionCall, Part, Token, decode
 
 Json = dict[str, Any]
@@ -54,14 +55,17 @@ _part = msgspec.json.Decoder(Part)
 
 
 class ChoiceBuilder:
-    """The state of one choice: what was translated so far, and how many entries its lists have."""
+    """The state of one choice: what was translated so far, and how many entries its lists have.
 
-    def __init__(self, call: ChatCall, index: int):
+    `owner` is the model, to whom its signatures belong. `ids` are those of the answer's tool calls.
+    """
+
+    def __init__(self, index: int, owner: Owner, ids: AnswerCallIds):
         self.index = index
         #: OpenAI's finish reason; empty until the candidate ends
         self.finish_reason = ""
-        # The prefix of ids for calls that come without one. The call's id makes it unique among the turns of a chat.
-        self._call_id_prefix = f"call_{call.id.rpartition('-')[2]}_{index}"
+        self._owner = owner
+        self._ids = ids
         self._message: Json = {}
         self._logprobs: Json | None = None
         # The last number given to an entry of `tool_calls`, `images` and `parts`.
@@ -138,6 +142,8 @@ class ChoiceBuilder:
 
     def _delta(self, raw: Raw, part: Part) -> Json | None:
         """Translate a part, or return None if it adds nothing to the message yet."""
+        if part.thought_signature:
+            self._keep(owner=self._owner)
         if part.function_call is not None:
             return self._tool_call(part.function_call, part)
         if part.inline_data is not None and part.inline_data.mime_type.startswith("image/"):
@@ -161,7 +167,7 @@ class ChoiceBuilder:
         number = self._number("tool_calls")
         entry = {
             "index": number,
-            "id": call.id or f"{self._call_id_prefix}_{number}",
+            "id": self._ids.unique(call.id),
             "type": "function",
             "function": {"name": call.name, "arguments": msgspec.json.encode(call.args or {}).decode()},
             **_signature(part),

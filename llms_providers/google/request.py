@@ -8,6 +8,7 @@ from typing import Any
 
 from llms_core import RequestError, Unsupported
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tools import json_schema
 from llms_providers.google.messages import conversation
 from llms_providers.google.models import thinking_config, thinking_control
@@ -45,18 +46,23 @@ _SERVICE_TIERS = ("flex", "priority")
 
 
 def request_body(
-    call: ChatCall, base_url: str, *, safety_settings: Sequence[Json], default_thinking: Mapping[str, Any]
+    call: ChatCall,
+    base_url: str,
+    owner: Owner,
+    *,
+    safety_settings: Sequence[Json],
+    default_thinking: Mapping[str, Any],
 ) -> Json:
     """Return the body of a `generateContent` request.
 
-    `safety_settings` and `default_thinking` are the provider's settings, for requests without their own (SR-117).
-    Raises Unsupported for what Gemini does not support, and RequestError for an invalid parameter.
+    `owner` is the model. `safety_settings` and `default_thinking` are the provider's settings, for requests without
+    their own (SR-117). Raises Unsupported for what Gemini does not support, and RequestError for an invalid parameter.
     """
     for name in ("functions", "function_call"):
         if call.get(name) is not None:
             raise Unsupported(f"'{name}' is deprecated and not supported: use tools and tool_choice", param=name)
     own = _gemini_parameters(call)
-    contents, system = conversation(call, base_url)
+    contents, system = conversation(call, base_url, owner)
     tools, tool_config = tools_and_config(call, own["toolConfig"])
     body: Json = {
         "contents": contents,

@@ -9,6 +9,7 @@ from llms_core.contracts.building import Chunks
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_providers.google.answer import Answer, Candidate
 from llms_providers.google.choice import ChoiceBuilder, logprobs
 
@@ -18,9 +19,10 @@ class GoogleChunks:
 
     framing: Literal["sse"] = "sse"
 
-    def __init__(self, call: ChatCall, read: Callable[[bytes], list[Answer]]):
-        """`read` decodes the data of an event; it raises ProviderError for an event that is an error."""
+    def __init__(self, call: ChatCall, owner: Owner, read: Callable[[bytes], list[Answer]]):
+        """`owner` is the model. `read` decodes the data of an event, and raises ProviderError if that is an error."""
         self._call = call
+        self._owner = owner
         self._read = read
         self._chunks = Chunks(call)
         self._choices: dict[int, ChoiceBuilder] = {}
@@ -50,7 +52,7 @@ class GoogleChunks:
 
     def _choice_chunks(self, candidate: Candidate, answer: Answer) -> Iterator[Chunk]:
         index = candidate.index
-        choice = self._choices.setdefault(index, ChoiceBuilder(self._call, index))
+        choice = self._choices.setdefault(index, ChoiceBuilder(index, self._owner, self._chunks.call_ids))
         deltas = choice.deltas(candidate, answer)
         # Gemini gives the probabilities of an event's tokens together: they go with its first delta.
         probabilities = logprobs(candidate)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from chat_requests import chat_call
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -15,7 +16,6 @@ from llms_core.contracts.completion import ChoiceView
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.openai_compatible.normalize import ChunkNormalizer, is_nonconforming, normalized, repeats_ids
-from support.chat_requests import chat_call
 
 #: A request after a turn with a call that has the id "call_0".
 CHAT_CALL = replace(
