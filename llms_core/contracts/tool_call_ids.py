@@ -25,6 +25,9 @@ ANY_ID = re.compile(r".+", re.DOTALL)
 #: Characters that some provider rejects in ids.
 _UNUSUAL = re.compile(r"[^a-zA-Z0-9_-]")
 
+#: How many ids are searched in the undecoded calls of a request: a search takes as long as they are.
+_MAX_SEARCHES = 16
+
 #: The number of digits in the replacement of an id.
 _DEFAULT_LENGTH = 32
 
@@ -157,28 +160,48 @@ class AnswerCallIds:
     """
 
     def __init__(self, call: ChatCall):
-        self._call = call
-        self._made_up = 0
-        #: empty until the first tool call: most answers have none
+        self._id_of_call = call.id.removeprefix("chatcmpl-")
+        self._earlier = _EarlierIds(call)
         self._used: set[str] = set()
-        self._knows_conversation = False
+        self._made_up = 0
 
     def unique(self, id: str | None) -> str:
         """Return the provider's id, or a new one if it cannot be used. To be called once for each tool call."""
         unique = id
         while not self.is_new(unique):
             # The request's id makes it unique. OpenAI rejects ids of over 40 characters when they are sent back.
-            unique = f"call_{self._call.id.removeprefix('chatcmpl-')}_{self._made_up}"
+            unique = f"call_{self._id_of_call}_{self._made_up}"
             self._made_up += 1
         self._used.add(unique)
         return unique
 
     def is_new(self, id: str | None) -> TypeGuard[str]:
         """Whether a tool call may have this id."""
-        if not self._knows_conversation:
-            self._knows_conversation = True
-            self._used = _ids_in_conversation(self._call)
-        return bool(id) and id not in self._used
+        return id is not None and id != "" and id not in self._used and id not in self._earlier
+
+
+class _EarlierIds:
+    """The ids of the tool calls in a request. Nothing is decoded for the few calls that an answer usually has."""
+
+    def __init__(self, call: ChatCall):
+        self._call = call
+        self._lookups = 0
+        self._raw_calls: bytes | None = None
+        self._ids: set[str] | None = None
+
+    def __contains__(self, id: str) -> bool:
+        self._lookups += 1
+        if self._lookups > _MAX_SEARCHES:
+            if self._ids is None:
+                self._ids = {_id_of(raw) for raw in self._raw()}
+            return id in self._ids
+        if self._raw_calls is None:
+            self._raw_calls = b"".join(self._raw())
+        # It may be found elsewhere in a call, which does no harm: the answer's call gets another id.
+        return msgspec.json.encode(id) in self._raw_calls
+
+    def _raw(self) -> list[Raw]:
+        return [raw for message in self._call.request.messages if message.tool_calls for raw in message.tool_calls]
 
 
 class _Identified(msgspec.Struct):
@@ -186,11 +209,6 @@ class _Identified(msgspec.Struct):
 
 
 _decode_id = msgspec.json.Decoder(_Identified).decode
-
-
-def _ids_in_conversation(call: ChatCall) -> set[str]:
-    """Return the ids of all tool calls in the request's messages."""
-    return {_id_of(raw) for message in call.request.messages for raw in message.tool_calls or ()}
 
 
 def _id_of(raw: Raw) -> str:

@@ -215,7 +215,7 @@ DUPLICATE = "grep:3"
 
 
 def claude_answer(id: str | None) -> Json:
-    uses = [{"type": "tool_use", "id": id, "name": name, "input": {}} for name in ("f", "g")]
+    uses: list[Json] = [{"type": "tool_use", "id": id, "name": name, "input": {}} for name in ("f", "g")]
     return {"type": "message", "id": "m", "role": "assistant", "content": uses, "stop_reason": "tool_use"}
 
 
