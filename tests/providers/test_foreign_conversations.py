@@ -449,6 +449,15 @@ def test_a_thinking_budget_is_dropped_where_claude_would_reject_it(thinking: Jso
     assert json.loads(anthropic().request(chat_call(own, model=CLAUDE)).content)["thinking"] == thinking
 
 
+@pytest.mark.parametrize(("type_", "is_dropped"), [("enabled", True), ("adaptive", False)])
+def test_a_thinking_budget_is_dropped_on_bedrock_too(type_: str, is_dropped: bool) -> None:
+    messages = [USER, asked("t1"), result("t1")]
+    body = {"model": "m", "tools": TOOLS, "thinking": {"type": type_}, "messages": messages}
+    request = bedrock().request(chat_call(body, model="anthropic.claude-sonnet-4-5"))
+    is_sent = "thinking" in json.loads(request.content).get("additionalModelRequestFields", {})
+    assert (is_sent, "thinking" in request.dropped) == (not is_dropped, is_dropped)
+
+
 def gemini_answered(adapter: Google, model: str) -> Json:
     """Return an answer with a signed text and a signed call, as the client gets it."""
     parts = [
