@@ -1,7 +1,7 @@
 """The messages of a chat completion request as Anthropic's system prompt and turns.
 
 Members that only Anthropic knows, such as `cache_control` on messages and parts, are passed on. The blocks that an
-earlier answer put into `provider_extra` return to their place in the conversation.
+earlier answer put into `provider_extra` return to their place in the conversation, if this model accepts them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ Besides OpenAI's parameters, a client (or `force` in a provider's block of llms.
 - built-in tools as entries of `tools`, such as `{"google_search": {}}`.
 
 Thought signatures reach the client in `extra_content.google.thought_signature` of tool calls and images. Everything
-else that OpenAI's format cannot express is in the message's `provider_extra.google`. Clients return both unchanged.
+else that OpenAI's format cannot express is in the message's `provider_extra.google`, with the owner of the signatures.
+Clients return both unchanged.
 """
 
 from __future__ import annotations
