@@ -13,6 +13,7 @@ from msgspec import Raw
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, encode_raw, is_null, is_set
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
 from llms_core.openai_compatible.fast_path import plain_completion
@@ -20,11 +21,10 @@ from llms_core.openai_compatible.members import (
     COMPLETION,
     normalized_created,
     normalized_id,
-    tool_call_id_prefix,
     with_include_usage,
     with_total_tokens,
 )
-from llms_core.openai_compatible.normalize import is_nonconforming, normalized
+from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
 from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 
@@ -74,7 +74,10 @@ class OpenAICompatible:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
             plain = plain_completion(body)
-            counts = plain.token_usage() if plain else self._normalize(call, body, members)
+            if plain is None or repeats_ids(plain.choices, call):
+                counts = self._normalize(call, body, members)
+            else:
+                counts = plain.token_usage()
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
         members["model"] = Raw(_encode(call.client_model))
@@ -138,8 +141,8 @@ class OpenAICompatible:
             raise self._not_a_completion(body, "it has no choices")
         members["id"] = normalized_id(view.id, call.id)
         members["created"] = normalized_created(view.created, call.created)
-        if any(map(is_nonconforming, view.choices)):
-            members["choices"] = encode_raw(normalized(members["choices"], tool_call_id_prefix(call)))
+        if any(map(is_nonconforming, view.choices)) or repeats_ids(view.choices, call):
+            members["choices"] = encode_raw(normalized(members["choices"], AnswerCallIds(call)))
         counts = usage(view.usage)
         if counts is not None:
             members["usage"] = with_total_tokens(view.usage, counts)

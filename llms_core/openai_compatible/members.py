@@ -8,7 +8,6 @@ from msgspec import Raw
 
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.json import decode_members, encode_raw, is_null
-from llms_core.contracts.request import ChatCall
 
 #: The values of `object`.
 COMPLETION = Raw(b'"chat.completion"')
@@ -20,14 +19,6 @@ _INCLUDE_USAGE = Raw(b'{"include_usage":true}')
 
 # Larger timestamps are milliseconds: in seconds, this is the year 5138.
 _MAX_SECONDS = 1e11
-
-
-def tool_call_id_prefix(call: ChatCall) -> str:
-    """Return how the ids of tool calls begin if the provider sends none.
-
-    The prefix is short, because OpenAI rejects ids of over 40 characters when the client sends them back.
-    """
-    return f"call_{call.id.removeprefix('chatcmpl-')}"
 
 
 def normalized_id(raw: Raw, fallback: str) -> Raw:

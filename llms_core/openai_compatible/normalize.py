@@ -7,13 +7,15 @@ full, and their bytes are passed on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.chunk import ChunkChoice
-from llms_core.contracts.completion import FINISH_REASONS, CallView, ChoiceView, finish_reason
+from llms_core.contracts.completion import FINISH_REASONS, ChoiceView, finish_reason
+from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.openai_compatible.tool_calls import ToolCallNormalizer
 
@@ -27,20 +29,43 @@ def is_nonconforming(choice: ChoiceView) -> bool:
         return True
     if choice.index is None or choice.finish_reason not in FINISH_REASONS:
         return True
-    if any(map(_is_incomplete, message.tool_calls or ())):
+    if any(call.type is None for call in message.tool_calls or ()):
+        # Mistral sends no type.
         return True
     is_missing = len(message.content) == 0
     is_list_of_parts = bytes(message.content).startswith(b"[")
     return is_missing or is_list_of_parts
 
 
-def _is_incomplete(call: CallView) -> bool:
-    # Gemini sends empty ids, Mistral no type.
-    return not call.id or call.type is None
+class _Called(Protocol):
+    @property
+    def id(self) -> str | None: ...
 
 
-def normalized(choices: Raw, id_prefix: str = "call") -> list[dict[str, Any]]:
-    """Return the choices of a whole answer, normalized. Made-up ids of tool calls begin with `id_prefix`.
+class _Message(Protocol):
+    @property
+    def tool_calls(self) -> Sequence[_Called] | None: ...
+
+
+class _Choice(Protocol):
+    @property
+    def message(self) -> _Message | None: ...
+
+
+def repeats_ids(choices: Sequence[_Choice], call: ChatCall) -> bool:
+    """Whether a tool call of a whole answer has no id, or that of another call of the answer or the conversation."""
+    ids: AnswerCallIds | None = None
+    for choice in choices:
+        if choice.message is None or not choice.message.tool_calls:
+            continue
+        ids = ids or AnswerCallIds(call)
+        if any(ids.unique(tool_call.id) != tool_call.id for tool_call in choice.message.tool_calls):
+            return True
+    return False
+
+
+def normalized(choices: Raw, ids: AnswerCallIds) -> list[dict[str, Any]]:
+    """Return the choices of a whole answer, normalized. `ids` makes those of its tool calls unique.
 
     Raises ProviderError if a choice has no message, or the provider gave up.
     """
@@ -55,8 +80,8 @@ def normalized(choices: Raw, id_prefix: str = "call") -> list[dict[str, Any]]:
         message.setdefault("content", None)
         _join_parts(message)
         calls = [call for call in message.get("tool_calls") or () if isinstance(call, dict)]
-        for number, call in enumerate(calls):
-            call["id"] = call.get("id") or f"{id_prefix}_{choice['index']}_{number}"
+        for call in calls:
+            call["id"] = ids.unique(call.get("id"))
             call["type"] = call.get("type") or "function"
         reason = _normalized_reason(choice.get("finish_reason"))
         if reason is None:
@@ -79,12 +104,12 @@ class _Conformity(msgspec.Struct, frozen=True):
 
 
 class ChunkNormalizer:
-    """Normalizes the chunks of one stream. Made-up ids of tool calls begin with `id_prefix`."""
+    """Normalizes the chunks of one stream. `ids` makes those of its tool calls unique."""
 
-    def __init__(self, id_prefix: str = "call"):
+    def __init__(self, ids: AnswerCallIds):
         #: the choices that have had their first chunk, which has the role
         self.begun: set[int] = set()
-        self._tool_calls = ToolCallNormalizer(id_prefix)
+        self._tool_calls = ToolCallNormalizer(ids)
 
     def normalized(self, views: Sequence[ChunkChoice], choices: Raw) -> list[dict[str, Any]] | None:
         """Return a chunk's choices, normalized; None if all of them conform.

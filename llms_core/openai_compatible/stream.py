@@ -12,6 +12,7 @@ from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView
 from llms_core.contracts.completion import usage
 from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, encode_raw, is_set
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.openai_compatible.fast_path import TextChunks
 from llms_core.openai_compatible.members import (
@@ -19,7 +20,6 @@ from llms_core.openai_compatible.members import (
     EMPTY_LIST,
     normalized_created,
     normalized_id,
-    tool_call_id_prefix,
     with_total_tokens,
 )
 from llms_core.openai_compatible.normalize import ChunkNormalizer
@@ -46,7 +46,7 @@ class OpenAIChunks:
         self._created = ABSENT
         #: whether a choice has its finish_reason
         self._ended = False
-        self._normalizer = ChunkNormalizer(tool_call_id_prefix(call))
+        self._normalizer = ChunkNormalizer(AnswerCallIds(call))
         self._text_chunks = TextChunks(self._normalizer.begun)
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:

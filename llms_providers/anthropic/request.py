@@ -8,6 +8,7 @@ from typing import Any
 
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
+from llms_core.contracts.signatures import Owner
 from llms_core.errors import RequestError, Unsupported
 from llms_providers.anthropic.blocks import NAME_RULE
 from llms_providers.anthropic.draft import Draft
@@ -80,14 +81,14 @@ _PHONE_NUMBER = re.compile(r"\+\d(?:[\s().-]{0,2}\d){6}|^\W*\d(?:[\s()./-]{0,2}\
 _MAX_USER_ID_LENGTH = 256
 
 
-def build_body(call: ChatCall, *, sampling: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+def build_body(call: ChatCall, owner: Owner, *, sampling: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the body to send and the names of the parameters that it leaves out.
 
-    `sampling` tells whether the version of the API has `temperature` and the like. Raises Unsupported if Anthropic, or
-    the requested model, cannot do what is asked, and RequestError for invalid values.
+    `owner` is the model. `sampling` tells whether the version of the API has `temperature` and the like. Raises
+    Unsupported if Anthropic, or the requested model, cannot do what is asked, and RequestError for invalid values.
     """
     _reject_unsupported(call)
-    draft = _new_draft(call)
+    draft = _new_draft(call, owner)
     _add_native_parameters(draft)
     # The order matters: `response_format` may add a tool for `tool_choice` to force, which rules out thinking, which
     # in turn limits sampling.
@@ -123,7 +124,7 @@ def _reject_unsupported(call: ChatCall) -> None:
             raise Unsupported(f"Claude does not support '{name}'", param=name)
 
 
-def _new_draft(call: ChatCall) -> Draft:
+def _new_draft(call: ChatCall, owner: Owner) -> Draft:
     parameters: dict[str, Any] = {}
     for name in call.members:
         # These two can be large, and are decoded where they are needed.
@@ -134,9 +135,10 @@ def _new_draft(call: ChatCall) -> Draft:
             message = f"Invalid value for '{name}': expected an object"
             raise RequestError(message, param=name, code="invalid_value")
     names = FunctionNames(call, NAME_RULE)
-    system, turns = conversation(call, names)
+    system, turns = conversation(call, owner, names)
     return Draft(
         call=call,
+        owner=owner,
         family=family_of(call.upstream_model),
         names=names,
         parameters=parameters,

@@ -11,12 +11,15 @@ from llms_core.contracts.building import Chunks
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_providers.anthropic.answer import (
     ErrorReader,
     additional_members,
     call_extra,
     openai_finish_reason,
     openai_usage,
+    with_unique_id,
 )
 from llms_providers.anthropic.blocks import NAME_RULE, Block
 from llms_providers.anthropic.message import (
@@ -57,9 +60,11 @@ class MessageChunks:
 
     framing: Literal["sse"] = "sse"
 
-    def __init__(self, call: ChatCall, read_error: ErrorReader):
+    def __init__(self, call: ChatCall, owner: Owner, read_error: ErrorReader):
         self._chunks = Chunks(call)
         self._names = FunctionNames(call, NAME_RULE)
+        self._ids = AnswerCallIds(call)
+        self._owner = owner
         self._read_error = read_error
         self._blocks: dict[int, _PartialBlock] = {}
         self._call_count = 0
@@ -95,6 +100,7 @@ class MessageChunks:
             self._chunks.identify(message.id)
 
     def _start_block(self, index: int, raw: Block) -> Iterator[Chunk]:
+        raw = with_unique_id(raw, self._ids)
         view = view_block(raw)
         block = _PartialBlock(view, raw)
         self._blocks[index] = block
@@ -148,7 +154,7 @@ class MessageChunks:
             return
         raw_blocks = [self._blocks[index].assemble() for index in sorted(self._blocks)]
         blocks = [view_block(raw) for raw in raw_blocks]
-        members = additional_members(raw_blocks, blocks, self._end)
+        members = additional_members(raw_blocks, blocks, self._end, self._owner)
         reason = openai_finish_reason(self._end.stop_reason, has_calls=self._call_count > 0)
         yield self._chunks.finish(reason, delta=members)
         yield self._chunks.usage(openai_usage(self._end.usage))

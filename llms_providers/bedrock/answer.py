@@ -98,7 +98,7 @@ class Image(CamelStruct):
 
 
 class _ToolUse(CamelStruct):
-    tool_use_id: str = ""
+    tool_use_id: str | None = None
     name: str = ""
     input: Raw = Raw(b"{}")
     type: str | None = None
@@ -230,7 +230,7 @@ class _Collector:
             self.structured_answer = arguments
         else:
             name = self._names.to_client(tool_use.name)
-            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id, name=name, arguments=arguments))
+            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id or "", name=name, arguments=arguments))
 
     @property
     def content(self) -> str | None:

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,15 +15,16 @@ from llms_core import Unsupported
 from llms_core.contracts.content import NO_CONTENT, Part, media, text_of
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
-from llms_core.contracts.tools import Called, called
+from llms_core.contracts.tool_call_ids import SentCall, ToolCallIds
 from llms_providers.bedrock import cache_points
 from llms_providers.bedrock.media import DocumentNames, format_of
 from llms_providers.bedrock.models import Family
 
 Block = dict[str, Any]
 
-#: The ids of tool calls that Bedrock accepts, and those that Mistral's models accept.
+#: The ids of tool calls that Bedrock accepts, and those that the models of some vendors accept.
 _VALID_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_VALID_CLAUDE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _VALID_MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
@@ -45,8 +45,7 @@ class Conversation:
         self._names = names
         self._has_tools = has_tools
         self._document_names = DocumentNames()
-        #: The name of the tool by the id of its call.
-        self._tool_names: dict[str, str] = {}
+        self._ids = _tool_call_ids(family.vendor)
 
         points = cache_points.of_messages(call)
         for number, message in enumerate(call.request.messages):
@@ -140,7 +139,7 @@ class Conversation:
 
     def _assistant_blocks(self, message: Message, location: str, points: Mapping[int, Block]) -> list[Block]:
         blocks = self._content(message, location, points)
-        calls = called(message)
+        calls = self._ids.calls(message)
         # Reasoning has to come first.
         return [*self._signed_reasoning(message), *blocks, *map(self._tool_use, calls)]
 
@@ -160,24 +159,17 @@ class Conversation:
             return []
         return [block for block in reasoning if isinstance(block, dict) and "reasoningContent" in block]
 
-    def _tool_use(self, call: Called) -> Block:
-        name = call.function.name
-        arguments = call.arguments()
-        self._tool_names[call.id] = name
+    def _tool_use(self, call: SentCall) -> Block:
+        arguments = call.called.arguments()
         if not self._has_tools:
             arguments_text = msgspec.json.encode(arguments).decode()
-            return {"text": f"[Called {name} with {arguments_text}]"}
-        tool_use = {
-            "toolUseId": self._valid_id(call.id),
-            "name": self._names.to_provider(name),
-            "input": arguments,
-        }
-        return {"toolUse": tool_use}
+            return {"text": f"[Called {call.name} with {arguments_text}]"}
+        return {"toolUse": {"toolUseId": call.id, "name": self._names.to_provider(call.name), "input": arguments}}
 
     def _tool_result(self, message: Message, blocks: list[Block]) -> list[Block]:
-        call_id = message.tool_call_id or ""
+        call = self._ids.result(message)
         if not self._has_tools:
-            name = self._tool_names.get(call_id, "The tool")
+            name = "The tool" if call is None else call.name
             return [{"text": f"[{name} answered:]"}, *blocks]
         # Cache points are not allowed inside a result.
         points = [block for block in blocks if "cachePoint" in block]
@@ -185,21 +177,18 @@ class Conversation:
         if not content:
             # A result without content is rejected.
             content = [{"text": "(nothing)"}]
-        result = {"toolUseId": self._valid_id(call_id), "content": content}
+        call_id = self._ids.orphan_id(message) if call is None else call.id
+        result = {"toolUseId": call_id, "content": content}
         return [{"toolResult": result}, *points]
 
-    def _valid_id(self, id: str) -> str:
-        """Return an id that the model accepts.
 
-        A conversation that began with another provider may have longer ids, or ids of other characters. They are
-        replaced by a hash, so that a call and its result still have the same id.
-        """
-        is_mistral = self._family.vendor == "mistral"
-        pattern = _VALID_MISTRAL_ID if is_mistral else _VALID_ID
-        if pattern.fullmatch(id):
-            return id
-        length = 9 if is_mistral else 32
-        return hashlib.sha256(id.encode()).hexdigest()[:length]
+def _tool_call_ids(vendor: str) -> ToolCallIds:
+    match vendor:
+        case "mistral":
+            return ToolCallIds(_VALID_MISTRAL_ID, length=9)
+        case "anthropic":
+            return ToolCallIds(_VALID_CLAUDE_ID)
+    return ToolCallIds(_VALID_ID)
 
 
 def _text_blocks(text: str) -> list[Block]:

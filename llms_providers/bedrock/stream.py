@@ -33,7 +33,7 @@ from llms_providers.bedrock.output_format import answer_tool_of
 
 
 class _ToolUseStart(CamelStruct):
-    tool_use_id: str = ""
+    tool_use_id: str | None = None
     name: str = ""
     type: str | None = None
 
@@ -141,7 +141,7 @@ class ConverseChunks:
         number = len(self._numbers)
         self._numbers[index] = number
         self._without_arguments.add(index)
-        yield self._chunks.call_begins(number, tool_use.tool_use_id, self._names.to_client(tool_use.name))
+        yield self._chunks.call_begins(number, tool_use.tool_use_id or "", self._names.to_client(tool_use.name))
 
     def _block_delta(self, index: int, delta: _Delta) -> Iterator[Chunk]:
         if delta.text:

@@ -39,8 +39,8 @@ class _Function(msgspec.Struct):
 
 
 class _ToolCall(msgspec.Struct):
-    id: str
     function: _Function
+    id: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -137,9 +137,9 @@ class CohereChunks:
                 yield self._chunks.reasoning(plan)
             case {
                 "type": "tool-call-start",
-                "delta": {"message": {"tool_calls": {"id": str(id), "function": {"name": str(name)} as function}}},
+                "delta": {"message": {"tool_calls": {"function": {"name": str(name)} as function} as tool_call}},
             }:
-                yield self._tool_call_start(index, id, name, function.get("arguments") or "")
+                yield self._tool_call_start(index, tool_call.get("id"), name, function.get("arguments") or "")
             case {
                 "type": "tool-call-delta",
                 "delta": {"message": {"tool_calls": {"function": {"arguments": str(arguments)}}}},
@@ -164,12 +164,13 @@ class CohereChunks:
         if text:
             yield self._chunks.text(text, logprobs=_logprobs([logprobs]))
 
-    def _tool_call_start(self, index: Any, id: str, name: str, arguments: str) -> Chunk:
+    def _tool_call_start(self, index: Any, id: Any, name: str, arguments: str) -> Chunk:
         number = len(self._numbers)
         self._numbers[index] = number
         if not arguments:
             self._without_arguments.add(index)
-        return self._chunks.call_begins(number, id, self._names.to_client(name), arguments)
+        call_id = id if isinstance(id, str) else ""
+        return self._chunks.call_begins(number, call_id, self._names.to_client(name), arguments)
 
     def _tool_call_arguments(self, index: Any, arguments: str) -> Chunk:
         self._without_arguments.discard(index)
@@ -207,7 +208,7 @@ def _tool_calls(message: _Message, names: FunctionNames) -> list[ToolCall]:
     for tool_call in message.tool_calls or ():
         function = tool_call.function
         name = names.to_client(function.name)
-        translated.append(ToolCall(id=tool_call.id, name=name, arguments=function.arguments or "{}"))
+        translated.append(ToolCall(id=tool_call.id or "", name=name, arguments=function.arguments or "{}"))
     return translated
 
 

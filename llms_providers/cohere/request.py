@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +10,8 @@ from llms_core import Unsupported
 from llms_core.contracts.content import NO_CONTENT, Media, Part, media
 from llms_core.contracts.function_names import FunctionNames, NameRule
 from llms_core.contracts.request import ChatCall, Message
-from llms_core.contracts.tools import Function, called, functions, json_schema, tool_choice
+from llms_core.contracts.tool_call_ids import ToolCallIds
+from llms_core.contracts.tools import Function, functions, json_schema, tool_choice
 
 #: Members that are sent unchanged: OpenAI's that Cohere shares, and Cohere's own.
 _PASSED_THROUGH = (
@@ -59,6 +61,9 @@ _MAX_P = 0.99
 _THINKING_BUDGETS = {"minimal": 512, "low": 2048, "medium": 8192}
 #: Cohere requires a schema even for a function without parameters.
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
+
+#: Ids of tool calls of the form that Cohere's own have.
+_VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 Json = dict[str, Any]
 
@@ -116,19 +121,20 @@ def _sampling(call: ChatCall) -> Json:
 
 
 def _messages(messages: Iterable[Message], names: FunctionNames) -> list[Json]:
-    return [_message(message, f"messages[{number}]", names) for number, message in enumerate(messages)]
+    ids = ToolCallIds(_VALID_ID)
+    return [_message(message, f"messages[{number}]", ids, names) for number, message in enumerate(messages)]
 
 
-def _message(message: Message, location: str, names: FunctionNames) -> Json:
+def _message(message: Message, location: str, ids: ToolCallIds, names: FunctionNames) -> Json:
     # Cohere accepts images only from the user.
     content = _content(message.content, location, allow_images=message.role == "user")
     match message.role:
         case "system" | "developer":
             return {"role": "system", "content": content}
         case "assistant":
-            return _assistant_message(message, content, names)
+            return _assistant_message(message, content, ids, names)
         case "tool":
-            return {"role": "tool", "tool_call_id": message.tool_call_id or "", "content": content}
+            return {"role": "tool", "tool_call_id": ids.result_id(message), "content": content}
         case "user":
             return {"role": "user", "content": _without_empty_texts(content) or NO_CONTENT}
         case role:
@@ -166,12 +172,12 @@ def _image_block(medium: Media) -> Json:
     return {"type": "image_url", "image_url": image}
 
 
-def _assistant_message(message: Message, content: str | list[Json], names: FunctionNames) -> Json:
+def _assistant_message(message: Message, content: str | list[Json], ids: ToolCallIds, names: FunctionNames) -> Json:
     """Translate an earlier answer of a model.
 
     Its reasoning returns to where it came from: the plan of the tool calls, or a thinking block before the text.
     """
-    tool_calls = _tool_calls(message, names)
+    tool_calls = _tool_calls(message, ids, names)
     extra = _provider_extra(message)
     plan, thoughts = _split_reasoning(message, extra, has_tool_calls=bool(tool_calls))
     if thoughts:
@@ -191,11 +197,10 @@ def _assistant_message(message: Message, content: str | list[Json], names: Funct
     return translated
 
 
-def _tool_calls(message: Message, names: FunctionNames) -> list[Json]:
+def _tool_calls(message: Message, ids: ToolCallIds, names: FunctionNames) -> list[Json]:
     translated = []
-    for call in called(message):
-        name = names.to_provider(call.function.name)
-        function = {"name": name, "arguments": call.function.arguments or "{}"}
+    for call in ids.calls(message):
+        function = {"name": names.to_provider(call.name), "arguments": call.called.arguments_text()}
         translated.append({"id": call.id, "type": "function", "function": function})
     return translated
 

@@ -13,9 +13,9 @@ from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.building import choice_of
 from llms_core.contracts.completion import finish_reason
 from llms_core.contracts.function_names import FunctionNames
-from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_providers.google.answer import Answer, Blob, Candidate, FunctionCall, Part, Token, decode
-from llms_providers.google.models import NAME_RULE
 from llms_providers.google.output_format import ANSWER_TOOL
 
 Json = dict[str, Any]
@@ -58,15 +58,18 @@ _part = msgspec.json.Decoder(Part)
 
 
 class ChoiceBuilder:
-    """The state of one choice: what was translated so far, and how many entries its lists have."""
+    """The state of one choice: what was translated so far, and how many entries its lists have.
 
-    def __init__(self, call: ChatCall, index: int):
+    `owner` is the model, to whom its signatures belong. `ids` and `names` are those of the answer's tool calls.
+    """
+
+    def __init__(self, index: int, owner: Owner, ids: AnswerCallIds, names: FunctionNames):
         self.index = index
         #: OpenAI's finish reason; empty until the candidate ends
         self.finish_reason = ""
-        # The prefix of ids for calls that come without one. The call's id makes it unique among the turns of a chat.
-        self._call_id_prefix = f"call_{call.id.rpartition('-')[2]}_{index}"
-        self._names = FunctionNames(call, NAME_RULE)
+        self._names = names
+        self._owner = owner
+        self._ids = ids
         # The message of a whole answer: its texts, which grow in place, and its other members.
         self._texts: dict[str, StringIO] = {}
         self._message: Json = {}
@@ -150,6 +153,8 @@ class ChoiceBuilder:
 
     def _delta(self, raw: Raw, part: Part) -> Json | None:
         """Translate a part, or return None if it adds nothing to the message yet."""
+        if part.thought_signature:
+            self._keep(owner=self._owner)
         if part.function_call is not None:
             return self._tool_call(part.function_call, part)
         if part.inline_data is not None and part.inline_data.mime_type.startswith("image/"):
@@ -177,7 +182,7 @@ class ChoiceBuilder:
         number = self._number("tool_calls")
         entry = {
             "index": number,
-            "id": call.id or f"{self._call_id_prefix}_{number}",
+            "id": self._ids.unique(call.id),
             "type": "function",
             "function": {"name": self._names.to_client(call.name), "arguments": arguments},
             **_signature(part),

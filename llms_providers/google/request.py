@@ -9,6 +9,7 @@ from typing import Any
 from llms_core import RequestError, Unsupported
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_providers.google.messages import conversation
 from llms_providers.google.models import NAME_RULE, accepts_penalties, thinking_config, thinking_control
 from llms_providers.google.output_format import OutputFormat
@@ -48,12 +49,17 @@ _SERVICE_TIERS = ("flex", "priority")
 
 
 def request_body(
-    call: ChatCall, base_url: str, *, safety_settings: Sequence[Json], default_thinking: Mapping[str, Any]
+    call: ChatCall,
+    base_url: str,
+    owner: Owner,
+    *,
+    safety_settings: Sequence[Json],
+    default_thinking: Mapping[str, Any],
 ) -> Json:
     """Return the body of a `generateContent` request.
 
-    `safety_settings` and `default_thinking` are the provider's settings, for requests without their own (SR-117).
-    Raises Unsupported for what Gemini does not support, and RequestError for an invalid parameter.
+    `owner` is the model. `safety_settings` and `default_thinking` are the provider's settings, for requests without
+    their own (SR-117). Raises Unsupported for what Gemini does not support, and RequestError for an invalid parameter.
     """
     for name in ("functions", "function_call"):
         if call.get(name) is not None:
@@ -61,7 +67,7 @@ def request_body(
     own = _gemini_parameters(call)
     names = FunctionNames(call, NAME_RULE)
     tools, tool_config, output = tools_and_config(call, names, own["toolConfig"])
-    contents, system = conversation(call, base_url, names, instruction=output.instruction)
+    contents, system = conversation(call, base_url, owner, names, instruction=output.instruction)
     body: Json = {
         "contents": contents,
         "systemInstruction": {"parts": system} if system else None,

@@ -28,7 +28,7 @@ class _Function(msgspec.Struct):
 class _ToolCall(msgspec.Struct):
     function: _Function
     #: Older servers send none.
-    id: str = ""
+    id: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -69,7 +69,7 @@ def to_completion(call: ChatCall, body: bytes) -> Completion:
     message = response.message
     if message is None or not response.done:
         raise ProviderError(ErrorKind.BAD_RESPONSE, "Ollama's answer is not a complete chat message", status=200)
-    tool_calls = _tool_calls(call, message)
+    tool_calls = _tool_calls(message)
     content = message.content
     if not content:
         # OpenAI's `content` is null beside tool calls, and a string otherwise.
@@ -95,7 +95,6 @@ class OllamaChunks:
     framing: Literal["ndjson"] = "ndjson"
 
     def __init__(self, call: ChatCall):
-        self._call = call
         self._chunks = Chunks(call)
         self._has_content = False
         self._tool_call_count = 0
@@ -121,7 +120,8 @@ class OllamaChunks:
         if message.content:
             delta["content"] = message.content
         fragments = []
-        for tool_call in _tool_calls(self._call, message, first_number=self._tool_call_count):
+        for tool_call in _tool_calls(message):
+            tool_call.id = self._chunks.call_ids.unique(tool_call.id)
             fragments.append({"index": self._tool_call_count, **tool_call.as_openai()})
             self._tool_call_count += 1
         if fragments:
@@ -165,24 +165,14 @@ def _read(data: bytes) -> _ChatResponse:
     return response
 
 
-def _tool_calls(call: ChatCall, message: _Message, first_number: int = 0) -> list[ToolCall]:
-    """Translate the tool calls of a message. `first_number` is the number of calls in earlier lines of the stream."""
+def _tool_calls(message: _Message) -> list[ToolCall]:
+    """Translate the tool calls of a message."""
     translated = []
-    for number, tool_call in enumerate(message.tool_calls or (), first_number):
-        translated.append(
-            ToolCall(
-                id=tool_call.id or _generated_id(call, number),
-                name=tool_call.function.name,
-                arguments=_arguments_text(tool_call.function.arguments),
-            )
-        )
+    for tool_call in message.tool_calls or ():
+        function = tool_call.function
+        arguments = _arguments_text(function.arguments)
+        translated.append(ToolCall(id=tool_call.id or "", name=function.name, arguments=arguments))
     return translated
-
-
-def _generated_id(call: ChatCall, number: int) -> str:
-    """Return an id for a tool call without one. It contains the request's own id, to be unique in a conversation."""
-    request_id = call.id.rpartition("-")[2]
-    return f"call_{request_id}_{number}"
 
 
 def _arguments_text(arguments: Raw) -> str:

@@ -91,7 +91,7 @@ def payload_of(body: Mapping[str, Any], model: str = NEWEST_MODEL) -> Json:
 
 def completion_of(message: Mapping[str, Any], **request: Any) -> Json:
     """Return the completion for a message of Claude's, validated by OpenAI's types."""
-    call = chat_call({"model": "local", "messages": [USER], **request})
+    call = chat_call({"model": "local", "messages": [USER], **request}, model=NEWEST_MODEL)
     body = json.dumps({"type": "message", "id": "msg_1", **message})
     completion = adapter().completion(call, body.encode())
     ChatCompletion.model_validate_json(completion.data)
@@ -103,7 +103,7 @@ def chunks_of(body: bytes, size: int = 0, **request: Any) -> list[Json]:
 
     The stream arrives in pieces of `size` bytes, or all at once.
     """
-    call = chat_call({"model": "local", "messages": [USER], "stream": True, **request})
+    call = chat_call({"model": "local", "messages": [USER], "stream": True, **request}, model=NEWEST_MODEL)
     progress = ChatStream(adapter().chunks(call))
     chunks: list[Chunk] = []
     for piece in [*pieces(body, size or max(len(body), 1)), b""]:
@@ -1112,7 +1112,8 @@ def test_thinking_continues_after_a_tool_call_if_it_was_sent_back() -> None:
     use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome"}}
     message = completion_of({"content": [thought, use], "stop_reason": "tool_use"})["choices"][0]["message"]
     assert message["reasoning_content"] == "Hm"
-    assert message["provider_extra"] == {"anthropic": {"content": [thought]}}
+    owner = {"provider": "anthropic", "family": "claude"}
+    assert message["provider_extra"] == {"anthropic": {"content": [thought], "owner": owner}}
     result = {"role": "tool", "tool_call_id": "toolu_1", "content": "Sun"}
     body = {"tools": [WEATHER], "reasoning_effort": "low", "messages": [USER, message, result]}
     payload, request = translate(body, BUDGET_MODEL)

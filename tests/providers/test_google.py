@@ -41,6 +41,9 @@ GEMINI_2 = "gemini-2.0-flash"
 GEMINI_25 = "gemini-2.5-flash"
 GEMINI_3 = "gemini-3-flash-preview"
 UNSIGNED = "skip_thought_signature_validator"
+#: A signature in the form of Gemini's.
+SIGNED = "CgMBU0k="
+OWNER = {"provider": "google", "family": "gemini-3"}
 
 
 def google(**own: Any) -> Google:
@@ -94,12 +97,15 @@ def sse(*events: Json) -> bytes:
 
 def completed(body: Any, call: ChatCall | None = None, adapter: Google | None = None) -> ChatCompletion:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return ChatCompletion.model_validate_json((adapter or google()).completion(call or chat_call(HELLO), data).data)
+    call = call or chat_call(HELLO, model=GEMINI_3)
+    return ChatCompletion.model_validate_json((adapter or google()).completion(call, data).data)
 
 
-def streamed(body: bytes, size: int | None = None, adapter: Google | None = None, n: int = 1) -> list[Chunk]:
+def streamed(
+    body: bytes, size: int | None = None, adapter: Google | None = None, n: int = 1, model: str = GEMINI_3
+) -> list[Chunk]:
     """Return the chunks of a stream that arrives in pieces of a size, as the core reads it."""
-    progress = ChatStream((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n})), n)
+    progress = ChatStream((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n}, model=model)), n)
     found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
     found += progress.feed(b"")
     if progress.failure is not None:
@@ -226,7 +232,7 @@ def content_of(found: Json) -> Json:
         "reasoning": message.get("reasoning_content") or "",
         "calls": [
             (
-                None if re.fullmatch(r"call_1_0_\d", each["id"]) else each["id"],
+                None if re.fullmatch(r"call_1_\d", each["id"]) else each["id"],
                 each["function"]["name"],
                 json.loads(each["function"]["arguments"]),
             )
@@ -1025,7 +1031,7 @@ def test_results_are_grouped_and_get_their_functions_names() -> None:
     """SR-032, SR-040: names are found by the ids of earlier calls, and each result becomes an object."""
     turns_sent = contents(
         HELLO["messages"][0],
-        {"role": "assistant", "content": None, "tool_calls": [call("a", signature="S"), call("b", "time", "")]},
+        {"role": "assistant", "content": None, "tool_calls": [call("a", signature=SIGNED), call("b", "time", "")]},
         result("b", "12:00"),
         result("a", [{"type": "text", "text": '{"sky": "blue"}'}]),
         {"role": "user", "content": "And?"},
@@ -1036,7 +1042,7 @@ def test_results_are_grouped_and_get_their_functions_names() -> None:
         {
             "role": "model",
             "parts": [
-                {"functionCall": {"name": "weather", "args": {"city": "Paris"}, "id": "a"}, "thoughtSignature": "S"},
+                {"functionCall": {"name": "weather", "args": {"city": "Paris"}, "id": "a"}, "thoughtSignature": SIGNED},
                 {"functionCall": {"name": "time", "args": {}, "id": "b"}},
             ],
         },
@@ -1066,10 +1072,10 @@ def test_calls_without_a_signature(model: str, signature: str | None) -> None:
 def test_a_signature_from_vertex_ais_openai_endpoint_is_accepted() -> None:
     asked = {
         "role": "assistant",
-        "tool_calls": [{**call("a"), "extra_content": {"vertex": {"thought_signature": "V"}}}],
+        "tool_calls": [{**call("a"), "extra_content": {"vertex": {"thought_signature": SIGNED}}}],
     }
     turns_sent = contents(HELLO["messages"][0], asked, result("a", "1"))
-    assert turns_sent[1]["parts"][0]["thoughtSignature"] == "V"
+    assert turns_sent[1]["parts"][0]["thoughtSignature"] == SIGNED
 
 
 @pytest.mark.parametrize("model", [GEMINI_3, GEMINI_25])
@@ -1105,7 +1111,7 @@ def test_invalid_messages_are_request_errors(messages: list[Json], text: str) ->
 def test_request_does_not_modify_the_call(adapter: Google) -> None:
     """Everything that is rewritten for Gemini is part of this request: schemas, signatures and kept parts."""
     schema = {"type": "object", "properties": {"a": {"const": "x"}}}
-    extra = {"google": {"thought_signature": "S", "parts": [{"index": 0, "executableCode": {"code": "1"}}]}}
+    extra = {"google": {"thought_signature": SIGNED, "parts": [{"index": 0, "executableCode": {"code": "1"}}]}}
     asked = chat_call(
         {
             **HELLO,
@@ -1179,7 +1185,7 @@ def test_adjacent_assistant_messages_are_merged() -> None:
     """Gemini requires a call to follow a user's turn."""
     turns_sent = contents(
         HELLO["messages"][0], {"role": "assistant", "content": "Let me see."}, {"role": "assistant", "content": None},
-        {"role": "assistant", "tool_calls": [call("a", signature="S")]}, result("a", "1"),
+        {"role": "assistant", "tool_calls": [call("a", signature=SIGNED)]}, result("a", "1"),
     )  # fmt: skip
     assert [turn["role"] for turn in turns_sent] == ["user", "model", "user"]
     assert [next(iter(part)) for part in turns_sent[1]["parts"]] == ["text", "functionCall"]
@@ -1296,8 +1302,11 @@ def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
     text |= {"thoughtSignature": signatures[-1]} if signatures else {}
     calls = [part for part in parts if "functionCall" in part]
     expected = [part for part in parts if part.keys() & BEYOND] + ([text] if text != {"text": ""} else []) + calls
-    chunks = streamed(framed(recording)) if recording.stream else []
-    found = again(joined(chunks) if chunks else read(completed(recording.body)), recording.model)
+    if recording.stream:
+        received = joined(streamed(framed(recording), model=recording.model))
+    else:
+        received = read(completed(recording.body, chat_call(HELLO, model=recording.model)))
+    found = again(received, recording.model)
     for part, known in zip(found, expected, strict=True):
         if "functionCall" in part and "id" not in known["functionCall"]:
             del part["functionCall"]["id"]
@@ -1308,7 +1317,7 @@ def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
 
 def test_an_answer_is_sent_back_without_the_extra_members() -> None:
     thought: Json = {"text": "Hm.", "thought": True}
-    asked = {"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": "S"}
+    asked = {"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": SIGNED}
     code = {"executableCode": {"language": "PYTHON", "code": "1"}}
     found = again(read(completed(answer(candidate(thought, code, {"text": "So"}, asked)))), keep=False)
     assert found[0] == {"text": "So"}
@@ -1330,16 +1339,17 @@ def test_thoughts_become_reasoning_content() -> None:
     parts: list[Json] = [
         {"text": "Hm", "thought": True},
         {"text": ".", "thought": True},
-        {"text": "So", "thoughtSignature": "S"},
+        {"text": "So", "thoughtSignature": SIGNED},
     ]
-    message = {"reasoning_content": "Hm.", "content": "So", "provider_extra": {"google": {"thought_signature": "S"}}}
+    extra = {"google": {"thought_signature": SIGNED, "owner": OWNER}}
+    message = {"reasoning_content": "Hm.", "content": "So", "provider_extra": extra}
     assert read(completed(answer(candidate(*parts))))["message"] == message
     each_alone = [answer(candidate(part, reason=None)) for part in parts]
     assert joined(streamed(sse(*each_alone, answer(candidate()))))["message"] == message
 
 
 CALLS: list[Json] = [
-    {"functionCall": {"name": "a", "args": {"x": 1.5, "y": "ü"}}, "thoughtSignature": "S"},
+    {"functionCall": {"name": "a", "args": {"x": 1.5, "y": "ü"}}, "thoughtSignature": SIGNED},
     {"functionCall": {"name": "b"}},
     {"functionCall": {"name": "c", "args": {}, "id": "theirs"}},
 ]
@@ -1355,7 +1365,7 @@ def test_calls_without_ids_get_generated_ones() -> None:
         {"name": "c", "arguments": "{}"},
     ]
     assert [each["index"] for each in calls] == [0, 1, 2]
-    assert calls[0]["extra_content"] == {"google": {"thought_signature": "S"}}
+    assert calls[0]["extra_content"] == {"google": {"thought_signature": SIGNED}}
     assert calls[2]["id"] == "theirs"
     assert len({each["id"] for each in calls}) == 3
     events = [answer(candidate(CALLS[0], reason=None)), answer(candidate(*CALLS[1:])), answer(candidate())]
@@ -1378,9 +1388,9 @@ def long_call() -> ChatCall:
 def test_images_are_members_of_the_message_and_are_sent_back() -> None:
     """The format is OpenRouter's. Drafts, which are thoughts, are left out."""
     blob = {"inlineData": {"mimeType": "image/png", "data": "iVBO"}}
-    body = answer(candidate({"text": "Here:"}, {**blob, "thought": True}, {**blob, "thoughtSignature": "S"}, blob))
+    body = answer(candidate({"text": "Here:"}, {**blob, "thought": True}, {**blob, "thoughtSignature": SIGNED}, blob))
     url = {"url": "data:image/png;base64,iVBO"}
-    signed = {"google": {"thought_signature": "S"}}
+    signed = {"google": {"thought_signature": SIGNED}}
     found = read(completed(body))
     assert found["message"] == {
         "content": "Here:",
@@ -1388,10 +1398,11 @@ def test_images_are_members_of_the_message_and_are_sent_back() -> None:
             {"index": 0, "type": "image_url", "image_url": url, "extra_content": signed},
             {"index": 1, "type": "image_url", "image_url": url},
         ],
+        "provider_extra": {"google": {"owner": OWNER}},
     }
     assert joined(streamed(sse(body))) == found
     assert config(modalities=["image", "text"]) == {"responseModalities": ["IMAGE", "TEXT"]}
-    assert again(found) == [{"text": "Here:"}, {**blob, "thoughtSignature": "S"}, blob]
+    assert again(found) == [{"text": "Here:"}, {**blob, "thoughtSignature": SIGNED}, blob]
 
 
 def test_several_candidates() -> None:
