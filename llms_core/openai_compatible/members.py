@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from msgspec import Raw
 
 from llms_core.contracts.completion import Usage
-from llms_core.contracts.json import decode_members, encode_raw, is_null
+from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
 from llms_core.contracts.request import ChatCall
 
 #: The values of `object`.
@@ -15,6 +16,9 @@ COMPLETION = Raw(b'"chat.completion"')
 CHUNK = Raw(b'"chat.completion.chunk"')
 
 EMPTY_LIST = Raw(b"[]")
+
+#: The parameters of a function that takes none.
+_NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
 
 _INCLUDE_USAGE = Raw(b'{"include_usage":true}')
 
@@ -78,3 +82,29 @@ def with_include_usage(options: Raw) -> Raw:
     members = decode_members(options)
     members["include_usage"] = Raw(b"true")
     return encode_raw(members)
+
+
+def with_parameters(tools: Sequence[Raw]) -> Raw:
+    """Return the tools with `parameters` in every function, even in those that take none."""
+    return encode_raw([_with_parameters(tool) for tool in tools])
+
+
+def _with_parameters(tool: Raw) -> Raw:
+    members = decode_members(tool)
+    function = members.get("function")
+    if function is None or not bytes(function).startswith(b"{"):
+        return tool
+    function_members = decode_members(function)
+    if not is_null(function_members.get("parameters", NULL)):
+        return tool
+    function_members["parameters"] = _NO_PARAMETERS
+    members["function"] = encode_raw(function_members)
+    return encode_raw(members)
+
+
+def count_logprobs(members: dict[str, Raw]) -> None:
+    """Replace `logprobs` and `top_logprobs` by one number in `logprobs`; the least is 1."""
+    wanted = members.pop("logprobs", NULL)
+    number = members.pop("top_logprobs", NULL)
+    if bytes(wanted) == b"true":
+        members["logprobs"] = Raw(b"1") if is_null(number) or bytes(number) == b"0" else number
