@@ -209,8 +209,9 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     audio_text: bool = False
     #: Whether `logprobs` is the number of alternatives for each token, which OpenAI calls `top_logprobs`.
     logprobs_number: bool = False
-    #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`.
-    max_completion_tokens: tuple[str, ...] = ()
+    #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default
+    #: OpenAI's reasoning models, wherever they are served.
+    max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
 
 
 class ProviderSettings(msgspec.Struct, kw_only=True):
@@ -220,6 +221,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     id: str
     #: Overrides the spec's base URL; empty if the block has none.
     base_url: str = ""
+    #: Overrides the spec's path; empty if the block has none.
+    path: str = ""
     api_key: Secret | None = None
     #: Extra headers for each request, names in lower case.
     headers: dict[str, str] = {}
@@ -252,6 +255,7 @@ class _SpecMembers(TypedDict, total=False):
     title: Required[str]
     docs: str
     base_url: str
+    path: str
     key_env: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
@@ -280,6 +284,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     docs: str = ""
     #: The URL that paths such as `/chat/completions` are appended to.
     base_url: str = ""
+    #: What is appended to the base URL for chat completions, if the adapter is an OpenAICompatible.
+    path: str = "/chat/completions"
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
     needs_key: bool = True

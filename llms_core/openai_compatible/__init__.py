@@ -38,6 +38,8 @@ __all__ = ["OpenAIChunks", "OpenAICompatible"]
 _decode_view = msgspec.json.Decoder(CompletionView).decode
 _encode = msgspec.json.encode
 
+_CHAT_COMPLETIONS = "/chat/completions"
+
 
 class OpenAICompatible:
     """The adapter for providers with OpenAI's chat completions API. Every method may be overridden."""
@@ -45,7 +47,11 @@ class OpenAICompatible:
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
         self.spec = spec
         self.settings = settings
-        self.base_url = (settings.base_url or spec.base_url).rstrip("/")
+        base_url = (settings.base_url or spec.base_url).rstrip("/")
+        stem, found, query = (settings.path or spec.path).partition(_CHAT_COMPLETIONS)
+        #: What `/models` is appended to, and `path` for chat completions.
+        self.base_url = f"{base_url}{stem}" if found else base_url
+        self.path = f"{found}{query}" if found else stem
         self.api_key = settings.api_key
         self._conversation = Conversation(spec.rules)
 
@@ -73,7 +79,7 @@ class OpenAICompatible:
         if call.stream and self.spec.capabilities.stream_usage:
             members["stream_options"] = with_include_usage(members.get("stream_options", ABSENT))
         return UpstreamRequest(
-            url=f"{self.base_url}/chat/completions",
+            url=f"{self.base_url}{self.path}",
             headers=self.headers(),
             content=_encode(members),
             dropped=(*dropped, *lost) if lost else dropped,

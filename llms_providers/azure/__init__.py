@@ -59,7 +59,10 @@ class Azure(OpenAICompatible):
             spec = _without_modern_parameters(spec)
         super().__init__(spec, settings)
         self.endpoint = endpoint
-        self.base_url = endpoint.base_url
+        if not settings.path:
+            self.base_url = endpoint.base_url
+        elif not settings.base_url:
+            self.base_url = f"{endpoint.root}{self.base_url}"
 
     def available(self) -> str | None:
         """Return None if an address is configured, else how to configure one."""
@@ -84,7 +87,8 @@ class Azure(OpenAICompatible):
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return OpenAI's request for the URL of the deployment."""
         request = super().request(call)
-        request.url = self.endpoint.chat_completions_url(call.upstream_model)
+        if not self.settings.path:
+            request.url = self.endpoint.chat_completions_url(call.upstream_model)
         if self.endpoint.api == "models":
             # Parameters that this API does not know are errors unless they are passed to the model.
             request.headers["extra-parameters"] = "pass-through"

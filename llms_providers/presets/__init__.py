@@ -93,13 +93,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Any GitHub token with the permission `models:read`; this is the name that GitHub Actions uses.
         key_env=("GITHUB_TOKEN",),
         drop=QWEN_ONLY,
-        # The roles are documented, and so is `max_tokens`, which OpenAI's reasoning models refuse here, too.
-        rules=RequestRules(
-            members=frozenset({NAME}),
-            developer=True,
-            tool_call_id=OPENAI_RULES.tool_call_id,
-            max_completion_tokens=("openai/o[1-9]*", "openai/gpt-5*", "o[1-9]*", "gpt-5*"),
-        ),
+        # The roles are documented.
+        rules=RequestRules(members=frozenset({NAME}), developer=True, tool_call_id=OPENAI_RULES.tool_call_id),
     ),
     ProviderSpec(
         # A subscription, billed apart from `zai` and reached at another path with the same key.
