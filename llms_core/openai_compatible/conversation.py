@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Raw
 
 from llms_core.contracts.content import Part
-from llms_core.contracts.json import UNREADABLE, encode_raw, is_null
+from llms_core.contracts.json import UNREADABLE, decode_members, encode_raw, is_null
 from llms_core.contracts.request import ChatRequest, Message, PlainChatRequest
+from llms_core.contracts.tool_call_ids import ANY_ID, SentCall, ToolCallIds
 from llms_core.openai_compatible.parts import audio_text, document_url
 from llms_core.provider import ANY_MEMBER, RequestRules
 
@@ -44,8 +45,33 @@ _NO_TEXT = encode_raw("")
 #: What the assistant says between a tool's result and a user who did not wait for its answer.
 _ACKNOWLEDGEMENT: RawMessage = {"role": encode_raw("assistant"), "content": encode_raw("OK")}
 
+_HEX_DIGITS = "0123456789abcdef" * 2
+
 _decode_messages = msgspec.json.Decoder(list[RawMessage]).decode
 _decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+
+
+class _PlainFunction(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    arguments: str
+
+
+class _PlainToolCall(msgspec.Struct, forbid_unknown_fields=True):
+    """A tool call that every provider accepts, if its id is valid there and its arguments are a JSON object."""
+
+    id: str
+    type: Literal["function"]
+    function: _PlainFunction
+
+
+_decode_plain_call = msgspec.json.Decoder(_PlainToolCall).decode
+
+
+class _Typed(msgspec.Struct):
+    type: Any = None
+
+
+_decode_type = msgspec.json.Decoder(_Typed).decode
 
 
 class _Accepted:
@@ -76,7 +102,8 @@ class Conversation:
         self._by_role["function"] = _Accepted(rules, "function", _MESSAGE | {"name"})
         self._calls = _Accepted(rules, "tool_calls", _TOOL_CALL)
         self._parts = _Accepted(rules, "parts", _PART)
-        self._decode_plain_call = msgspec.json.Decoder(_plain_call(rules)).decode
+        self._valid_id = re.compile(rules.tool_call_id) if rules.tool_call_id else ANY_ID
+        self._id_length = generated_id_length(self._valid_id)
         self._rewrites_parts = rules.document_url or rules.audio_text
         self._orders = rules.alternate or rules.assistant_after_tool
 
@@ -88,7 +115,9 @@ class Conversation:
         if self._conforms(request):
             return messages, []
         lost: set[str] = set()
-        rewritten = [self._message(message, lost) for message in _decode_messages(messages)]
+        ids = None if _has_custom_calls(request) else ToolCallIds(self._valid_id, length=self._id_length)
+        pairs = zip(request.messages, _decode_messages(messages), strict=True)
+        rewritten = [self._message(view, message, ids, lost) for view, message in pairs]
         kept = [message for message in rewritten if message]
         if self._rules.assistant_after_tool:
             kept = _with_assistant_after_tool(kept)
@@ -101,18 +130,27 @@ class Conversation:
         """Whether no message needs a change."""
         if not isinstance(request, PlainChatRequest):
             return False
+        ids: set[str] = set()
         for message in request.messages:
-            if message.tool_calls and not all(map(self._is_plain_call, message.tool_calls)):
+            if message.tool_calls and not self._are_plain_calls(message.tool_calls, ids):
+                return False
+            if message.role == "tool" and message.tool_call_id not in ids:
                 return False
             if self._rewrites_parts and _has_media(message):
                 return False
         return not self._orders or self._is_ordered(request.messages)
 
-    def _is_plain_call(self, call: Raw) -> bool:
-        try:
-            self._decode_plain_call(call)
-        except UNREADABLE:
-            return False
+    def _are_plain_calls(self, calls: Iterable[Raw], ids: set[str]) -> bool:
+        """Whether tool calls need no change. Adds theirs to the `ids` so far, which must not repeat."""
+        for raw in calls:
+            try:
+                call = _decode_plain_call(raw)
+                decode_members(call.function.arguments)
+            except UNREADABLE:
+                return False
+            if call.id in ids or not self._valid_id.fullmatch(call.id):
+                return False
+            ids.add(call.id)
         return True
 
     def _is_ordered(self, messages: Sequence[Message]) -> bool:
@@ -126,8 +164,11 @@ class Conversation:
             previous = role
         return True
 
-    def _message(self, message: RawMessage, lost: set[str]) -> RawMessage:
-        """Return a message without what the provider rejects; empty if nothing remains of it."""
+    def _message(self, view: Message, message: RawMessage, ids: ToolCallIds | None, lost: set[str]) -> RawMessage:
+        """Return a message without what the provider rejects; empty if nothing remains of it.
+
+        `view` is the same message as the client sent it.
+        """
         role = str(msgspec.json.decode(message["role"]))
         if role == "developer" and not self._rules.developer:
             role = "system"
@@ -140,7 +181,9 @@ class Conversation:
         for name in [name for name, value in message.items() if name != "content" and is_null(value)]:
             del message[name]
         if "tool_calls" in message:
-            self._rewrite_calls(message)
+            self._rewrite_calls(message, ids.calls(view) if ids else [])
+        if role == "tool" and ids is not None:
+            message["tool_call_id"] = encode_raw(ids.result_id(view))
         content = message.get("content")
         if content is not None and bytes(content).startswith(b"["):
             message["content"] = self._content(content, lost)
@@ -148,7 +191,8 @@ class Conversation:
             return {}
         return message
 
-    def _rewrite_calls(self, message: RawMessage) -> None:
+    def _rewrite_calls(self, message: RawMessage, sent: Sequence[SentCall]) -> None:
+        """Rewrite the tool calls of a message. `sent` has their ids; it is empty if they keep the client's."""
         calls = _decode_objects(message["tool_calls"])
         if not calls:
             del message["tool_calls"]
@@ -156,7 +200,10 @@ class Conversation:
         for call in calls:
             for name in self._calls.reject(call):
                 del call[name]
-            call.setdefault("type", _FUNCTION)
+        for call, known in zip(calls, sent, strict=False):
+            call["id"] = encode_raw(known.id)
+            call["type"] = _FUNCTION
+            call["function"] = encode_raw({"name": known.name, "arguments": known.called.arguments_text()})
         message["tool_calls"] = encode_raw(calls)
 
     def _content(self, content: Raw, lost: set[str]) -> Raw:
@@ -172,19 +219,15 @@ class Conversation:
         return encode_raw(parts)
 
 
-def _plain_call(rules: RequestRules) -> type[msgspec.Struct]:
-    """Return the type of tool calls that need no change."""
-    id_pattern = f"^(?:{rules.tool_call_id or '(?s:.+)'})$"
-    return msgspec.defstruct(
-        "PlainToolCall",
-        [
-            ("id", Annotated[str, Meta(pattern=id_pattern)]),
-            ("type", Literal["function", "custom"]),
-            ("function", Raw, Raw()),
-            ("custom", Raw, Raw()),
-        ],
-        forbid_unknown_fields=True,
-    )
+def generated_id_length(valid: re.Pattern[str]) -> int:
+    """Return the number of hexadecimal digits that a valid id of a tool call may have, 32 at most; 0 for none."""
+    return next((length for length in range(32, 0, -1) if valid.fullmatch(_HEX_DIGITS[:length])), 0)
+
+
+def _has_custom_calls(request: ChatRequest) -> bool:
+    """Whether an earlier answer called a custom tool. They only exist at OpenAI, whose ids need no change."""
+    calls = (call for message in request.messages for call in message.tool_calls or ())
+    return any(_decode_type(call).type == "custom" for call in calls)
 
 
 def _has_media(message: Message) -> bool:

@@ -14,6 +14,7 @@ from llms_core.config.locate import dotted, explained, nearest
 from llms_core.config.shape import PATH_PATTERN
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
+from llms_core.openai_compatible.conversation import generated_id_length
 from llms_core.provider import Capabilities, HttpAdapter, ProviderSettings, ProviderSpec, RequestRules
 from llms_core.secret import Secret, redact
 
@@ -119,9 +120,12 @@ def _rules(declaration: DeclaredType, base: ProviderSpec, field: str, path: str)
     _check_names(declaration.rules, RequestRules.__struct_fields__, field, path)
     try:
         rules = msgspec.convert({**msgspec.structs.asdict(base.rules), **declaration.rules}, RequestRules)
-        re.compile(rules.tool_call_id)
+        valid_id = re.compile(rules.tool_call_id)
     except (msgspec.ValidationError, re.error) as error:
         raise ConfigError(str(error), path=path, field=field) from None
+    if rules.tool_call_id and not generated_id_length(valid_id):
+        message = "must match hexadecimal digits of some length, of which ids are made"
+        raise ConfigError(message, path=path, field=f"{field}.tool_call_id")
     return rules
 
 
