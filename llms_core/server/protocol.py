@@ -64,7 +64,7 @@ _CHUNKED = b"transfer-encoding: chunked\r\n"
 
 
 class _CloseDelimited:
-    """A transport for the answer to a client of HTTP/1.0, which does not know chunks: the body ends with the connection.
+    """A transport for the answer to a client of HTTP/1.0, which knows no chunks: the body ends with the connection.
 
     uvicorn sends the body of an answer without a length in chunks, whichever version the client speaks. It writes whole
     chunks, one or none at a time, and perhaps the last one behind it.
@@ -72,13 +72,15 @@ class _CloseDelimited:
 
     def __init__(self, transport: asyncio.Transport):
         self._transport = transport
+        self._has_head = False
         self._is_chunked = False
         self.close = transport.close
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         """Send a head without the announcement of chunks, or the content of a chunk."""
-        if data.startswith(b"HTTP/1.1 "):
+        if not self._has_head:
+            self._has_head = True
             before, announced, after = data.partition(_CHUNKED)
             self._is_chunked = bool(announced)
             data = before + after
@@ -156,8 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _without_upgrade(self) -> bytes:
         """The head that was parsed last, without the headers that offer another protocol."""
-        version = self.parser.get_http_version().encode()
-        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
         lines += [b"%b: %b" % header for header in self.headers if header[0] not in (b"connection", b"upgrade")]
         return b"\r\n".join([*lines, b"", b""])
 
