@@ -153,6 +153,8 @@ class OpenAICompatible:
 
     def _rejects_max_tokens(self, model: str) -> bool:
         """Whether a model takes `max_completion_tokens` only."""
+        if "max_completion_tokens" in self.spec.rename:
+            return False
         return any(fnmatchcase(model.lower(), pattern) for pattern in self.spec.rules.max_completion_tokens)
 
     def _normalize(self, call: ChatCall, body: bytes, members: dict[str, Raw]) -> Usage | None:
