@@ -205,8 +205,6 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     tool_parameters: bool = False
     #: Whether documents are parts of the type `document_url`, as Mistral calls them, instead of `file`.
     document_url: bool = False
-    #: Whether `input_audio` is the base64 text itself, instead of an object with a format.
-    audio_text: bool = False
     #: Whether `logprobs` is the number of alternatives for each token, which OpenAI calls `top_logprobs`.
     logprobs_number: bool = False
     #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default

@@ -72,7 +72,7 @@ class OpenAICompatible:
         self._rename(members, call.upstream_model)
         members["messages"], lost = self._conversation.rewritten(call.request, members["messages"])
         if self.spec.rules.tool_parameters and call.request.tools:
-            members["tools"] = with_parameters(call.request.tools)
+            members["tools"] = with_parameters(members["tools"])
         if self.spec.rules.logprobs_number:
             count_logprobs(members)
         members["model"] = Raw(_encode(call.upstream_model))

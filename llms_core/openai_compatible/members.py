@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
+import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Usage
-from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
+from llms_core.contracts.json import ABSENT, NULL, decode_members, encode_raw, is_null
 from llms_core.contracts.request import ChatCall
 
 #: The values of `object`.
@@ -19,6 +19,8 @@ EMPTY_LIST = Raw(b"[]")
 
 #: The parameters of a function that takes none.
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
+
+_decode_tools = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 _INCLUDE_USAGE = Raw(b'{"include_usage":true}')
 
@@ -84,22 +86,22 @@ def with_include_usage(options: Raw) -> Raw:
     return encode_raw(members)
 
 
-def with_parameters(tools: Sequence[Raw]) -> Raw:
+def with_parameters(tools: Raw) -> Raw:
     """Return the tools with `parameters` in every function, even in those that take none."""
-    return encode_raw([_with_parameters(tool) for tool in tools])
+    decoded = _decode_tools(tools)
+    incomplete = [tool for tool in decoded if _lacks_parameters(tool)]
+    for tool in incomplete:
+        function = decode_members(tool["function"])
+        function["parameters"] = _NO_PARAMETERS
+        tool["function"] = encode_raw(function)
+    return encode_raw(decoded) if incomplete else tools
 
 
-def _with_parameters(tool: Raw) -> Raw:
-    members = decode_members(tool)
-    function = members.get("function")
-    if function is None or not bytes(function).startswith(b"{"):
-        return tool
-    function_members = decode_members(function)
-    if not is_null(function_members.get("parameters", NULL)):
-        return tool
-    function_members["parameters"] = _NO_PARAMETERS
-    members["function"] = encode_raw(function_members)
-    return encode_raw(members)
+def _lacks_parameters(tool: dict[str, Raw]) -> bool:
+    function = tool.get("function", ABSENT)
+    if not bytes(function).startswith(b"{"):
+        return False
+    return is_null(decode_members(function).get("parameters", NULL))
 
 
 def count_logprobs(members: dict[str, Raw]) -> None:

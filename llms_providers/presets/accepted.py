@@ -36,7 +36,7 @@ MISTRAL_CAPABILITIES = Capabilities(
     stream_usage=False,
 )
 MISTRAL_RULES = RequestRules(
-    members=frozenset({"assistant.prefix", "tool.name"}),
+    members=frozenset({"assistant.prefix", "tool.name", "tool_calls.index"}),
     # "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9"
     tool_call_id="[a-zA-Z0-9]{9}",
     # "Unexpected role 'user' after role 'tool'"
@@ -44,7 +44,6 @@ MISTRAL_RULES = RequestRules(
     # `parameters` are required in the schema of a function.
     tool_parameters=True,
     document_url=True,
-    audio_text=True,
 )
 
 # Google answers 400 to parameters that its schema lacks: "Unknown name …: Cannot find field".
