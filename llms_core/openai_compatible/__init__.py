@@ -71,9 +71,10 @@ class OpenAICompatible:
         dropped = self._drop(members)
         self._rename(members, call.upstream_model)
         members["messages"], lost = self._conversation.rewritten(call.request, members["messages"])
-        if self.spec.rules.tool_parameters and call.request.tools:
+        rules = self.spec.rules
+        if rules.tool_parameters and call.request.tools:
             members["tools"] = with_parameters(members["tools"])
-        if self.spec.rules.logprobs_number:
+        if rules.logprobs_number:
             count_logprobs(members)
         members["model"] = Raw(_encode(call.upstream_model))
         if call.stream and self.spec.capabilities.stream_usage:

@@ -10,12 +10,12 @@ recognized by their type alone (PlainChatRequest).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.json import UNREADABLE, decode_members, encode_raw, is_null
+from llms_core.contracts.json import UNREADABLE, encode_raw, is_null
 from llms_core.contracts.request import ChatRequest, Message, PlainChatRequest
 from llms_core.contracts.tool_call_ids import ANY_ID, SentCall, ToolCallIds
 from llms_core.openai_compatible.accepted import OWN_MEMBERS, Accepted
@@ -27,7 +27,7 @@ from llms_core.provider import RequestRules
 _OF_ANSWERS = OWN_MEMBERS | {"annotations", "audio", "images", "index", "reasoning", "reasoning_details", "refusal"}
 
 #: Dropped members that are reported to the client: only names as of parameters, and so few that a header has room.
-_REPORTED_NAME = re.compile(r"[a-z_]{1,32}")
+_REPORTED_NAME = re.compile(r"[a-z0-9_]{1,32}")
 _MAX_REPORTED = 8
 
 _FUNCTION = encode_raw("function")
@@ -46,6 +46,33 @@ class _Typed(msgspec.Struct):
 _decode_type = msgspec.json.Decoder(_Typed).decode
 
 
+class _Object(msgspec.Struct):
+    """Any JSON object."""
+
+
+_check_object = msgspec.json.Decoder(_Object).decode
+
+
+class _CallRepair:
+    """Gives the tool calls of a conversation ids that are unique and valid.
+
+    If there are calls of custom tools, all keep their ids: custom tools only exist at OpenAI, whose ids are in order.
+    """
+
+    def __init__(self, request: ChatRequest, valid_id: re.Pattern[str], id_length: int):
+        calls = (call for message in request.messages for call in message.tool_calls or ())
+        has_custom = any(_is_custom(call) for call in calls)
+        self._ids = None if has_custom else ToolCallIds(valid_id, length=id_length)
+
+    def calls(self, message: Message) -> list[SentCall]:
+        """Return the calls of a message; none if they keep their ids."""
+        return [] if self._ids is None else self._ids.calls(message)
+
+    def result_id(self, message: Message) -> str:
+        """Return the id of the call that a result belongs to."""
+        return message.tool_call_id or "" if self._ids is None else self._ids.result_id(message)
+
+
 class Conversation:
     """Rewrites the messages of requests by a provider's rules."""
 
@@ -53,58 +80,70 @@ class Conversation:
         self._rules = rules
         self._accepted = Accepted(rules)
         self._valid_id = re.compile(rules.tool_call_id) if rules.tool_call_id else ANY_ID
+        self._is_valid_id: Callable[[str], object] = self._valid_id.fullmatch if rules.tool_call_id else bool
         self._id_length = generated_id_length(self._valid_id)
-        self._orders = rules.alternate or rules.assistant_after_tool
+        #: whether more can differ than the members of messages and their tool calls
+        self._is_particular = rules.document_url or rules.alternate or rules.assistant_after_tool
 
-    def rewritten(self, request: ChatRequest, messages: Raw) -> tuple[Raw, list[str]]:
+    def rewritten(self, request: ChatRequest, messages: Raw) -> tuple[Raw, Sequence[str]]:
         """Return the messages as the provider accepts them, and the names of members that the client set in vain.
 
         Raises Unsupported for a file that cannot be translated, and RequestError for a tool call without a function.
         """
-        if self._conforms(request, messages):
-            return messages, []
+        has_accepted_members = isinstance(request, PlainChatRequest) or self._has_accepted_members(messages)
+        has_accepted_calls = self._has_accepted_calls(request.messages)
+        if has_accepted_members and has_accepted_calls and not (self._is_particular and self._differs(request)):
+            return messages, ()
+        repair = None if has_accepted_calls else _CallRepair(request, self._valid_id, self._id_length)
         lost: set[str] = set()
-        ids = None if _has_custom_calls(request) else ToolCallIds(self._valid_id, length=self._id_length)
         pairs = zip(request.messages, _decode_messages(messages), strict=True)
-        rewritten = [self._rewrite(view, message, ids, lost) for view, message in pairs]
+        rewritten = [self._rewrite(view, message, repair, lost) for view, message in pairs]
         kept = ordered([message for message in rewritten if message], self._rules)
         reported = sorted(name for name in lost if _REPORTED_NAME.fullmatch(name))
         return encode_raw(kept), [f"messages.{name}" for name in reported[:_MAX_REPORTED]]
 
-    def _conforms(self, request: ChatRequest, messages: Raw) -> bool:
-        """Whether no message needs a change."""
-        if not isinstance(request, PlainChatRequest):
-            try:
-                self._accepted.decode_messages(messages)
-            except UNREADABLE:
-                return False
+    def _has_accepted_members(self, messages: Raw) -> bool:
+        try:
+            self._accepted.decode_messages(messages)
+        except UNREADABLE:
+            return False
+        return True
+
+    def _has_accepted_calls(self, messages: Iterable[Message]) -> bool:
+        """Whether no tool call and no result needs a change: ids are valid and unique, and results refer to them."""
         ids: set[str] = set()
-        for message in request.messages:
-            if message.tool_calls and not self._are_accepted(message.tool_calls, ids):
+        for message in messages:
+            if message.tool_calls:
+                if not self._are_accepted(message.tool_calls, ids):
+                    return False
+            elif message.role == "tool" and message.tool_call_id not in ids:
                 return False
-            if message.role == "tool" and message.tool_call_id not in ids:
-                return False
-            if self._rules.document_url and _has_file(message):
-                return False
-        return not self._orders or is_ordered(request.messages, self._rules)
+        return True
 
     def _are_accepted(self, calls: Iterable[Raw], ids: set[str]) -> bool:
         """Whether tool calls need no change. Adds theirs to the `ids` so far, which must not repeat."""
-        for raw in calls:
-            try:
+        try:
+            for raw in calls:
                 call = self._accepted.decode_tool_call(raw)
-                decode_members(call.function.arguments)
-            except UNREADABLE:
-                return False
-            if call.id in ids or not self._valid_id.fullmatch(call.id):
-                return False
-            ids.add(call.id)
+                _check_object(call.function.arguments)
+                if call.id in ids or not self._is_valid_id(call.id):
+                    return False
+                ids.add(call.id)
+        except UNREADABLE:
+            return False
         return True
 
-    def _rewrite(self, view: Message, message: RawMessage, ids: ToolCallIds | None, lost: set[str]) -> RawMessage:
+    def _differs(self, request: ChatRequest) -> bool:
+        """Whether there is a document in another form, or a message out of order."""
+        if self._rules.document_url and any(map(_has_file, request.messages)):
+            return True
+        return not is_ordered(request.messages, self._rules)
+
+    def _rewrite(self, view: Message, message: RawMessage, repair: _CallRepair | None, lost: set[str]) -> RawMessage:
         """Return a message without what the provider rejects; empty if nothing remains of it.
 
-        `view` is the same message as the client sent it. The names of lost members are added to `lost`.
+        `view` is the same message as the client sent it; `repair` is None if tool calls need none. The names of lost
+        members are added to `lost`.
         """
         role = view.role
         if role == "developer" and not self._rules.developer:
@@ -117,10 +156,13 @@ class Conversation:
                 lost.add(name)
         for name in [name for name, value in message.items() if name != "content" and is_null(value)]:
             del message[name]
-        if "tool_calls" in message:
-            self._rewrite_calls(message, ids.calls(view) if ids else [])
-        if role == "tool" and ids is not None:
-            message["tool_call_id"] = encode_raw(ids.result_id(view))
+        if repair is not None:
+            if "tool_calls" in message:
+                self._rewrite_calls(message, repair.calls(view))
+            if role == "tool":
+                message["tool_call_id"] = encode_raw(repair.result_id(view))
+        elif view.tool_calls == []:
+            del message["tool_calls"]
         if isinstance(view.content, list):
             message["content"] = self._content(message["content"], lost)
         if role == "assistant" and rejected and _is_empty(message):
@@ -156,12 +198,6 @@ class Conversation:
 def generated_id_length(valid: re.Pattern[str]) -> int:
     """Return the number of hexadecimal digits that a valid id of a tool call may have, 32 at most; 0 for none."""
     return next((length for length in range(32, 0, -1) if valid.fullmatch(_HEX_DIGITS[:length])), 0)
-
-
-def _has_custom_calls(request: ChatRequest) -> bool:
-    """Whether an earlier answer called a custom tool. They only exist at OpenAI, whose ids need no change."""
-    calls = (call for message in request.messages for call in message.tool_calls or ())
-    return any(_is_custom(call) for call in calls)
 
 
 def _is_custom(call: Raw) -> bool:

@@ -79,8 +79,7 @@ def _alternating(messages: Iterable[RawMessage]) -> list[RawMessage]:
 
 def _can_join(first: RawMessage, second: RawMessage) -> bool:
     role = _role(first)
-    is_speech = role in ("user", "assistant") and "tool_calls" not in first and "tool_calls" not in second
-    return is_speech and role == _role(second)
+    return role in ("user", "assistant") and role == _role(second) and "tool_calls" not in first
 
 
 def _role(message: RawMessage) -> str:
@@ -91,9 +90,11 @@ def _joined(messages: Sequence[RawMessage]) -> RawMessage:
     if len(messages) == 1:
         return messages[0]
     contents = [msgspec.json.decode(message.get("content", _NO_TEXT)) or "" for message in messages]
+    # Only the last one can have tool calls.
+    result = {**messages[0], **messages[-1]}
     if all(isinstance(content, str) for content in contents):
-        return {**messages[0], "content": encode_raw("\n\n".join(content for content in contents if content))}
+        return {**result, "content": encode_raw("\n\n".join(content for content in contents if content))}
     parts: list[dict[str, Any]] = []
     for content in contents:
         parts += [{"type": "text", "text": content}] if isinstance(content, str) else content
-    return {**messages[0], "content": encode_raw(parts)}
+    return {**result, "content": encode_raw(parts)}

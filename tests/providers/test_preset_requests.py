@@ -118,7 +118,7 @@ def violations(spec: ProviderSpec, body: Json) -> Iterator[str]:
         for name, value in message.items():
             if not accepts(spec, role, name, "role content tool_calls tool_call_id"):
                 yield f"{place}.{name}"
-            if value is None and name != "content":
+            if value is None and name in ("tool_calls", "tool_call_id"):
                 yield f"{place}.{name} is null"
         if role == "developer" and not rules.developer:
             yield place
