@@ -203,6 +203,8 @@ OPENAI_COMPATIBLE = ProviderSpec(
     adapter=OpenAICompatible,
     # A server on the own machine or network often needs none. A configured key is sent.
     needs_key=False,
+    # What such a server documents is not known: the client's role is passed on.
+    rules=RequestRules(developer=True),
     # The names in files of llms.py: those of version 2, then those of versions 3 and 4.
     aliases=(
         "OpenAiProvider",
