@@ -14,6 +14,9 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 #: The value of a Raw member that is absent: the default of Raw members in structs.
 ABSENT = Raw()
 
+#: The value of a member that is `null`.
+NULL = Raw(b"null")
+
 _NULL = b"null"
 _EMPTY_VALUES = (_NULL, b"false", b'""', b"{}", b"[]")
 

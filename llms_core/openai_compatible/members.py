@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Usage
-from llms_core.contracts.json import decode_members, encode_raw, is_null
+from llms_core.contracts.json import ABSENT, NULL, decode_members, encode_raw, is_null
 
 #: The values of `object`.
 COMPLETION = Raw(b'"chat.completion"')
 CHUNK = Raw(b'"chat.completion.chunk"')
 
 EMPTY_LIST = Raw(b"[]")
+
+#: The parameters of a function that takes none.
+_NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
+
+_decode_tools = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 _INCLUDE_USAGE = Raw(b'{"include_usage":true}')
 
@@ -69,3 +75,29 @@ def with_include_usage(options: Raw) -> Raw:
     members = decode_members(options)
     members["include_usage"] = Raw(b"true")
     return encode_raw(members)
+
+
+def with_parameters(tools: Raw) -> Raw:
+    """Return the tools with `parameters` in every function, even in those that take none."""
+    decoded = _decode_tools(tools)
+    incomplete = [tool for tool in decoded if _lacks_parameters(tool)]
+    for tool in incomplete:
+        function = decode_members(tool["function"])
+        function["parameters"] = _NO_PARAMETERS
+        tool["function"] = encode_raw(function)
+    return encode_raw(decoded) if incomplete else tools
+
+
+def _lacks_parameters(tool: dict[str, Raw]) -> bool:
+    function = tool.get("function", ABSENT)
+    if not bytes(function).startswith(b"{"):
+        return False
+    return is_null(decode_members(function).get("parameters", NULL))
+
+
+def count_logprobs(members: dict[str, Raw]) -> None:
+    """Replace `logprobs` and `top_logprobs` by one number in `logprobs`; the least is 1."""
+    wanted = members.pop("logprobs", NULL)
+    number = members.pop("top_logprobs", NULL)
+    if bytes(wanted) == b"true":
+        members["logprobs"] = Raw(b"1") if is_null(number) or bytes(number) == b"0" else number

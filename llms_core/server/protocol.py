@@ -60,6 +60,37 @@ class _HeadBuffer:
             self._transport.write(data)
 
 
+_CHUNKED = b"transfer-encoding: chunked\r\n"
+
+
+class _CloseDelimited:
+    """A transport for the answer to a client of HTTP/1.0, which knows no chunks: the body ends with the connection.
+
+    uvicorn sends the body of an answer without a length in chunks, whichever version the client speaks. It writes whole
+    chunks, one or none at a time, and perhaps the last one behind it.
+    """
+
+    def __init__(self, transport: asyncio.Transport):
+        self._transport = transport
+        self._has_head = False
+        self._is_chunked = False
+        self.close = transport.close
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send a head without the announcement of chunks, or the content of a chunk."""
+        if not self._has_head:
+            self._has_head = True
+            before, announced, after = data.partition(_CHUNKED)
+            self._is_chunked = bool(announced)
+            data = before + after
+        elif self._is_chunked and data:
+            size, _, content = data.partition(b"\r\n")
+            data = content[: int(size, 16)]
+        if data:
+            self._transport.write(data)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Refuses a head of more than `max_head_bytes` with 431, and closes a connection whose head takes too long."""
 
@@ -114,6 +145,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(400, b"Bad Request", "This server is not a proxy")
         elif not self.parser.should_upgrade():
             super().on_headers_complete()
+            if self.parser.get_http_version() == "1.0":
+                self.cycle.transport = _CloseDelimited(self.transport)  # type: ignore[assignment]
+                self.cycle.waiting_for_100_continue = False
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():

@@ -872,7 +872,7 @@ def test_the_call_of_the_answer_function_is_the_answer() -> None:
     part = {"functionCall": {"name": "answer_in_json", "args": {"city": "Rome"}}, "thoughtSignature": "S"}
     whole = read(completed(answer(candidate(part)), chat_call(request, model=GEMINI_25)))
     assert (whole["message"]["content"], whole["finish"]) == ('{"city":"Rome"}', "stop")
-    assert joined(streamed(sse(answer(candidate(part))))) == whole
+    assert joined(streamed(sse(answer(candidate(part))), model=GEMINI_25)) == whole
 
 
 @pytest.mark.parametrize(

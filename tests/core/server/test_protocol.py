@@ -27,7 +27,9 @@ BODY = {"type": "http.response.body", "body": b"Hello"}
 
 
 @contextmanager
-def asked(app: Any, http: Any = BoundedProtocol) -> Iterator[socket.socket]:
+def asked(
+    app: Any, http: Any = BoundedProtocol, request: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+) -> Iterator[socket.socket]:
     """A connection on which an application has been asked for an answer."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False)
@@ -36,7 +38,7 @@ def asked(app: Any, http: Any = BoundedProtocol) -> Iterator[socket.socket]:
         thread.start()
         try:
             with closing(socket.create_connection(listening.getsockname(), timeout=10)) as connection:
-                connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                connection.sendall(request)
                 yield connection
         finally:
             server.should_exit = True
@@ -77,6 +79,57 @@ def test_a_head_is_sent_before_the_connection_is_closed() -> None:
         assert connection.recv(1) == b""
 
 
+# Clients of HTTP/1.0
+
+
+def read_to_the_end(connection: socket.socket) -> tuple[bytes, bytes]:
+    """The head and the body of an answer that ends with the connection."""
+    received = b""
+    while data := connection.recv(65536):
+        received += data
+    head, _, body = received.partition(b"\r\n\r\n")
+    return head.lower(), body
+
+
+@pytest.mark.parametrize("http", [BoundedProtocol, protocol_h11.BoundedH11Protocol])
+@pytest.mark.parametrize("connection_header", [b"", b"connection: keep-alive\r\n", b"connection: close\r\n"])
+@pytest.mark.parametrize(
+    "pieces", [[b"Hello"], [b"a", b"", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"\xff" * 100_000], [b""]]
+)
+def test_http_1_0_gets_a_body_that_ends_with_the_connection(
+    http: Any, connection_header: bytes, pieces: list[bytes]
+) -> None:
+    """RFC 9112, 6.1: a server must not send chunks to a client that does not speak HTTP/1.1."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["http_version"] == "1.0"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    with asked(app, http, b"GET / HTTP/1.0\r\n" + connection_header + b"\r\n") as connection:
+        head, body = read_to_the_end(connection)
+    assert body == b"".join(pieces)
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+
+
+@pytest.mark.parametrize("http", [BoundedProtocol, protocol_h11.BoundedH11Protocol])
+def test_http_1_0_gets_a_body_of_a_known_length_unchanged(http: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({**HEAD, "headers": [(b"content-length", b"30")]})
+        await send({**BODY, "body": b"transfer-encoding: chunked\r\n..", "more_body": False})
+
+    request = b"POST / HTTP/1.0\r\nexpect: 100-continue\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\n{}"
+    with asked(app, http, request) as connection:
+        head, body = read_to_the_end(connection)
+    assert head.startswith(b"http/1.1 200 ok"), "a client of HTTP/1.0 does not know interim answers"
+    assert body == b"transfer-encoding: chunked\r\n.."
+    assert b"connection: close" in head
+
+
 @pytest.mark.parametrize("kind", [HttpToolsProtocol, H11Protocol])
 def test_uvicorn_has_the_attributes_that_the_protocols_use(kind: type[HttpToolsProtocol] | type[H11Protocol]) -> None:
     """They are private: a release of uvicorn that changes one fails here, and not in production."""
@@ -89,7 +142,7 @@ def test_uvicorn_has_the_attributes_that_the_protocols_use(kind: type[HttpToolsP
 
     common = {"loop", "transport", "connection_made", "connection_lost", "data_received"}
     httptools_only = {
-        *("_unset_keepalive_if_required", "parser", "headers", "on_url"),
+        *("_unset_keepalive_if_required", "parser", "headers", "on_url", "cycle"),
         *("on_message_begin", "on_headers_complete", "on_message_complete"),
     }
     h11_only = {"conn", "send_400_response"}
