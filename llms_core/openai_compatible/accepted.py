@@ -57,8 +57,9 @@ class Accepted:
         roles = [role for role in _ROLES if role != "developer" or rules.developer]
         #: Decodes a list of messages in which no member has to be removed. Does not check what is in tool calls.
         self.decode_messages: Callable[[Raw], Any] = msgspec.json.Decoder(self._messages(roles)).decode
-        #: Decodes a tool call of which only the id and the arguments are left to check.
-        self.decode_tool_call: Callable[[Raw], AcceptedToolCall] = msgspec.json.Decoder(self._tool_call()).decode
+        #: Decodes a list of tool calls of which only the ids and the arguments are left to check.
+        self.decode_tool_calls: Callable[[bytes], list[AcceptedToolCall]]
+        self.decode_tool_calls = msgspec.json.Decoder(list[self._tool_call()]).decode  # type: ignore[misc]
 
     def _messages(self, roles: Iterable[Role]) -> Any:
         part = _struct("Part", self.parts, [(name, Raw, ABSENT) for name in sorted(_PART)])
@@ -77,15 +78,15 @@ class Accepted:
         return list[Union[tuple(types)]]  # type: ignore[misc]  # noqa: UP007
 
     def _tool_call(self) -> Any:
-        return _struct("ToolCall", self.tool_calls, [], bases=(AcceptedToolCall,))
+        return _struct("ToolCall", self.tool_calls, [], bases=(AcceptedToolCall,), gc=False)
 
 
-class _AcceptedFunction(msgspec.Struct, forbid_unknown_fields=True):
+class _AcceptedFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     name: str
     arguments: str
 
 
-class AcceptedToolCall(msgspec.Struct, kw_only=True):
+class AcceptedToolCall(msgspec.Struct, kw_only=True, gc=False):
     """A tool call that needs no change if its id is valid and its arguments are a JSON object."""
 
     id: str
