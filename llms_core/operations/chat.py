@@ -9,8 +9,10 @@ import msgspec
 from llms_core.candidate import Candidate
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.lenient_json import repaired
 from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
 from llms_core.contracts.streamed import as_chunks
+from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
@@ -86,7 +88,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def answer(self, adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
         """Return the adapter's completion."""
-        completion = adapter.completion(call, body)
+        completion = _completion(adapter, call, body)
         if (
             type(completion) is not Completion
             or type(completion.data) is not bytes
@@ -111,6 +113,17 @@ class Chat(Operation[ChatRequest, ChatCall]):
             return _decode_usage(chunk.data).usage
         except msgspec.ValidationError:
             return None
+
+
+def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
+    """Return the adapter's completion; of the repaired body, if the body is not valid JSON but can be repaired."""
+    try:
+        return adapter.completion(call, body)
+    except ProviderError as error:
+        valid = repaired(body) if error.kind is ErrorKind.BAD_RESPONSE else None
+        if valid is None:
+            raise
+    return adapter.completion(call, valid)
 
 
 CHAT = Chat()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llms_core.contracts.chunk import Chunk
-from llms_core.errors import ProviderError
+from llms_core.contracts.keep_alive import is_keep_alive
+from llms_core.contracts.lenient_json import JsonRepair
+from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations.adapter_results import expect
 from llms_core.provider import ChunkTranslator, Framing
 
@@ -32,6 +34,7 @@ class StreamReader:
         self._ended: set[int] = set()
         self._held: list[Chunk] = []
         self._usage: Chunk | None = None
+        self._json = JsonRepair()
         #: Whether a chunk with content has been read: a part of the answer that is useful to the client.
         self.has_content = False
         #: Whether no more events will be read: the stream ended, or an event was an error.
@@ -53,19 +56,25 @@ class StreamReader:
         """Translate events that arrived together; return the chunks that can be sent on now."""
         ready: list[Chunk] = []
         translate = self._translator.feed
-        try:
-            for name, data in events:
-                if data == self._end_marker:
-                    # With an explicit end the answer may have fewer parts than were requested.
-                    self.finished = True
-                    self._parts = 1
-                    break
+        for name, data in events:
+            if data == self._end_marker:
+                # With an explicit end the answer may have fewer parts than were requested.
+                self.finished = True
+                self._parts = 1
+                break
+            try:
                 for chunk in translate(name, data):
                     if type(chunk) is not Chunk or type(chunk.data) is not bytes:
                         expect(bytes, expect(Chunk, chunk, "feed").data, "feed", "data of a Chunk")
                     self._sort(chunk, ready)
-        except ProviderError as error:
-            self.fail(error)
+            except ProviderError as error:
+                substitute = self._substitute(error, name, data)
+                if substitute is None:
+                    self.fail(error)
+                    break
+                ready += self.feed(substitute)
+                if self.finished:
+                    break
         return ready
 
     def fail(self, error: ProviderError) -> None:
@@ -84,6 +93,18 @@ class StreamReader:
     def usage_chunk(self) -> Chunk | None:
         """The last usage chunk of the stream."""
         return self._usage
+
+    def _substitute(self, error: ProviderError, name: str, data: bytes) -> Sequence[Event] | None:
+        """Return what to read in place of an event that the translator rejected; None if the error stands.
+
+        Only events that fail are looked at, so that all others cost nothing.
+        """
+        if error.kind is not ErrorKind.BAD_RESPONSE:
+            return None
+        if is_keep_alive(name, data):
+            return ()
+        repaired = self._json.repaired(data)
+        return None if repaired is None else ((name, repaired),)
 
     def _sort(self, chunk: Chunk, ready: list[Chunk]) -> None:
         """Append a chunk to `ready`, or hold it back."""
