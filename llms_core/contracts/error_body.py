@@ -91,7 +91,8 @@ def describes_error(body: bytes) -> bool:
     error = _innermost(value)
     code = _value(error, _CODES)
     has_failed = code is not None and str(code).lower() not in _SUCCESS_CODES
-    has_text = _value(error, (*_MESSAGES, "detail")) is not None
+    # A message may also be an object: that of an answer.
+    has_text = isinstance(_value(error, _MESSAGES), str) or bool(error.get("detail"))
     # Events of all kinds have a type, and some of them a message.
     return has_text and (has_failed or (code is None and "type" not in value))
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import Chunks
+from llms_core.contracts.building import Chunks, arguments_text
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatCall
 from llms_providers.bedrock.answer import (
@@ -43,8 +43,8 @@ class _Start(CamelStruct):
 
 
 class _ToolUseDelta(CamelStruct):
-    #: A piece of the arguments' JSON text.
-    input: str = ""
+    #: A piece of the arguments' JSON text; or the arguments themselves.
+    input: Any = ""
 
 
 class _ReasoningDelta(CamelStruct):
@@ -95,11 +95,13 @@ class ConverseChunks:
         #: Text that is held back until it is known whether the model calls the answer tool.
         self._held_back: list[str] = []
         # The current block, as far as it is needed at its end.
-        self._reasoning = ""
-        self._signature = ""
-        self._redacted = b""
+        self._reasoning: list[str] = []
+        self._signature: list[str] = []
+        self._redacted: list[bytes] = []
         self._image_format = ""
-        self._image_data = b""
+        self._image_data: list[bytes] = []
+        #: Whether there has been text, reasoning or an image.
+        self._has_content = False
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
         """Translate one event. Raises ProviderError if it is an error or unreadable."""
@@ -150,47 +152,59 @@ class ConverseChunks:
         if delta.citation is not None:
             self._extra.citations.append(delta.citation)
         if delta.image is not None and delta.image.source is not None:
-            self._image_data += delta.image.source.data
+            self._image_data.append(delta.image.source.data)
 
     def _text(self, text: str) -> Iterator[Chunk]:
+        self._has_content = True
         if self._answer_tool is None:
             yield self._chunks.text(text)
         else:
             self._held_back.append(text)
 
     def _reasoning_delta(self, delta: _ReasoningDelta) -> Iterator[Chunk]:
-        self._reasoning += delta.text or ""
-        self._signature += delta.signature or ""
-        self._redacted += delta.redacted_content or b""
+        if delta.signature:
+            self._signature.append(delta.signature)
+        if delta.redacted_content:
+            self._redacted.append(delta.redacted_content)
         if delta.text:
+            self._has_content = True
+            self._reasoning.append(delta.text)
             yield self._chunks.reasoning(delta.text)
 
-    def _arguments(self, index: int, arguments: str) -> Iterator[Chunk]:
+    def _arguments(self, index: int, piece: Any) -> Iterator[Chunk]:
+        arguments = arguments_text(piece)
         if index in self._answer_blocks:
+            self._has_content = True
             yield self._chunks.text(arguments)
         elif index in self._numbers:
             self._without_arguments.discard(index)
             yield self._chunks.call_arguments(self._numbers[index], arguments)
 
     def _block_stop(self, index: int) -> Iterator[Chunk]:
-        self._extra.add_reasoning(self._reasoning, self._signature, self._redacted)
-        self._reasoning = ""
-        self._signature = ""
-        self._redacted = b""
+        self._extra.add_reasoning("".join(self._reasoning), "".join(self._signature), b"".join(self._redacted))
+        self._reasoning = []
+        self._signature = []
+        self._redacted = []
         if index in self._without_arguments:
             # The arguments of a call have to be JSON (SR-056).
             self._without_arguments.discard(index)
             yield self._chunks.call_arguments(self._numbers[index], "{}")
         if self._image_data:
             # OpenAI's deltas have no pieces of images: send the whole image.
-            part = image_part(self._image_format or "png", self._image_data)
+            part = image_part(self._image_format or "png", b"".join(self._image_data))
             yield self._chunks.delta({"images": [part]})
+            self._has_content = True
             self._image_format = ""
-            self._image_data = b""
+            self._image_data = []
 
     def _message_stop(self, reason: str) -> Iterator[Chunk]:
+        # The stop of a block may be missing.
+        for index in sorted(self._without_arguments) or (-1,):
+            yield from self._block_stop(index)
         # The model answered with text instead of the answer tool.
         if self._held_back and not self._answer_blocks:
             yield self._chunks.text("".join(self._held_back))
-        finish_reason = translate_stop_reason(reason, has_tool_calls=bool(self._numbers))
+        has_tool_calls = bool(self._numbers)
+        is_empty = not (self._has_content or has_tool_calls)
+        finish_reason = translate_stop_reason(reason, has_tool_calls=has_tool_calls, is_empty=is_empty)
         yield self._chunks.finish(finish_reason, delta=self._extra.as_member())
