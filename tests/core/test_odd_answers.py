@@ -31,7 +31,8 @@ def chunk(delta: Json | None, finish: str | None = None, **choice: Any) -> Json:
     return {**ENVELOPE, "choices": [{"index": 0, **deltas, "finish_reason": finish, **choice}]}
 
 
-def sse(*events: Json | bytes) -> bytes:
+def sse(*events: Any) -> bytes:
+    """A stream of events: JSON, or bytes as they are."""
     return b"".join(
         event if isinstance(event, bytes) else b"data: " + json.dumps(event).encode() + b"\n\n" for event in events
     )
