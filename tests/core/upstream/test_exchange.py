@@ -428,7 +428,7 @@ BROKEN: dict[str, tuple[Reply, ErrorKind]] = {
         events(ROLE, HEL, b'event: error\ndata: {"message": "Overloaded", "code": 503}\n\n'),
         ErrorKind.OVERLOADED,
     ),
-    "a text as an error event": (events(ROLE, HEL, b"event: error\ndata: Overloaded\n\n"), ErrorKind.BAD_RESPONSE),
+    "a text as an error event": (events(ROLE, HEL, b"event: error\ndata: Overloaded\n\n"), ErrorKind.OVERLOADED),
     "a finish_reason that means a failure": (events(ROLE, HEL, delta("error"), "[DONE]"), ErrorKind.BAD_RESPONSE),
     "not UTF-8": (
         events(ROLE, HEL, b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'),
