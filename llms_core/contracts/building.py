@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 from msgspec.structs import replace
 
 from llms_core.contracts.chunk import Chunk
@@ -14,6 +15,20 @@ from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 
 _encode = msgspec.json.encode
+_decode = msgspec.json.decode
+
+
+def arguments_text(arguments: object) -> str:
+    """Return the arguments of a complete tool call as JSON text, whatever the provider sent.
+
+    That is text, a decoded JSON value or a raw one, or nothing for a function without parameters.
+    """
+    if isinstance(arguments, Raw):
+        text = bytes(arguments).decode()
+        arguments = _decode(text) if text.startswith('"') else text
+    if arguments in (None, "", "null"):
+        return "{}"
+    return arguments if isinstance(arguments, str) else _encode(arguments).decode()
 
 
 class ToolCall(msgspec.Struct, kw_only=True):

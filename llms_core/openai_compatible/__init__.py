@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
+from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
@@ -184,7 +185,7 @@ class OpenAICompatible:
         """Return the error for a 2xx answer that is not a completion."""
         # Some providers send their errors with status 200.
         error = self.error(200, {}, body)
-        if error.kind is not ErrorKind.BAD_RESPONSE:
+        if error.kind is not ErrorKind.BAD_RESPONSE or describes_error(body):
             return error
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200)
 

@@ -68,6 +68,21 @@ def with_total_tokens(raw: Raw, usage: Usage | None) -> Raw:
     return encode_raw(members)
 
 
+def with_earlier_counts(raw: Raw, usage: Usage, earlier: Usage | None) -> Raw:
+    """Return a stream's usage with the counts of an earlier one where this one has zero."""
+    if earlier is None:
+        return raw
+    prompt = usage.prompt_tokens or earlier.prompt_tokens
+    completion = usage.completion_tokens or earlier.completion_tokens
+    if (prompt, completion) == (usage.prompt_tokens, usage.completion_tokens):
+        return raw
+    members = decode_members(raw)
+    members["prompt_tokens"] = encode_raw(prompt)
+    members["completion_tokens"] = encode_raw(completion)
+    members["total_tokens"] = encode_raw(prompt + completion)
+    return encode_raw(members)
+
+
 def with_include_usage(options: Raw) -> Raw:
     """Return the client's `stream_options` with `include_usage` switched on (SR-055)."""
     if not options or is_null(options):

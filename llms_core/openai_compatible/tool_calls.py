@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from llms_core.contracts.building import arguments_text
 from llms_core.contracts.chunk import ChunkChoice, ToolCallView
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 
@@ -20,6 +21,7 @@ class _StartedCall(msgspec.Struct):
     id: str
     #: empty until a fragment has it
     name: str
+    has_arguments: bool = False
 
 
 class ToolCallNormalizer:
@@ -46,6 +48,8 @@ class ToolCallNormalizer:
         # Fragments that begin a call, in the order of their numbers
         starting: list[ToolCallView] = []
         for fragment in fragments:
+            if not _arguments_are_text(fragment):
+                return False
             if fragment.id:
                 if fragment.index != started_before + len(starting) or not fragment.type:
                     return False
@@ -59,13 +63,29 @@ class ToolCallNormalizer:
         for number, fragment in enumerate(starting, start=started_before):
             self._ids.unique(str(fragment.id))
             self._start(choice.index, number, str(fragment.id), _name(fragment) or "")
+        for fragment in fragments:
+            if _has_arguments(fragment):
+                self._started[choice.index][fragment.index or 0].has_arguments = True
         return True
+
+    def lacks_arguments(self, choice: int) -> bool:
+        """Whether a call of a choice has had no arguments yet."""
+        return not all(call.has_arguments for call in self._started.get(choice, ()))
+
+    def complete_arguments(self, choice: int) -> list[dict[str, Any]]:
+        """Return fragments with the arguments of the calls that have had none: an empty text is not JSON (SR-056)."""
+        fragments = []
+        for call in self._started.get(choice, ()):
+            if not call.has_arguments:
+                call.has_arguments = True
+                fragments.append({"index": call.number, "function": {"arguments": "{}"}})
+        return fragments
 
     def normalize(self, fragment: dict[str, Any], choice: int) -> None:
         """Number a fragment, complete it if it begins a call, and otherwise remove what was sent before."""
         function = fragment.get("function")
         if not isinstance(function, dict):
-            function = {}
+            function = fragment["function"] = {}
         name = function.get("name")
         index = fragment.get("index")
         call = self._continued(choice, index, fragment.get("id"), name)
@@ -84,6 +104,13 @@ class ToolCallNormalizer:
             else:
                 call.name = name
         fragment["index"] = call.number
+        arguments = function.get("arguments")
+        if arguments is None:
+            function["arguments"] = ""
+        elif not isinstance(arguments, str):
+            function["arguments"] = arguments_text(arguments)
+        if function["arguments"]:
+            call.has_arguments = True
 
     def _is_plain_continuation(self, choice: int, fragment: ToolCallView, starting: list[ToolCallView]) -> bool:
         """Whether a fragment without an id continues a call by its number, and repeats neither id nor name.
@@ -130,6 +157,18 @@ class ToolCallNormalizer:
         if not calls:
             return None
         return calls[-1]
+
+
+def _arguments_are_text(fragment: ToolCallView) -> bool:
+    """Whether a fragment's arguments are a string, or absent where a call continues."""
+    if fragment.function is None or not fragment.function.arguments:
+        return not fragment.id
+    return bytes(fragment.function.arguments).startswith(b'"')
+
+
+def _has_arguments(fragment: ToolCallView) -> bool:
+    # The quotes alone are two bytes.
+    return fragment.function is not None and len(fragment.function.arguments) > 2
 
 
 def _name(fragment: ToolCallView) -> str | UnsetType | None:

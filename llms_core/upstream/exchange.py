@@ -6,6 +6,7 @@ The core, not the adapter, decides whether an answer is complete.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from llms_core.operations import Answer, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
+from llms_core.upstream.answer_format import Format, beginning, detect_format, read_answer
 from llms_core.upstream.stream_decoder import StreamDecoder
 from llms_core.upstream.transport import HttpResponse, HttpTransport
 
@@ -100,7 +102,7 @@ async def whole_answer(
         raise ProviderError(ErrorKind.TIMEOUT, message) from None
     finally:
         deadline.close()
-    return operation.answer(adapter, call, body)
+    return read_answer(operation, adapter, call, body)
 
 
 async def open_stream(
@@ -127,10 +129,7 @@ async def open_stream(
             stream = AnswerStream(
                 response, operation, reader, limits, deadline, first_token_deadline, total_deadline, outcome
             )
-            if _is_whole_body(response, reader):
-                # Some servers ignore `stream` and answer with a complete body.
-                body = await _read_body(response, limits.max_bytes, limits.idle, deadline, first_token_deadline)
-                stream.replay(operation.answer(adapter, call, body))
+            await stream.begin(lambda body: read_answer(operation, adapter, call, body))
         except BaseException:
             await response.aclose()
             raise
@@ -173,6 +172,8 @@ class AnswerStream:
         self._grace_deadline: float | None = None
         self._outcome = outcome
         self._clock = asyncio.get_running_loop().time
+        #: The bytes that told the format, to be decoded first.
+        self._first = b""
         #: Chunks that were read before the commit point and not handed on yet.
         self._buffer: list[Chunk] = []
         #: Whether the provider has sent a complete answer.
@@ -184,7 +185,35 @@ class AnswerStream:
         """Whether the last chunk of a complete answer has been read."""
         return self.state is StreamState.COMPLETE
 
-    def replay(self, answer: Answer) -> None:
+    async def begin(self, read_whole: Callable[[bytes], Answer]) -> None:
+        """Read the first bytes, which tell the answer's format; `read_whole` reads the body of a whole answer.
+
+        Raises ProviderError if the stream breaks before, or if it is no answer.
+        """
+        framing = self._reader.framing
+        first = b""
+        while (answer_format := detect_format(first, framing)) is None:
+            piece = await self._read_piece()
+            first = beginning(first + piece)
+            if not piece:
+                message = "The provider answered with nothing instead of a stream"
+                raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
+        if answer_format is Format.PAGE:
+            content_type = self._response.headers.get("content-type", "no content-type")
+            message = f"The provider answered with a page instead of a stream ({content_type})"
+            raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
+        if answer_format is Format.WHOLE:
+            limits = self._limits
+            rest = await _read_body(
+                self._response, limits.max_bytes, limits.idle, self._deadline, self._first_token_deadline
+            )
+            self._replay(read_whole(first + rest))
+            return
+        if answer_format is Format.EVENTS:
+            self._decoder = StreamDecoder(self._reader, "sse")
+        self._first = first
+
+    def _replay(self, answer: Answer) -> None:
         """Hand on a complete answer as a stream."""
         self._buffer = list(self._operation.as_chunks(answer))
         self._usage = answer.usage
@@ -273,6 +302,9 @@ class AnswerStream:
             if limit > self._total_deadline:
                 limit = self._total_deadline
         else:
+            if self._first:
+                first, self._first = self._first, b""
+                return first
             limit = self._first_token_deadline
         try:
             with self._deadline.at(limit):
@@ -335,15 +367,3 @@ async def _read_body(
             if truncate:
                 return b"".join(pieces)
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer exceeds {max_bytes} bytes")
-
-
-def _is_whole_body(response: HttpResponse, reader: StreamReader) -> bool:
-    """Whether a JSON body came instead of a stream of events.
-
-    Raises ProviderError for an HTML page, which no provider answers with on purpose.
-    """
-    content_type = response.headers.get("content-type", "").lower()
-    if "html" in content_type:
-        message = f"The provider answered with a page instead of a stream ({content_type})"
-        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=response.status)
-    return reader.framing == "sse" and "json" in content_type

@@ -18,7 +18,7 @@ from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
-from llms_core.errors import ProviderError
+from llms_core.errors import ErrorKind, ProviderError
 from llms_providers.anthropic.blocks import NAME_RULE, PROVIDER_KEY, Block
 from llms_providers.anthropic.message import BlockView, Message, MessageEnd, MessageUsage, decode, view_block
 
@@ -43,7 +43,7 @@ _DIRECT_CALLER = {"type": "direct"}
 def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: ErrorReader) -> Completion:
     """Return a message as a chat completion. Raises ProviderError if the body is something else."""
     message = decode(body, _message_decoder)
-    if message.type != "message" or message.content is None:
+    if message.type not in ("message", "") or message.content is None:
         raise read_error(body)
     ids = AnswerCallIds(call)
     raw_blocks = [with_unique_id(raw, ids) for raw in message.content]
@@ -61,7 +61,7 @@ def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: Error
         content=content,
         reasoning=reasoning,
         tool_calls=calls,
-        finish_reason=openai_finish_reason(message.stop_reason, has_calls=bool(calls)),
+        finish_reason=openai_finish_reason(message.stop_reason, has_calls=bool(calls), is_empty=is_empty(blocks)),
         usage=openai_usage(message.usage or MessageUsage()),
         message=additional_members(raw_blocks, blocks, message, owner),
     )
@@ -106,14 +106,27 @@ def call_extra(raw: Block) -> dict[str, Any]:
     return {"provider_extra": {PROVIDER_KEY: extra}}
 
 
-def openai_finish_reason(stop_reason: str | None, *, has_calls: bool) -> str:
-    """Return the finish reason for a stop reason (SR-048). Unknown reasons become `stop`."""
-    if stop_reason is None:
-        return "stop"
-    if stop_reason == "tool_use" and not has_calls:
-        # The only call was of the answer tool, which the client does not see.
-        return "stop"
-    return _FINISH_REASONS.get(stop_reason) or finish_reason(stop_reason) or "stop"
+def openai_finish_reason(stop_reason: str | None, *, has_calls: bool, is_empty: bool) -> str:
+    """Return the finish reason for a stop reason (SR-048).
+
+    Raises ProviderError if it means a failure, or is unknown after an answer without content.
+    """
+    reason = _FINISH_REASONS.get(stop_reason or "end_turn") or finish_reason(
+        stop_reason or "end_turn", is_empty=is_empty
+    )
+    if reason is None:
+        message = f"Claude stopped before the answer was complete (stop_reason '{stop_reason}')"
+        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)
+    if reason in ("stop", "tool_calls"):
+        # The only call may be of the answer tool, which the client does not see. Other vendors' servers say `end_turn`
+        # after a call.
+        return "tool_calls" if has_calls else "stop"
+    return reason
+
+
+def is_empty(blocks: Iterable[BlockView]) -> bool:
+    """Return whether an answer has no content: no block, or only ones without text."""
+    return all(block.type == "text" and not block.text for block in blocks)
 
 
 def openai_usage(usage: MessageUsage) -> Usage:

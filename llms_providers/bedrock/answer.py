@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import ToolCall, completion
+from llms_core.contracts.building import ToolCall, arguments_text, completion
 from llms_core.contracts.completion import Completion, Usage, finish_reason
 from llms_core.contracts.request import ChatCall
 from llms_providers.bedrock.errors import UNREADABLE, to_error
@@ -225,7 +225,7 @@ class _Collector:
         self.extra.add_reasoning(signed.text, signed.signature, reasoning.redacted_content)
 
     def _add_tool_use(self, tool_use: _ToolUse) -> None:
-        arguments = bytes(tool_use.input).decode()
+        arguments = arguments_text(tool_use.input)
         if tool_use.name == self._answer_tool:
             self.structured_answer = arguments
         else:
@@ -239,6 +239,11 @@ class _Collector:
         if not content and self.tool_calls:
             return None
         return content
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the answer has no content."""
+        return not (self.content or self.tool_calls or self.images or any(self.reasoning))
 
     def as_extra_members(self) -> Json:
         """Return the members of the message beyond OpenAI's."""
@@ -262,7 +267,11 @@ def to_completion(call: ChatCall, body: bytes) -> Completion:
         content=collector.content,
         reasoning="".join(collector.reasoning),
         tool_calls=collector.tool_calls,
-        finish_reason=translate_stop_reason(response.stop_reason, has_tool_calls=bool(collector.tool_calls)),
+        finish_reason=translate_stop_reason(
+            response.stop_reason,
+            has_tool_calls=bool(collector.tool_calls),
+            is_empty=collector.is_empty,
+        ),
         usage=response.usage.as_openai() if response.usage is not None else None,
         message=collector.as_extra_members(),
         extra=provider_extra(response.as_members()),
@@ -290,16 +299,18 @@ def to_models(body: bytes) -> dict[str, str]:
     return system | own
 
 
-def translate_stop_reason(reason: str, *, has_tool_calls: bool) -> str:
-    """Translate a stop reason. Raises ProviderError if the model's output was malformed.
+def translate_stop_reason(reason: str, *, has_tool_calls: bool, is_empty: bool) -> str:
+    """Translate a stop reason.
+
+    Raises ProviderError if the model's output was malformed, or the reason is unknown and the answer has no content.
 
     Whether the answer ends in a tool call follows from the calls that the client sees, not from the reason: a call may
     have been the answer itself, or one that Bedrock executed.
     """
-    if reason in _FAILURES:
+    translated = _FINISH_REASONS.get(reason) or finish_reason(reason, is_empty=is_empty)
+    if reason in _FAILURES or translated is None:
         message = f"The model stopped with a malformed answer (stopReason '{reason}')"
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)
-    translated = _FINISH_REASONS.get(reason) or finish_reason(reason) or "stop"
     if translated not in ("stop", "tool_calls"):
         return translated
     return "tool_calls" if has_tool_calls else "stop"

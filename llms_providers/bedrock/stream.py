@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import Chunks
+from llms_core.contracts.building import Chunks, arguments_text
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatCall
 from llms_providers.bedrock.answer import (
@@ -44,8 +44,8 @@ class _Start(CamelStruct):
 
 
 class _ToolUseDelta(CamelStruct):
-    #: A piece of the arguments' JSON text.
-    input: str = ""
+    #: A piece of the arguments' JSON text; or the arguments themselves.
+    input: Any = ""
 
 
 class _ReasoningDelta(CamelStruct):
@@ -103,6 +103,8 @@ class ConverseChunks:
         self._redacted = bytearray()
         self._image_format = ""
         self._image_data = bytearray()
+        #: Whether there has been text, reasoning or an image.
+        self._has_content = False
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
         """Translate one event. Raises ProviderError if it is an error or unreadable."""
@@ -156,6 +158,7 @@ class ConverseChunks:
             self._image_data += delta.image.source.data
 
     def _text(self, text: str) -> Iterator[Chunk]:
+        self._has_content = True
         if self._answer_tool is None:
             yield self._chunks.text(text)
         else:
@@ -167,10 +170,13 @@ class ConverseChunks:
         self._signature.write(delta.signature or "")
         self._redacted += delta.redacted_content or b""
         if delta.text:
+            self._has_content = True
             yield self._chunks.reasoning(delta.text)
 
-    def _arguments(self, index: int, arguments: str) -> Iterator[Chunk]:
+    def _arguments(self, index: int, piece: Any) -> Iterator[Chunk]:
+        arguments = arguments_text(piece)
         if index in self._answer_blocks:
+            self._has_content = True
             yield self._chunks.text(arguments)
         elif index in self._numbers:
             self._without_arguments.discard(index)
@@ -189,12 +195,18 @@ class ConverseChunks:
             # OpenAI's deltas have no pieces of images: send the whole image.
             part = image_part(self._image_format or "png", bytes(self._image_data))
             yield self._chunks.delta({"images": [part]})
+            self._has_content = True
             self._image_format = ""
             self._image_data = bytearray()
 
     def _message_stop(self, reason: str) -> Iterator[Chunk]:
+        # The stop of a block may be missing.
+        for index in sorted(self._without_arguments) or (-1,):
+            yield from self._block_stop(index)
         # The model answered with text instead of the answer tool.
         if self._held_back and not self._answer_blocks:
             yield self._chunks.text("".join(self._held_back))
-        finish_reason = translate_stop_reason(reason, has_tool_calls=bool(self._numbers))
+        has_tool_calls = bool(self._numbers)
+        is_empty = not (self._has_content or has_tool_calls)
+        finish_reason = translate_stop_reason(reason, has_tool_calls=has_tool_calls, is_empty=is_empty)
         yield self._chunks.finish(finish_reason, delta=self._extra.as_member())

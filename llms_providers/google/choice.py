@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import choice_of
+from llms_core.contracts.building import arguments_text, choice_of
 from llms_core.contracts.completion import finish_reason
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.signatures import Owner
@@ -67,6 +67,7 @@ class ChoiceBuilder:
         self.index = index
         #: OpenAI's finish reason; empty until the candidate ends
         self.finish_reason = ""
+        self._has_content = False
         self._names = names
         self._owner = owner
         self._ids = ids
@@ -86,6 +87,7 @@ class ChoiceBuilder:
         for raw in _parts(candidate):
             delta = self._delta(raw, decode(_part, raw))
             if delta is not None:
+                self._has_content = True
                 deltas.append(delta)
         self._logprobs = logprobs(candidate) or self._logprobs
         self._keep(
@@ -139,7 +141,7 @@ class ChoiceBuilder:
     def _finish(self, candidate: Candidate, answer: Answer) -> None:
         reason = candidate.finish_reason
         if reason:
-            self.finish_reason = _FINISH_REASONS.get(reason) or finish_reason(reason) or "stop"
+            self.finish_reason = self._translated(reason, candidate)
         if self.finish_reason == "stop" and self._has_calls:
             # Gemini ends an answer with calls as any other.
             self.finish_reason = "tool_calls"
@@ -150,6 +152,16 @@ class ChoiceBuilder:
                 # Otherwise the candidate is not Google's: it stands for a blocked prompt.
                 self._keep(finishReason=reason)
             self._keep(finishMessage=candidate.finish_message)
+
+    def _translated(self, reason: str, candidate: Candidate) -> str:
+        """Translate a finish reason. Raises ProviderError if it is unknown and the answer has no content."""
+        translated = _FINISH_REASONS.get(reason) or finish_reason(reason, is_empty=not self._has_content)
+        if translated is None:
+            raise _failure(ErrorKind.BAD_RESPONSE, candidate)
+        if reason not in _FINISH_REASONS:
+            # `stop` does not say why the answer ended.
+            self._keep(finishReason=reason, finishMessage=candidate.finish_message)
+        return translated
 
     def _delta(self, raw: Raw, part: Part) -> Json | None:
         """Translate a part, or return None if it adds nothing to the message yet."""
@@ -175,7 +187,7 @@ class ChoiceBuilder:
         return {"provider_extra": {"google": {"parts": [kept]}}}
 
     def _tool_call(self, call: FunctionCall, part: Part) -> Json:
-        arguments = msgspec.json.encode(call.args or {}).decode()
+        arguments = arguments_text(call.args)
         if call.name == ANSWER_TOOL:
             self._keep(thought_signature=part.thought_signature)
             return {"content": arguments}
@@ -234,8 +246,13 @@ def _raise_for_failure(candidate: Candidate) -> None:
     reason = candidate.finish_reason
     if reason is None or reason not in _FAILURES:
         return
+    raise _failure(_FAILURES[reason], candidate)
+
+
+def _failure(kind: ErrorKind, candidate: Candidate) -> ProviderError:
+    reason = candidate.finish_reason
     message = candidate.finish_message or "Gemini stopped before it completed its answer"
-    raise ProviderError(_FAILURES[reason], f"{message} (finishReason {reason})", status=200, type=reason)
+    return ProviderError(kind, f"{message} (finishReason {reason})", status=200, type=reason)
 
 
 def _parts(candidate: Candidate) -> list[Raw]:

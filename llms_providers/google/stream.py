@@ -29,6 +29,8 @@ class GoogleChunks:
         self._chunks = Chunks(call)
         self._names = FunctionNames(call, NAME_RULE)
         self._choices: dict[int, ChoiceBuilder] = {}
+        #: The finish reasons that were sent, by the choice.
+        self._ended: dict[int, str] = {}
         self._usage: Usage | None = None
         self._identified = False
 
@@ -67,5 +69,10 @@ class GoogleChunks:
             is_content = "provider_extra" not in delta
             yield self._chunks.delta(delta, index=index, logprobs=probabilities, content=is_content)
             probabilities = None
-        if candidate.finish_reason:
-            yield self._chunks.finish(choice.finish_reason, index=index, delta=choice.final_delta())
+        has_ended = index in self._ended
+        if candidate.finish_reason or (has_ended and choice.finish_reason != self._ended[index]):
+            self._ended[index] = choice.finish_reason
+            end = self._chunks.finish(choice.finish_reason, index=index, delta=choice.final_delta())
+            # A call may come after STOP, and the reason is another one then.
+            end.replaces_end = has_ended
+            yield end

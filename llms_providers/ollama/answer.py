@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import Chunks, ToolCall, completion
+from llms_core.contracts.building import Chunks, ToolCall, arguments_text, completion
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage, finish_reason
 from llms_core.contracts.request import ChatCall
@@ -98,6 +98,7 @@ class OllamaChunks:
         self._chunks = Chunks(call)
         self._has_content = False
         self._tool_call_count = 0
+        self._has_ended = False
 
     def feed(self, event: str, data: bytes) -> Iterator[Chunk]:
         """Translate one line. Raises ProviderError if it is an error or unreadable."""
@@ -112,6 +113,8 @@ class OllamaChunks:
             yield self._chunks.delta({"content": ""}, logprobs=logprobs, content=False)
         if response.done:
             yield from self._end(response)
+        elif self._has_ended and "tool_calls" in delta:
+            yield msgspec.structs.replace(self._chunks.finish("tool_calls"), replaces_end=True)
 
     def _delta(self, message: _Message) -> dict[str, Any]:
         delta: dict[str, Any] = {}
@@ -134,7 +137,11 @@ class OllamaChunks:
             has_content=self._has_content,
             has_tool_calls=self._tool_call_count > 0,
         )
-        yield self._chunks.finish(reason)
+        end = self._chunks.finish(reason)
+        # Calls may come after an end.
+        end.replaces_end = self._has_ended
+        self._has_ended = True
+        yield end
         usage = _usage(response)
         if usage is not None:
             yield self._chunks.usage(usage)
@@ -170,20 +177,9 @@ def _tool_calls(message: _Message) -> list[ToolCall]:
     translated = []
     for tool_call in message.tool_calls or ():
         function = tool_call.function
-        arguments = _arguments_text(function.arguments)
+        arguments = arguments_text(function.arguments)
         translated.append(ToolCall(id=tool_call.id or "", name=function.name, arguments=arguments))
     return translated
-
-
-def _arguments_text(arguments: Raw) -> str:
-    """Return the arguments as JSON text, exactly as Ollama wrote them; "{}" if there are none."""
-    text = bytes(arguments).decode()
-    if text.startswith('"'):
-        # A few models' arguments are JSON text already.
-        text = str(msgspec.json.decode(text))
-    if text in ("", "null"):
-        return "{}"
-    return text
 
 
 def _finish_reason(response: _ChatResponse, *, has_content: bool, has_tool_calls: bool) -> str:
@@ -194,7 +190,7 @@ def _finish_reason(response: _ChatResponse, *, has_content: bool, has_tool_calls
         # Ollama only loads or unloads the model if the request gives it nothing to answer: retrying does not help.
         message = f"Ollama generated nothing (done_reason '{done_reason}'): check that a message has the role 'user'"
         raise ProviderError(ErrorKind.INVALID_REQUEST, message, status=200)
-    reason = finish_reason(done_reason)
+    reason = finish_reason(done_reason, is_empty=not (has_content or has_tool_calls))
     if reason is None:
         message = f"Ollama stopped before the answer was complete (done_reason '{done_reason}')"
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)

@@ -1348,7 +1348,8 @@ def test_stop_reasons_become_finish_reasons(stop_reason: str | None, finish_reas
     assert completion["choices"][0]["finish_reason"] == finish_reason
     if stop_reason is not None:
         start = {"type": "message_start", "message": {"usage": {}}}
-        chunks = chunks_of(events(start, message_delta(stop_reason)))
+        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}
+        chunks = chunks_of(events(start, delta, message_delta(stop_reason)))
         assert join_chunks(chunks)["finish_reason"] == finish_reason
 
 

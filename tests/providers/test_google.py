@@ -1486,7 +1486,24 @@ def test_finish_reasons(reason: str, parts: list[Json], finish: str) -> None:
     extra = found["message"]["provider_extra"]["google"]
     assert extra["safetyRatings"] == [{"blocked": True}]
     why = {name: extra[name] for name in ("finishReason", "finishMessage") if name in extra}
-    assert why == ({"finishReason": reason, "finishMessage": "Because."} if finish == "content_filter" else {})
+    is_kept = finish == "content_filter" or reason == "SOMETHING_NEW"
+    assert why == ({"finishReason": reason, "finishMessage": "Because."} if is_kept else {})
+
+
+@pytest.mark.parametrize("reason", ["NO_IMAGE", "SOMETHING_NEW"])
+def test_an_unknown_finish_reason_without_content_is_an_error(reason: str) -> None:
+    body = answer({"finishReason": reason, "finishMessage": "No image.", "index": 0})
+    for outcome in (lambda: completed(body), lambda: streamed(sse(body))):
+        with pytest.raises(ProviderError, match=f"No image.*{reason}"):
+            outcome()
+
+
+def test_a_call_after_stop_changes_the_finish_reason() -> None:
+    call = {"functionCall": {"name": "f", "args": {"a": 1}}}
+    events = [answer(candidate({"text": "I look."}, reason="STOP")), answer(candidate(call, reason=None))]
+    found = joined(streamed(sse(*events)))
+    assert found["finish"] == "tool_calls"
+    assert found["message"]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a":1}'}
 
 
 def test_a_candidate_may_lack_content() -> None:

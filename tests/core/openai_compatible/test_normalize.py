@@ -119,9 +119,9 @@ def test_a_finish_reason_that_means_failure_raises(reason: str) -> None:
 
 
 def test_a_choice_without_a_message_raises() -> None:
-    """SR-072: it may be a text completion."""
+    """SR-072."""
     with pytest.raises(ProviderError):
-        whole({"index": 0, "text": "Hello", "finish_reason": "stop"})
+        whole({"index": 0, "finish_reason": "stop"})
 
 
 THINKING = [
