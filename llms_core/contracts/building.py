@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.json import text_of_json
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 
 _encode = msgspec.json.encode
-_decode = msgspec.json.decode
 
 
 def arguments_text(arguments: object) -> str:
@@ -24,8 +24,7 @@ def arguments_text(arguments: object) -> str:
     That is text, a decoded JSON value or a raw one, or nothing for a function without parameters.
     """
     if isinstance(arguments, Raw):
-        text = bytes(arguments).decode()
-        arguments = _decode(text) if text.startswith('"') else text
+        arguments = text_of_json(arguments)
     if arguments in (None, "", "null"):
         return "{}"
     return arguments if isinstance(arguments, str) else _encode(arguments).decode()

@@ -32,6 +32,18 @@ def encode_raw(value: Any) -> Raw:
     return Raw(_encode(value))
 
 
+def text_of_json(raw: Raw) -> str:
+    """Return the text that a JSON string holds, and any other value as it is: JSON text, if that is what is wanted."""
+    text = bytes(raw).decode()
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(msgspec.json.decode(text))
+    except UNREADABLE:
+        # Half of a surrogate pair, for example.
+        return text
+
+
 def is_null(raw: Raw) -> bool:
     """Whether a member is `null`, which the gateway treats as absent (SR-027)."""
     return bytes(raw) == _NULL

@@ -80,11 +80,11 @@ class ChatRequest(msgspec.Struct, frozen=True):
         return self.max_tokens
 
 
-class PlainPart(Part, frozen=True, forbid_unknown_fields=True):
-    """The content part of a PlainMessage."""
+class CommonPart(Part, frozen=True, forbid_unknown_fields=True):
+    """The content part of a CommonMessage."""
 
 
-class PlainMessage(Message, frozen=True, forbid_unknown_fields=True):
+class CommonMessage(Message, frozen=True, forbid_unknown_fields=True):
     """A message that every provider with OpenAI's JSON accepts: it has no members but the four here, and none is null.
 
     `content` may be null, because it often is beside tool calls. What is in the tool calls is not checked.
@@ -92,7 +92,7 @@ class PlainMessage(Message, frozen=True, forbid_unknown_fields=True):
 
     # The types are narrower than those of Message, which msgspec checks and mypy cannot express.
     role: Literal["system", "user", "assistant", "tool"]
-    content: str | list[PlainPart] | None = None  # type: ignore[assignment]
+    content: str | list[CommonPart] | None = None  # type: ignore[assignment]
     tool_calls: Annotated[list[Raw], Meta(min_length=1)] = None  # type: ignore[assignment]
     tool_call_id: str = None  # type: ignore[assignment]
     name: UnsetType = None  # type: ignore[assignment]
@@ -100,10 +100,10 @@ class PlainMessage(Message, frozen=True, forbid_unknown_fields=True):
     provider_extra: UnsetType = None  # type: ignore[assignment]
 
 
-class PlainChatRequest(ChatRequest, frozen=True):
-    """The view of a request whose messages are all plain, as most are: adapters need not look for more in them."""
+class CommonChatRequest(ChatRequest, frozen=True):
+    """The view of a request with common messages only, as most have: adapters need not look for more in them."""
 
-    messages: Annotated[list[PlainMessage], Meta(min_length=1)]  # type: ignore[assignment]
+    messages: Annotated[list[CommonMessage], Meta(min_length=1)]  # type: ignore[assignment]
 
 
 ChatBody = RequestBody[ChatRequest]
@@ -167,7 +167,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
         return {name for name, raw in self.body.members.items() if not is_null(raw)}
 
 
-_decoder = BodyDecoder(ChatRequest, PlainChatRequest)
+_decoder = BodyDecoder(ChatRequest, CommonChatRequest)
 
 # Two names for one limit: a default or forced value for one also replaces the other (SR-014).
 _SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}

@@ -22,6 +22,9 @@ from llms_core.contracts.tools import Called, called
 #: Any id but an empty one.
 ANY_ID = re.compile(r".+", re.DOTALL)
 
+#: The ids that Claude and many other models accept.
+COMMON_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
 #: Characters that some provider rejects in ids.
 _UNUSUAL = re.compile(r"[^a-zA-Z0-9_-]")
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.json import ABSENT, UNREADABLE
+from llms_core.contracts.json import ABSENT, UNREADABLE, text_of_json
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.errors import RequestError, Unsupported
 
@@ -167,22 +167,12 @@ def _called(raw: Raw) -> Called:
             raise RequestError(f"Missing required parameter: '{missing}'", param=missing)
         raise Unsupported(f"Calls of tools of type '{call.type}' are not supported here", param="messages[].tool_calls")
     return Called(
-        function=CalledFunction(call.function.name, _text(call.function.arguments)),
+        # Some clients send the decoded object, or null, instead of text.
+        function=CalledFunction(call.function.name, text_of_json(call.function.arguments)),
         id=call.id or "",
         extra_content=call.extra_content,
         provider_extra=call.provider_extra,
     )
-
-
-def _text(arguments: Raw) -> str:
-    """Return arguments as JSON text. Some clients send the decoded object, or null, instead of text."""
-    text = bytes(arguments).decode()
-    if not text.startswith('"'):
-        return text
-    try:
-        return str(msgspec.json.decode(text))
-    except UNREADABLE:
-        return text
 
 
 def _decoded(text: str) -> Any:

@@ -4,7 +4,7 @@ A conversation may have begun with another model: its answers come back with mem
 that provider's ids of tool calls. What a provider accepts is data: the RequestRules of its spec.
 
 A message that needs no change is passed on as the client's bytes. Most requests have no other, and most of those are
-recognized by their type alone (PlainChatRequest).
+recognized by their type alone (CommonChatRequest).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.json import UNREADABLE, encode_raw, is_null
-from llms_core.contracts.request import ChatRequest, Message, PlainChatRequest
+from llms_core.contracts.request import ChatRequest, CommonChatRequest, Message
 from llms_core.contracts.tool_call_ids import ANY_ID, SentCall, ToolCallIds
 from llms_core.openai_compatible.accepted import OWN_MEMBERS, Accepted
 from llms_core.openai_compatible.parts import document_url
@@ -90,7 +90,7 @@ class Conversation:
 
         Raises Unsupported for a file that cannot be translated, and RequestError for a tool call without a function.
         """
-        has_accepted_members = isinstance(request, PlainChatRequest) or self._has_accepted_members(messages)
+        has_accepted_members = isinstance(request, CommonChatRequest) or self._has_accepted_members(messages)
         has_accepted_calls = self._has_accepted_calls(request.messages)
         if has_accepted_members and has_accepted_calls and not (self._is_particular and self._differs(request)):
             return messages, ()

@@ -14,7 +14,7 @@ from llms_core.contracts.content import NO_CONTENT, text_of
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.signatures import Owner
-from llms_core.contracts.tool_call_ids import SentCall, ToolCallIds
+from llms_core.contracts.tool_call_ids import COMMON_ID, SentCall, ToolCallIds
 from llms_core.errors import RequestError, Unsupported
 from llms_providers.anthropic.blocks import PROVIDER_KEY, THINKING_TYPES, Block, Turn, text_block
 from llms_providers.anthropic.content import content_blocks
@@ -26,9 +26,6 @@ _UNDECLARED = re.compile(rb'"(?:cache_control|citations|context|file_id|is_error
 #: Members of a `tool` message that Anthropic's `tool_result` has as well.
 _RESULT_MEMBERS = ("cache_control", "is_error")
 
-#: The ids of calls that Anthropic accepts.
-_VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
 
 def conversation(call: ChatCall, owner: Owner, names: FunctionNames) -> tuple[list[Block], list[Turn]]:
     """Return the system prompt and the turns of a conversation. `owner` is the model that will get them.
@@ -39,7 +36,7 @@ def conversation(call: ChatCall, owner: Owner, names: FunctionNames) -> tuple[li
     system: list[Block] = []
     turns: list[Turn] = []
     raw_messages = _raw_messages(call)
-    ids = ToolCallIds(_VALID_ID)
+    ids = ToolCallIds(COMMON_ID)
     for number, message in enumerate(call.request.messages):
         raw = raw_messages[number]
         param = f"messages[{number}]"

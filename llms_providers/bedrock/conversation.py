@@ -15,16 +15,15 @@ from llms_core import Unsupported
 from llms_core.contracts.content import NO_CONTENT, Part, media, text_of
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
-from llms_core.contracts.tool_call_ids import SentCall, ToolCallIds
+from llms_core.contracts.tool_call_ids import COMMON_ID, SentCall, ToolCallIds
 from llms_providers.bedrock import cache_points
 from llms_providers.bedrock.media import DocumentNames, format_of
 from llms_providers.bedrock.models import Family
 
 Block = dict[str, Any]
 
-#: The ids of tool calls that Bedrock accepts, and those that the models of some vendors accept.
+#: The ids of tool calls that Bedrock accepts, and those that Mistral's models accept.
 _VALID_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
-_VALID_CLAUDE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _VALID_MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
@@ -187,7 +186,7 @@ def _tool_call_ids(vendor: str) -> ToolCallIds:
         case "mistral":
             return ToolCallIds(_VALID_MISTRAL_ID, length=9)
         case "anthropic":
-            return ToolCallIds(_VALID_CLAUDE_ID)
+            return ToolCallIds(COMMON_ID)
     return ToolCallIds(_VALID_ID)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from llms_core import Unsupported
 from llms_core.contracts.content import NO_CONTENT, Media, Part, media
 from llms_core.contracts.function_names import FunctionNames, NameRule
 from llms_core.contracts.request import ChatCall, Message
-from llms_core.contracts.tool_call_ids import ToolCallIds
+from llms_core.contracts.tool_call_ids import COMMON_ID, ToolCallIds
 from llms_core.contracts.tools import Function, functions, json_schema, tool_choice
 
 #: Members that are sent unchanged: OpenAI's that Cohere shares, and Cohere's own.
@@ -61,9 +60,6 @@ _MAX_P = 0.99
 _THINKING_BUDGETS = {"minimal": 512, "low": 2048, "medium": 8192}
 #: Cohere requires a schema even for a function without parameters.
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
-
-#: Ids of tool calls of the form that Cohere's own have.
-_VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 Json = dict[str, Any]
 
@@ -121,7 +117,7 @@ def _sampling(call: ChatCall) -> Json:
 
 
 def _messages(messages: Iterable[Message], names: FunctionNames) -> list[Json]:
-    ids = ToolCallIds(_VALID_ID)
+    ids = ToolCallIds(COMMON_ID)
     return [_message(message, f"messages[{number}]", ids, names) for number, message in enumerate(messages)]
 
 

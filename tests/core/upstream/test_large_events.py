@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
+from llms_core.testing.growth import assert_linear
 from llms_core.upstream.event_buffer import Event
 from llms_core.upstream.ndjson import Lines
 from llms_core.upstream.sse import ServerSentEvents
@@ -25,25 +25,16 @@ EVENTS: dict[str, tuple[Callable[[], Reader], bytes, bytes]] = {
 }
 
 
-def _seconds(new_reader: Callable[[], Reader], piece: bytes, end: bytes, size: int) -> float:
-    """CPU seconds for an event of `size` bytes that arrives in small pieces: the least of three."""
-    times = []
-    for _ in range(3):
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_large_event_is_read_in_linear_time(name: str) -> None:
+    new_reader, piece, end = EVENTS[name]
+
+    def read(size: int) -> None:
         reader = new_reader()
-        started = time.process_time()
         events: list[Event] = reader.feed(b"data: ")
         for _ in range(size // len(piece)):
             events += reader.feed(piece)
         events += reader.feed(end)
-        times.append(time.process_time() - started)
         assert len(events) == 1
-    return min(times)
 
-
-@pytest.mark.parametrize("name", EVENTS)
-def test_a_large_event_is_read_in_linear_time(name: str) -> None:
-    new_reader, piece, end = EVENTS[name]
-    small = _seconds(new_reader, piece, end, 2**18)
-    large = _seconds(new_reader, piece, end, 2**22)
-    exponent = math.log(large / small, 16)
-    assert exponent < 1.3, f"n^{exponent:.2f}"
+    assert_linear(name, lambda size: partial(read, size), 2**18)
