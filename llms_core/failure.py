@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.error_body import read_error
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.secret import redact
 
@@ -100,9 +100,21 @@ _MESSAGES = (
     ),
 )
 
+# Searched only if no HTTP status says what kind of error it is.
+_WITHOUT_STATUS = (
+    _Pattern(ErrorKind.RATE_LIMIT, re.compile(r"rate.{0,20}limit|too many requests|request limit|throttl|\bqps\b")),
+    _Pattern(ErrorKind.QUOTA, re.compile(r"insufficient.{0,20}(balance|quota|credit|funds)|quota|arrears")),
+    _Pattern(ErrorKind.AUTH, re.compile(r"unauthori[sz]ed|login fail|(api|access|secret)[ _-]?(key|token)")),
+    _Pattern(ErrorKind.INVALID_REQUEST, re.compile(r"(invalid|illegal|bad)[ _]?(request|param|argument)")),
+    _Pattern(ErrorKind.TIMEOUT, re.compile(r"timed? ?out")),
+    _Pattern(ErrorKind.OVERLOADED, re.compile(r"overload|(server|internal)[ _]?error|\bbusy\b|unavailable")),
+)
+
+#: A code that is an HTTP status.
+_HTTP_ERROR = re.compile(r"[45]\d\d", re.ASCII)
+
 # Characters of a text that is taken from a provider's error.
 _MAX_TEXT = 2000
-_MAX_WRAPPED_TEXT = 500
 
 # Characters of a delay: a longer text is no number, duration or date.
 _MAX_DELAY = 100
@@ -118,13 +130,13 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: datet
     A `status` of 200 means an error object in place of an answer. `headers` have lower-case names. `now` is what dates
     in Retry-After are compared with; the current time by default.
     """
-    error = _error_object(body)
-    code = _text(error.get("code"))
-    message = _text(error.get("message"))
-    type_ = _text(error.get("type") or error.get("status"))
-    param = _text(error.get("param"))
-    # An error with status 200, or in a stream, may have the real status as its code.
-    if not 400 <= status < 600 and code is not None and code.isdigit():
+    error = read_error(body)
+    code = _text(error.code)
+    message = _text(error.message)
+    type_ = _text(error.type)
+    param = _text(error.param)
+    # An error with status 200, or in a stream, may have the real status as its code. Other numbers are not HTTP's.
+    if not 400 <= status < 600 and code is not None and _HTTP_ERROR.fullmatch(code):
         status = int(code)
     names = f"{code or ''} {type_ or ''}".lower()
     # Xiaomi explains the error in `param`.
@@ -136,7 +148,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: datet
         type=type_,
         param=param,
         code=code,
-        retry_after=retry_after(headers, error, now=now),
+        retry_after=retry_after(headers, {"details": error.details}, now=now),
     )
 
 
@@ -187,7 +199,7 @@ def _kind(status: int, names: str, explanation: str) -> ErrorKind:
         return ErrorKind.OVERLOADED
     if status >= 400:
         return ErrorKind.INVALID_REQUEST
-    return _kind_without_status(names)
+    return _kind_without_status(f"{names} {explanation}")
 
 
 def _kind_of_code(status: int, names: str) -> ErrorKind | None:
@@ -209,67 +221,12 @@ def _kind_of_message(status: int, explanation: str) -> ErrorKind | None:
     return None
 
 
-def _kind_without_status(names: str) -> ErrorKind:
-    """Return the kind of an error object that came with a status other than 4xx or 5xx."""
-    if "rate" in names and "limit" in names:
-        return ErrorKind.RATE_LIMIT
-    if "invalid_request" in names:
-        return ErrorKind.INVALID_REQUEST
-    if "overload" in names or "server_error" in names:
-        return ErrorKind.OVERLOADED
+def _kind_without_status(text: str) -> ErrorKind:
+    """Return the kind of an error that came with a status other than 4xx or 5xx, from its names and its message."""
+    for pattern in _WITHOUT_STATUS:
+        if pattern.regex.search(text):
+            return pattern.kind
     return ErrorKind.BAD_RESPONSE
-
-
-# The error object
-
-
-def _error_object(body: bytes) -> dict[str, Any]:
-    """Return the error object of any of the shapes that providers use; {} for another body."""
-    try:
-        value = msgspec.json.decode(body)
-    except UNREADABLE:
-        return {}
-    # Google's OpenAI endpoint answers a list with one error.
-    if isinstance(value, list):
-        value = _first(value)
-    if isinstance(value, str):
-        return {"message": value}
-    if not isinstance(value, dict):
-        return {}
-    inner = value.get("error", value.get("errors"))
-    if isinstance(inner, list):
-        inner = _first(inner)
-    if isinstance(inner, dict):
-        return _unwrapped(inner)
-    if isinstance(inner, str):
-        return {**value, "message": _text(value.get("message")) or inner}
-    if "message" not in value and "detail" in value:
-        return {**value, **_from_detail(value["detail"])}
-    return value
-
-
-def _first(values: list[Any]) -> Any:
-    return values[0] if values else None
-
-
-def _from_detail(detail: object) -> dict[str, Any]:
-    """Return the members of FastAPI's `detail`: a text, or a list of validation errors with their locations."""
-    if not isinstance(detail, list) or not detail or not isinstance(detail[0], dict):
-        return {"message": detail}
-    first = detail[0]
-    location = [str(step) for step in first.get("loc") or () if step != "body"]
-    return {"message": first.get("msg"), "param": ".".join(location), "type": first.get("type")}
-
-
-def _unwrapped(error: dict[str, Any]) -> dict[str, Any]:
-    """Add the error of the provider behind a router, which OpenRouter and others put into `metadata.raw` as text."""
-    metadata = error.get("metadata")
-    if not isinstance(metadata, dict):
-        return error
-    raw = metadata.get("raw")
-    if not isinstance(raw, str) or not raw:
-        return error
-    return {**error, "message": f"{error.get('message')}: {redact.truncated(raw, _MAX_WRAPPED_TEXT)}"}
 
 
 def _text(value: object) -> str | None:

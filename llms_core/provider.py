@@ -178,6 +178,40 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     stream_usage: bool = True
 
 
+#: In `RequestRules.members`: every member but those that come from answers and that many providers reject, which are
+#: `provider_extra`, `extra_content` and `reasoning_content`.
+ANY_MEMBER = "*"
+
+
+class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider that speaks OpenAI's JSON accepts in a request. OpenAICompatible rewrites everything else.
+
+    The defaults are for a server that is not known: they are what nearly every one accepts.
+    """
+
+    #: Members of messages, tool calls, content parts and tools that the provider accepts beside the common ones. A
+    #: name may be limited to the messages of one role (`assistant.prefix`), to `tool_calls`, `parts` or `tools`
+    #: (`tool_calls.extra_content`). ANY_MEMBER is for a provider that ignores what it does not know.
+    members: frozenset[str] = frozenset({ANY_MEMBER, "extra_content", "reasoning_content"})
+    #: Whether the provider documents the role `developer`, which otherwise becomes `system`.
+    developer: bool = False
+    #: A regular expression for the whole of a tool call's id; empty if any will do.
+    tool_call_id: str = ""
+    #: Whether the assistant has to speak between a tool's result and the next message of a user.
+    assistant_after_tool: bool = False
+    #: Whether users and the assistant have to take turns, and system messages have to come first.
+    alternate: bool = False
+    #: Whether a function has to have `parameters`, even if it takes none.
+    tool_parameters: bool = False
+    #: Whether documents are parts of the type `document_url`, as Mistral calls them, instead of `file`.
+    document_url: bool = False
+    #: Whether `logprobs` is the number of alternatives for each token, which OpenAI calls `top_logprobs`.
+    logprobs_number: bool = False
+    #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default
+    #: OpenAI's reasoning models, wherever they are served.
+    max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
+
+
 class ProviderSettings(msgspec.Struct, kw_only=True):
     """A provider's block in llms.json, decoded. Subclass it to add settings of your own."""
 
@@ -185,6 +219,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     id: str
     #: Overrides the spec's base URL; empty if the block has none.
     base_url: str = ""
+    #: Overrides the spec's path; empty if the block has none.
+    path: str = ""
     api_key: Secret | None = None
     #: Extra headers for each request, names in lower case.
     headers: dict[str, str] = {}
@@ -217,11 +253,13 @@ class _SpecMembers(TypedDict, total=False):
     title: Required[str]
     docs: str
     base_url: str
+    path: str
     key_env: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
     rename: Mapping[str, str]
     drop: frozenset[str]
+    rules: RequestRules
     aliases: tuple[str, ...]
     models: Mapping[str, str]
     wire: str
@@ -244,6 +282,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     docs: str = ""
     #: The URL that paths such as `/chat/completions` are appended to.
     base_url: str = ""
+    #: What is appended to the base URL for chat completions, if the adapter is an OpenAICompatible.
+    path: str = "/chat/completions"
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
     needs_key: bool = True
@@ -252,6 +292,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     rename: Mapping[str, str] = {}
     #: OpenAI parameters that the provider rejects; they are removed and reported to the client.
     drop: frozenset[str] = frozenset()
+    #: What the provider accepts in messages and tools, if its adapter is an OpenAICompatible.
+    rules: RequestRules = RequestRules()
     #: Further names for the same type.
     aliases: tuple[str, ...] = ()
     #: Model names for clients -> the provider's ids, unless llms.json lists the models.

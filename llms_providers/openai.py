@@ -1,4 +1,4 @@
-"""The type for any OpenAI-compatible server, and the packaged llms.json. OpenAI itself is a row of presets.py."""
+"""The type for any OpenAI-compatible server, and the packaged llms.json. OpenAI itself is a preset."""
 
 from __future__ import annotations
 

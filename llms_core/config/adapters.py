@@ -16,6 +16,8 @@ from llms_core.openai_compatible import OPENAI_COMPATIBLE, OpenAICompatible
 from llms_core.provider import ProviderSettings, ProviderSpec
 
 _VERSION = re.compile(r"v\d+")
+#: A segment of a path: `v1`, `v4`, `v1beta`, `v1alpha2`, `v1.2`, …
+_VERSION_SEGMENT = re.compile(r"/v\d+(?:\.\d+)*(?:(?:alpha|beta|preview|rc)\d*)?(?=/|$)", re.IGNORECASE)
 _WHITESPACE = re.compile(r"\s")
 _COMMON_SETTINGS = frozenset(field.name for field in msgspec.structs.fields(ProviderSettings))
 
@@ -68,9 +70,9 @@ def provider_name(path: JsonPath, block: ProviderBlock) -> str:
 def find_type(specs: Specs, type_name: str | None, provider: str, url: str | None) -> TypeMatch | None:
     """Return what a block's type means, None for one that does not exist.
 
-    Without a type the block is the known provider of its name. An OpenAI-compatible block that has the name of an
-    OpenAI-compatible provider uses its spec, for the parameters which that provider renames or refuses; but its key
-    only if `url` leads there, too.
+    Without a type the block is the known provider of its name. An OpenAI-compatible block that has the name or the host
+    of an OpenAI-compatible provider uses its spec, for what that provider renames or refuses; but its key only if both
+    are the provider's.
     """
     spec = specs.get(provider if type_name is None else type_name.strip().lower())
     if spec is None:
@@ -79,8 +81,16 @@ def find_type(specs: Specs, type_name: str | None, provider: str, url: str | Non
         return TypeMatch(spec, is_own=True)
     namesake = specs.get(provider)
     if namesake is None or namesake.name == spec.name or not _speaks_openai(namesake):
-        return TypeMatch(spec, is_own=False, is_general=True)
+        return TypeMatch(_spec_of_host(specs, url) or spec, is_own=False, is_general=True)
     return TypeMatch(namesake, is_own=is_same_host(url, namesake.base_url), is_general=True)
+
+
+def _spec_of_host(specs: Specs, url: str | None) -> ProviderSpec | None:
+    """Return the OpenAI-compatible provider on the internet that a block's URL leads to; None if it is not known."""
+    for spec in specs.values() if url else ():
+        if spec.base_url.startswith("https://") and _speaks_openai(spec) and is_same_host(url, spec.base_url):
+            return spec
+    return None
 
 
 def is_same_host(url: str | None, own: str) -> bool:
@@ -165,25 +175,32 @@ def _speaks_openai(spec: ProviderSpec) -> bool:
 
 def _base_url(reader: Reader, path: JsonPath, block: ProviderBlock, match: TypeMatch) -> str:
     """The URL that `/chat/completions` and the like are appended to; empty if neither block nor spec has one."""
+    adapter = match.spec.adapter
+    if block.path is not None and isinstance(adapter, type) and not issubclass(adapter, OpenAICompatible):
+        raise reader.source.error((*path, "path"), f"'{match.spec.name}' has paths of its own")
     if block.base_url is not None:
         url = _checked_url(reader, (*path, "base_url"), block.base_url)
-        return _with_version(url, match)
+        return url if block.path is not None else _with_version(url, match)
     if block.api is not None:
         return _checked_url(reader, (*path, "api"), block.api)
     return match.spec.base_url.rstrip("/")
 
 
 def _with_version(url: str, match: TypeMatch) -> str:
-    """Append `/v1`, unless the URL ends in a version or is the provider's own (SR-114).
+    """Append `/v1`, unless there is a version in the URL's path, or the URL is the provider's own (SR-114).
 
     Nothing is appended for providers whose own URL does not end in a version either.
     """
     own = match.spec.base_url
-    if url == own.rstrip("/") or _ends_in_version(url):
+    if url == own.rstrip("/") or _has_version(url) or _ends_in_version(url):
         return url
     if match.is_general or _ends_in_version(own):
         return f"{url}/v1"
     return url
+
+
+def _has_version(url: str) -> bool:
+    return _VERSION_SEGMENT.search(urlsplit(url).path) is not None
 
 
 def _ends_in_version(url: str) -> bool:

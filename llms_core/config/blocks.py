@@ -72,6 +72,7 @@ def provider(
     common = {
         "id": id,
         "base_url": target.base_url,
+        "path": block.path or "",
         "api_key": key,
         "headers": merged_headers,
         "defaults": _defaults(members, own),

@@ -11,6 +11,9 @@ from msgspec import Meta
 #: A decimal number without a sign. Its exponent has two digits at most, so that every amount is a finite float.
 AMOUNT_PATTERN = r"^\s*(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?\s*$"
 
+#: A path, with or without a query.
+PATH_PATTERN = r"^/[^/\s#][^\s#]*$"
+
 Amount = Annotated[str, Meta(pattern=AMOUNT_PATTERN)] | Annotated[float, Meta(ge=0)]
 TokenCount = Annotated[int, Meta(ge=0)]
 
@@ -113,14 +116,22 @@ class ProviderBlock(Parameters, kw_only=True):
     base_url: Annotated[
         str | None,
         Meta(
-            description="The URL of the API. `/v1` is added for OpenAI-compatible providers, unless the URL ends in "
-            "`/v1`, `/v2`, …",
+            description="The URL of the API. `/v1` is added for OpenAI-compatible providers, unless there is a version "
+            "in the URL's path (`/v1`, `/v1beta/openai`, `/api/v3`, …) or the block has a `path`.",
             examples=["http://localhost:8080"],
         ),
     ] = None
     api: Annotated[
         str | None,
         Meta(description="In place of `base_url`: the URL that `/chat/completions` is appended to as it is."),
+    ] = None
+    path: Annotated[
+        Annotated[str, Meta(pattern=PATH_PATTERN)] | None,
+        Meta(
+            description="The exact path of chat completions, which is appended to the URL as it is. By default "
+            "`/chat/completions`. For OpenAI-compatible providers.",
+            examples=["/api/chat/completions"],
+        ),
     ] = None
     api_key: Annotated[
         str | None,

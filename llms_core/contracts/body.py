@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.json import decode_members
+from llms_core.contracts.json import UNREADABLE, decode_members
 from llms_core.errors import RequestError
 
 View = TypeVar("View")
@@ -58,10 +58,15 @@ _LOCATION = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 
 
 class BodyDecoder(Generic[View]):
-    """Decodes and validates request bodies against the msgspec type of their view."""
+    """Decodes and validates request bodies against the msgspec type of their view.
 
-    def __init__(self, view: type[View]):
-        self._decode_view = msgspec.json.Decoder(view).decode
+    `common` is a stricter type for the usual bodies. It is tried first, so that recognizing them costs nothing.
+    """
+
+    def __init__(self, view: type[View], common: type[View] | None = None):
+        self._decode_view: Callable[[bytes], View] = msgspec.json.Decoder(view).decode
+        if common is not None:
+            self._decode_view = _first_of(msgspec.json.Decoder(common).decode, self._decode_view)
 
     def decode(self, data: bytes) -> RequestBody[View]:
         """Return the body. Raises RequestError (400), which names the invalid member."""
@@ -76,6 +81,16 @@ class BodyDecoder(Generic[View]):
         except RecursionError:
             raise RequestError("The request body is nested too deeply", code="invalid_json") from None
         return RequestBody(members, view, self._decode_view)
+
+
+def _first_of(common: Callable[[bytes], View], general: Callable[[bytes], View]) -> Callable[[bytes], View]:
+    def decode(data: bytes) -> View:
+        try:
+            return common(data)
+        except UNREADABLE:
+            return general(data)
+
+    return decode
 
 
 def _invalid_member(text: str) -> RequestError:

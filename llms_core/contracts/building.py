@@ -6,17 +6,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.json import text_of_json
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 
 _encode = msgspec.json.encode
+
+
+def arguments_text(arguments: object) -> str:
+    """Return the arguments of a complete tool call as JSON text, whatever the provider sent.
+
+    That is text, a decoded JSON value or a raw one, or nothing for a function without parameters.
+    """
+    if isinstance(arguments, Raw):
+        arguments = text_of_json(arguments)
+    if arguments in (None, "", "null"):
+        return "{}"
+    return arguments if isinstance(arguments, str) else _encode(arguments).decode()
 
 
 class ToolCall(msgspec.Struct, kw_only=True):
     """A call of a function."""
 
+    #: as the provider sent it; `completion` and `Chunks` replace it if it is empty or not unique
     id: str
     name: str
     #: JSON text
@@ -54,12 +71,18 @@ def completion(
     choice = choice_of(
         content=content,
         finish_reason=finish_reason,
-        tool_calls=tool_calls,
+        tool_calls=with_unique_ids(tool_calls, call),
         reasoning=reasoning,
         logprobs=logprobs,
         message=message,
     )
     return completion_of(call, [choice], usage, extra=extra, id=id)
+
+
+def with_unique_ids(tool_calls: Sequence[ToolCall], call: ChatCall) -> list[ToolCall]:
+    """Return the tool calls of an answer with ids that are not empty and unique in the conversation."""
+    ids = AnswerCallIds(call)
+    return [replace(tool_call, id=ids.unique(tool_call.id)) for tool_call in tool_calls]
 
 
 def choice_of(
@@ -115,6 +138,8 @@ class Chunks:
             "model": call.client_model,
         }
         self._begun: set[int] = set()
+        #: the ids of the tool calls, for deltas that an adapter builds itself
+        self.call_ids = AnswerCallIds(call)
 
     def identify(self, id: str) -> None:
         """Use the provider's own id. To be called before the first chunk is built."""
@@ -131,10 +156,13 @@ class Chunks:
     def call_begins(
         self, number: int, id: str, name: str, arguments: str = "", *, extra: Mapping[str, Any] = {}, index: int = 0
     ) -> Chunk:
-        """Build a chunk that begins a tool call. `number` counts the calls of a choice from 0."""
+        """Build a chunk that begins a tool call. `number` counts the calls of a choice from 0.
+
+        `id` is the provider's; it is replaced if it is empty or not unique in the conversation.
+        """
         fragment = {
             "index": number,
-            "id": id,
+            "id": self.call_ids.unique(id),
             "type": "function",
             "function": {"name": name, "arguments": arguments},
             **extra,

@@ -16,6 +16,8 @@ class FunctionView(msgspec.Struct):
 
     #: UNSET if absent: a fragment that repeats the name is not the same as one that omits it
     name: str | UnsetType | None = UNSET
+    #: a piece of JSON text; some servers send the arguments themselves
+    arguments: Raw = Raw()
 
 
 class ToolCallView(msgspec.Struct):
@@ -62,6 +64,10 @@ class ChunkChoice(msgspec.Struct):
 
     index: int = 0
     delta: DeltaView | None = None
+    #: in place of `delta`, or after the deltas as a repetition of the whole message (MiniMax)
+    message: DeltaView | None = None
+    #: the same of the older API for text
+    text: str | None = None
     finish_reason: str | None = None
 
 
@@ -84,5 +90,7 @@ class Chunk(msgspec.Struct):
     begun: tuple[int, ...] = ()
     #: indices of the choices that it ends with a finish_reason
     ended: tuple[int, ...] = ()
+    #: with `ended`: it ends them in place of an earlier chunk, because there was more to come
+    replaces_end: bool = False
     #: it is the usage of the whole stream, with `choices: []`; sent only to clients that asked for it (SR-055)
     usage: bool = False

@@ -42,15 +42,18 @@ _SPELLINGS = {
 }
 
 
-def finish_reason(reason: str) -> str | None:
-    """Return a provider's finish reason in OpenAI's spelling (SR-048); None if it means a failure, such as `error`."""
+def finish_reason(reason: str, *, is_empty: bool = False) -> str | None:
+    """Return a provider's finish reason in OpenAI's spelling (SR-048); None if it means a failure, such as `error`.
+
+    `is_empty` tells that the answer has no content: then an unknown reason is a failure, too.
+    """
     lower = reason.lower()
     if lower in FINISH_REASONS:
         return lower
     if lower in _FAILURES:
         return None
-    # An unknown reason still ends the answer.
-    return _SPELLINGS.get(lower, "stop")
+    # An unknown reason still ends an answer.
+    return _SPELLINGS.get(lower, None if is_empty else "stop")
 
 
 class Usage(msgspec.Struct, omit_defaults=True):
@@ -91,11 +94,18 @@ class Completion(msgspec.Struct):
     usage: Usage | None = None
 
 
+class CalledFunctionView(msgspec.Struct):
+    """The function of a tool call."""
+
+    arguments: Raw = Raw()
+
+
 class CallView(msgspec.Struct):
     """A tool call of a message."""
 
     id: str | None = None
     type: str | None = None
+    function: CalledFunctionView | None = None
 
 
 class MessageView(msgspec.Struct):
@@ -104,6 +114,7 @@ class MessageView(msgspec.Struct):
     role: str | None = None
     content: Raw = Raw()
     tool_calls: list[CallView] | None = None
+    function_call: CalledFunctionView | None = None
 
 
 class ChoiceView(msgspec.Struct):

@@ -99,6 +99,9 @@ def is_remote_or_inline(value: str, base64_allowed: bool) -> bool:
     return not looks_like_path
 
 
+NO_CONTENT = "(no content)"
+"""Stands for an empty message where a provider requires one with a text that is not blank."""
+
 Kind = Literal["image", "audio", "video", "document"]
 
 
@@ -106,7 +109,7 @@ class Media(msgspec.Struct, frozen=True):
     """An image, a recording or a document, from whichever member it came. Either `data` or `url` is set."""
 
     kind: Kind
-    #: ends with `/*` if only the kind is known
+    #: that of the bytes for an image, whatever was declared; ends with `/*` if only the kind is known
     mime: str
     #: base64
     data: str | None = None
@@ -114,6 +117,20 @@ class Media(msgspec.Struct, frozen=True):
     filename: str | None = None
     detail: str | None = None
 
+
+# How files of these image types begin.
+_IMAGE_SIGNATURES = (
+    ("image/png", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("image/jpeg", re.compile(rb"\xff\xd8\xff")),
+    ("image/gif", re.compile(rb"GIF8[79]a")),
+    ("image/webp", re.compile(rb"RIFF....WEBP", re.DOTALL)),
+    ("image/avif", re.compile(rb"....ftypavi[fs]", re.DOTALL)),
+    ("image/heic", re.compile(rb"....ftyphe(?:i[cmsx]|v[cmsx])", re.DOTALL)),
+    ("image/heif", re.compile(rb"....ftypm(?:if|sf)1", re.DOTALL)),
+)
+# The characters of base64 that hold the longest signature, with room for a line break.
+_SIGNATURE_CHARACTERS = 24
+_URL_SAFE = str.maketrans("-_", "+/")
 
 _DATA_URI = re.compile(r"data:([^;,]*)((?:;[^;,]*)*?)(;base64)?,", re.IGNORECASE)
 _KIND_OF_URL: dict[str, Kind] = {"image_url": "image", "audio_url": "audio", "video_url": "video"}
@@ -138,6 +155,21 @@ def media(part: Part, param: str = "messages") -> Media | None:
     if url is not None:
         return _linked(part.type, url)
     raise Unsupported(f"Content of type '{part.type}' is not supported here", param=param)
+
+
+def image_type(data: str) -> str | None:
+    """Return the media type of an image in base64, determined from its first bytes; None if they are not an image's."""
+    beginning = "".join(data[:_SIGNATURE_CHARACTERS].split()).translate(_URL_SAFE)
+    # Base64 decodes in groups of four characters.
+    beginning = beginning[: len(beginning) // 4 * 4]
+    try:
+        content = base64.b64decode(beginning, validate=True)
+    except ValueError:
+        return None
+    for mime, signature in _IMAGE_SIGNATURES:
+        if signature.match(content):
+            return mime
+    return None
 
 
 def text_of(content: str | list[Part] | None) -> str:
@@ -187,7 +219,12 @@ def _media(kind: Kind, value: str, mime: str, *, filename: str | None = None, de
         if not uri[3]:
             # Percent-encoded text.
             data = base64.b64encode(unquote_to_bytes(data)).decode()
-        return Media(kind, uri[1].lower() or mime, data=data, filename=filename, detail=detail)
-    if _SCHEME.match(value):
+        mime = uri[1].lower() or mime
+    elif _SCHEME.match(value):
         return Media(kind, mime, url=value, filename=filename, detail=detail)
-    return Media(kind, mime, data=value, filename=filename, detail=detail)
+    else:
+        data = value
+    if kind in ("image", "document"):
+        # Clients often declare a wrong type, or none, and providers reject an image of another type than declared.
+        mime = image_type(data) or mime
+    return Media(kind, mime, data=data, filename=filename, detail=detail)

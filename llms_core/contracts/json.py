@@ -14,6 +14,9 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 #: The value of a Raw member that is absent: the default of Raw members in structs.
 ABSENT = Raw()
 
+#: The value of a member that is `null`.
+NULL = Raw(b"null")
+
 _NULL = b"null"
 _EMPTY_VALUES = (_NULL, b"false", b'""', b"{}", b"[]")
 
@@ -47,6 +50,18 @@ def _count_members(data: bytes) -> int:
 def encode_raw(value: Any) -> Raw:
     """Encode a value as a raw member, to be put into an object that is encoded later."""
     return Raw(_encode(value))
+
+
+def text_of_json(raw: Raw) -> str:
+    """Return the text that a JSON string holds, and any other value as it is: JSON text, if that is what is wanted."""
+    text = bytes(raw).decode()
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(msgspec.json.decode(text))
+    except UNREADABLE:
+        # Half of a surrogate pair, for example.
+        return text
 
 
 def is_null(raw: Raw) -> bool:

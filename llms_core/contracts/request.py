@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta, Raw, UnsetType
 
 from llms_core.contracts.body import BodyDecoder, Members, RequestBody
 from llms_core.contracts.content import Part, is_remote_or_inline
@@ -80,6 +80,32 @@ class ChatRequest(msgspec.Struct, frozen=True):
         return self.max_tokens
 
 
+class CommonPart(Part, frozen=True, forbid_unknown_fields=True):
+    """The content part of a CommonMessage."""
+
+
+class CommonMessage(Message, frozen=True, forbid_unknown_fields=True):
+    """A message that every provider with OpenAI's JSON accepts: it has no members but the four here, and none is null.
+
+    `content` may be null, because it often is beside tool calls. What is in the tool calls is not checked.
+    """
+
+    # The types are narrower than those of Message, which msgspec checks and mypy cannot express.
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | list[CommonPart] | None = None  # type: ignore[assignment]
+    tool_calls: Annotated[list[Raw], Meta(min_length=1)] = None  # type: ignore[assignment]
+    tool_call_id: str = None  # type: ignore[assignment]
+    name: UnsetType = None  # type: ignore[assignment]
+    reasoning_content: UnsetType = None  # type: ignore[assignment]
+    provider_extra: UnsetType = None  # type: ignore[assignment]
+
+
+class CommonChatRequest(ChatRequest, frozen=True):
+    """The view of a request with common messages only, as most have: adapters need not look for more in them."""
+
+    messages: Annotated[list[CommonMessage], Meta(min_length=1)]  # type: ignore[assignment]
+
+
 ChatBody = RequestBody[ChatRequest]
 
 
@@ -141,7 +167,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
         return {name for name, raw in self.body.members.items() if not is_null(raw)}
 
 
-_decoder = BodyDecoder(ChatRequest)
+_decoder = BodyDecoder(ChatRequest, CommonChatRequest)
 
 # Two names for one limit: a default or forced value for one also replaces the other (SR-014).
 _SYNONYMS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeGuard
 
 import msgspec
 from msgspec import Raw
@@ -21,6 +21,15 @@ from llms_core.contracts.tools import Called, called
 
 #: Any id but an empty one.
 ANY_ID = re.compile(r".+", re.DOTALL)
+
+#: The ids that Claude and many other models accept.
+COMMON_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+#: Characters that some provider rejects in ids.
+_UNUSUAL = re.compile(r"[^a-zA-Z0-9_-]")
+
+#: How many ids are searched in the undecoded calls of a request: a search takes as long as they are.
+_MAX_SEARCHES = 16
 
 #: The number of digits in the replacement of an id.
 _DEFAULT_LENGTH = 32
@@ -56,8 +65,8 @@ class ToolCallIds:
     To be called with the messages in order. What it returns for a message depends only on the messages before it, so
     that a growing conversation is sent with the same ids again and stays in the provider's prompt cache.
 
-    `valid` has to match a whole id. An id that does not match, or that an earlier call has, is replaced by `length`
-    hexadecimal digits, which have to match.
+    `valid` has to match a whole id. In an id that does not match, unusual characters are replaced. If that does not
+    help, or an earlier call has the id, it is replaced by `length` hexadecimal digits, which have to match.
     """
 
     def __init__(self, valid: re.Pattern[str] = ANY_ID, *, length: int = _DEFAULT_LENGTH):
@@ -99,8 +108,10 @@ class ToolCallIds:
     def result_id(self, message: Message) -> str:
         """Return the id that a message with a tool's result refers to, even if it belongs to no call."""
         call = self.result(message)
-        if call is not None:
-            return call.id
+        return self.orphan_id(message) if call is None else call.id
+
+    def orphan_id(self, message: Message) -> str:
+        """Return a valid id for a message with a tool's result that belongs to no call."""
         own_id = message.tool_call_id or ""
         return own_id if self._valid.fullmatch(own_id) else self._digest(own_id, 0)
 
@@ -130,9 +141,10 @@ class ToolCallIds:
         return None
 
     def _unique(self, id: str) -> str:
-        if id not in self._used and self._valid.fullmatch(id):
-            self._used.add(id)
-            return id
+        for candidate in (id, _UNUSUAL.sub("_", id)):
+            if candidate not in self._used and self._valid.fullmatch(candidate):
+                self._used.add(candidate)
+                return candidate
         attempt = self._replaced.get(id, 0)
         while (replacement := self._digest(id, attempt)) in self._used:
             attempt += 1
@@ -151,22 +163,48 @@ class AnswerCallIds:
     """
 
     def __init__(self, call: ChatCall):
-        self._call = call
+        self._id_of_call = call.id.removeprefix("chatcmpl-")
+        self._earlier = _EarlierIds(call)
+        self._used: set[str] = set()
         self._made_up = 0
-        #: None until the first tool call: most answers have none
-        self._used: set[str] | None = None
 
     def unique(self, id: str | None) -> str:
         """Return the provider's id, or a new one if it cannot be used. To be called once for each tool call."""
-        if self._used is None:
-            self._used = ids_in_conversation(self._call)
         unique = id
-        while not unique or unique in self._used:
+        while not self.is_new(unique):
             # The request's id makes it unique. OpenAI rejects ids of over 40 characters when they are sent back.
-            unique = f"call_{self._call.id.removeprefix('chatcmpl-')}_{self._made_up}"
+            unique = f"call_{self._id_of_call}_{self._made_up}"
             self._made_up += 1
         self._used.add(unique)
         return unique
+
+    def is_new(self, id: str | None) -> TypeGuard[str]:
+        """Whether a tool call may have this id."""
+        return id is not None and id != "" and id not in self._used and id not in self._earlier
+
+
+class _EarlierIds:
+    """The ids of the tool calls in a request. Nothing is decoded for the few calls that an answer usually has."""
+
+    def __init__(self, call: ChatCall):
+        self._call = call
+        self._lookups = 0
+        self._raw_calls: bytes | None = None
+        self._ids: set[str] | None = None
+
+    def __contains__(self, id: str) -> bool:
+        self._lookups += 1
+        if self._lookups > _MAX_SEARCHES:
+            if self._ids is None:
+                self._ids = {_id_of(raw) for raw in self._raw()}
+            return id in self._ids
+        if self._raw_calls is None:
+            self._raw_calls = b"".join(self._raw())
+        # It may be found elsewhere in a call, which does no harm: the answer's call gets another id.
+        return msgspec.json.encode(id) in self._raw_calls
+
+    def _raw(self) -> list[Raw]:
+        return [raw for message in self._call.request.messages if message.tool_calls for raw in message.tool_calls]
 
 
 class _Identified(msgspec.Struct):
@@ -174,11 +212,6 @@ class _Identified(msgspec.Struct):
 
 
 _decode_id = msgspec.json.Decoder(_Identified).decode
-
-
-def ids_in_conversation(call: ChatCall) -> set[str]:
-    """Return the ids of all tool calls in the request's messages."""
-    return {_id_of(raw) for message in call.request.messages for raw in message.tool_calls or ()}
 
 
 def _id_of(raw: Raw) -> str:

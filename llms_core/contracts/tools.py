@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.json import ABSENT, UNREADABLE
+from llms_core.contracts.json import ABSENT, UNREADABLE, text_of_json
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.errors import RequestError, Unsupported
 
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 #: The member that holds the arguments of an earlier call if they are not a JSON object.
 INVALID_ARGUMENTS = "invalid_arguments"
+
+JSON_INSTRUCTION = "Answer with one JSON object and nothing else: no code fence, no text before or after it."
+"""Tells a model without a mode for it to answer with a JSON object (`response_format` of the type `json_object`)."""
 
 
 class Function(msgspec.Struct):
@@ -110,6 +113,16 @@ class _RawCalled(msgspec.Struct):
     provider_extra: dict[str, Any] | None = None
 
 
+class _Named(msgspec.Struct):
+    name: Any = None
+
+
+class _NamedTool(_Named):
+    """A tool of any type, of which only its name matters: providers' own tools have it at the top level."""
+
+    function: _Named | None = None
+
+
 class _JsonFormat(msgspec.Struct):
     json_schema: JsonSchema
 
@@ -130,6 +143,17 @@ def functions_of(tools: Sequence[msgspec.Raw]) -> list[Function]:
     return found
 
 
+def tool_names(call: ChatCall) -> list[str]:
+    """Return the names of the request's tools, of functions and of providers' own tools alike."""
+    names = []
+    for number, raw in enumerate(call.request.tools or ()):
+        tool = _decode(raw, _NamedTool, f"tools[{number}]")
+        named = tool.function or tool
+        if isinstance(named.name, str):
+            names.append(named.name)
+    return names
+
+
 def called(message: Message) -> list[Called]:
     """Return the tool calls of an assistant message. Raises Unsupported for a call of another type of tool."""
     return [_called(raw) for raw in message.tool_calls or ()]
@@ -143,22 +167,12 @@ def _called(raw: Raw) -> Called:
             raise RequestError(f"Missing required parameter: '{missing}'", param=missing)
         raise Unsupported(f"Calls of tools of type '{call.type}' are not supported here", param="messages[].tool_calls")
     return Called(
-        function=CalledFunction(call.function.name, _text(call.function.arguments)),
+        # Some clients send the decoded object, or null, instead of text.
+        function=CalledFunction(call.function.name, text_of_json(call.function.arguments)),
         id=call.id or "",
         extra_content=call.extra_content,
         provider_extra=call.provider_extra,
     )
-
-
-def _text(arguments: Raw) -> str:
-    """Return arguments as JSON text. Some clients send the decoded object, or null, instead of text."""
-    text = bytes(arguments).decode()
-    if not text.startswith('"'):
-        return text
-    try:
-        return str(msgspec.json.decode(text))
-    except UNREADABLE:
-        return text
 
 
 def _decoded(text: str) -> Any:

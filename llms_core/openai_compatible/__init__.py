@@ -7,31 +7,39 @@ is normalized.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
-from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, encode_raw, is_null, is_set
+from llms_core.contracts.error_body import describes_error
+from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
+from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
 from llms_core.openai_compatible.members import (
     COMPLETION,
+    count_logprobs,
     normalized_created,
     normalized_id,
-    tool_call_id_prefix,
     with_include_usage,
+    with_parameters,
     with_total_tokens,
 )
-from llms_core.openai_compatible.normalize import is_nonconforming, normalized
+from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
 from llms_core.openai_compatible.stream import OpenAIChunks
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import Headers, ProviderSettings, ProviderSpec, RequestRules, UpstreamRequest
 
 __all__ = ["OpenAIChunks", "OpenAICompatible"]
 
 _decode_view = msgspec.json.Decoder(CompletionView).decode
 _encode = msgspec.json.encode
+
+_CHAT_COMPLETIONS = "/chat/completions"
 
 
 class OpenAICompatible:
@@ -40,8 +48,13 @@ class OpenAICompatible:
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
         self.spec = spec
         self.settings = settings
-        self.base_url = (settings.base_url or spec.base_url).rstrip("/")
+        base_url = (settings.base_url or spec.base_url).rstrip("/")
+        stem, found, query = (settings.path or spec.path).partition(_CHAT_COMPLETIONS)
+        #: What `/models` is appended to, and `path` for chat completions.
+        self.base_url = f"{base_url}{stem}" if found else base_url
+        self.path = f"{found}{query}" if found else stem
         self.api_key = settings.api_key
+        self._conversation = Conversation(spec.rules)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. This is the only place where the key is used."""
@@ -51,18 +64,27 @@ class OpenAICompatible:
         return headers
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        """Return the client's members unchanged, except for the model and the spec's `drop` and `rename`."""
+        """Return the client's members unchanged, except for the model and what the spec's data says of the provider.
+
+        Raises Unsupported for a file that the provider cannot read.
+        """
         members = call.body.copy_members()
         dropped = self._drop(members)
-        self._rename(members)
+        self._rename(members, call.upstream_model)
+        members["messages"], lost = self._conversation.rewritten(call.request, members["messages"])
+        rules = self.spec.rules
+        if rules.tool_parameters and call.request.tools:
+            members["tools"] = with_parameters(members["tools"])
+        if rules.logprobs_number:
+            count_logprobs(members)
         members["model"] = Raw(_encode(call.upstream_model))
         if call.stream and self.spec.capabilities.stream_usage:
             members["stream_options"] = with_include_usage(members.get("stream_options", ABSENT))
         return UpstreamRequest(
-            url=f"{self.base_url}/chat/completions",
+            url=f"{self.base_url}{self.path}",
             headers=self.headers(),
             content=_encode(members),
-            dropped=dropped,
+            dropped=(*dropped, *lost) if lost else dropped,
         )
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
@@ -74,7 +96,10 @@ class OpenAICompatible:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
             plain = plain_completion(body)
-            counts = plain.token_usage() if plain else self._normalize(call, body, members)
+            if plain is None or repeats_ids(plain.choices, call):
+                counts = self._normalize(call, body, members)
+            else:
+                counts = plain.token_usage()
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
         members["model"] = Raw(_encode(call.client_model))
@@ -115,7 +140,7 @@ class OpenAICompatible:
                 dropped.append(name)
         return tuple(dropped)
 
-    def _rename(self, members: dict[str, Raw]) -> None:
+    def _rename(self, members: dict[str, Raw], model: str) -> None:
         """Rename the members for which the provider uses other names (SR-014)."""
         for name, provider_name in self.spec.rename.items():
             value = members.pop(name, None)
@@ -125,6 +150,17 @@ class OpenAICompatible:
             if is_null(value) and provider_name in members:
                 continue
             members[provider_name] = value
+        if "max_tokens" in members and self._rejects_max_tokens(model):
+            limit = members.pop("max_tokens")
+            # The newer name wins if the client set both.
+            if is_null(members.get("max_completion_tokens", NULL)):
+                members["max_completion_tokens"] = limit
+
+    def _rejects_max_tokens(self, model: str) -> bool:
+        """Whether a model takes `max_completion_tokens` only."""
+        if "max_completion_tokens" in self.spec.rename:
+            return False
+        return any(fnmatchcase(model.lower(), pattern) for pattern in self.spec.rules.max_completion_tokens)
 
     def _normalize(self, call: ChatCall, body: bytes, members: dict[str, Raw]) -> Usage | None:
         """Normalize the members of a completion in place and return its usage.
@@ -138,8 +174,8 @@ class OpenAICompatible:
             raise self._not_a_completion(body, "it has no choices")
         members["id"] = normalized_id(view.id, call.id)
         members["created"] = normalized_created(view.created, call.created)
-        if any(map(is_nonconforming, view.choices)):
-            members["choices"] = encode_raw(normalized(members["choices"], tool_call_id_prefix(call)))
+        if any(map(is_nonconforming, view.choices)) or repeats_ids(view.choices, call):
+            members["choices"] = encode_raw(normalized(members["choices"], AnswerCallIds(call)))
         counts = usage(view.usage)
         if counts is not None:
             members["usage"] = with_total_tokens(view.usage, counts)
@@ -149,10 +185,20 @@ class OpenAICompatible:
         """Return the error for a 2xx answer that is not a completion."""
         # Some providers send their errors with status 200.
         error = self.error(200, {}, body)
-        if error.kind is not ErrorKind.BAD_RESPONSE:
+        if error.kind is not ErrorKind.BAD_RESPONSE or describes_error(body):
             return error
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200)
 
+
+OPENAI_RULES = RequestRules(
+    members=frozenset({"name", "assistant.refusal", "assistant.audio", "assistant.annotations"}),
+    developer=True,
+    # Longer ids are answered with "string too long".
+    tool_call_id="(?s:.{1,40})",
+    # The reasoning models refuse `max_tokens`, and all others take the newer name, too.
+    max_completion_tokens=("*",),
+)
+"""What OpenAI itself accepts, at whichever address."""
 
 OPENAI_COMPATIBLE = ProviderSpec(
     name="openai-compatible",
@@ -161,6 +207,8 @@ OPENAI_COMPATIBLE = ProviderSpec(
     adapter=OpenAICompatible,
     # A server on the own machine or network often needs none. A configured key is sent.
     needs_key=False,
+    # What such a server documents is not known: the client's role is passed on.
+    rules=RequestRules(developer=True),
     # The names in files of llms.py: those of version 2, then those of versions 3 and 4.
     aliases=(
         "OpenAiProvider",

@@ -25,11 +25,18 @@ from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, is_set
 # Whole answers
 
 
+class PlainFunction(msgspec.Struct):
+    """The function of a PlainCall."""
+
+    arguments: Annotated[str, Meta(min_length=1)]
+
+
 class PlainCall(msgspec.Struct):
     """A tool call of a PlainCompletion."""
 
     id: Annotated[str, Meta(min_length=1)]
     type: str
+    function: PlainFunction | None = None
 
 
 class PlainMessage(msgspec.Struct):
@@ -38,6 +45,7 @@ class PlainMessage(msgspec.Struct):
     role: Literal["assistant"]
     content: str | None
     tool_calls: list[PlainCall] | None = None
+    function_call: PlainFunction | None = None
 
 
 class PlainChoice(msgspec.Struct):
@@ -148,6 +156,8 @@ class TextChunks:
         #: the provider's bytes up to and including `"choices":`; None until they are known
         self._prefix: bytes | None = None
         self._rewritten_prefix = b""
+        #: whether a rewritten chunk has had content
+        self.has_content = False
 
     def rewrite(self, data: bytes) -> Chunk | None:
         """Return the chunk for the client; None if the general code has to handle it."""
@@ -163,7 +173,9 @@ class TextChunks:
         index = choice.index
         if index not in self._begun:
             return None
-        return Chunk(self._rewritten_prefix + rest, choice.delta.bears_content(), (index,))
+        if bears_content := choice.delta.bears_content():
+            self.has_content = True
+        return Chunk(self._rewritten_prefix + rest, bears_content, (index,))
 
     def learn(self, data: bytes, members: Mapping[str, Raw]) -> None:
         """Remember the prefix of a chunk. `members` are those that the general code made of it."""

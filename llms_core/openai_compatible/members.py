@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Usage
-from llms_core.contracts.json import decode_members, encode_raw, is_null
-from llms_core.contracts.request import ChatCall
+from llms_core.contracts.json import ABSENT, NULL, decode_members, encode_raw, is_null
 
 #: The values of `object`.
 COMPLETION = Raw(b'"chat.completion"')
@@ -16,18 +16,15 @@ CHUNK = Raw(b'"chat.completion.chunk"')
 
 EMPTY_LIST = Raw(b"[]")
 
+#: The parameters of a function that takes none.
+_NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
+
+_decode_tools = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+
 _INCLUDE_USAGE = Raw(b'{"include_usage":true}')
 
 # Larger timestamps are milliseconds: in seconds, this is the year 5138.
 _MAX_SECONDS = 1e11
-
-
-def tool_call_id_prefix(call: ChatCall) -> str:
-    """Return how the ids of tool calls begin if the provider sends none.
-
-    The prefix is short, because OpenAI rejects ids of over 40 characters when the client sends them back.
-    """
-    return f"call_{call.id.removeprefix('chatcmpl-')}"
 
 
 def normalized_id(raw: Raw, fallback: str) -> Raw:
@@ -71,6 +68,21 @@ def with_total_tokens(raw: Raw, usage: Usage | None) -> Raw:
     return encode_raw(members)
 
 
+def with_earlier_counts(raw: Raw, usage: Usage, earlier: Usage | None) -> Raw:
+    """Return a stream's usage with the counts of an earlier one where this one has zero."""
+    if earlier is None:
+        return raw
+    prompt = usage.prompt_tokens or earlier.prompt_tokens
+    completion = usage.completion_tokens or earlier.completion_tokens
+    if (prompt, completion) == (usage.prompt_tokens, usage.completion_tokens):
+        return raw
+    members = decode_members(raw)
+    members["prompt_tokens"] = encode_raw(prompt)
+    members["completion_tokens"] = encode_raw(completion)
+    members["total_tokens"] = encode_raw(prompt + completion)
+    return encode_raw(members)
+
+
 def with_include_usage(options: Raw) -> Raw:
     """Return the client's `stream_options` with `include_usage` switched on (SR-055)."""
     if not options or is_null(options):
@@ -78,3 +90,29 @@ def with_include_usage(options: Raw) -> Raw:
     members = decode_members(options)
     members["include_usage"] = Raw(b"true")
     return encode_raw(members)
+
+
+def with_parameters(tools: Raw) -> Raw:
+    """Return the tools with `parameters` in every function, even in those that take none."""
+    decoded = _decode_tools(tools)
+    incomplete = [tool for tool in decoded if _lacks_parameters(tool)]
+    for tool in incomplete:
+        function = decode_members(tool["function"])
+        function["parameters"] = _NO_PARAMETERS
+        tool["function"] = encode_raw(function)
+    return encode_raw(decoded) if incomplete else tools
+
+
+def _lacks_parameters(tool: dict[str, Raw]) -> bool:
+    function = tool.get("function", ABSENT)
+    if not bytes(function).startswith(b"{"):
+        return False
+    return is_null(decode_members(function).get("parameters", NULL))
+
+
+def count_logprobs(members: dict[str, Raw]) -> None:
+    """Replace `logprobs` and `top_logprobs` by one number in `logprobs`; the least is 1."""
+    wanted = members.pop("logprobs", NULL)
+    number = members.pop("top_logprobs", NULL)
+    if bytes(wanted) == b"true":
+        members["logprobs"] = Raw(b"1") if is_null(number) or bytes(number) == b"0" else number

@@ -7,13 +7,16 @@ full, and their bytes are passed on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.chunk import ChunkChoice
-from llms_core.contracts.completion import FINISH_REASONS, CallView, ChoiceView, finish_reason
+from llms_core.contracts.building import arguments_text
+from llms_core.contracts.chunk import ChunkChoice, DeltaView
+from llms_core.contracts.completion import FINISH_REASONS, CalledFunctionView, CallView, ChoiceView, finish_reason
+from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.openai_compatible.tool_calls import ToolCallNormalizer
 
@@ -29,18 +32,53 @@ def is_nonconforming(choice: ChoiceView) -> bool:
         return True
     if any(map(_is_incomplete, message.tool_calls or ())):
         return True
+    if message.function_call is not None and bytes(message.function_call.arguments).startswith(b"{"):
+        return True
     is_missing = len(message.content) == 0
     is_list_of_parts = bytes(message.content).startswith(b"[")
     return is_missing or is_list_of_parts
 
 
 def _is_incomplete(call: CallView) -> bool:
-    # Gemini sends empty ids, Mistral no type.
-    return not call.id or call.type is None
+    # Mistral sends no type.
+    return call.type is None or not _has_arguments(call.function)
 
 
-def normalized(choices: Raw, id_prefix: str = "call") -> list[dict[str, Any]]:
-    """Return the choices of a whole answer, normalized. Made-up ids of tool calls begin with `id_prefix`.
+def _has_arguments(function: CalledFunctionView | None) -> bool:
+    """Whether a function's arguments are a text that is not empty; also True without a function."""
+    # The quotes alone are two bytes.
+    return function is None or (len(function.arguments) > 2 and bytes(function.arguments).startswith(b'"'))
+
+
+class _Called(Protocol):
+    @property
+    def id(self) -> str | None: ...
+
+
+class _Message(Protocol):
+    @property
+    def tool_calls(self) -> Sequence[_Called] | None: ...
+
+
+class _Choice(Protocol):
+    @property
+    def message(self) -> _Message | None: ...
+
+
+def repeats_ids(choices: Sequence[_Choice], call: ChatCall) -> bool:
+    """Whether a tool call of a whole answer has no id, or that of another call of the answer or the conversation."""
+    ids: AnswerCallIds | None = None
+    for choice in choices:
+        if choice.message is None or not choice.message.tool_calls:
+            continue
+        ids = ids or AnswerCallIds(call)
+        if any(ids.unique(tool_call.id) != tool_call.id for tool_call in choice.message.tool_calls):
+            return True
+    return False
+
+
+def normalized(choices: Raw, ids: AnswerCallIds) -> list[dict[str, Any]]:
+    """Return the choices of a whole answer, normalized. `ids` makes those of its tool calls unique.
 
     Raises ProviderError if a choice has no message, or the provider gave up.
     """
@@ -48,22 +86,51 @@ def normalized(choices: Raw, id_prefix: str = "call") -> list[dict[str, Any]]:
     for position, choice in enumerate(decoded):
         if choice.get("index") is None:
             choice["index"] = position
-        message = choice.get("message")
-        if not isinstance(message, dict):
+        message = _message(choice)
+        if message is None:
             raise ProviderError(ErrorKind.BAD_RESPONSE, "The answer is not a chat completion: a choice has no message")
         message["role"] = "assistant"
         message.setdefault("content", None)
         _join_parts(message)
         calls = [call for call in message.get("tool_calls") or () if isinstance(call, dict)]
-        for number, call in enumerate(calls):
-            call["id"] = call.get("id") or f"{id_prefix}_{choice['index']}_{number}"
+        for call in calls:
+            call["id"] = ids.unique(call.get("id"))
             call["type"] = call.get("type") or "function"
-        reason = _normalized_reason(choice.get("finish_reason"))
+            _normalize_arguments(call.get("function"))
+        function = message.get("function_call")
+        # Snowflake sends one without a name and arguments with every answer.
+        if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
+            _normalize_arguments(function)
+        reason = _normalized_reason(choice.get("finish_reason"), is_empty=not _bears_content(message))
         if reason is None:
             # The answer is whole, so it has ended, even if the provider gives no reason.
             reason = "tool_calls" if calls else "stop"
         choice["finish_reason"] = reason
     return decoded
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the message of a choice, wherever it is: some servers answer as in a stream, or as the API for text."""
+    delta = choice.pop("delta", None)
+    text = choice.pop("text", None)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        message = delta
+    if not isinstance(message, dict) and isinstance(text, str):
+        message = {"content": text}
+    if not isinstance(message, dict):
+        return None
+    choice["message"] = message
+    return message
+
+
+def _normalize_arguments(function: Any) -> None:
+    if isinstance(function, dict):
+        function["arguments"] = arguments_text(function.get("arguments"))
+
+
+def _bears_content(message: dict[str, Any]) -> bool:
+    return any(message.get(name) for name in DeltaView.__struct_fields__ if name != "role")
 
 
 # Streams
@@ -74,17 +141,23 @@ class _Conformity(msgspec.Struct, frozen=True):
 
     #: it is the choice's first chunk
     is_first: bool
+    #: `message` or `text` has what belongs into `delta`
+    is_misplaced: bool
     delta_conforms: bool
     tool_calls_conform: bool
 
 
 class ChunkNormalizer:
-    """Normalizes the chunks of one stream. Made-up ids of tool calls begin with `id_prefix`."""
+    """Normalizes the chunks of one stream. `ids` makes those of its tool calls unique."""
 
-    def __init__(self, id_prefix: str = "call"):
+    def __init__(self, ids: AnswerCallIds):
         #: the choices that have had their first chunk, which has the role
         self.begun: set[int] = set()
-        self._tool_calls = ToolCallNormalizer(id_prefix)
+        #: whether a chunk has had content
+        self.has_content = False
+        #: the choices whose deltas are in `message`
+        self._misplaced: set[int] = set()
+        self._tool_calls = ToolCallNormalizer(ids)
 
     def normalized(self, views: Sequence[ChunkChoice], choices: Raw) -> list[dict[str, Any]] | None:
         """Return a chunk's choices, normalized; None if all of them conform.
@@ -97,23 +170,52 @@ class ChunkNormalizer:
         for view in views:
             check = self._check(view)
             checks.append(check)
-            if not (check.delta_conforms and check.tool_calls_conform):
+            lacks_arguments = view.finish_reason is not None and self._tool_calls.lacks_arguments(view.index)
+            if lacks_arguments or not (check.delta_conforms and check.tool_calls_conform):
                 all_conform = False
         if all_conform:
             return None
         decoded: list[dict[str, Any]] = msgspec.json.decode(choices)
         for choice, check in zip(decoded, checks, strict=True):
+            index = choice.get("index", 0)
             if not check.delta_conforms:
-                _normalize_delta(choice, is_first=check.is_first)
+                if check.is_misplaced:
+                    choice["delta"] = _message(choice)
+                    del choice["message"]
+                _normalize_delta(choice, is_first=check.is_first, is_empty=not self.has_content)
+            delta = choice["delta"]
             if not check.tool_calls_conform:
-                for call in choice["delta"]["tool_calls"]:
-                    self._tool_calls.normalize(call, choice.get("index", 0))
+                for call in delta["tool_calls"]:
+                    self._tool_calls.normalize(call, index)
+            if choice.get("finish_reason"):
+                fragments = self._tool_calls.complete_arguments(index)
+                if fragments:
+                    delta["tool_calls"] = [*(delta.get("tool_calls") or ()), *fragments]
         return decoded
 
     def _check(self, view: ChunkChoice) -> _Conformity:
-        is_first = view.index not in self.begun
-        self.begun.add(view.index)
-        return _Conformity(is_first, _delta_conforms(view, is_first), self._tool_calls.conforms(view))
+        index = view.index
+        is_first = index not in self.begun
+        self.begun.add(index)
+        is_misplaced = view.delta is None and self._move_to_delta(view, is_first)
+        if view.delta is not None and view.delta.bears_content():
+            self.has_content = True
+        conforms = not is_misplaced and _delta_conforms(view, is_first)
+        return _Conformity(is_first, is_misplaced, conforms, self._tool_calls.conforms(view))
+
+    def _move_to_delta(self, view: ChunkChoice, is_first: bool) -> bool:
+        """Give a choice without a delta what belongs into it; return False if it has nothing new.
+
+        After deltas, a `message` is the whole answer again.
+        """
+        if view.message is None and view.text is None:
+            return False
+        if is_first:
+            self._misplaced.add(view.index)
+        if view.index not in self._misplaced:
+            return False
+        view.delta = view.message or DeltaView(content=view.text)
+        return True
 
 
 def _delta_conforms(choice: ChunkChoice, is_first: bool) -> bool:
@@ -127,7 +229,7 @@ def _delta_conforms(choice: ChunkChoice, is_first: bool) -> bool:
     return choice.finish_reason is None or choice.finish_reason in FINISH_REASONS
 
 
-def _normalize_delta(choice: dict[str, Any], *, is_first: bool) -> None:
+def _normalize_delta(choice: dict[str, Any], *, is_first: bool, is_empty: bool) -> None:
     delta = choice.get("delta") or {}
     choice["delta"] = delta
     if is_first:
@@ -135,7 +237,7 @@ def _normalize_delta(choice: dict[str, Any], *, is_first: bool) -> None:
     else:
         delta.pop("role", None)
     _join_parts(delta)
-    choice["finish_reason"] = _normalized_reason(choice.get("finish_reason"))
+    choice["finish_reason"] = _normalized_reason(choice.get("finish_reason"), is_empty=is_empty)
 
 
 # Both
@@ -170,11 +272,14 @@ def _thoughts(thinking: object) -> list[str]:
     return [str(piece.get("text") or "") for piece in thinking if isinstance(piece, dict)]
 
 
-def _normalized_reason(reason: str | None) -> str | None:
-    """Return a finish reason in OpenAI's spelling; None if there is none. Raises ProviderError if it is a failure."""
+def _normalized_reason(reason: str | None, *, is_empty: bool) -> str | None:
+    """Return a finish reason in OpenAI's spelling; None if there is none.
+
+    Raises ProviderError if it is a failure, or unknown after an answer without content.
+    """
     if not reason:
         return None
-    known = finish_reason(reason)
+    known = finish_reason(reason, is_empty=is_empty)
     if known is None:
         message = f"The provider stopped before its answer was complete: finish_reason '{reason}'"
         raise ProviderError(ErrorKind.BAD_RESPONSE, message)

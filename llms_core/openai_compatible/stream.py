@@ -9,9 +9,11 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.chunk import Chunk, ChunkChoice, ChunkView
-from llms_core.contracts.completion import usage
+from llms_core.contracts.completion import Usage, finish_reason, usage
+from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, encode_raw, is_set
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.openai_compatible.fast_path import TextChunks
 from llms_core.openai_compatible.members import (
@@ -19,7 +21,7 @@ from llms_core.openai_compatible.members import (
     EMPTY_LIST,
     normalized_created,
     normalized_id,
-    tool_call_id_prefix,
+    with_earlier_counts,
     with_total_tokens,
 )
 from llms_core.openai_compatible.normalize import ChunkNormalizer
@@ -44,9 +46,10 @@ class OpenAIChunks:
         #: of the stream's first chunk; empty until there is one
         self._id = ABSENT
         self._created = ABSENT
-        #: whether a choice has its finish_reason
-        self._ended = False
-        self._normalizer = ChunkNormalizer(tool_call_id_prefix(call))
+        #: the finish reasons of the choices that have one
+        self._ended: dict[int, str] = {}
+        self._usage: Usage | None = None
+        self._normalizer = ChunkNormalizer(AnswerCallIds(call))
         self._text_chunks = TextChunks(self._normalizer.begun)
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
@@ -58,6 +61,8 @@ class OpenAIChunks:
             chunk = self._text_chunks.rewrite(data)
             if chunk is not None:
                 return (chunk,)
+        if event == "error":
+            raise self._adapter.error(200, {}, data)
         try:
             view = _decode_view(data)
             members = decode_members(data)
@@ -65,13 +70,18 @@ class OpenAIChunks:
         except UNREADABLE as error:
             message = f"Cannot parse a chunk of the stream: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
-        if event == "error" or is_set(view.error):
+        if is_set(view.error):
             raise self._adapter.error(200, {}, data)
 
         choices = view.choices
+        if not choices and not is_set(view.usage) and describes_error(data):
+            raise self._adapter.error(200, {}, data)
         if choices is None:
             # Usage may come without choices; anything else without them is not a chunk.
             if "choices" not in members and not view.usage:
+                if event:
+                    # An event of the server's own, such as the progress of a tool.
+                    return ()
                 raise ProviderError(ErrorKind.BAD_RESPONSE, "A chunk of the stream has no choices")
             choices = []
             members["choices"] = EMPTY_LIST
@@ -84,32 +94,57 @@ class OpenAIChunks:
         """Normalize the members of a chunk in place and return the one or two chunks that it becomes."""
         self._identify(members)
         has_usage = is_set(raw_usage)
-        chunks = []
+        chunks: list[Chunk] = []
         if choices:
             if has_usage:
                 del members["usage"]
-            chunks.append(self._choices_chunk(members, choices))
+            chunks += self._choices_chunks(members, choices)
         if has_usage:
             members["choices"] = EMPTY_LIST
-            members["usage"] = with_total_tokens(raw_usage, usage(raw_usage))
+            members["usage"] = self._usage_so_far(raw_usage)
             chunks.append(Chunk(data=_encode(members), usage=True))
         elif not choices:
             # A chunk of its own after the end, such as OpenAI's `moderation`, is a part of the answer.
-            chunks.append(Chunk(data=_encode(members), content=self._ended))
+            chunks.append(Chunk(data=_encode(members), content=bool(self._ended)))
         return chunks
 
-    def _choices_chunk(self, members: dict[str, Raw], choices: Sequence[ChunkChoice]) -> Chunk:
+    def _choices_chunks(self, members: dict[str, Raw], choices: Sequence[ChunkChoice]) -> list[Chunk]:
+        self._normalizer.has_content |= self._text_chunks.has_content
         normalized = self._normalizer.normalized(choices, members["choices"])
         if normalized is not None:
             members["choices"] = encode_raw(normalized)
         ended = tuple(choice.index for choice in choices if choice.finish_reason)
-        self._ended = self._ended or bool(ended)
-        return Chunk(
+        late_calls = [choice for choice in choices if choice.index in self._ended and _has_calls(choice)]
+        for choice in choices:
+            if choice.finish_reason:
+                self._ended[choice.index] = finish_reason(choice.finish_reason) or "stop"
+        chunk = Chunk(
             data=_encode(members),
             content=any(choice.delta is not None and choice.delta.bears_content() for choice in choices),
             begun=tuple(choice.index for choice in choices),
             ended=ended,
+            replaces_end=any(choice.finish_reason for choice in late_calls),
         )
+        ends = [self._end_again(members, choice.index) for choice in late_calls if not choice.finish_reason]
+        return [chunk, *ends]
+
+    def _end_again(self, members: dict[str, Raw], index: int) -> Chunk:
+        """Return the end of a choice that had ended before its last tool calls."""
+        reason = self._ended[index]
+        if reason == "stop":
+            reason = "tool_calls"
+        choice = {"index": index, "delta": {}, "finish_reason": reason}
+        data = _encode({**members, "choices": [choice]})
+        return Chunk(data=data, begun=(index,), ended=(index,), replaces_end=True)
+
+    def _usage_so_far(self, raw: Raw) -> Raw:
+        """Return the usage with its total. A count of zero does not replace an earlier one that is not."""
+        counts = usage(raw)
+        if counts is None:
+            return raw
+        raw = with_earlier_counts(raw, counts, self._usage)
+        self._usage = usage(raw)
+        return with_total_tokens(raw, self._usage)
 
     def _identify(self, members: dict[str, Raw]) -> None:
         """Set the id and created of the stream's first chunk (SR-053), and the model's name for clients (SR-045)."""
@@ -120,3 +155,7 @@ class OpenAIChunks:
         members["created"] = self._created
         members["model"] = self._model
         members["object"] = CHUNK
+
+
+def _has_calls(choice: ChunkChoice) -> bool:
+    return choice.delta is not None and bool(choice.delta.tool_calls)

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from llms_core.contracts.building import arguments_text
 from llms_core.contracts.chunk import ChunkChoice, ToolCallView
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 
 
 class _StartedCall(msgspec.Struct):
@@ -15,20 +17,23 @@ class _StartedCall(msgspec.Struct):
 
     #: its place among the calls of its choice, from 0
     number: int
+    #: the provider's; empty if it sent none
     id: str
-    has_name: bool
+    #: empty until a fragment has it
+    name: str
+    has_arguments: bool = False
 
 
 class ToolCallNormalizer:
     """Numbers the tool calls of each choice from 0, in the order in which they begin.
 
-    The first fragment of a call has an id, a type and a name. Later ones have none of them, because clients concatenate
-    what they receive twice. Some servers use the same index for all calls, some send none, and some repeat the id or
-    the name with every fragment.
+    The first fragment of a call has a unique id, a type and a name. Later ones have none of them, because clients
+    concatenate what they receive twice. Some servers use the same index or the same id for all calls, some send none,
+    and some repeat the id or the name with every fragment.
     """
 
-    def __init__(self, id_prefix: str):
-        self._id_prefix = id_prefix
+    def __init__(self, ids: AnswerCallIds):
+        self._ids = ids
         #: choice -> its calls, by number
         self._started: dict[int, list[_StartedCall]] = {}
         #: (choice, the provider's index) -> the latest call that began with that index
@@ -43,38 +48,69 @@ class ToolCallNormalizer:
         # Fragments that begin a call, in the order of their numbers
         starting: list[ToolCallView] = []
         for fragment in fragments:
+            if not _arguments_are_text(fragment):
+                return False
             if fragment.id:
                 if fragment.index != started_before + len(starting) or not fragment.type:
+                    return False
+                if not self._ids.is_new(fragment.id):
                     return False
                 starting.append(fragment)
             elif not self._is_plain_continuation(choice.index, fragment, starting):
                 return False
+        if len({fragment.id for fragment in starting}) < len(starting):
+            return False
         for number, fragment in enumerate(starting, start=started_before):
-            self._start(choice.index, number, str(fragment.id), bool(_name(fragment)))
+            self._ids.unique(str(fragment.id))
+            self._start(choice.index, number, str(fragment.id), _name(fragment) or "")
+        for fragment in fragments:
+            if _has_arguments(fragment):
+                self._started[choice.index][fragment.index or 0].has_arguments = True
         return True
+
+    def lacks_arguments(self, choice: int) -> bool:
+        """Whether a call of a choice has had no arguments yet."""
+        return not all(call.has_arguments for call in self._started.get(choice, ()))
+
+    def complete_arguments(self, choice: int) -> list[dict[str, Any]]:
+        """Return fragments with the arguments of the calls that have had none: an empty text is not JSON (SR-056)."""
+        fragments = []
+        for call in self._started.get(choice, ()):
+            if not call.has_arguments:
+                call.has_arguments = True
+                fragments.append({"index": call.number, "function": {"arguments": "{}"}})
+        return fragments
 
     def normalize(self, fragment: dict[str, Any], choice: int) -> None:
         """Number a fragment, complete it if it begins a call, and otherwise remove what was sent before."""
         function = fragment.get("function")
         if not isinstance(function, dict):
-            function = {}
+            function = fragment["function"] = {}
         name = function.get("name")
         index = fragment.get("index")
         call = self._continued(choice, index, fragment.get("id"), name)
         if call is None:
             number = len(self._started.get(choice, ()))
-            fragment["id"] = fragment.get("id") or f"{self._id_prefix}_{choice}_{number}"
+            own_id = fragment.get("id") or ""
+            fragment["id"] = self._ids.unique(own_id)
             fragment["type"] = fragment.get("type") or "function"
             if index is None:
                 index = number
-            call = self._start(choice, index, fragment["id"], bool(name))
+            call = self._start(choice, index, own_id, name or "")
         else:
             fragment.pop("id", None)
-            if call.has_name or not name:
+            if call.name or not name:
                 function.pop("name", None)
             else:
-                call.has_name = True
+                call.name = name
         fragment["index"] = call.number
+        arguments = function.get("arguments")
+        if arguments is None:
+            function["arguments"] = ""
+        elif not isinstance(arguments, str):
+            function["arguments"] = arguments_text(arguments)
+        if function["arguments"]:
+            call.has_arguments = True
 
     def _is_plain_continuation(self, choice: int, fragment: ToolCallView, starting: list[ToolCallView]) -> bool:
         """Whether a fragment without an id continues a call by its number, and repeats neither id nor name.
@@ -88,10 +124,10 @@ class ToolCallNormalizer:
             return True
         return any(first.index == fragment.index for first in starting)
 
-    def _start(self, choice: int, index: int, id: str, has_name: bool) -> _StartedCall:
+    def _start(self, choice: int, index: int, id: str, name: str) -> _StartedCall:
         """Record a call that begins with the provider's `index`."""
         calls = self._started.setdefault(choice, [])
-        call = _StartedCall(number=len(calls), id=id, has_name=has_name)
+        call = _StartedCall(number=len(calls), id=id, name=name)
         calls.append(call)
         self._by_index[choice, index] = call
         return call
@@ -99,14 +135,17 @@ class ToolCallNormalizer:
     def _continued(self, choice: int, index: int | None, id: str | None, name: str | None) -> _StartedCall | None:
         """Return the call that a fragment continues; None if it begins one."""
         call = self._find(choice, index)
-        if call is None or id == call.id:
+        if call is None:
+            return None
+        is_of_other_function = bool(name and call.name and name != call.name)
+        if id and id == call.id and not is_of_other_function:
             return call
         has_new_id_and_no_index = bool(id) and index is None
         if not name and not has_new_id_and_no_index:
             # Without a name it only adds arguments. An id is ignored here: some servers make up one per fragment.
             return call
         # A second id or name at the same index begins another call: some servers use index 0 for all of them.
-        if call.has_name or id:
+        if call.name or id:
             return None
         return call
 
@@ -118,6 +157,18 @@ class ToolCallNormalizer:
         if not calls:
             return None
         return calls[-1]
+
+
+def _arguments_are_text(fragment: ToolCallView) -> bool:
+    """Whether a fragment's arguments are a string, or absent where a call continues."""
+    if fragment.function is None or not fragment.function.arguments:
+        return not fragment.id
+    return bytes(fragment.function.arguments).startswith(b'"')
+
+
+def _has_arguments(fragment: ToolCallView) -> bool:
+    # The quotes alone are two bytes.
+    return fragment.function is not None and len(fragment.function.arguments) > 2
 
 
 def _name(fragment: ToolCallView) -> str | UnsetType | None:

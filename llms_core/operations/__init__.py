@@ -15,7 +15,7 @@ from llms_core.candidate import Candidate
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
-from llms_core.errors import Unsupported
+from llms_core.errors import ErrorKind, ProviderError, Unsupported
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
 
@@ -89,6 +89,10 @@ class Operation(Generic[View, Call]):
     def as_chunks(self, answer: Answer) -> Sequence[Chunk]:
         """Return a complete answer as the chunks of a stream, for providers that ignore `stream`."""
         raise NotImplementedError
+
+    def from_chunks(self, chunks: Sequence[Chunk]) -> Answer:
+        """Return the chunks of a complete stream as one answer, for providers that stream without being asked to."""
+        raise ProviderError(ErrorKind.BAD_RESPONSE, "The provider sent a stream, which was not requested")
 
     def usage(self, chunk: Chunk) -> Usage | None:
         """Read the token counts from a stream's usage chunk."""

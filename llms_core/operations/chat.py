@@ -9,8 +9,12 @@ import msgspec
 from llms_core.candidate import Candidate
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.error_body import describes_error
+from llms_core.contracts.joined import joined
+from llms_core.contracts.lenient_json import repaired
 from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
 from llms_core.contracts.streamed import as_chunks
+from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
@@ -86,7 +90,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def answer(self, adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
         """Return the adapter's completion."""
-        completion = adapter.completion(call, body)
+        completion = _completion(adapter, call, body)
         if (
             type(completion) is not Completion
             or type(completion.data) is not bytes
@@ -99,11 +103,24 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def stream(self, adapter: HttpAdapter, call: ChatCall) -> StreamReader:
         """Return a reader of the adapter's chunks; the parts of the answer are its choices."""
-        return StreamReader(adapter.chunks(call), parts=call.request.n or 1, end_marker=_END_MARKER)
+        return StreamReader(
+            adapter.chunks(call),
+            parts=call.request.n or 1,
+            end_marker=_END_MARKER,
+            read_error=lambda data: _error_in_answer(adapter, data),
+        )
 
     def as_chunks(self, answer: Answer) -> Sequence[Chunk]:
         """Return a completion as chunks."""
         return as_chunks(Completion(answer.data, answer.usage))
+
+    def from_chunks(self, chunks: Sequence[Chunk]) -> Completion:
+        """Return the completion that the chunks of a complete stream make up."""
+        usage = None
+        for chunk in chunks:
+            if chunk.usage:
+                usage = self.usage(chunk)
+        return Completion(joined(chunks), usage)
 
     def usage(self, chunk: Chunk) -> Usage | None:
         """Read a usage chunk; an unreadable usage must not fail the answer."""
@@ -111,6 +128,28 @@ class Chat(Operation[ChatRequest, ChatCall]):
             return _decode_usage(chunk.data).usage
         except msgspec.ValidationError:
             return None
+
+
+def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
+    """Return the adapter's completion, of the repaired body if the body is not valid JSON but can be repaired.
+
+    Raises the error that the body describes if the adapter does not recognize it.
+    """
+    try:
+        return adapter.completion(call, body)
+    except ProviderError as error:
+        if error.kind is not ErrorKind.BAD_RESPONSE:
+            raise
+        valid = repaired(body)
+        if valid is None:
+            if describes_error(body):
+                raise _error_in_answer(adapter, body) from None
+            raise
+    return adapter.completion(call, valid)
+
+
+def _error_in_answer(adapter: HttpAdapter, body: bytes) -> ProviderError:
+    return expect(ProviderError, adapter.error(200, {}, body), "error")
 
 
 CHAT = Chat()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llms_core.contracts.chunk import Chunk
-from llms_core.errors import ProviderError
+from llms_core.contracts.error_body import describes_error
+from llms_core.contracts.keep_alive import is_keep_alive
+from llms_core.contracts.lenient_json import JsonRepair
+from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations.adapter_results import expect
 from llms_core.provider import ChunkTranslator, Framing
 
@@ -21,17 +24,26 @@ class StreamReader:
     up in every chunk (Perplexity), or send content after the finish_reason (Baseten).
 
     `parts` is the number of parts that were requested. `end_marker` is the data of an event that ends the stream; it
-    is not translated.
+    is not translated. `read_error` classifies an error that the translator does not recognize as one.
     """
 
-    def __init__(self, translator: ChunkTranslator, *, parts: int = 1, end_marker: bytes | None = None):
+    def __init__(
+        self,
+        translator: ChunkTranslator,
+        *,
+        parts: int = 1,
+        end_marker: bytes | None = None,
+        read_error: Callable[[bytes], ProviderError] | None = None,
+    ):
         self._translator = translator
+        self._read_error = read_error
         self._parts = parts
         self._end_marker = end_marker
         self._open: set[int] = set()
         self._ended: set[int] = set()
         self._held: list[Chunk] = []
         self._usage: Chunk | None = None
+        self._json = JsonRepair()
         #: Whether a chunk with content has been read: a part of the answer that is useful to the client.
         self.has_content = False
         #: The same since the reader's user last set it to False.
@@ -55,19 +67,31 @@ class StreamReader:
         """Translate events that arrived together; return the chunks that can be sent on now."""
         ready: list[Chunk] = []
         translate = self._translator.feed
-        try:
-            for name, data in events:
-                if data == self._end_marker:
-                    # With an explicit end the answer may have fewer parts than were requested.
-                    self.finished = True
-                    self._parts = 1
-                    break
+        for name, data in events:
+            if data == self._end_marker:
+                # With an explicit end the answer may have fewer parts than were requested.
+                self.finished = True
+                self._parts = 1
+                break
+            chunk = None
+            try:
                 for chunk in translate(name, data):
                     if type(chunk) is not Chunk or type(chunk.data) is not bytes:
                         expect(bytes, expect(Chunk, chunk, "feed").data, "feed", "data of a Chunk")
                     self._sort(chunk, ready)
-        except ProviderError as error:
-            self.fail(error)
+            except ProviderError as error:
+                substitute = self._substitute(error, name, data)
+                if substitute is None:
+                    is_unspecific = error.kind is ErrorKind.BAD_RESPONSE
+                    self.fail((self._unrecognized_error(name, data) if is_unspecific else None) or error)
+                    break
+                ready += self.feed(substitute)
+                if self.finished:
+                    break
+            else:
+                if chunk is None and (unrecognized := self._unrecognized_error(name, data)):
+                    self.fail(unrecognized)
+                    break
         return ready
 
     def fail(self, error: ProviderError) -> None:
@@ -86,6 +110,24 @@ class StreamReader:
     def usage_chunk(self) -> Chunk | None:
         """The last usage chunk of the stream."""
         return self._usage
+
+    def _substitute(self, error: ProviderError, name: str, data: bytes) -> Sequence[Event] | None:
+        """Return what to read in place of an event that the translator rejected; None if the error stands.
+
+        Only events that fail are looked at, so that all others cost nothing.
+        """
+        if error.kind is not ErrorKind.BAD_RESPONSE:
+            return None
+        if is_keep_alive(name, data):
+            return ()
+        repaired = self._json.repaired(data)
+        return None if repaired is None else ((name, repaired),)
+
+    def _unrecognized_error(self, name: str, data: bytes) -> ProviderError | None:
+        """Return the error that an event describes which the translator rejected or ignored."""
+        if self._read_error is None or not (name == "error" or describes_error(data)):
+            return None
+        return self._read_error(data)
 
     def _sort(self, chunk: Chunk, ready: list[Chunk]) -> None:
         """Append a chunk to `ready`, or hold it back."""
@@ -110,6 +152,9 @@ class StreamReader:
             ready.append(chunk)
 
     def _hold_end(self, chunk: Chunk) -> None:
+        if chunk.replaces_end:
+            self._held = [held for held in self._held if held.content or not set(chunk.ended).issuperset(held.ended)]
+            self._ended.difference_update(chunk.ended)
         is_repeated = self._ended.issuperset(chunk.ended)
         if chunk.content or not is_repeated:
             self._held.append(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
@@ -10,9 +11,11 @@ from msgspec import Meta
 
 from llms_core.config.headers import SECRET_HEADERS, HiddenHeaders
 from llms_core.config.locate import dotted, explained, nearest
+from llms_core.config.shape import PATH_PATTERN
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
-from llms_core.provider import Capabilities, HttpAdapter, ProviderSettings, ProviderSpec
+from llms_core.openai_compatible.conversation import generated_id_length
+from llms_core.provider import Capabilities, HttpAdapter, ProviderSettings, ProviderSpec, RequestRules
 from llms_core.secret import Secret, redact
 
 AdapterFactory = Callable[[ProviderSpec[Any], Any], HttpAdapter]
@@ -26,12 +29,16 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     title: str = ""
     docs: str = ""
     base_url: Annotated[str, Meta(pattern="^https?://")] | None = None
+    #: What is appended to the base URL for chat completions.
+    path: Annotated[str, Meta(pattern=PATH_PATTERN)] | None = None
     key_env: str | tuple[str, ...] | None = None
     #: None: as inherited, but true if `key_env` names a variable.
     needs_key: bool | None = None
     #: Added to the inherited entries, as are `drop` and `capabilities`.
     rename: dict[str, str] = {}
     drop: tuple[str, ...] = ()
+    #: Members of RequestRules, each of which replaces the inherited one.
+    rules: dict[str, Any] = {}
     #: Sent with each request; a provider block may override them.
     headers: dict[str, str] = {}
     capabilities: dict[str, bool] = {}
@@ -69,10 +76,12 @@ def _spec(name: str, table: Mapping[str, Any], known: Mapping[str, ProviderSpec]
         docs=declaration.docs,
         adapter=_with_headers(base.adapter, declaration.headers),
         base_url=_base_url(declaration, base),
+        path=declaration.path or base.path,
         key_env=_key_env(declaration, base),
         needs_key=_needs_key(declaration, base),
         rename={**base.rename, **declaration.rename},
         drop=base.drop.union(declaration.drop),
+        rules=_rules(declaration, base, f"{field}.rules", path),
         capabilities=msgspec.structs.replace(base.capabilities, **declaration.capabilities),
         models=_models(declaration, base),
         aliases=declaration.aliases,
@@ -103,6 +112,21 @@ def _base_url(declaration: DeclaredType, base: ProviderSpec) -> str:
     if declaration.base_url is None:
         return base.base_url
     return declaration.base_url.rstrip("/")
+
+
+def _rules(declaration: DeclaredType, base: ProviderSpec, field: str, path: str) -> RequestRules:
+    if not declaration.rules:
+        return base.rules
+    _check_names(declaration.rules, RequestRules.__struct_fields__, field, path)
+    try:
+        rules = msgspec.convert({**msgspec.structs.asdict(base.rules), **declaration.rules}, RequestRules)
+        valid_id = re.compile(rules.tool_call_id)
+    except (msgspec.ValidationError, re.error) as error:
+        raise ConfigError(str(error), path=path, field=field) from None
+    if rules.tool_call_id and not generated_id_length(valid_id):
+        message = "must match hexadecimal digits of some length, of which ids are made"
+        raise ConfigError(message, path=path, field=f"{field}.tool_call_id")
+    return rules
 
 
 def _key_env(declaration: DeclaredType, base: ProviderSpec) -> tuple[str, ...]:

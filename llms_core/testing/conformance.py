@@ -22,6 +22,7 @@ from llms_core.testing.groups.base import Group
 from llms_core.testing.groups.errors import ErrorTests
 from llms_core.testing.groups.failover import FailoverTests
 from llms_core.testing.groups.faults import FaultTests
+from llms_core.testing.groups.growth import GrowthTests
 from llms_core.testing.groups.honesty import HonestyTests
 from llms_core.testing.groups.live import LiveTests
 from llms_core.testing.groups.performance import PerformanceTests
@@ -48,7 +49,7 @@ class Translation(WireTests, ResponseTests, ErrorTests, StreamTests, FaultTests,
     """The groups that need neither a server nor a clock: W, R, E, S, T and C. They are what silver requires."""
 
 
-class ProviderConformance(Translation, FailoverTests, PerformanceTests, LiveTests):
+class ProviderConformance(Translation, FailoverTests, PerformanceTests, GrowthTests, LiveTests):
     """All groups. Set `provider`, and `wire` if the provider's spec does not name it."""
 
 

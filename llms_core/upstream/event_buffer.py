@@ -12,10 +12,10 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 
 
 class EventBuffer:
-    """Holds the bytes of an event, or of a line, that is not complete yet.
+    """Holds the pieces of an event, or of a line, that is not complete yet.
 
-    Pieces without a line end are only appended to a list: joining them one by one would copy an image that comes as
-    one event once for every piece of it.
+    They are only joined once the event is complete: joining them one by one would copy an image that comes as one
+    event once for every piece of it.
     """
 
     def __init__(self) -> None:
@@ -23,18 +23,18 @@ class EventBuffer:
         #: bytes held
         self.size = 0
 
-    def hold(self, piece: bytes) -> bool:
-        """Append a piece without a line end; return False, and do nothing, if it has one.
-
-        Raises ProviderError if more than MAX_EVENT_BYTES are held.
-        """
-        if b"\n" in piece or b"\r" in piece:
-            return False
+    def hold(self, piece: bytes) -> None:
+        """Append a piece. Raises ProviderError if more than MAX_EVENT_BYTES are held."""
+        if not piece:
+            return
         self._pieces.append(piece)
         self.size += len(piece)
         if self.size > MAX_EVENT_BYTES:
-            raise _too_large()
-        return True
+            raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream exceeds {MAX_EVENT_BYTES} bytes")
+
+    def ends_with(self, end: bytes) -> bool:
+        """Whether the last piece ends with `end`, which is one byte."""
+        return bool(self._pieces) and self._pieces[-1].endswith(end)
 
     def take(self) -> bytes:
         """Return everything that is held, and hold nothing."""
@@ -43,15 +43,3 @@ class EventBuffer:
         self._pieces = []
         self.size = 0
         return data
-
-    def keep(self, data: bytes) -> None:
-        """Hold what is left after the complete events. Raises ProviderError if it is over MAX_EVENT_BYTES."""
-        if len(data) > MAX_EVENT_BYTES:
-            raise _too_large()
-        if data:
-            self._pieces = [data]
-            self.size = len(data)
-
-
-def _too_large() -> ProviderError:
-    return ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream exceeds {MAX_EVENT_BYTES} bytes")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from llms_core.operations import Answer, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
+from llms_core.upstream.answer_format import Format, beginning, detect_format, read_answer
 from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.stream_decoder import StreamDecoder
 from llms_core.upstream.transport import HttpResponse, HttpTransport
@@ -111,7 +113,7 @@ async def whole_answer(
         raise ProviderError(ErrorKind.TIMEOUT, message) from None
     finally:
         deadline.close()
-    return operation.answer(adapter, call, body)
+    return read_answer(operation, adapter, call, body)
 
 
 async def open_stream(
@@ -138,10 +140,7 @@ async def open_stream(
             stream = AnswerStream(
                 response, operation, reader, limits, deadline, first_token_deadline, total_deadline, outcome
             )
-            if _is_whole_body(response, reader):
-                # Some servers ignore `stream` and answer with a complete body.
-                body = await _read_body(response, limits.max_bytes, limits.idle, deadline, first_token_deadline)
-                stream.replay(operation.answer(adapter, call, body))
+            await stream.begin(lambda body: read_answer(operation, adapter, call, body))
         except BaseException:
             await response.aclose()
             raise
@@ -187,6 +186,8 @@ class AnswerStream:
         self._grace_deadline: float | None = None
         self._outcome = outcome
         self._clock = asyncio.get_running_loop().time
+        #: The bytes that told the format, to be decoded first.
+        self._first = b""
         #: Chunks that were read before the commit point and not handed on yet.
         self._buffer: list[Chunk] = []
         #: Whether the provider has sent a complete answer.
@@ -198,7 +199,39 @@ class AnswerStream:
         """Whether the last chunk of a complete answer has been read."""
         return self.state is StreamState.COMPLETE
 
-    def replay(self, answer: Answer) -> None:
+    async def begin(self, read_whole: Callable[[bytes], Answer]) -> None:
+        """Read the first bytes, which tell the answer's format; `read_whole` reads the body of a whole answer.
+
+        Raises ProviderError if the stream breaks before, or if it is no answer.
+        """
+        framing = self._reader.framing
+        first = b""
+        while (answer_format := detect_format(first, framing)) is None:
+            try:
+                with self._deadline.at(self._first_token_deadline):
+                    piece = await self._response.read()
+            except TimeoutError:
+                raise self._timeout_error() from None
+            first = beginning(first + piece)
+            if not piece:
+                message = "The provider answered with nothing instead of a stream"
+                raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
+        if answer_format is Format.PAGE:
+            content_type = self._response.headers.get("content-type", "no content-type")
+            message = f"The provider answered with a page instead of a stream ({content_type})"
+            raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
+        if answer_format is Format.WHOLE:
+            limits = self._limits
+            rest = await _read_body(
+                self._response, limits.max_bytes, limits.idle, self._deadline, self._first_token_deadline
+            )
+            self._replay(read_whole(first + rest))
+            return
+        if answer_format is Format.EVENTS:
+            self._decoder = StreamDecoder(self._reader, "sse")
+        self._first = first
+
+    def _replay(self, answer: Answer) -> None:
         """Hand on a complete answer as a stream."""
         self._buffer = list(self._operation.as_chunks(answer))
         self._usage = answer.usage
@@ -270,17 +303,19 @@ class AnswerStream:
         while True:
             if reader.failure is not None:
                 raise reader.failure
-            try:
-                with self._deadline.at(self._next_deadline()):
-                    piece = await self._response.read()
-            except TimeoutError:
-                if not reader.complete:
-                    raise self._timeout_error() from None
-                piece = b""
-            except ProviderError:
-                if not reader.complete:
-                    raise
-                piece = b""
+            piece = self._first
+            if piece:
+                self._first = b""
+            else:
+                try:
+                    with self._deadline.at(self._next_deadline()):
+                        piece = await self._response.read()
+                except TimeoutError:
+                    if not reader.complete:
+                        raise self._timeout_error() from None
+                except ProviderError:
+                    if not reader.complete:
+                        raise
             chunks = self._decoder.feed(piece)
             if reader.finished and reader.complete:
                 self._received_all = True
@@ -378,15 +413,3 @@ def _too_large(max_bytes: int) -> ProviderError:
 def _seconds(limit: float) -> str:
     """A limit for a message. A share of the remaining time is no round number."""
     return f"{round(limit, 1 if limit >= 1 else 3):g} s"
-
-
-def _is_whole_body(response: HttpResponse, reader: StreamReader) -> bool:
-    """Whether a JSON body came instead of a stream of events.
-
-    Raises ProviderError for an HTML page, which no provider answers with on purpose.
-    """
-    content_type = response.headers.get("content-type", "").lower()
-    if "html" in content_type:
-        message = f"The provider answered with a page instead of a stream ({content_type})"
-        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=response.status)
-    return reader.framing == "sse" and "json" in content_type

@@ -15,10 +15,11 @@ class Lines:
 
     def feed(self, piece: bytes) -> list[Event]:
         """Return the lines that `piece` completes. Raises ProviderError if one is over MAX_EVENT_BYTES."""
-        if self._buffer.hold(piece):
+        if b"\n" not in piece:
+            self._buffer.hold(piece)
             return []
         lines = (self._buffer.take() + piece).split(b"\n")
-        self._buffer.keep(lines.pop())
+        self._buffer.hold(lines.pop())
         return _events(lines)
 
     def end(self) -> list[Event]:

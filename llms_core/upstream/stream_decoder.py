@@ -5,6 +5,7 @@ from __future__ import annotations
 from llms_core.contracts.chunk import Chunk
 from llms_core.errors import ProviderError
 from llms_core.operations.stream import StreamReader
+from llms_core.provider import Framing
 from llms_core.upstream.aws_event_stream import EventStreamMessages
 from llms_core.upstream.ndjson import Lines
 from llms_core.upstream.sse import ServerSentEvents
@@ -17,11 +18,14 @@ _EVENT_READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages]] 
 
 
 class StreamDecoder:
-    """Decodes one stream, from whatever pieces the network delivers. `reader` knows the progress of the answer."""
+    """Decodes one stream, from whatever pieces the network delivers. `reader` knows the progress of the answer.
 
-    def __init__(self, reader: StreamReader):
+    `framing` is how the stream is separated into events, if not as the adapter expects.
+    """
+
+    def __init__(self, reader: StreamReader, framing: Framing | None = None):
         self.reader = reader
-        self._events = _EVENT_READERS[reader.framing]()
+        self._events = _EVENT_READERS[framing or reader.framing]()
 
     def feed(self, piece: bytes) -> list[Chunk]:
         """Return the chunks that a piece completes; an empty piece is the end of the stream.

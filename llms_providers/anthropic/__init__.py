@@ -17,10 +17,12 @@ import msgspec
 from llms_core import hookimpl
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.anthropic.answer import read_completion
+from llms_providers.anthropic.originals import owner_of
 from llms_providers.anthropic.request import build_body
 from llms_providers.anthropic.stream import MessageChunks
 
@@ -70,7 +72,7 @@ class Anthropic:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request to send. Raises Unsupported if Claude, or this model, cannot do what is asked."""
         # Versions are dates, so they compare as text.
-        body, dropped = build_body(call, sampling=self.version <= VERSION)
+        body, dropped = build_body(call, self._owner(call), sampling=self.version <= VERSION)
         content = msgspec.json.encode(body)
         beta: list[str] = []
         if b'"file_id":"' in content:
@@ -84,11 +86,11 @@ class Anthropic:
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return a message as a chat completion. Raises ProviderError if the body is an error or invalid."""
-        return read_completion(call, body, self._error_in_answer)
+        return read_completion(call, body, self._owner(call), self._error_in_answer)
 
     def chunks(self, call: ChatCall) -> MessageChunks:
         """Return a translator for one stream."""
-        return MessageChunks(call, self._error_in_answer)
+        return MessageChunks(call, self._owner(call), self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return what an error means: `{"type": "error", "error": {"type": …, "message": …}}`.
@@ -117,6 +119,9 @@ class Anthropic:
             message = f"Cannot parse Anthropic's model list: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
         return {model.id: model.id for model in listed.data}
+
+    def _owner(self, call: ChatCall) -> Owner:
+        return owner_of(self.settings.id, call.upstream_model)
 
     def _error_in_answer(self, body: bytes) -> ProviderError:
         return self.error(200, {}, body)

@@ -14,9 +14,12 @@ import msgspec
 
 from llms_core.contracts.building import ToolCall, completion
 from llms_core.contracts.completion import Completion, Usage, finish_reason
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
-from llms_core.errors import ProviderError
-from llms_providers.anthropic.blocks import PROVIDER_KEY, Block
+from llms_core.contracts.signatures import Owner
+from llms_core.contracts.tool_call_ids import AnswerCallIds
+from llms_core.errors import ErrorKind, ProviderError
+from llms_providers.anthropic.blocks import NAME_RULE, PROVIDER_KEY, Block
 from llms_providers.anthropic.message import BlockView, Message, MessageEnd, MessageUsage, decode, view_block
 
 ErrorReader = Callable[[bytes], ProviderError]
@@ -37,15 +40,17 @@ _ORDINARY_REASONS = ("end_turn", "max_tokens", "stop_sequence", "tool_use")
 _DIRECT_CALLER = {"type": "direct"}
 
 
-def read_completion(call: ChatCall, body: bytes, read_error: ErrorReader) -> Completion:
+def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: ErrorReader) -> Completion:
     """Return a message as a chat completion. Raises ProviderError if the body is something else."""
     message = decode(body, _message_decoder)
-    if message.type != "message" or message.content is None:
+    if message.type not in ("message", "") or message.content is None:
         raise read_error(body)
-    blocks = [view_block(raw) for raw in message.content]
+    ids = AnswerCallIds(call)
+    raw_blocks = [with_unique_id(raw, ids) for raw in message.content]
+    blocks = [view_block(raw) for raw in raw_blocks]
     text = "".join(block.answer_text for block in blocks)
     reasoning = "".join(block.thinking or "" for block in blocks)
-    calls = _tool_calls(message.content, blocks)
+    calls = _tool_calls(raw_blocks, blocks, FunctionNames(call, NAME_RULE))
     content: str | None = text
     if calls and not text:
         # As OpenAI answers; without calls, clients expect a string.
@@ -56,25 +61,36 @@ def read_completion(call: ChatCall, body: bytes, read_error: ErrorReader) -> Com
         content=content,
         reasoning=reasoning,
         tool_calls=calls,
-        finish_reason=openai_finish_reason(message.stop_reason, has_calls=bool(calls)),
+        finish_reason=openai_finish_reason(message.stop_reason, has_calls=bool(calls), is_empty=is_empty(blocks)),
         usage=openai_usage(message.usage or MessageUsage()),
-        message=additional_members(message.content, blocks, message),
+        message=additional_members(raw_blocks, blocks, message, owner),
     )
 
 
-def _tool_calls(raw_blocks: Sequence[Block], blocks: Sequence[BlockView]) -> list[ToolCall]:
+def _tool_calls(raw_blocks: Sequence[Block], blocks: Sequence[BlockView], names: FunctionNames) -> list[ToolCall]:
     calls: list[ToolCall] = []
     for raw, block in zip(raw_blocks, blocks, strict=True):
         if not block.is_call:
             continue
         call = ToolCall(
             id=block.id,
-            name=block.name,
+            name=names.to_client(block.name),
             arguments=block.input_json,
             extra=call_extra(raw),
         )
         calls.append(call)
     return calls
+
+
+def with_unique_id(raw: Block, ids: AnswerCallIds) -> Block:
+    """Return a block with an id that no other call has, if it is a call.
+
+    The message and the original block in `provider_extra` must have the same one.
+    """
+    own_id = raw.get("id")
+    if raw.get("type") != "tool_use" or not isinstance(own_id, str | None):
+        return raw
+    return {**raw, "id": ids.unique(own_id)}
 
 
 def call_extra(raw: Block) -> dict[str, Any]:
@@ -90,14 +106,27 @@ def call_extra(raw: Block) -> dict[str, Any]:
     return {"provider_extra": {PROVIDER_KEY: extra}}
 
 
-def openai_finish_reason(stop_reason: str | None, *, has_calls: bool) -> str:
-    """Return the finish reason for a stop reason (SR-048). Unknown reasons become `stop`."""
-    if stop_reason is None:
-        return "stop"
-    if stop_reason == "tool_use" and not has_calls:
-        # The only call was of the answer tool, which the client does not see.
-        return "stop"
-    return _FINISH_REASONS.get(stop_reason) or finish_reason(stop_reason) or "stop"
+def openai_finish_reason(stop_reason: str | None, *, has_calls: bool, is_empty: bool) -> str:
+    """Return the finish reason for a stop reason (SR-048).
+
+    Raises ProviderError if it means a failure, or is unknown after an answer without content.
+    """
+    reason = _FINISH_REASONS.get(stop_reason or "end_turn") or finish_reason(
+        stop_reason or "end_turn", is_empty=is_empty
+    )
+    if reason is None:
+        message = f"Claude stopped before the answer was complete (stop_reason '{stop_reason}')"
+        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)
+    if reason in ("stop", "tool_calls"):
+        # The only call may be of the answer tool, which the client does not see. Other vendors' servers say `end_turn`
+        # after a call.
+        return "tool_calls" if has_calls else "stop"
+    return reason
+
+
+def is_empty(blocks: Iterable[BlockView]) -> bool:
+    """Return whether an answer has no content: no block, or only ones without text."""
+    return all(block.type == "text" and not block.text for block in blocks)
 
 
 def openai_usage(usage: MessageUsage) -> Usage:
@@ -121,8 +150,10 @@ def openai_usage(usage: MessageUsage) -> Usage:
     )
 
 
-def additional_members(raw_blocks: Sequence[Block], blocks: Sequence[BlockView], end: MessageEnd) -> dict[str, Any]:
-    """Return the members of the message other than its text, reasoning and calls.
+def additional_members(
+    raw_blocks: Sequence[Block], blocks: Sequence[BlockView], end: MessageEnd, owner: Owner
+) -> dict[str, Any]:
+    """Return the members of the message other than its text, reasoning and calls. `owner` is the model.
 
     They are `annotations`, `refusal` and `provider_extra`, each only if there is something in it.
     """
@@ -133,18 +164,22 @@ def additional_members(raw_blocks: Sequence[Block], blocks: Sequence[BlockView],
     explanation = (end.stop_details or {}).get("explanation")
     if end.stop_reason == "refusal" and isinstance(explanation, str):
         members["refusal"] = explanation
-    extra = _provider_extra(raw_blocks, blocks, end)
+    extra = _provider_extra(raw_blocks, blocks, end, owner)
     if extra:
         members["provider_extra"] = {PROVIDER_KEY: extra}
     return members
 
 
-def _provider_extra(raw_blocks: Sequence[Block], blocks: Sequence[BlockView], end: MessageEnd) -> dict[str, Any]:
+def _provider_extra(
+    raw_blocks: Sequence[Block], blocks: Sequence[BlockView], end: MessageEnd, owner: Owner
+) -> dict[str, Any]:
     unusual_reason = end.stop_reason
     if unusual_reason in _ORDINARY_REASONS:
         unusual_reason = None
+    content = _inexpressible_blocks(raw_blocks, blocks)
     extra = {
-        "content": _inexpressible_blocks(raw_blocks, blocks),
+        "content": content,
+        "owner": owner if content else None,
         "container": end.container,
         "stop_reason": unusual_reason,
         "stop_sequence": end.stop_sequence,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from llms_core.contracts.function_names import NameRule
+
 Block = dict[str, Any]
 """One content block as decoded JSON: text, image, tool_use, thinking, …"""
 
@@ -15,6 +17,9 @@ PROVIDER_KEY = "anthropic"
 
 #: The tool that replaces structured outputs on models without them: the input of its call is the answer.
 ANSWER_TOOL = "answer_in_json"
+
+#: https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use
+NAME_RULE = NameRule(characters="A-Za-z0-9_-", first="A-Za-z0-9_-")
 
 #: The types of blocks that hold a model's reasoning.
 THINKING_TYPES = frozenset({"thinking", "redacted_thinking"})

@@ -10,7 +10,7 @@ import mimetypes
 from collections.abc import Mapping
 from typing import Any
 
-from llms_core.contracts.content import InputFile, Media, Part, media
+from llms_core.contracts.content import InputFile, Media, Part, image_type, media
 from llms_core.contracts.request import Message
 from llms_core.errors import RequestError, Unsupported
 from llms_providers.anthropic.blocks import Block, text_block
@@ -59,7 +59,7 @@ def content_blocks(message: Message, raw: Mapping[str, Any], param: str) -> list
 def _part_block(part: Part, raw: Mapping[str, Any], param: str) -> Block | None:
     """Return the block for a part, None if it is blank text."""
     if part.type in _NATIVE_TYPES:
-        return {**raw, "type": part.type}
+        return _native_block(part.type, raw)
     block = _translated(part, param)
     if block is None:
         return None
@@ -67,6 +67,17 @@ def _part_block(part: Part, raw: Mapping[str, Any], param: str) -> Block | None:
     for name in names:
         if raw.get(name) is not None:
             block[name] = raw[name]
+    return block
+
+
+def _native_block(type_: str, raw: Mapping[str, Any]) -> Block:
+    """Return one of Anthropic's own blocks as the client sent it, with the type of an image that its bytes have."""
+    block: Block = {**raw, "type": type_}
+    match raw:
+        case {"source": {"type": "base64", "data": str(data)} as source} if type_ == "image":
+            actual_type = image_type(data)
+            if actual_type is not None:
+                block["source"] = {**source, "media_type": actual_type}
     return block
 
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_providers.anthropic.blocks import Block, Turn
 from llms_providers.anthropic.models import ModelFamily
 
@@ -16,8 +18,12 @@ class Draft:
     """A request to Anthropic while it is being built. Each step adds members to `body`."""
 
     call: ChatCall
+    #: The model and its provider, to whom signatures belong.
+    owner: Owner
     #: What the requested model accepts.
     family: ModelFamily
+    #: The names of the functions as Anthropic accepts them.
+    names: FunctionNames
     #: The decoded members of the client's request, without `messages` and `tools`.
     parameters: Mapping[str, Any]
     #: The system prompt; added to `body` last, because `response_format` may extend it.

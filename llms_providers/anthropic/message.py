@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from llms_core.contracts.building import arguments_text
 from llms_core.errors import ErrorKind, ProviderError
 from llms_providers.anthropic.blocks import ANSWER_TOOL, Block
 
@@ -69,7 +70,8 @@ class BlockView(msgspec.Struct):
     #: These three describe a `tool_use`.
     id: str = ""
     name: str = ""
-    input: dict[str, Any] | None = None
+    #: an object; some servers send JSON text
+    input: Any = None
 
     @property
     def is_answer_tool(self) -> bool:
@@ -93,7 +95,7 @@ class BlockView(msgspec.Struct):
     @property
     def input_json(self) -> str:
         """The input of a `tool_use` as JSON text."""
-        return msgspec.json.encode(self.input or {}).decode()
+        return arguments_text(self.input)
 
 
 def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
+from llms_core.contracts.signatures import Owner
 from llms_core.errors import RequestError, Unsupported
+from llms_providers.anthropic.blocks import NAME_RULE
 from llms_providers.anthropic.draft import Draft
 from llms_providers.anthropic.messages import conversation
 from llms_providers.anthropic.models import family_of
@@ -68,14 +73,22 @@ _SERVICE_TIERS = {
 }
 
 
-def build_body(call: ChatCall, *, sampling: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+# Anthropic rejects ids that contain what looks like one of these:
+# https://platform.claude.com/docs/en/api/messages#body-metadata-user-id
+_EMAIL_ADDRESS = re.compile(r"[^\s@]@[^\s@]")
+# With a country code, or nothing but a number.
+_PHONE_NUMBER = re.compile(r"\+\d(?:[\s().-]{0,2}\d){6}|^\W*\d(?:[\s()./-]{0,2}\d){6,14}\W*$")
+_MAX_USER_ID_LENGTH = 256
+
+
+def build_body(call: ChatCall, owner: Owner, *, sampling: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the body to send and the names of the parameters that it leaves out.
 
-    `sampling` tells whether the version of the API has `temperature` and the like. Raises Unsupported if Anthropic, or
-    the requested model, cannot do what is asked, and RequestError for invalid values.
+    `owner` is the model. `sampling` tells whether the version of the API has `temperature` and the like. Raises
+    Unsupported if Anthropic, or the requested model, cannot do what is asked, and RequestError for invalid values.
     """
     _reject_unsupported(call)
-    draft = _new_draft(call)
+    draft = _new_draft(call, owner)
     _add_native_parameters(draft)
     # The order matters: `response_format` may add a tool for `tool_choice` to force, which rules out thinking, which
     # in turn limits sampling.
@@ -111,7 +124,7 @@ def _reject_unsupported(call: ChatCall) -> None:
             raise Unsupported(f"Claude does not support '{name}'", param=name)
 
 
-def _new_draft(call: ChatCall) -> Draft:
+def _new_draft(call: ChatCall, owner: Owner) -> Draft:
     parameters: dict[str, Any] = {}
     for name in call.members:
         # These two can be large, and are decoded where they are needed.
@@ -121,10 +134,13 @@ def _new_draft(call: ChatCall) -> Draft:
         if not isinstance(parameters.get(name), dict | None):
             message = f"Invalid value for '{name}': expected an object"
             raise RequestError(message, param=name, code="invalid_value")
-    system, turns = conversation(call)
+    names = FunctionNames(call, NAME_RULE)
+    system, turns = conversation(call, owner, names)
     return Draft(
         call=call,
+        owner=owner,
         family=family_of(call.upstream_model),
+        names=names,
         parameters=parameters,
         system=system,
         turns=turns,
@@ -167,7 +183,7 @@ def _add_account(draft: Draft) -> None:
     metadata = parameters.get("metadata") or {}
     user = parameters.get("user") or metadata.get("user_id") or parameters.get("safety_identifier")
     if user:
-        draft.body["metadata"] = {"user_id": user}
+        draft.body["metadata"] = {"user_id": _opaque(user)}
     # OpenAI's metadata is arbitrary, Anthropic's has no other member.
     if metadata.keys() - {"user_id"}:
         draft.dropped.add("metadata")
@@ -176,6 +192,16 @@ def _add_account(draft: Draft) -> None:
         draft.body["service_tier"] = _SERVICE_TIERS[tier]
     elif tier is not None:
         draft.dropped.add("service_tier")
+
+
+def _opaque(user: Any) -> Any:
+    """Return the id of a user, hashed if Anthropic would reject it, or if it identifies a person."""
+    if not isinstance(user, str):
+        return user
+    is_accepted = len(user) <= _MAX_USER_ID_LENGTH
+    if is_accepted and not _EMAIL_ADDRESS.search(user) and not _PHONE_NUMBER.search(user):
+        return user
+    return hashlib.sha256(user.encode()).hexdigest()
 
 
 def _names_author(message: Message) -> bool:

@@ -5,12 +5,11 @@ https://platform.claude.com/docs/en/build-with-claude/structured-outputs lists t
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
-Schema = dict[str, Any]
+from llms_core.contracts.schema_references import Schema, is_recursive
 
 # Keywords whose value is a list of schemas, and those whose value maps names to schemas.
 _SCHEMA_LISTS = ("anyOf", "allOf", "oneOf")
@@ -44,8 +43,6 @@ _SUPPORTED_FORMATS = frozenset({
 })  # fmt: skip
 _SUPPORTED_MIN_ITEMS = ("0", "1")
 
-_REFERENCE = re.compile(rb'"\$ref":"#(?:/\$defs/|/definitions/)?([^"]*)"')
-
 
 class UnsupportedSchema(ValueError):
     """The schema allows values that structured outputs cannot describe."""
@@ -57,9 +54,12 @@ def close_schema(schema: Schema) -> Schema:
     Constraints that structured outputs do not support are moved into descriptions. Whatever matches the result also
     matches `schema`, except for these constraints. Raises UnsupportedSchema.
     """
-    if _is_recursive(schema):
+    if is_recursive(schema):
         raise UnsupportedSchema("it is recursive")
-    return _close(schema)
+    try:
+        return _close(schema)
+    except RecursionError:
+        raise UnsupportedSchema("it is nested too deeply") from None
 
 
 def _close(schema: Any) -> Schema:
@@ -129,33 +129,3 @@ def _add_to_description(closed: Schema, constraints: list[str]) -> None:
     if closed.get("description"):
         note = f"{closed['description']}\n\n{note}"
     closed["description"] = note
-
-
-def _is_recursive(schema: Schema) -> bool:
-    """Return whether a definition, or the whole schema, refers to itself.
-
-    Removes the definitions that refer to none of the remaining ones until there are no more: what is left is a cycle.
-    """
-    definitions: Schema = {}
-    root: Schema = {}
-    for keyword, value in schema.items():
-        if keyword not in ("$defs", "definitions"):
-            root[keyword] = value
-    for keyword in ("definitions", "$defs"):
-        if isinstance(schema.get(keyword), dict):
-            definitions |= schema[keyword]
-    remaining = {name: _references(definition) for name, definition in definitions.items()}
-    # `{"$ref": "#"}` refers to the whole schema; the pattern reads it as the empty name.
-    remaining[""] = _references(root)
-    while True:
-        resolved = [name for name, references in remaining.items() if references.isdisjoint(remaining)]
-        if not resolved:
-            return bool(remaining)
-        for name in resolved:
-            del remaining[name]
-
-
-def _references(schema: Any) -> set[str]:
-    """Return the names of the definitions that a schema refers to, however deep."""
-    found = _REFERENCE.findall(msgspec.json.encode(schema))
-    return {name.decode() for name in found}

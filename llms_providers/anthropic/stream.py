@@ -7,17 +7,23 @@ from typing import Any, Literal
 
 import msgspec
 
-from llms_core.contracts.building import Chunks
+from llms_core.contracts.building import Chunks, arguments_text
 from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.function_names import FunctionNames
+from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_providers.anthropic.answer import (
     ErrorReader,
     additional_members,
     call_extra,
+    is_empty,
     openai_finish_reason,
     openai_usage,
+    with_unique_id,
 )
-from llms_providers.anthropic.blocks import Block
+from llms_providers.anthropic.blocks import NAME_RULE, Block
 from llms_providers.anthropic.message import (
     BlockView,
     Message,
@@ -56,8 +62,11 @@ class MessageChunks:
 
     framing: Literal["sse"] = "sse"
 
-    def __init__(self, call: ChatCall, read_error: ErrorReader):
+    def __init__(self, call: ChatCall, owner: Owner, read_error: ErrorReader):
         self._chunks = Chunks(call)
+        self._names = FunctionNames(call, NAME_RULE)
+        self._ids = AnswerCallIds(call)
+        self._owner = owner
         self._read_error = read_error
         self._blocks: dict[int, _PartialBlock] = {}
         self._call_count = 0
@@ -93,13 +102,15 @@ class MessageChunks:
             self._chunks.identify(message.id)
 
     def _start_block(self, index: int, raw: Block) -> Iterator[Chunk]:
+        raw = with_unique_id(raw, self._ids)
         view = view_block(raw)
         block = _PartialBlock(view, raw)
         self._blocks[index] = block
         if view.is_call:
             block.call_number = self._call_count
             self._call_count += 1
-            yield self._chunks.call_begins(block.call_number, view.id, view.name, extra=call_extra(raw))
+            name = self._names.to_client(view.name)
+            yield self._chunks.call_begins(block.call_number, view.id, name, extra=call_extra(raw))
         elif view.type == "text" and view.text:
             yield self._chunks.text(view.text)
         elif view.thinking:
@@ -111,6 +122,9 @@ class MessageChunks:
             # Tolerate servers that send no start for text.
             block = _PartialBlock(BlockView(type="text"), {"type": "text"})
             self._blocks[index] = block
+        if isinstance(delta.get("partial_json"), dict):
+            # The input itself, from other vendors' servers
+            delta = {**delta, "partial_json": arguments_text(delta["partial_json"])}
         block.add(delta)
         match delta:
             case {"type": "text_delta", "text": str(text)} if text:
@@ -123,8 +137,9 @@ class MessageChunks:
     def _stop_block(self, index: int) -> Iterator[Chunk]:
         """Send the input of a call that has had no delta: the tool takes none, or it came whole with the start."""
         block = self._blocks.get(index)
-        if block is None or block.view.type != "tool_use":
+        if block is None or block.view.type != "tool_use" or block.has_ended:
             return
+        block.has_ended = True
         if not block.joined("partial_json"):
             yield from self._tool_input(block, block.view.input_json)
 
@@ -143,10 +158,14 @@ class MessageChunks:
         # Usage may be updated before the message ends.
         if not self._end.stop_reason:
             return
+        for index in self._blocks:
+            # Some servers send no stop for a block.
+            yield from self._stop_block(index)
         raw_blocks = [self._blocks[index].assemble() for index in sorted(self._blocks)]
         blocks = [view_block(raw) for raw in raw_blocks]
-        members = additional_members(raw_blocks, blocks, self._end)
-        reason = openai_finish_reason(self._end.stop_reason, has_calls=self._call_count > 0)
+        members = additional_members(raw_blocks, blocks, self._end, self._owner)
+        has_calls = self._call_count > 0
+        reason = openai_finish_reason(self._end.stop_reason, has_calls=has_calls, is_empty=is_empty(blocks))
         yield self._chunks.finish(reason, delta=members)
         yield self._chunks.usage(openai_usage(self._end.usage))
 
@@ -161,6 +180,8 @@ class _PartialBlock:
         self.view = view
         #: The position among the calls that the client sees; None if it is not one of them.
         self.call_number: int | None = None
+        #: Whether the input of a call is complete.
+        self.has_ended = False
         self._raw = raw
         self._pieces: dict[str, list[Any]] = {}
 
@@ -200,13 +221,13 @@ def _decode_input(text: str) -> Any:
         return {}
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}
 
 
 def _merge(known: msgspec.Struct, update: msgspec.Struct) -> None:
-    """Overwrite members with those of `update` that are not null."""
+    """Overwrite members with those of `update` that are neither null nor a zero in place of a count."""
     for name in update.__struct_fields__:
         value = getattr(update, name)
-        if value is not None:
+        if value is not None and not (value == 0 and getattr(known, name)):
             setattr(known, name, value)

@@ -6,6 +6,7 @@ from typing import Any
 
 from llms_providers.anthropic.blocks import THINKING_TYPES
 from llms_providers.anthropic.draft import Draft
+from llms_providers.anthropic.originals import CLAUDE
 
 #: The tokens to think with, for models that take a budget. OpenAI's efforts have no official counterpart in tokens.
 _BUDGETS = {
@@ -36,8 +37,10 @@ _MIN_TOP_P_WITH_THINKING = 0.95
 def add_thinking(draft: Draft) -> None:
     """Add `thinking` as the client wrote it, or as `reasoning_effort` translates for this model (SR-023)."""
     own_thinking = draft.parameters.get("thinking")
-    if own_thinking is not None:
+    if own_thinking is not None and _can_think(draft, own_thinking):
         draft.body["thinking"] = own_thinking
+    elif own_thinking is not None:
+        draft.dropped.add("thinking")
     effort = draft.call.request.reasoning_effort
     if effort is None:
         return
@@ -88,16 +91,28 @@ def _can_add_budget(draft: Draft) -> bool:
     # Thinking cannot be combined with forced tool calls.
     if draft.body.get("tool_choice", {}).get("type") in ("any", "tool"):
         return False
-    last_turn = draft.turns[-1]
     # A turn has to start with its thinking: it is too late if the client already began the answer.
-    if last_turn["role"] == "assistant":
+    if draft.turns[-1]["role"] == "assistant":
         return False
     # The same is true between a tool call and its result, unless the client sent back the thinking before the call.
-    answers_a_call = len(draft.turns) > 1 and last_turn["content"][0]["type"] == "tool_result"
-    if not answers_a_call:
-        return True
-    turn_of_call = draft.turns[-2]
-    return turn_of_call["content"][0]["type"] in THINKING_TYPES
+    return not _is_call_without_thinking(draft)
+
+
+def _can_think(draft: Draft, thinking: dict[str, Any]) -> bool:
+    """Return whether Claude would accept the client's own `thinking`.
+
+    Claude rejects a budget if it has to continue a turn that began without thinking: one that another model began.
+    Other vendors' servers, and adaptive thinking, have no such rule.
+    """
+    is_claude = draft.owner.family == CLAUDE
+    return not (is_claude and thinking.get("type") == "enabled" and _is_call_without_thinking(draft))
+
+
+def _is_call_without_thinking(draft: Draft) -> bool:
+    """Return whether the conversation ends in the result of a tool call whose turn began without thinking."""
+    if len(draft.turns) < 2 or draft.turns[-1]["content"][0]["type"] != "tool_result":
+        return False
+    return draft.turns[-2]["content"][0]["type"] not in THINKING_TYPES
 
 
 def add_sampling(draft: Draft, *, known_to_version: bool) -> None:

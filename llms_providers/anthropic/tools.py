@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 
-from llms_core.contracts.tools import Function, JsonSchema, json_schema, tool_choice
+from llms_core.contracts.tools import JSON_INSTRUCTION, Function, JsonSchema, json_schema, tool_choice
 from llms_core.errors import RequestError, Unsupported
 from llms_providers.anthropic.blocks import ANSWER_TOOL, Block, text_block
 from llms_providers.anthropic.draft import Draft
-from llms_providers.anthropic.models import ModelFamily
 from llms_providers.anthropic.schema import UnsupportedSchema, close_schema
 
 #: Types of the tools that Anthropic runs or defines itself; they end in the date of their version.
@@ -23,7 +22,6 @@ _MAX_STRICT_TOOLS = 20
 
 _CHOICE_TYPES = {"auto": "auto", "none": "none", "required": "any"}
 
-_JSON_INSTRUCTION = "Answer with one JSON object and nothing else: no code fence, no text before or after it."
 _ANSWER_DESCRIPTION = "Give the final answer to the user, as this tool's input"
 
 
@@ -50,7 +48,7 @@ def add_tools(draft: Draft) -> None:
     """Add the client's tools. Raises Unsupported for tools that are neither functions nor Anthropic's own."""
     tools: list[Block] = []
     for number, raw in enumerate(draft.call.request.tools or ()):
-        tools.append(_tool(raw, draft.family, param=f"tools[{number}]"))
+        tools.append(_tool(raw, draft, param=f"tools[{number}]"))
     if sum("strict" in tool for tool in tools) > _MAX_STRICT_TOOLS:
         for tool in tools:
             tool.pop("strict", None)
@@ -58,26 +56,26 @@ def add_tools(draft: Draft) -> None:
         draft.body["tools"] = tools
 
 
-def _tool(raw: msgspec.Raw, family: ModelFamily, *, param: str) -> Block:
+def _tool(raw: msgspec.Raw, draft: Draft, *, param: str) -> Block:
     try:
         tool = msgspec.json.decode(raw, type=_Tool)
     except msgspec.ValidationError as error:
         message = f"Invalid value for '{param}': {error}"
         raise RequestError(message, param=param, code="invalid_value") from None
     if tool.type == "function" and tool.function is not None:
-        return _function_tool(tool, tool.function, family)
+        return _function_tool(tool, tool.function, draft)
     if _SERVER_TOOL.search(tool.type):
         native: Block = msgspec.json.decode(raw)
         return native
     raise Unsupported(f"Claude does not support tools of type '{tool.type}'", param=f"{param}.type")
 
 
-def _function_tool(tool: _Tool, function: Function, family: ModelFamily) -> Block:
-    block: Block = {"name": function.name}
+def _function_tool(tool: _Tool, function: Function, draft: Draft) -> Block:
+    block: Block = {"name": draft.names.to_provider(function.name)}
     if function.description is not None:
         block["description"] = function.description
     block["input_schema"] = _input_schema(function.parameters or {})
-    if function.strict and family.structured_outputs:
+    if function.strict and draft.family.structured_outputs:
         _make_strict(block)
     for name in _TOOL_MEMBERS:
         value = getattr(tool, name)
@@ -113,7 +111,7 @@ def add_response_format(draft: Draft) -> None:
     response_format = draft.call.request.response_format
     if response_format is not None and response_format.type == "json_object":
         # Anthropic has no mode for arbitrary JSON objects.
-        draft.system.append(text_block(_JSON_INSTRUCTION))
+        draft.system.append(text_block(JSON_INSTRUCTION))
 
 
 def _add_json_schema(draft: Draft, wanted: JsonSchema) -> None:
@@ -157,7 +155,7 @@ def add_tool_choice(draft: Draft) -> None:
     names: tuple[str, ...] = ()
     if choice is not None:
         mode = choice.mode
-        names = choice.names
+        names = tuple(map(draft.names.to_provider, choice.names))
     if len(names) > 1 or (names and mode == "auto"):
         # OpenAI's `allowed_tools`. Anthropic can be limited to one tool at most, so the others are not sent.
         _keep_tools(draft, names)
@@ -186,7 +184,7 @@ def _anthropic_choice(draft: Draft, mode: str, names: tuple[str, ...]) -> Block:
 
 def _keep_tools(draft: Draft, names: tuple[str, ...]) -> None:
     """Remove all tools except those with these names and the answer tool."""
-    kept = (*names, ANSWER_TOOL)
+    kept = {*names, ANSWER_TOOL}
     draft.body["tools"] = [tool for tool in draft.body["tools"] if tool.get("name") in kept]
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from llms_core import ErrorKind, ProviderError, hookimpl
 from llms_core.contracts.request import ChatCall
-from llms_core.openai_compatible import OpenAICompatible
+from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.azure.content_filter import filtered_categories
 from llms_providers.azure.endpoint import AzureSettings, find_endpoint
@@ -38,6 +38,13 @@ _DEPLOYMENTS_VERSION = "2023-03-15-preview"
 _FIRST_MODERN_VERSION = "2024-09-01"
 _MODERN_PARAMETERS = frozenset({"stream_options", "parallel_tool_calls"})
 
+#: Names of deployments whose model is not OpenAI's. Theirs are chosen freely, but mostly contain the model's.
+_OTHER_VENDOR = re.compile(
+    r"cohere|command|deepseek|grok|jamba|kimi|llama|mistral|ministral|phi-?\d|qwen", re.IGNORECASE
+)
+#: Names of deployments of OpenAI's reasoning models.
+_REASONING_MODEL = re.compile(r"(?:^|[^a-z0-9])(?:o[1-9]|gpt-?5)", re.IGNORECASE)
+
 #: Azure may state the delay of a rate limit only in the message of the error.
 _RETRY_DELAY = re.compile(r"retry after (?P<delay>\d+) (?P<milli>milli)?second", re.IGNORECASE)
 
@@ -46,12 +53,16 @@ class Azure(OpenAICompatible):
     """The adapter. `base_url` is the resource's address, with or without the path of an API."""
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
-        super().__init__(spec, settings)
-        self.endpoint = find_endpoint(settings)
-        self.base_url = self.endpoint.base_url
+        endpoint = find_endpoint(settings)
         # Versions are dates, so they compare as text.
-        if self.endpoint.api == "deployments" and self.endpoint.version < _FIRST_MODERN_VERSION:
-            self.spec = _without_modern_parameters(spec)
+        if endpoint.api == "deployments" and endpoint.version < _FIRST_MODERN_VERSION:
+            spec = _without_modern_parameters(spec)
+        super().__init__(spec, settings)
+        self.endpoint = endpoint
+        if not settings.path:
+            self.base_url = endpoint.base_url
+        elif not settings.base_url:
+            self.base_url = f"{endpoint.root}{self.base_url}"
 
     def available(self) -> str | None:
         """Return None if an address is configured, else how to configure one."""
@@ -76,7 +87,8 @@ class Azure(OpenAICompatible):
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return OpenAI's request for the URL of the deployment."""
         request = super().request(call)
-        request.url = self.endpoint.chat_completions_url(call.upstream_model)
+        if not self.settings.path:
+            request.url = self.endpoint.chat_completions_url(call.upstream_model)
         if self.endpoint.api == "models":
             # Parameters that this API does not know are errors unless they are passed to the model.
             request.headers["extra-parameters"] = "pass-through"
@@ -99,6 +111,14 @@ class Azure(OpenAICompatible):
             error.retry_after = _retry_delay(error.message)
         return error
 
+    def _rejects_max_tokens(self, model: str) -> bool:
+        """Whether a deployment takes `max_completion_tokens` only, as far as its name and the API tell."""
+        if not self.spec.rules.max_completion_tokens:
+            return False
+        if self.endpoint.api == "models":
+            return _REASONING_MODEL.search(model) is not None
+        return _OTHER_VENDOR.search(model) is None
+
     def models_request(self) -> UpstreamRequest:
         """Return a request for the deployments."""
         return UpstreamRequest(
@@ -118,11 +138,12 @@ class Azure(OpenAICompatible):
 
 
 def _without_modern_parameters(spec: ProviderSpec) -> ProviderSpec:
-    """Return the spec for versions of the API that lack `_MODERN_PARAMETERS` and `max_completion_tokens`."""
+    """Return the spec for versions that lack `_MODERN_PARAMETERS`, `max_completion_tokens` and the role `developer`."""
     return msgspec.structs.replace(
         spec,
         drop=spec.drop | _MODERN_PARAMETERS,
         rename={**spec.rename, "max_completion_tokens": "max_tokens"},
+        rules=msgspec.structs.replace(spec.rules, developer=False, max_completion_tokens=()),
         capabilities=msgspec.structs.replace(spec.capabilities, stream_usage=False),
     )
 
@@ -161,6 +182,7 @@ AZURE = ProviderSpec(
     adapter=Azure,
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     drop=frozenset({"enable_thinking"}),
+    rules=OPENAI_RULES,
     aliases=("azure-openai", "@ai-sdk/azure"),
     settings=AzureSettings,
     wire="llms_providers.azure.wire:AZURE",

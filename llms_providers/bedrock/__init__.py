@@ -207,7 +207,7 @@ BEDROCK = ProviderSpec(
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,
-    capabilities=Capabilities(json_object=False, logprobs=False, n=False),
+    capabilities=Capabilities(logprobs=False, n=False),
     aliases=("amazon-bedrock", "aws-bedrock", "@ai-sdk/amazon-bedrock"),
     settings=BedrockSettings,
     wire="llms_providers.bedrock.wire:BEDROCK",

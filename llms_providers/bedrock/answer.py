@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import ToolCall, completion
+from llms_core.contracts.building import ToolCall, arguments_text, completion
 from llms_core.contracts.completion import Completion, Usage, finish_reason
 from llms_core.contracts.request import ChatCall
 from llms_providers.bedrock.errors import UNREADABLE, to_error
-from llms_providers.bedrock.models import family_of
+from llms_providers.bedrock.models import Family, family_of, function_names_of
 from llms_providers.bedrock.output_format import answer_tool_of
 
 Json = dict[str, Any]
@@ -98,7 +98,7 @@ class Image(CamelStruct):
 
 
 class _ToolUse(CamelStruct):
-    tool_use_id: str = ""
+    tool_use_id: str | None = None
     name: str = ""
     input: Raw = Raw(b"{}")
     type: str | None = None
@@ -193,17 +193,18 @@ class MessageExtra:
 
 
 class _Collector:
-    """Collects the content blocks of an answer. A call of `answer_tool` is the answer itself."""
+    """Collects the content blocks of an answer. A call of the answer tool is the answer itself."""
 
-    def __init__(self, vendor: str, answer_tool: str | None):
+    def __init__(self, call: ChatCall, family: Family):
         self.texts: list[str] = []
         self.reasoning: list[str] = []
         self.tool_calls: list[ToolCall] = []
         self.images: list[Json] = []
-        self.extra = MessageExtra(vendor)
+        self.extra = MessageExtra(family.vendor)
         #: The arguments of the answer tool's call, as JSON text.
         self.structured_answer = ""
-        self._answer_tool = answer_tool
+        self._answer_tool = answer_tool_of(call)
+        self._names = function_names_of(call, family)
 
     def add(self, block: _ContentBlock) -> None:
         if block.text is not None:
@@ -224,11 +225,12 @@ class _Collector:
         self.extra.add_reasoning(signed.text, signed.signature, reasoning.redacted_content)
 
     def _add_tool_use(self, tool_use: _ToolUse) -> None:
-        arguments = bytes(tool_use.input).decode()
+        arguments = arguments_text(tool_use.input)
         if tool_use.name == self._answer_tool:
             self.structured_answer = arguments
         else:
-            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id, name=tool_use.name, arguments=arguments))
+            name = self._names.to_client(tool_use.name)
+            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id or "", name=name, arguments=arguments))
 
     @property
     def content(self) -> str | None:
@@ -237,6 +239,11 @@ class _Collector:
         if not content and self.tool_calls:
             return None
         return content
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the answer has no content."""
+        return not (self.content or self.tool_calls or self.images or any(self.reasoning))
 
     def as_extra_members(self) -> Json:
         """Return the members of the message beyond OpenAI's."""
@@ -248,7 +255,7 @@ class _Collector:
 
 def to_completion(call: ChatCall, body: bytes) -> Completion:
     """Translate a whole answer. Raises ProviderError if it is an error, unreadable or malformed."""
-    collector = _Collector(family_of(call).vendor, answer_tool_of(call))
+    collector = _Collector(call, family_of(call))
     try:
         response = _decode_response(body)
         for block in response.output.message.content:
@@ -260,7 +267,11 @@ def to_completion(call: ChatCall, body: bytes) -> Completion:
         content=collector.content,
         reasoning="".join(collector.reasoning),
         tool_calls=collector.tool_calls,
-        finish_reason=translate_stop_reason(response.stop_reason, has_tool_calls=bool(collector.tool_calls)),
+        finish_reason=translate_stop_reason(
+            response.stop_reason,
+            has_tool_calls=bool(collector.tool_calls),
+            is_empty=collector.is_empty,
+        ),
         usage=response.usage.as_openai() if response.usage is not None else None,
         message=collector.as_extra_members(),
         extra=provider_extra(response.as_members()),
@@ -288,16 +299,18 @@ def to_models(body: bytes) -> dict[str, str]:
     return system | own
 
 
-def translate_stop_reason(reason: str, *, has_tool_calls: bool) -> str:
-    """Translate a stop reason. Raises ProviderError if the model's output was malformed.
+def translate_stop_reason(reason: str, *, has_tool_calls: bool, is_empty: bool) -> str:
+    """Translate a stop reason.
+
+    Raises ProviderError if the model's output was malformed, or the reason is unknown and the answer has no content.
 
     Whether the answer ends in a tool call follows from the calls that the client sees, not from the reason: a call may
     have been the answer itself, or one that Bedrock executed.
     """
-    if reason in _FAILURES:
+    translated = _FINISH_REASONS.get(reason) or finish_reason(reason, is_empty=is_empty)
+    if reason in _FAILURES or translated is None:
         message = f"The model stopped with a malformed answer (stopReason '{reason}')"
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)
-    translated = _FINISH_REASONS.get(reason) or finish_reason(reason) or "stop"
     if translated not in ("stop", "tool_calls"):
         return translated
     return "tool_calls" if has_tool_calls else "stop"

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 import msgspec
 
 from llms_core import Unsupported
-from llms_core.contracts.content import Part, media, text_of
+from llms_core.contracts.content import NO_CONTENT, Part, media, text_of
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
-from llms_core.contracts.tools import Called, called
+from llms_core.contracts.tool_call_ids import COMMON_ID, SentCall, ToolCallIds
 from llms_providers.bedrock import cache_points
 from llms_providers.bedrock.media import DocumentNames, format_of
 from llms_providers.bedrock.models import Family
@@ -30,29 +30,31 @@ _VALID_MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 class Conversation:
     """The messages of one call.
 
-    Bedrock requires the roles "user" and "assistant" to alternate, so that consecutive messages of one role become one.
-    Results of tools are the user's. Without tools in the request, Bedrock rejects tool calls and their results: they
-    are then written as text.
+    Bedrock requires the roles "user" and "assistant" to alternate, beginning with "user", so that consecutive messages
+    of one role become one. Results of tools are the user's. Without tools in the request, Bedrock rejects tool calls
+    and their results: they are then written as text.
     """
 
-    def __init__(self, call: ChatCall, family: Family, *, has_tools: bool):
+    def __init__(self, call: ChatCall, family: Family, names: FunctionNames, *, has_tools: bool):
         #: The value of `system`.
         self.system: list[Block] = []
         #: The value of `messages`.
         self.messages: list[Block] = []
         self._family = family
+        self._names = names
         self._has_tools = has_tools
         self._document_names = DocumentNames()
-        #: The name of the tool by the id of its call.
-        self._tool_names: dict[str, str] = {}
+        self._ids = _tool_call_ids(family.vendor)
 
         points = cache_points.of_messages(call)
         for number, message in enumerate(call.request.messages):
             self._add(message, f"messages[{number}]", points.get(number, {}))
-        if not self.messages or self.messages[0]["role"] != "user":
-            raise Unsupported(
-                "Bedrock requires a conversation that begins with a user's message with content", param="messages"
-            )
+        if not self.messages:
+            # There are only instructions: they are what is to be answered.
+            self._append_user(self.system)
+            self.system = []
+        elif self.messages[0]["role"] != "user":
+            self.messages.insert(0, {"role": "user", "content": [{"text": NO_CONTENT}]})
         for turn in self.messages:
             _add_text_to_documents(turn)
         _strip_end_of_prefill(self.messages[-1])
@@ -84,7 +86,7 @@ class Conversation:
                 blocks = self._content(message, location, points)
                 self._append("user", self._tool_result(message, blocks))
             case "user":
-                self._append("user", self._content(message, location, points))
+                self._append_user(self._content(message, location, points))
 
     def _add_system(self, message: Message, location: str, points: Mapping[int, Block]) -> None:
         blocks = self._content(message, location, points)
@@ -101,6 +103,12 @@ class Conversation:
         elif blocks:
             # A message without content is rejected, and left out.
             self.messages.append({"role": role, "content": blocks})
+
+    def _append_user(self, blocks: list[Block]) -> None:
+        """Append a message of the user, which may be empty: without it, the turns around it would be joined."""
+        if not blocks and not (self.messages and self.messages[-1]["role"] == "user"):
+            blocks = [{"text": NO_CONTENT}]
+        self._append("user", blocks)
 
     def _content(self, message: Message, location: str, points: Mapping[int, Block]) -> list[Block]:
         """Translate the content of a message. `points` are cache points by the number of the part before them."""
@@ -130,7 +138,7 @@ class Conversation:
 
     def _assistant_blocks(self, message: Message, location: str, points: Mapping[int, Block]) -> list[Block]:
         blocks = self._content(message, location, points)
-        calls = called(message)
+        calls = self._ids.calls(message)
         # Reasoning has to come first.
         return [*self._signed_reasoning(message), *blocks, *map(self._tool_use, calls)]
 
@@ -150,19 +158,17 @@ class Conversation:
             return []
         return [block for block in reasoning if isinstance(block, dict) and "reasoningContent" in block]
 
-    def _tool_use(self, call: Called) -> Block:
-        name = call.function.name
-        arguments = call.arguments()
-        self._tool_names[call.id] = name
+    def _tool_use(self, call: SentCall) -> Block:
+        arguments = call.called.arguments()
         if not self._has_tools:
             arguments_text = msgspec.json.encode(arguments).decode()
-            return {"text": f"[Called {name} with {arguments_text}]"}
-        return {"toolUse": {"toolUseId": self._valid_id(call.id), "name": name, "input": arguments}}
+            return {"text": f"[Called {call.name} with {arguments_text}]"}
+        return {"toolUse": {"toolUseId": call.id, "name": self._names.to_provider(call.name), "input": arguments}}
 
     def _tool_result(self, message: Message, blocks: list[Block]) -> list[Block]:
-        call_id = message.tool_call_id or ""
+        call = self._ids.result(message)
         if not self._has_tools:
-            name = self._tool_names.get(call_id, "The tool")
+            name = "The tool" if call is None else call.name
             return [{"text": f"[{name} answered:]"}, *blocks]
         # Cache points are not allowed inside a result.
         points = [block for block in blocks if "cachePoint" in block]
@@ -170,21 +176,18 @@ class Conversation:
         if not content:
             # A result without content is rejected.
             content = [{"text": "(nothing)"}]
-        result = {"toolUseId": self._valid_id(call_id), "content": content}
+        call_id = self._ids.orphan_id(message) if call is None else call.id
+        result = {"toolUseId": call_id, "content": content}
         return [{"toolResult": result}, *points]
 
-    def _valid_id(self, id: str) -> str:
-        """Return an id that the model accepts.
 
-        A conversation that began with another provider may have longer ids, or ids of other characters. They are
-        replaced by a hash, so that a call and its result still have the same id.
-        """
-        is_mistral = self._family.vendor == "mistral"
-        pattern = _VALID_MISTRAL_ID if is_mistral else _VALID_ID
-        if pattern.fullmatch(id):
-            return id
-        length = 9 if is_mistral else 32
-        return hashlib.sha256(id.encode()).hexdigest()[:length]
+def _tool_call_ids(vendor: str) -> ToolCallIds:
+    match vendor:
+        case "mistral":
+            return ToolCallIds(_VALID_MISTRAL_ID, length=9)
+        case "anthropic":
+            return ToolCallIds(COMMON_ID)
+    return ToolCallIds(_VALID_ID)
 
 
 def _text_blocks(text: str) -> list[Block]:

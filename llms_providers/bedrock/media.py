@@ -61,8 +61,6 @@ _DOCUMENT_FORMATS = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
 }
-#: How the base64 data of an image begins, for images without a usable MIME type.
-_IMAGE_PREFIXES = {"iVBORw0KGg": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"}
 
 # Bedrock allows alphanumeric characters, single blanks, hyphens, parentheses and square brackets in names.
 _FORBIDDEN_IN_NAME = re.compile(r"[^A-Za-z0-9()\[\]-]+")
@@ -74,10 +72,7 @@ def format_of(medium: Media) -> str | None:
     """Return Bedrock's format of a medium; None if Bedrock does not support it."""
     if medium.kind == "document":
         return _document_format(medium)
-    known = _FORMATS[medium.kind].get(medium.mime.partition("/")[2])
-    if known is None and medium.kind == "image":
-        return _image_format_by_data(medium.data or "")
-    return known
+    return _FORMATS[medium.kind].get(medium.mime.partition("/")[2])
 
 
 def _document_format(medium: Media) -> str | None:
@@ -92,27 +87,23 @@ def _document_format(medium: Media) -> str | None:
     return "txt" if medium.mime.startswith("text/") else None
 
 
-def _image_format_by_data(data: str) -> str | None:
-    for prefix, name in _IMAGE_PREFIXES.items():
-        if data.startswith(prefix):
-            return name
-    return None
-
-
 class DocumentNames:
     """The names of the documents in one request, which have to differ."""
 
     def __init__(self) -> None:
         self._used: set[str] = set()
+        #: How often each base was asked for, so that the search for a free name does not begin anew each time.
+        self._numbers: dict[str, int] = {}
 
     def unique(self, filename: str | None) -> str:
         """Return a name made from a file's name, of allowed characters, that no other document has."""
         stem = PurePath(filename or "").stem
         base = _FORBIDDEN_IN_NAME.sub(" ", stem).strip()[:_MAX_NAME_LENGTH] or "document"
         name = base
-        number = 1
+        number = self._numbers.get(base, 1)
         while name in self._used:
             number += 1
             name = f"{base} {number}"
+        self._numbers[base] = number
         self._used.add(name)
         return name

@@ -10,6 +10,7 @@ import re
 
 import msgspec
 
+from llms_core.contracts.function_names import FunctionNames, NameRule
 from llms_core.contracts.request import ChatCall
 
 #: The first part of an inference profile's id: the region in which the model may run.
@@ -39,6 +40,13 @@ _LAST_STRUCTURED_CLAUDE = (4, 6)
 _CLAUDE_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?")
 
 
+# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolSpecification.html
+_NAMES = NameRule(characters="A-Za-z0-9_-", first="A-Za-z0-9_-")
+# Models of these vendors reject hyphens and digits at the beginning, which Bedrock lets through.
+_STRICTLY_NAMED_VENDORS = frozenset({"amazon", "cohere"})
+_STRICT_NAMES = NameRule(characters="A-Za-z0-9_", first="A-Za-z")
+
+
 class Family(msgspec.Struct, frozen=True):
     """The family that a model belongs to."""
 
@@ -56,6 +64,11 @@ class Family(msgspec.Struct, frozen=True):
         if "deepseek.r1" in self.name:
             return False
         return self.vendor in _STRUCTURED_OUTPUT_VENDORS
+
+
+def function_names_of(call: ChatCall, family: Family) -> FunctionNames:
+    """Return the names of the call's functions as its model accepts them."""
+    return FunctionNames(call, _STRICT_NAMES if family.vendor in _STRICTLY_NAMED_VENDORS else _NAMES)
 
 
 def family_of(call: ChatCall) -> Family:

@@ -12,7 +12,7 @@ import msgspec
 
 from llms_core import Unsupported
 from llms_core.contracts.request import ChatCall
-from llms_core.contracts.tools import Function, JsonSchema, json_schema, tool_choice
+from llms_core.contracts.tools import JSON_INSTRUCTION, Function, JsonSchema, json_schema, tool_choice
 from llms_providers.bedrock import schemas
 from llms_providers.bedrock.models import Family, family_of
 
@@ -23,21 +23,22 @@ Json = dict[str, Any]
 
 
 class OutputFormat(msgspec.Struct, frozen=True):
-    """How the model is made to follow the schema. Neither is set for plain text."""
+    """How the model is made to answer in JSON. Nothing is set for plain text."""
 
     #: The value of `outputConfig`.
     config: Json | None = None
     #: The answer tool.
     tool: Function | None = None
+    #: What to tell the model.
+    instruction: str = ""
 
 
 def output_format(call: ChatCall, family: Family) -> OutputFormat:
-    """Return how the answer's schema is imposed. Raises Unsupported for a format other than text and json_schema."""
+    """Return how the answer's format is imposed. Raises Unsupported for a format that the model does not have."""
     wanted = json_schema(call)
     choice = tool_choice(call)
     if wanted is None:
-        _check_is_text(call)
-        return OutputFormat()
+        return _without_schema(call, family)
     if family.has_structured_output and schemas.is_supported(wanted.schema):
         return OutputFormat(config=_output_config(wanted))
     if choice is not None and choice.mode == "required" and call.request.tools:
@@ -53,12 +54,17 @@ def answer_tool_of(call: ChatCall) -> str | None:
     return ANSWER_TOOL if has_tool else None
 
 
-def _check_is_text(call: ChatCall) -> None:
+def _without_schema(call: ChatCall, family: Family) -> OutputFormat:
     response_format = call.request.response_format
-    if response_format is not None and response_format.type != "text":
-        raise Unsupported(
-            f"Bedrock does not support the response_format '{response_format.type}'", param="response_format.type"
-        )
+    if response_format is None or response_format.type == "text":
+        return OutputFormat()
+    if response_format.type == "json_object" and family.vendor == "anthropic":
+        # Claude has no mode for arbitrary JSON objects, but follows this reliably.
+        return OutputFormat(instruction=JSON_INSTRUCTION)
+    raise Unsupported(
+        f"Bedrock does not support the response_format '{response_format.type}' with models of '{family.vendor}'",
+        param="response_format.type",
+    )
 
 
 def _output_config(wanted: JsonSchema) -> Json:

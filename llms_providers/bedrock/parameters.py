@@ -59,8 +59,10 @@ class Parameters:
         self._add_inference()
         self._add_top_k()
         if family.vendor == "anthropic":
-            can_start_thinking = self._can_start_thinking(is_call_forced, is_answer_begun)
-            self._add_claude_thinking(can_start_thinking)
+            # Before adaptive thinking, an answer had to begin with its reasoning.
+            can_think = not is_answer_begun or family.claude_version >= _ADAPTIVE_THINKING
+            # Claude rejects thinking together with a forced tool call.
+            self._add_claude_thinking(can_think, can_start_thinking=can_think and not is_call_forced)
             self._drop_claude_sampling()
         else:
             self._add_effort()
@@ -127,18 +129,19 @@ class Parameters:
 
     # Claude ----------------------------------------------------------------------------------------------------------
 
-    def _can_start_thinking(self, is_call_forced: bool, is_answer_begun: bool) -> bool:
-        """Whether Claude may think in this call, apart from its version and the token limit."""
-        # Claude rejects thinking together with a forced tool call.
-        if is_call_forced:
-            return False
-        # Before adaptive thinking, an answer had to begin with its reasoning.
-        return not is_answer_begun or self._family.claude_version >= _ADAPTIVE_THINKING
+    def _add_claude_thinking(self, can_think: bool, *, can_start_thinking: bool) -> None:
+        """Add the client's `thinking`, or what its `reasoning_effort` means.
 
-    def _add_claude_thinking(self, can_start_thinking: bool) -> None:
+        `can_think`: the conversation allows it. `can_start_thinking`: so does the choice of a tool.
+        """
         thinking = self._call.get("thinking")
         if thinking is not None:
-            self.fields["thinking"] = thinking
+            is_enabled = isinstance(thinking, dict) and thinking.get("type") == "enabled"
+            if is_enabled and not can_think:
+                # The turn began without thinking, for example with another model's call.
+                self.dropped.add("thinking")
+            else:
+                self.fields["thinking"] = thinking
             return
         effort = self._call.request.reasoning_effort
         if effort is None or effort == "none":

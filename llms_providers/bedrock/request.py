@@ -10,7 +10,7 @@ from typing import Any
 from llms_core import Unsupported
 from llms_core.contracts.request import ChatCall
 from llms_providers.bedrock.conversation import Conversation
-from llms_providers.bedrock.models import Family, family_of
+from llms_providers.bedrock.models import Family, family_of, function_names_of
 from llms_providers.bedrock.output_format import output_format
 from llms_providers.bedrock.parameters import Parameters
 from llms_providers.bedrock.tools import Tools
@@ -65,8 +65,9 @@ def to_body(call: ChatCall) -> tuple[Json, tuple[str, ...]]:
     _reject_unsupported(call)
     family = family_of(call)
     output = output_format(call, family)
-    tools = Tools(call, family, output.tool)
-    conversation = Conversation(call, family, has_tools=bool(tools.specs))
+    names = function_names_of(call, family)
+    tools = Tools(call, family, names, output.tool)
+    conversation = Conversation(call, family, names, has_tools=bool(tools.specs))
     parameters = Parameters(
         call,
         family,
@@ -78,8 +79,11 @@ def to_body(call: ChatCall) -> tuple[Json, tuple[str, ...]]:
         parameters.inference["stopSequences"] = stops
 
     body: Json = {"messages": conversation.messages}
-    if conversation.system:
-        body["system"] = conversation.system
+    system = conversation.system
+    if output.instruction:
+        system = [*system, {"text": output.instruction}]
+    if system:
+        body["system"] = system
     if parameters.inference:
         body["inferenceConfig"] = parameters.inference
     if tools.specs:

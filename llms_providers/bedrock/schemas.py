@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from llms_core.contracts.schema_references import is_recursive
+
 Json = dict[str, Any]
 
 #: Keywords that structured output rejects.
@@ -45,46 +47,40 @@ def is_supported(schema: object) -> bool:
     Every object has to be closed (`additionalProperties: false`), nothing may be recursive, and references may only
     lead to the schema's own definitions.
     """
-    return isinstance(schema, dict) and _Check(schema).accepts(schema, ())
-
-
-class _Check:
-    """The check of one schema. Each definition is checked once, however often it is referred to."""
-
-    def __init__(self, schema: Json):
-        self._schema = schema
-        self._accepted_references: set[str] = set()
-
-    def accepts(self, part: object, open_references: tuple[str, ...]) -> bool:
-        """Whether a part of the schema is supported. `open_references` lead to it: one of them again is recursion."""
-        if not isinstance(part, dict):
-            return False
-        if not all(_is_supported_keyword(name, value) for name, value in part.items()):
-            return False
-        reference = part.get("$ref")
-        if reference is not None and not self._accepts_reference(reference, open_references):
-            return False
-        if _is_object(part) and part.get("additionalProperties") is not False:
+    if not isinstance(schema, dict) or is_recursive(schema):
+        return False
+    # Definitions are checked once, however often they are referred to.
+    checked_references: set[str] = set()
+    pending: list[object] = [schema]
+    while pending:
+        part = pending.pop()
+        if not isinstance(part, dict) or not _accepts(part):
             return False
         children = _children(part)
         if children is None:
             return False
-        return all(self.accepts(child, open_references) for child in children)
+        pending += children
+        reference = part.get("$ref")
+        if reference is not None and str(reference) not in checked_references:
+            checked_references.add(str(reference))
+            pending.append(_definition(schema, str(reference)))
+    return True
 
-    def _accepts_reference(self, reference: str, open_references: tuple[str, ...]) -> bool:
-        """Whether a `$ref` such as "#/$defs/City" leads to a supported definition."""
-        section, _, name = str(reference).removeprefix("#/").partition("/")
-        if section not in ("$defs", "definitions"):
-            return False
-        definitions = self._schema.get(section)
-        if not isinstance(definitions, dict) or reference in open_references:
-            return False
-        if reference in self._accepted_references:
-            return True
-        if not self.accepts(definitions.get(name), (*open_references, reference)):
-            return False
-        self._accepted_references.add(reference)
-        return True
+
+def _accepts(part: Json) -> bool:
+    """Whether a part of the schema is supported, apart from what is inside it."""
+    if not all(_is_supported_keyword(name, value) for name, value in part.items()):
+        return False
+    return not _is_object(part) or part.get("additionalProperties") is False
+
+
+def _definition(schema: Json, reference: str) -> object:
+    """Return the definition that a `$ref` such as "#/$defs/City" leads to; None if it leads elsewhere."""
+    section, _, name = reference.removeprefix("#/").partition("/")
+    definitions = schema.get(section)
+    if section not in ("$defs", "definitions") or not isinstance(definitions, dict):
+        return None
+    return definitions.get(name)
 
 
 def _is_supported_keyword(name: str, value: object) -> bool:

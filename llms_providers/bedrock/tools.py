@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tools import Function, ToolChoice, functions, tool_choice
 from llms_providers.bedrock import cache_points, schemas
@@ -22,14 +23,16 @@ class Tools:
     excludes are not sent.
     """
 
-    def __init__(self, call: ChatCall, family: Family, answer_tool: Function | None):
+    def __init__(self, call: ChatCall, family: Family, names: FunctionNames, answer_tool: Function | None):
         #: The tools, each perhaps followed by a cache point.
         self.specs: list[Block] = []
         self.dropped: set[str] = set()
         self._family = family
+        self._names = names
         choice = tool_choice(call) or ToolChoice("auto")
+        allowed = _allowed_names(choice)
         for function, cache_point in zip(functions(call), cache_points.of_tools(call), strict=True):
-            if _is_allowed(function, choice):
+            if allowed is None or function.name in allowed:
                 self.specs.append(self._spec(function))
                 if cache_point is not None:
                     self.specs.append(cache_point)
@@ -57,13 +60,13 @@ class Tools:
         if choice.mode != "required" or not self.specs:
             return None
         if _names_one_tool(choice):
-            return {"tool": {"name": choice.names[0]}}
+            return {"tool": {"name": self._names.to_provider(choice.names[0])}}
         return {"any": {}}
 
     def _spec(self, function: Function) -> Block:
         # Bedrock requires a schema of the type "object", even for a function without parameters.
         schema = {"type": "object", **(function.parameters or {"properties": {}})}
-        spec: Block = {"name": function.name, "inputSchema": {"json": schema}}
+        spec: Block = {"name": self._names.to_provider(function.name), "inputSchema": {"json": schema}}
         # A blank description is rejected.
         if function.description and function.description.strip():
             spec["description"] = function.description
@@ -75,13 +78,14 @@ class Tools:
         return {"toolSpec": spec}
 
 
-def _is_allowed(function: Function, choice: ToolChoice) -> bool:
+def _allowed_names(choice: ToolChoice) -> frozenset[str] | None:
+    """Return the names of the functions to send; None if all are sent."""
     if choice.mode == "none":
-        return False
+        return frozenset()
     # `toolChoice` can name a single tool, so that the others need not be left out.
     if not choice.names or _names_one_tool(choice):
-        return True
-    return function.name in choice.names
+        return None
+    return frozenset(choice.names)
 
 
 def _names_one_tool(choice: ToolChoice) -> bool:

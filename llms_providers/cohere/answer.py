@@ -6,16 +6,20 @@ https://docs.cohere.com/reference/chat and https://docs.cohere.com/v2/docs/strea
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from io import StringIO
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import Chunks, ToolCall, completion
+from llms_core.contracts.building import Chunks, ToolCall, arguments_text, completion
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage, finish_reason
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_providers.cohere.errors import to_error
+from llms_providers.cohere.request import NAME_RULE
 
 Json = dict[str, Any]
 
@@ -32,12 +36,12 @@ class _ContentBlock(msgspec.Struct):
 class _Function(msgspec.Struct):
     name: str
     #: JSON text; empty for a function without parameters.
-    arguments: str = ""
+    arguments: Raw = Raw()
 
 
 class _ToolCall(msgspec.Struct):
-    id: str
     function: _Function
+    id: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -77,7 +81,7 @@ def to_completion(call: ChatCall, body: bytes) -> Completion:
     blocks = message.content or []
     plan = message.tool_plan or ""
     usage = _usage(response.usage)
-    tool_calls = _tool_calls(message)
+    tool_calls = _tool_calls(message, FunctionNames(call, NAME_RULE))
     content: str | None = "".join(block.text or "" for block in blocks)
     if not content and tool_calls:
         # OpenAI's `content` is null beside tool calls, and a string otherwise.
@@ -90,7 +94,11 @@ def to_completion(call: ChatCall, body: bytes) -> Completion:
         # The plan comes last: that is how a request that sends it back finds where it begins.
         reasoning=thoughts + plan,
         tool_calls=tool_calls,
-        finish_reason=_finish_reason(response.finish_reason, has_tool_calls=bool(tool_calls)),
+        finish_reason=_finish_reason(
+            response.finish_reason,
+            has_tool_calls=bool(tool_calls),
+            is_empty=not (content or thoughts or plan or tool_calls),
+        ),
         logprobs=_logprobs(response.logprobs or ()),
         usage=usage,
         message=_message_extra(message.citations or [], plan, has_tool_calls=bool(tool_calls)),
@@ -108,11 +116,13 @@ class CohereChunks:
 
     def __init__(self, call: ChatCall):
         self._chunks = Chunks(call)
+        self._names = FunctionNames(call, NAME_RULE)
         #: The number of each tool call, counted from 0, by Cohere's index.
         self._numbers: dict[Any, int] = {}
         #: The indexes of the tool calls that have no arguments yet.
         self._without_arguments: set[Any] = set()
-        self._plan = ""
+        self._plan = StringIO()
+        self._has_text = False
         self._citations: list[Any] = []
 
     def feed(self, event: str, data: bytes) -> Iterator[Chunk]:
@@ -129,18 +139,18 @@ class CohereChunks:
             case {"type": "content-start" | "content-delta", "delta": {"message": {"content": dict(block)}}}:
                 yield from self._content(block, received.get("logprobs"))
             case {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": str(plan)}}} if plan:
-                self._plan += plan
+                self._plan.write(plan)
                 yield self._chunks.reasoning(plan)
             case {
                 "type": "tool-call-start",
-                "delta": {"message": {"tool_calls": {"id": str(id), "function": {"name": str(name)} as function}}},
+                "delta": {"message": {"tool_calls": {"function": {"name": str(name)} as function} as tool_call}},
             }:
-                yield self._tool_call_start(index, id, name, function.get("arguments") or "")
+                yield self._tool_call_start(index, tool_call.get("id"), name, _piece(function.get("arguments")))
             case {
                 "type": "tool-call-delta",
-                "delta": {"message": {"tool_calls": {"function": {"arguments": str(arguments)}}}},
+                "delta": {"message": {"tool_calls": {"function": {"arguments": arguments}}}},
             } if arguments and index in self._numbers:
-                yield self._tool_call_arguments(index, arguments)
+                yield self._tool_call_arguments(index, _piece(arguments))
             case {"type": "tool-call-end"} if index in self._without_arguments:
                 # The arguments of a call have to be JSON (SR-056).
                 yield self._tool_call_arguments(index, "{}")
@@ -154,27 +164,38 @@ class CohereChunks:
 
     def _content(self, block: Json, logprobs: Any) -> Iterator[Chunk]:
         thoughts = block.get("thinking")
-        if thoughts:
+        if thoughts and isinstance(thoughts, str):
+            self._has_text = True
             yield self._chunks.reasoning(thoughts)
         text = block.get("text")
-        if text:
+        if text and isinstance(text, str):
+            self._has_text = True
             yield self._chunks.text(text, logprobs=_logprobs([logprobs]))
 
-    def _tool_call_start(self, index: Any, id: str, name: str, arguments: str) -> Chunk:
+    def _tool_call_start(self, index: Any, id: Any, name: str, arguments: str) -> Chunk:
         number = len(self._numbers)
         self._numbers[index] = number
         if not arguments:
             self._without_arguments.add(index)
-        return self._chunks.call_begins(number, id, name, arguments)
+        call_id = id if isinstance(id, str) else ""
+        return self._chunks.call_begins(number, call_id, self._names.to_client(name), arguments)
 
     def _tool_call_arguments(self, index: Any, arguments: str) -> Chunk:
         self._without_arguments.discard(index)
         return self._chunks.call_arguments(self._numbers[index], arguments)
 
     def _end(self, delta: Json) -> Iterator[Chunk]:
+        for index in list(self._without_arguments):
+            # The end of a call may be missing.
+            yield self._tool_call_arguments(index, "{}")
         has_tool_calls = bool(self._numbers)
-        reason = _finish_reason(delta.get("finish_reason"), delta.get("error"), has_tool_calls=has_tool_calls)
-        extra = _message_extra(self._citations, self._plan, has_tool_calls=has_tool_calls)
+        reason = _finish_reason(
+            delta.get("finish_reason"),
+            delta.get("error"),
+            has_tool_calls=has_tool_calls,
+            is_empty=not (self._has_text or has_tool_calls),
+        )
+        extra = _message_extra(self._citations, self._plan.getvalue(), has_tool_calls=has_tool_calls)
         yield self._chunks.finish(reason, delta=extra)
         usage = _usage(delta.get("usage"))
         if usage is not None:
@@ -198,26 +219,36 @@ def _read(body: bytes) -> _ChatResponse:
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200) from None
 
 
-def _tool_calls(message: _Message) -> list[ToolCall]:
+def _tool_calls(message: _Message, names: FunctionNames) -> list[ToolCall]:
     translated = []
     for tool_call in message.tool_calls or ():
         function = tool_call.function
-        translated.append(ToolCall(id=tool_call.id, name=function.name, arguments=function.arguments or "{}"))
+        name = names.to_client(function.name)
+        arguments = arguments_text(function.arguments)
+        translated.append(ToolCall(id=tool_call.id or "", name=name, arguments=arguments))
     return translated
 
 
-def _finish_reason(reason: str | None, error: str | None = None, *, has_tool_calls: bool) -> str:
+def _piece(arguments: Any) -> str:
+    """Return a piece of a call's arguments, which may also be the arguments themselves; "" if there is none yet."""
+    return arguments_text(arguments) if arguments else ""
+
+
+def _finish_reason(reason: Any, error: Any = None, *, has_tool_calls: bool, is_empty: bool) -> str:
     """Translate Cohere's reason. Raises ProviderError if it means that generation failed.
 
     `error` is the text that a stream's last event may hold.
     """
     if reason == "TIMEOUT":
-        message = error or "Cohere took too long to generate the answer"
+        message = str(error or "Cohere took too long to generate the answer")
         raise ProviderError(ErrorKind.TIMEOUT, message, status=200)
     if error or reason == "ERROR":
         message = error or "Cohere failed to generate the answer"
         raise to_error(500, {}, msgspec.json.encode({"message": message}))
-    translated = finish_reason(reason or "COMPLETE") or "stop"
+    translated = finish_reason(str(reason or "COMPLETE"), is_empty=is_empty)
+    if translated is None:
+        message = f"Cohere stopped before the answer was complete (finish_reason '{reason}')"
+        raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)
     if translated == "stop" and has_tool_calls:
         return "tool_calls"
     return translated

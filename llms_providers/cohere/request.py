@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llms_core import Unsupported
-from llms_core.contracts.content import Media, Part, media
+from llms_core.contracts.content import NO_CONTENT, Media, Part, media
+from llms_core.contracts.function_names import FunctionNames, NameRule
 from llms_core.contracts.request import ChatCall, Message
-from llms_core.contracts.tools import Function, called, functions, json_schema, tool_choice
+from llms_core.contracts.tool_call_ids import COMMON_ID, ToolCallIds
+from llms_core.contracts.tools import Function, functions, json_schema, tool_choice
 
 #: Members that are sent unchanged: OpenAI's that Cohere shares, and Cohere's own.
 _PASSED_THROUGH = (
@@ -22,6 +24,8 @@ _PASSED_THROUGH = (
     "priority",
     "strict_tools",
 )
+#: Cohere rejects hyphens and digits at the beginning of a name.
+NAME_RULE = NameRule(characters="A-Za-z0-9_", first="A-Za-z_")
 #: Sent only if they are not 0.
 _PENALTIES = ("frequency_penalty", "presence_penalty")
 #: Every member that is sent in some form; any other is reported as dropped.
@@ -65,9 +69,10 @@ def to_body(call: ChatCall) -> tuple[Json, tuple[str, ...]]:
 
     Raises Unsupported for content, roles and response formats that Cohere does not support.
     """
+    names = FunctionNames(call, NAME_RULE)
     body: Json = {
         "model": call.upstream_model,
-        "messages": _messages(call.request.messages),
+        "messages": _messages(call.request.messages, names),
         "stream": call.stream,
     }
     body |= _sampling(call)
@@ -80,7 +85,7 @@ def to_body(call: ChatCall) -> tuple[Json, tuple[str, ...]]:
     if response_format is not None:
         body["response_format"] = response_format
 
-    tools, dropped = _tools(call)
+    tools, dropped = _tools(call, names)
     body |= tools
     dropped |= call.non_null_members() - _SUPPORTED
     return body, tuple(sorted(dropped))
@@ -111,22 +116,23 @@ def _sampling(call: ChatCall) -> Json:
     return body
 
 
-def _messages(messages: Iterable[Message]) -> list[Json]:
-    return [_message(message, f"messages[{number}]") for number, message in enumerate(messages)]
+def _messages(messages: Iterable[Message], names: FunctionNames) -> list[Json]:
+    ids = ToolCallIds(COMMON_ID)
+    return [_message(message, f"messages[{number}]", ids, names) for number, message in enumerate(messages)]
 
 
-def _message(message: Message, location: str) -> Json:
+def _message(message: Message, location: str, ids: ToolCallIds, names: FunctionNames) -> Json:
     # Cohere accepts images only from the user.
     content = _content(message.content, location, allow_images=message.role == "user")
     match message.role:
         case "system" | "developer":
             return {"role": "system", "content": content}
         case "assistant":
-            return _assistant_message(message, content)
+            return _assistant_message(message, content, ids, names)
         case "tool":
-            return {"role": "tool", "tool_call_id": message.tool_call_id or "", "content": content}
+            return {"role": "tool", "tool_call_id": ids.result_id(message), "content": content}
         case "user":
-            return {"role": "user", "content": content}
+            return {"role": "user", "content": _without_empty_texts(content) or NO_CONTENT}
         case role:
             raise Unsupported(f"Cohere does not support messages of the role '{role}'", param=f"{location}.role")
 
@@ -147,6 +153,13 @@ def _content(content: str | list[Part] | None, location: str, *, allow_images: b
     return blocks
 
 
+def _without_empty_texts(content: str | list[Json]) -> str | list[Json]:
+    """Return the content of a user's message, of which Cohere rejects empty texts."""
+    if isinstance(content, str):
+        return content
+    return [block for block in content if block.get("text") != ""]
+
+
 def _image_block(medium: Media) -> Json:
     """Return an image as a URL, which Cohere downloads itself, or as a data URI."""
     image = {"url": medium.url or f"data:{medium.mime};base64,{medium.data}"}
@@ -155,12 +168,12 @@ def _image_block(medium: Media) -> Json:
     return {"type": "image_url", "image_url": image}
 
 
-def _assistant_message(message: Message, content: str | list[Json]) -> Json:
+def _assistant_message(message: Message, content: str | list[Json], ids: ToolCallIds, names: FunctionNames) -> Json:
     """Translate an earlier answer of a model.
 
     Its reasoning returns to where it came from: the plan of the tool calls, or a thinking block before the text.
     """
-    tool_calls = _tool_calls(message)
+    tool_calls = _tool_calls(message, ids, names)
     extra = _provider_extra(message)
     plan, thoughts = _split_reasoning(message, extra, has_tool_calls=bool(tool_calls))
     if thoughts:
@@ -180,10 +193,10 @@ def _assistant_message(message: Message, content: str | list[Json]) -> Json:
     return translated
 
 
-def _tool_calls(message: Message) -> list[Json]:
+def _tool_calls(message: Message, ids: ToolCallIds, names: FunctionNames) -> list[Json]:
     translated = []
-    for call in called(message):
-        function = {"name": call.function.name, "arguments": call.function.arguments or "{}"}
+    for call in ids.calls(message):
+        function = {"name": names.to_provider(call.name), "arguments": call.called.arguments_text()}
         translated.append({"id": call.id, "type": "function", "function": function})
     return translated
 
@@ -248,17 +261,17 @@ def _response_format(call: ChatCall) -> Json | None:
     return response_format
 
 
-def _tools(call: ChatCall) -> tuple[Json, set[str]]:
+def _tools(call: ChatCall, names: FunctionNames) -> tuple[Json, set[str]]:
     """Return the members of the body that concern tools, and the names of the parameters left out."""
     choice = tool_choice(call)
     # Cohere cannot name tools in `tool_choice`, so the tools that the choice excludes are not sent.
-    allowed = choice.names if choice is not None else ()
+    allowed = frozenset(choice.names if choice is not None else ())
     selected = [function for function in functions(call) if not allowed or function.name in allowed]
     if not selected:
         dropped = {"tool_choice"} if choice is not None else set()
         return {}, dropped
 
-    members: Json = {"tools": [_tool(function) for function in selected]}
+    members: Json = {"tools": [_tool(function, names) for function in selected]}
     # "auto" is the default, for which Cohere has no value.
     if choice is not None and choice.mode != "auto":
         members["tool_choice"] = choice.mode.upper()
@@ -279,8 +292,11 @@ def _can_be_strict(function: Function) -> bool:
     return bool(function.strict and parameters.get("required"))
 
 
-def _tool(function: Function) -> Json:
-    translated: Json = {"name": function.name, "parameters": function.parameters or _NO_PARAMETERS}
+def _tool(function: Function, names: FunctionNames) -> Json:
+    translated: Json = {
+        "name": names.to_provider(function.name),
+        "parameters": function.parameters or _NO_PARAMETERS,
+    }
     if function.description:
         translated["description"] = function.description
     return {"type": "function", "function": translated}

@@ -11,7 +11,8 @@ Besides OpenAI's parameters, a client (or `force` in a provider's block of llms.
 - built-in tools as entries of `tools`, such as `{"google_search": {}}`.
 
 Thought signatures reach the client in `extra_content.google.thought_signature` of tool calls and images. Everything
-else that OpenAI's format cannot express is in the message's `provider_extra.google`. Clients return both unchanged.
+else that OpenAI's format cannot express is in the message's `provider_extra.google`, with the owner of the signatures.
+Clients return both unchanged.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ import msgspec
 from llms_core import ErrorKind, ProviderError, Unsupported, hookimpl
 from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
+from llms_providers.google.models import NAME_RULE
 from llms_providers.google.request import dropped_parameters, request_body
+from llms_providers.google.signatures import owner_of
 from llms_providers.google.stream import GoogleChunks
 
 # The status alone is ambiguous: a wrong key gives a 400, and so does a country in which Gemini is not available.
@@ -97,6 +102,7 @@ class Google:
         body = request_body(
             call,
             self.base_url,
+            owner_of(self.settings.id, call),
             safety_settings=self.google_settings.safety_settings,
             default_thinking=self.google_settings.thinking_config,
         )
@@ -110,11 +116,14 @@ class Google:
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return Gemini's answer as a chat.completion. Raises ProviderError if it is an error or not an answer."""
         choices: dict[int, ChoiceBuilder] = {}
+        ids = AnswerCallIds(call)
+        names = FunctionNames(call, NAME_RULE)
+        owner = owner_of(self.settings.id, call)
         usage: Usage | None = None
         response_id: str | None = None
         for answer in self.read(body):
             for candidate in answer.candidates_for(call):
-                choice = choices.setdefault(candidate.index, ChoiceBuilder(call, candidate.index))
+                choice = choices.setdefault(candidate.index, ChoiceBuilder(candidate.index, owner, ids, names))
                 choice.add(choice.deltas(candidate, answer))
             usage = answer.usage() or usage
             response_id = response_id or answer.response_id
@@ -125,7 +134,7 @@ class Google:
 
     def chunks(self, call: ChatCall) -> GoogleChunks:
         """Return a translator for one stream."""
-        return GoogleChunks(call, self.read)
+        return GoogleChunks(call, owner_of(self.settings.id, call), self.read)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""

@@ -23,7 +23,8 @@ class FunctionCall(msgspec.Struct):
     """A tool call. Gemini sends all of its arguments at once, in streams too."""
 
     name: str
-    args: Json | None = None
+    #: an object; some models' are JSON text
+    args: Any = None
     #: often missing: which models send one is not documented
     id: str | None = None
 

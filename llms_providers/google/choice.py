@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import choice_of
+from llms_core.contracts.building import arguments_text, choice_of
 from llms_core.contracts.completion import finish_reason
-from llms_core.contracts.request import ChatCall
+from llms_core.contracts.function_names import FunctionNames
+from llms_core.contracts.signatures import Owner
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_providers.google.answer import Answer, Blob, Candidate, FunctionCall, Part, Token, decode
+from llms_providers.google.output_format import ANSWER_TOOL
 
 Json = dict[str, Any]
 
@@ -54,14 +58,21 @@ _part = msgspec.json.Decoder(Part)
 
 
 class ChoiceBuilder:
-    """The state of one choice: what was translated so far, and how many entries its lists have."""
+    """The state of one choice: what was translated so far, and how many entries its lists have.
 
-    def __init__(self, call: ChatCall, index: int):
+    `owner` is the model, to whom its signatures belong. `ids` and `names` are those of the answer's tool calls.
+    """
+
+    def __init__(self, index: int, owner: Owner, ids: AnswerCallIds, names: FunctionNames):
         self.index = index
         #: OpenAI's finish reason; empty until the candidate ends
         self.finish_reason = ""
-        # The prefix of ids for calls that come without one. The call's id makes it unique among the turns of a chat.
-        self._call_id_prefix = f"call_{call.id.rpartition('-')[2]}_{index}"
+        self._has_content = False
+        self._names = names
+        self._owner = owner
+        self._ids = ids
+        # The message of a whole answer: its texts, which grow in place, and its other members.
+        self._texts: dict[str, StringIO] = {}
         self._message: Json = {}
         self._logprobs: Json | None = None
         # The last number given to an entry of `tool_calls`, `images` and `parts`.
@@ -76,6 +87,7 @@ class ChoiceBuilder:
         for raw in _parts(candidate):
             delta = self._delta(raw, decode(_part, raw))
             if delta is not None:
+                self._has_content = True
                 deltas.append(delta)
         self._logprobs = logprobs(candidate) or self._logprobs
         self._keep(
@@ -96,11 +108,16 @@ class ChoiceBuilder:
     def add(self, deltas: Iterable[Json]) -> None:
         """Add deltas to the message of `as_openai`."""
         for delta in deltas:
-            _merge(self._message, delta)
+            for name, value in delta.items():
+                if isinstance(value, str):
+                    self._texts.setdefault(name, StringIO()).write(value)
+                else:
+                    _merge(self._message, {name: value})
 
     def as_openai(self) -> Json:
         """Return the choice of a chat.completion; to be called once, at the end."""
         message = self._message
+        message |= {name: text.getvalue() for name, text in self._texts.items()}
         if self._extra:
             provider_extra = message.setdefault("provider_extra", {})
             provider_extra.setdefault("google", {}).update(self._extra)
@@ -124,7 +141,7 @@ class ChoiceBuilder:
     def _finish(self, candidate: Candidate, answer: Answer) -> None:
         reason = candidate.finish_reason
         if reason:
-            self.finish_reason = _FINISH_REASONS.get(reason) or finish_reason(reason) or "stop"
+            self.finish_reason = self._translated(reason, candidate)
         if self.finish_reason == "stop" and self._has_calls:
             # Gemini ends an answer with calls as any other.
             self.finish_reason = "tool_calls"
@@ -136,8 +153,20 @@ class ChoiceBuilder:
                 self._keep(finishReason=reason)
             self._keep(finishMessage=candidate.finish_message)
 
+    def _translated(self, reason: str, candidate: Candidate) -> str:
+        """Translate a finish reason. Raises ProviderError if it is unknown and the answer has no content."""
+        translated = _FINISH_REASONS.get(reason) or finish_reason(reason, is_empty=not self._has_content)
+        if translated is None:
+            raise _failure(ErrorKind.BAD_RESPONSE, candidate)
+        if reason not in _FINISH_REASONS:
+            # `stop` does not say why the answer ended.
+            self._keep(finishReason=reason, finishMessage=candidate.finish_message)
+        return translated
+
     def _delta(self, raw: Raw, part: Part) -> Json | None:
         """Translate a part, or return None if it adds nothing to the message yet."""
+        if part.thought_signature:
+            self._keep(owner=self._owner)
         if part.function_call is not None:
             return self._tool_call(part.function_call, part)
         if part.inline_data is not None and part.inline_data.mime_type.startswith("image/"):
@@ -158,12 +187,16 @@ class ChoiceBuilder:
         return {"provider_extra": {"google": {"parts": [kept]}}}
 
     def _tool_call(self, call: FunctionCall, part: Part) -> Json:
+        arguments = arguments_text(call.args)
+        if call.name == ANSWER_TOOL:
+            self._keep(thought_signature=part.thought_signature)
+            return {"content": arguments}
         number = self._number("tool_calls")
         entry = {
             "index": number,
-            "id": call.id or f"{self._call_id_prefix}_{number}",
+            "id": self._ids.unique(call.id),
             "type": "function",
-            "function": {"name": call.name, "arguments": msgspec.json.encode(call.args or {}).decode()},
+            "function": {"name": self._names.to_client(call.name), "arguments": arguments},
             **_signature(part),
         }
         return {"tool_calls": [entry]}
@@ -213,8 +246,13 @@ def _raise_for_failure(candidate: Candidate) -> None:
     reason = candidate.finish_reason
     if reason is None or reason not in _FAILURES:
         return
+    raise _failure(_FAILURES[reason], candidate)
+
+
+def _failure(kind: ErrorKind, candidate: Candidate) -> ProviderError:
+    reason = candidate.finish_reason
     message = candidate.finish_message or "Gemini stopped before it completed its answer"
-    raise ProviderError(_FAILURES[reason], f"{message} (finishReason {reason})", status=200, type=reason)
+    return ProviderError(kind, f"{message} (finishReason {reason})", status=200, type=reason)
 
 
 def _parts(candidate: Candidate) -> list[Raw]:
@@ -239,7 +277,7 @@ def _signature(part: Part) -> Json:
 
 
 def _merge(message: Json, delta: Mapping[str, Any]) -> None:
-    """Add a delta to a message: texts are joined, lists extended, objects merged.
+    """Add a delta to a message: lists are extended, objects merged.
 
     The entries of a list lose their `index`, which whole messages do not have.
     """
@@ -251,4 +289,4 @@ def _merge(message: Json, delta: Mapping[str, Any]) -> None:
             for entry in value:
                 entries.append({key: member for key, member in entry.items() if key != "index"})
         else:
-            message[name] = message.get(name, "") + value
+            message[name] = value

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from llms_core import RequestError, Unsupported
 from llms_core.contracts.content import ImageUrl, Part, media, text_of
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
-from llms_core.contracts.tools import called
+from llms_core.contracts.signatures import Owner, owner_in
+from llms_core.contracts.tool_call_ids import SentCall, ToolCallIds
 from llms_providers.google.models import accepts_system_instruction, is_gemini_3_or_later
+from llms_providers.google.signatures import is_accepted
 
 Json = dict[str, Any]
 
@@ -26,6 +29,13 @@ _DEFAULT_MIME_TYPES = {"image": "image/jpeg", "audio": "audio/wav", "video": "vi
 
 # `media` returns `image/*` and the like for a URL without a known file extension.
 _ANY_SUBTYPE = "/*"
+
+# A turn must have a part, and an empty text is rejected.
+_BLANK_TEXT = {"text": " "}
+
+# Gemini takes `$ref` in a result for a reference to one of its media, and rejects other references. A character may be
+# escaped in JSON.
+_REFERENCE = re.compile(r"\$ref|\\u00[2-7]")
 
 _FILE_URI = re.compile(r"gs://|https?://")
 
@@ -44,15 +54,18 @@ class _MessageWithImages(msgspec.Struct):
 _messages_with_images = msgspec.json.Decoder(list[_MessageWithImages])
 
 
-def conversation(call: ChatCall, base_url: str) -> tuple[list[Json], list[Json]]:
+def conversation(
+    call: ChatCall, base_url: str, owner: Owner, names: FunctionNames, *, instruction: str = ""
+) -> tuple[list[Json], list[Json]]:
     """Return `contents`, and the parts of `systemInstruction` from all system messages of the request (SR-041).
 
-    `base_url` is that of the API, for references to uploaded files. Raises Unsupported for content that Gemini does not
-    take, and RequestError for an invalid message.
+    `base_url` is that of the API, for references to uploaded files. `owner` is the model that gets them. `instruction`
+    follows the system messages. Raises Unsupported for content that Gemini does not take, and RequestError for an
+    invalid message.
     """
     system: list[Json] = []
     contents: list[Json] = []
-    function_names: dict[str, str] = {}  # by the id of the call
+    ids = ToolCallIds()
     images = _images_by_message(call)
 
     for position, message in enumerate(call.request.messages):
@@ -63,22 +76,38 @@ def conversation(call: ChatCall, base_url: str) -> tuple[list[Json], list[Json]]
                 if text:
                     system.append({"text": text})
             case "assistant":
-                parts = _assistant_parts(call, message, param, images[position])
-                for tool_call in called(message):
-                    function_names[tool_call.id] = tool_call.function.name
-                _add_model_parts(contents, parts)
+                signatures = _Signatures(message, owner)
+                image_parts = [_image_part(image, signatures) for image in images[position]]
+                call_parts = _call_parts(call, ids.calls(message), names, signatures)
+                parts = _assistant_parts(message, param, signatures)
+                _add_model_parts(contents, [*parts, *image_parts, *call_parts])
             case "user":
-                # A turn must have a part, even if the user's message is empty.
-                parts = _content_parts(message, param, base_url) or [{"text": ""}]
-                contents.append({"role": "user", "parts": parts})
+                _add_user_parts(contents, _content_parts(message, param, base_url))
             case "tool" | "function":
-                _add_results(contents, _result_parts(call, message, param, function_names))
+                _add_results(contents, _result_parts(call, message, param, ids, names))
 
+    if instruction:
+        system.append({"text": instruction})
+    if contents and contents[0]["role"] == "model" and _has_call(contents[0]):
+        # Gemini requires a turn of the user before calls of functions.
+        contents.insert(0, {"role": "user", "parts": [_BLANK_TEXT]})
     if not contents or (system and not accepts_system_instruction(call)):
         # Gemini requires at least one turn to answer.
-        first = {"role": "user", "parts": system or [{"text": ""}]}
+        first = {"role": "user", "parts": system or [_BLANK_TEXT]}
         return [first, *contents], []
     return contents, system
+
+
+def _has_call(turn: Json) -> bool:
+    return any("functionCall" in part for part in turn["parts"])
+
+
+def _add_user_parts(contents: list[Json], parts: list[Json]) -> None:
+    """Append a turn of the user. An empty message is left out if the user's turn before says what is to be answered."""
+    if parts:
+        contents.append({"role": "user", "parts": parts})
+    elif not contents or contents[-1]["role"] != "user":
+        contents.append({"role": "user", "parts": [_BLANK_TEXT]})
 
 
 def _add_model_parts(contents: list[Json], parts: list[Json]) -> None:
@@ -97,42 +126,67 @@ def _add_results(contents: list[Json], parts: list[Json]) -> None:
         contents.append({"role": "user", "parts": parts})
 
 
-def _assistant_parts(call: ChatCall, message: Message, param: str, images: list[Json]) -> list[Json]:
-    """Return the parts of an assistant's message, in the order in which Gemini sends them.
+class _Signatures:
+    """The signatures of one message of the assistant's, without those that the model that gets it would reject."""
+
+    def __init__(self, message: Message, own: Owner):
+        extra = (message.provider_extra or {}).get("google")
+        #: what an earlier answer put into `provider_extra`
+        self.extra: Json = extra if isinstance(extra, dict) else {}
+        self._owner = owner_in(self.extra)
+        self._own = own
+
+    def member(self, signature: object) -> Json:
+        """Return a signature as a member of a part, or {}."""
+        if not is_accepted(signature, self._owner, self._own):
+            return {}
+        return {"thoughtSignature": signature}
+
+    def in_extra_content(self, extra_content: Mapping[str, Any] | None) -> Json:
+        """Return the signature in `extra_content` as a member of a part, or {}."""
+        # Vertex AI's OpenAI-compatible endpoint writes `vertex` where the Gemini API writes `google`.
+        for name in ("google", "vertex"):
+            extra = (extra_content or {}).get(name)
+            if isinstance(extra, dict) and extra.get("thought_signature"):
+                return self.member(extra["thought_signature"])
+        return {}
+
+
+def _assistant_parts(message: Message, param: str, signatures: _Signatures) -> list[Json]:
+    """Return the first parts of an assistant's message, in the order in which Gemini sends them.
 
     These are the parts that OpenAI's format cannot express, which the client returns in `provider_extra`, then the
-    text with its signature, images, and tool calls.
+    text with its signature. Images and tool calls follow.
     """
-    extra = (message.provider_extra or {}).get("google")
-    if not isinstance(extra, dict):
-        extra = {}
     text = _content_parts(message, param)
-    signature = extra.get("thought_signature")
+    signature = signatures.member(signatures.extra.get("thought_signature"))
     if signature:
         text = text or [{"text": ""}]
-        text[-1]["thoughtSignature"] = signature
-    return [*_returned_parts(extra), *text, *images, *_call_parts(call, message)]
+        text[-1] |= signature
+    return [*_returned_parts(signatures), *text]
 
 
-def _returned_parts(extra: Json) -> list[Json]:
+def _returned_parts(signatures: _Signatures) -> list[Json]:
     """Return the parts that an earlier answer gave the client to keep, without the position added to each."""
-    parts = extra.get("parts")
+    parts = signatures.extra.get("parts")
     if not isinstance(parts, list):
         return []
-    return [_without_index(part) for part in parts if isinstance(part, dict)]
+    returned = []
+    for part in parts:
+        if isinstance(part, dict):
+            members = {name: value for name, value in part.items() if name not in ("index", "thoughtSignature")}
+            returned.append(members | signatures.member(part.get("thoughtSignature")))
+    return returned
 
 
-def _without_index(part: Json) -> Json:
-    return {name: value for name, value in part.items() if name != "index"}
-
-
-def _call_parts(call: ChatCall, message: Message) -> list[Json]:
+def _call_parts(
+    call: ChatCall, tool_calls: Sequence[SentCall], names: FunctionNames, signatures: _Signatures
+) -> list[Json]:
     parts: list[Json] = []
-    for tool_call in called(message):
-        function: Json = {"name": tool_call.function.name, "args": tool_call.arguments()}
-        if tool_call.id:
-            function["id"] = tool_call.id
-        parts.append({"functionCall": function, **_signature(tool_call.extra_content)})
+    for tool_call in tool_calls:
+        name = names.to_provider(tool_call.name)
+        function: Json = {"name": name, "args": tool_call.called.arguments(), "id": tool_call.id}
+        parts.append({"functionCall": function, **signatures.in_extra_content(tool_call.called.extra_content)})
 
     is_signed = any("thoughtSignature" in part for part in parts)
     if parts and not is_signed and is_gemini_3_or_later(call):
@@ -141,18 +195,8 @@ def _call_parts(call: ChatCall, message: Message) -> list[Json]:
     return parts
 
 
-def _signature(extra_content: Mapping[str, Any] | None) -> Json:
-    """Return the signature in `extra_content` as a member of a part, or {}."""
-    # Vertex AI's OpenAI-compatible endpoint writes `vertex` where the Gemini API writes `google`.
-    for name in ("google", "vertex"):
-        extra = (extra_content or {}).get(name)
-        if isinstance(extra, dict) and extra.get("thought_signature"):
-            return {"thoughtSignature": extra["thought_signature"]}
-    return {}
-
-
-def _images_by_message(call: ChatCall) -> list[list[Json]]:
-    """Return the parts for images of earlier answers, one list for each message of the request.
+def _images_by_message(call: ChatCall) -> list[list[_Image]]:
+    """Return the images of earlier answers, one list for each message of the request.
 
     Raises RequestError for an invalid image.
     """
@@ -165,25 +209,23 @@ def _images_by_message(call: ChatCall) -> list[list[Json]]:
     except msgspec.ValidationError as error:
         message = f"Invalid value for 'messages': {error}"
         raise RequestError(message, param="messages", code="invalid_value") from None
-    return [_image_parts(message) for message in messages]
+    return [message.images or [] for message in messages]
 
 
-def _image_parts(message: _MessageWithImages) -> list[Json]:
-    parts = []
-    for image in message.images or ():
-        part = Part(type="image_url", image_url=image.image_url)
-        parts.append(_content_part(part) | _signature(image.extra_content))
-    return parts
+def _image_part(image: _Image, signatures: _Signatures) -> Json:
+    part = Part(type="image_url", image_url=image.image_url)
+    return _content_part(part) | signatures.in_extra_content(image.extra_content)
 
 
-def _result_parts(call: ChatCall, message: Message, param: str, function_names: Mapping[str, str]) -> list[Json]:
+def _result_parts(call: ChatCall, message: Message, param: str, ids: ToolCallIds, names: FunctionNames) -> list[Json]:
     """Return the parts of a tool's result. Raises RequestError if it does not belong to an earlier call."""
-    call_id = message.tool_call_id or ""
+    answered = ids.result(message)
     # Gemini matches results by function name, which OpenAI's `tool` messages do not have.
-    name = function_names.get(call_id) or message.name
+    name = message.name if answered is None else answered.name
+    call_id = message.tool_call_id if answered is None else answered.id
     if not name:
-        raise RequestError(f"No earlier message has a tool call '{call_id}'", param=f"{param}.tool_call_id")
-    response: Json = {"name": name, "response": _result_object(text_of(message.content))}
+        raise RequestError(f"No earlier message has a tool call '{call_id or ''}'", param=f"{param}.tool_call_id")
+    response: Json = {"name": names.to_provider(name), "response": _result_object(text_of(message.content))}
     if call_id:
         response["id"] = call_id
 
@@ -201,7 +243,7 @@ def _result_object(text: str) -> Json:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         value = None
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not _REFERENCE.search(text):
         return value
     return {"output": text}
 

@@ -9,6 +9,7 @@ import re
 from typing import Any, Literal, NamedTuple
 
 from llms_core import Unsupported
+from llms_core.contracts.function_names import NameRule
 from llms_core.contracts.request import ChatCall
 
 Json = dict[str, Any]
@@ -41,8 +42,14 @@ _WITH_BUDGET = re.compile(r"gemini-(2\.5|robotics-er-1)")
 # "Developer instruction is not enabled for models/gemma-3-27b-it"
 _WITHOUT_SYSTEM_INSTRUCTION = re.compile(r"gemma-[123]")
 _WITH_MINIMAL_LEVEL = re.compile(r"gemini-3(\.[0-6])?-flash")
+# "Penalty is not enabled for models/gemini-2.5-flash"
+_WITH_PENALTIES = re.compile(r"gemini-(1\.5-(pro|flash)-002|2\.0-flash(?!-thinking))")
 # Thinking cannot be switched off in the Pro models of Gemini 2.5: this is the smallest budget that they accept.
 _MIN_PRO_BUDGET = 128
+
+
+#: The names of functions: https://ai.google.dev/api/caching#FunctionDeclaration
+NAME_RULE = NameRule(characters="A-Za-z0-9_.:-", first="A-Za-z_")
 
 
 def model_name(call: ChatCall) -> str:
@@ -64,6 +71,11 @@ def thinking_control(call: ChatCall) -> ThinkingControl:
 def is_gemini_3_or_later(call: ChatCall) -> bool:
     """Return whether the model belongs to the families that require thought signatures on tool calls."""
     return thinking_control(call) == "level"
+
+
+def accepts_penalties(call: ChatCall) -> bool:
+    """Return whether the model takes `presencePenalty` and `frequencyPenalty`. Newer ones reject the whole request."""
+    return _WITH_PENALTIES.match(model_name(call)) is not None
 
 
 def accepts_system_instruction(call: ChatCall) -> bool:

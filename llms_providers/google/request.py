@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llms_core import RequestError, Unsupported
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
-from llms_core.contracts.tools import json_schema
+from llms_core.contracts.signatures import Owner
 from llms_providers.google.messages import conversation
-from llms_providers.google.models import thinking_config, thinking_control
-from llms_providers.google.tools import tools_and_config, with_enums_for_constants
+from llms_providers.google.models import NAME_RULE, accepts_penalties, thinking_config, thinking_control
+from llms_providers.google.output_format import OutputFormat
+from llms_providers.google.tools import tools_and_config
 
 Json = dict[str, Any]
 
@@ -40,30 +42,38 @@ _TRANSLATED = frozenset({
     *_GEMINI_PARAMETERS,
 })  # fmt: skip
 
+_PENALTIES = ("presence_penalty", "frequency_penalty")
+
 # OpenAI's other values, `auto` and `default`, stand for what Gemini does without the parameter.
 _SERVICE_TIERS = ("flex", "priority")
 
 
 def request_body(
-    call: ChatCall, base_url: str, *, safety_settings: Sequence[Json], default_thinking: Mapping[str, Any]
+    call: ChatCall,
+    base_url: str,
+    owner: Owner,
+    *,
+    safety_settings: Sequence[Json],
+    default_thinking: Mapping[str, Any],
 ) -> Json:
     """Return the body of a `generateContent` request.
 
-    `safety_settings` and `default_thinking` are the provider's settings, for requests without their own (SR-117).
-    Raises Unsupported for what Gemini does not support, and RequestError for an invalid parameter.
+    `owner` is the model. `safety_settings` and `default_thinking` are the provider's settings, for requests without
+    their own (SR-117). Raises Unsupported for what Gemini does not support, and RequestError for an invalid parameter.
     """
     for name in ("functions", "function_call"):
         if call.get(name) is not None:
             raise Unsupported(f"'{name}' is deprecated and not supported: use tools and tool_choice", param=name)
     own = _gemini_parameters(call)
-    contents, system = conversation(call, base_url)
-    tools, tool_config = tools_and_config(call, own["toolConfig"])
+    names = FunctionNames(call, NAME_RULE)
+    tools, tool_config, output = tools_and_config(call, names, own["toolConfig"])
+    contents, system = conversation(call, base_url, owner, names, instruction=output.instruction)
     body: Json = {
         "contents": contents,
         "systemInstruction": {"parts": system} if system else None,
         "tools": tools,
         "toolConfig": tool_config,
-        "generationConfig": _generation_config(call, own, default_thinking),
+        "generationConfig": _generation_config(call, own, output, default_thinking),
         "safetySettings": own.get("safetySettings", safety_settings),
         "cachedContent": own.get("cachedContent"),
         "labels": own.get("labels"),
@@ -79,6 +89,9 @@ def dropped_parameters(call: ChatCall) -> tuple[str, ...]:
     if call.get("parallel_tool_calls"):
         # Gemini always may make parallel calls: only `false` cannot be honoured.
         dropped.discard("parallel_tool_calls")
+    if not accepts_penalties(call):
+        # 0 stands for what Gemini does without the parameter.
+        dropped |= {name for name in _PENALTIES if call.get(name)}
     if "reasoning_effort" in given and thinking_control(call) == "none":
         dropped.add("reasoning_effort")
     return tuple(sorted(dropped))
@@ -116,24 +129,27 @@ def _parameters_in_extra_body(call: ChatCall) -> Json:
     return google
 
 
-def _generation_config(call: ChatCall, own: Mapping[str, Any], default_thinking: Mapping[str, Any]) -> Json:
+def _generation_config(
+    call: ChatCall, own: Mapping[str, Any], output: OutputFormat, default_thinking: Mapping[str, Any]
+) -> Json:
     request = call.request
     config: Json = {
         "maxOutputTokens": request.token_limit,
         "temperature": request.temperature,
         "topP": request.top_p,
-        "presencePenalty": request.presence_penalty,
-        "frequencyPenalty": request.frequency_penalty,
         "seed": _seed(call),
         "stopSequences": _stop_sequences(call),
     }
+    if accepts_penalties(call):
+        config["presencePenalty"] = request.presence_penalty
+        config["frequencyPenalty"] = request.frequency_penalty
     if request.n != 1:
         config["candidateCount"] = request.n
     if request.logprobs:
         config["responseLogprobs"] = True
         config["logprobs"] = request.top_logprobs or None
     config["responseModalities"] = _response_modalities(call)
-    config |= _response_format(call)
+    config |= output.config
     for name in _IN_GENERATION_CONFIG:
         config[name] = own.get(name)
     thinking = thinking_config(call, _camel_case(default_thinking), own["thinkingConfig"])
@@ -161,20 +177,6 @@ def _response_modalities(call: ChatCall) -> list[str] | None:
     if not isinstance(modalities, list) or any(name not in ("text", "image") for name in modalities):
         raise Unsupported("Gemini answers support only the modalities 'text' and 'image'", param="modalities")
     return [name.upper() for name in modalities] or None
-
-
-def _response_format(call: ChatCall) -> Json:
-    requested = call.request.response_format
-    if requested is None or requested.type == "text":
-        return {}
-    if requested.type not in ("json_object", "json_schema"):
-        message = f"Gemini does not support response_format '{requested.type}'"
-        raise Unsupported(message, param="response_format.type")
-    config: Json = {"responseMimeType": "application/json"}
-    schema = json_schema(call)
-    if schema is not None and schema.schema:
-        config["responseJsonSchema"] = with_enums_for_constants(schema.schema)
-    return config
 
 
 def _service_tier(call: ChatCall) -> str | None:

@@ -7,20 +7,25 @@ from typing import Any
 
 import msgspec
 
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tools import Function, ToolChoice, functions_of, tool_choice
 from llms_providers.google.models import thinking_control
+from llms_providers.google.output_format import OutputFormat, output_format
+from llms_providers.google.schema import adapt_schema
 
 Json = dict[str, Any]
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
-def tools_and_config(call: ChatCall, requested_config: Json) -> tuple[list[Json], Json]:
-    """Return `tools` and `toolConfig`; `requested_config` is the client's own `toolConfig`, which wins.
+def tools_and_config(
+    call: ChatCall, names: FunctionNames, requested_config: Json
+) -> tuple[list[Json], Json, OutputFormat]:
+    """Return `tools`, `toolConfig`, and how the format of the answer is imposed beside them.
 
-    Raises Unsupported for a tool that is neither a function nor one of Google's built-in tools, and RequestError for an
-    invalid tool or `tool_choice`.
+    `requested_config` is the client's own `toolConfig`, which wins. Raises Unsupported for a tool that is neither a
+    function nor one of Google's built-in tools, and RequestError for an invalid tool or `tool_choice`.
     """
     tools, function_tools = _split_tools(call)
     functions = functions_of(function_tools)
@@ -29,15 +34,25 @@ def tools_and_config(call: ChatCall, requested_config: Json) -> tuple[list[Json]
 
     choice = tool_choice(call)
     declared = _declared_functions(functions, choice)
-    if declared:
-        tools.append({"functionDeclarations": [_declaration(function) for function in declared]})
+    may_be_called = bool(declared) and (choice is None or choice.mode != "none")
+    output = output_format(call, has_functions=may_be_called, has_built_in_tools=bool(tools))
+    if output.config and not may_be_called:
+        # Some models reject JSON output beside functions even if none may be called.
+        functions = declared = []
+    declarations = [_declaration(function, names) for function in declared]
+    if output.tool is not None:
+        declarations.append(_declaration(output.tool, names))
+    if declarations:
+        tools.append({"functionDeclarations": declarations})
 
     config: Json = {}
-    if functions:
-        calling = _function_calling_config(call, declared, choice)
+    if output.tool is not None:
+        config["functionCallingConfig"] = {"mode": "ANY"}
+    elif functions:
+        calling = _function_calling_config(call, names, declared, choice)
         if calling:
             config["functionCallingConfig"] = calling
-    return tools, {**config, **requested_config}
+    return tools, {**config, **requested_config}, output
 
 
 def _split_tools(call: ChatCall) -> tuple[list[Json], list[msgspec.Raw]]:
@@ -66,10 +81,13 @@ def _declared_functions(functions: list[Function], choice: ToolChoice | None) ->
         return functions
     # `allowedFunctionNames` is not accepted with mode AUTO: an optional choice among some of the functions can only be
     # expressed by leaving out the others.
-    return [function for function in functions if function.name in choice.names]
+    allowed = frozenset(choice.names)
+    return [function for function in functions if function.name in allowed]
 
 
-def _function_calling_config(call: ChatCall, declared: Sequence[Function], choice: ToolChoice | None) -> Json:
+def _function_calling_config(
+    call: ChatCall, names: FunctionNames, declared: Sequence[Function], choice: ToolChoice | None
+) -> Json:
     if _validates_calls(call, declared, choice):
         # Gemini's counterpart of OpenAI's `strict`. It applies to all functions or none.
         return {"mode": "VALIDATED"}
@@ -77,7 +95,7 @@ def _function_calling_config(call: ChatCall, declared: Sequence[Function], choic
         return {}
     config: Json = {"mode": _MODES[choice.mode]}
     if choice.names and choice.mode == "required":
-        config["allowedFunctionNames"] = list(choice.names)
+        config["allowedFunctionNames"] = [names.to_provider(name) for name in choice.names]
     return config
 
 
@@ -90,29 +108,10 @@ def _validates_calls(call: ChatCall, declared: Sequence[Function], choice: ToolC
     return thinking_control(call) != "none"
 
 
-def _declaration(function: Function) -> Json:
-    declaration: Json = {"name": function.name}
+def _declaration(function: Function, names: FunctionNames) -> Json:
+    declaration: Json = {"name": names.to_provider(function.name)}
     if function.description is not None:
         declaration["description"] = function.description
     if function.parameters:
-        declaration["parametersJsonSchema"] = with_enums_for_constants(function.parameters)
+        declaration["parametersJsonSchema"] = adapt_schema(function.parameters)
     return declaration
-
-
-def with_enums_for_constants(schema: Json) -> Json:
-    """Replace `const` in a JSON schema by an `enum` of one value, in place, and return the schema.
-
-    Gemini ignores `const`. The schema must have been decoded for this request: it is modified. The walk is iterative,
-    so that a deeply nested schema of a client does not exceed the recursion limit.
-    """
-    pending: list[Any] = [schema]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, dict):
-            # Only scalars: "const" may also be the name of a property, and its value a schema.
-            if type(node.get("const")) in (str, int, float):
-                node["enum"] = [node.pop("const")]
-            pending += node.values()
-        elif isinstance(node, list):
-            pending += node
-    return schema

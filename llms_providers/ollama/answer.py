@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
-from llms_core.contracts.building import Chunks, ToolCall, completion
+from llms_core.contracts.building import Chunks, ToolCall, arguments_text, completion
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage, finish_reason
 from llms_core.contracts.request import ChatCall
@@ -28,7 +28,7 @@ class _Function(msgspec.Struct):
 class _ToolCall(msgspec.Struct):
     function: _Function
     #: Older servers send none.
-    id: str = ""
+    id: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -69,7 +69,7 @@ def to_completion(call: ChatCall, body: bytes) -> Completion:
     message = response.message
     if message is None or not response.done:
         raise ProviderError(ErrorKind.BAD_RESPONSE, "Ollama's answer is not a complete chat message", status=200)
-    tool_calls = _tool_calls(call, message)
+    tool_calls = _tool_calls(message)
     content = message.content
     if not content:
         # OpenAI's `content` is null beside tool calls, and a string otherwise.
@@ -95,10 +95,10 @@ class OllamaChunks:
     framing: Literal["ndjson"] = "ndjson"
 
     def __init__(self, call: ChatCall):
-        self._call = call
         self._chunks = Chunks(call)
         self._has_content = False
         self._tool_call_count = 0
+        self._has_ended = False
 
     def feed(self, event: str, data: bytes) -> Iterator[Chunk]:
         """Translate one line. Raises ProviderError if it is an error or unreadable."""
@@ -113,6 +113,8 @@ class OllamaChunks:
             yield self._chunks.delta({"content": ""}, logprobs=logprobs, content=False)
         if response.done:
             yield from self._end(response)
+        elif self._has_ended and "tool_calls" in delta:
+            yield msgspec.structs.replace(self._chunks.finish("tool_calls"), replaces_end=True)
 
     def _delta(self, message: _Message) -> dict[str, Any]:
         delta: dict[str, Any] = {}
@@ -121,7 +123,8 @@ class OllamaChunks:
         if message.content:
             delta["content"] = message.content
         fragments = []
-        for tool_call in _tool_calls(self._call, message, first_number=self._tool_call_count):
+        for tool_call in _tool_calls(message):
+            tool_call.id = self._chunks.call_ids.unique(tool_call.id)
             fragments.append({"index": self._tool_call_count, **tool_call.as_openai()})
             self._tool_call_count += 1
         if fragments:
@@ -134,7 +137,11 @@ class OllamaChunks:
             has_content=self._has_content,
             has_tool_calls=self._tool_call_count > 0,
         )
-        yield self._chunks.finish(reason)
+        end = self._chunks.finish(reason)
+        # Calls may come after an end.
+        end.replaces_end = self._has_ended
+        self._has_ended = True
+        yield end
         usage = _usage(response)
         if usage is not None:
             yield self._chunks.usage(usage)
@@ -165,35 +172,14 @@ def _read(data: bytes) -> _ChatResponse:
     return response
 
 
-def _tool_calls(call: ChatCall, message: _Message, first_number: int = 0) -> list[ToolCall]:
-    """Translate the tool calls of a message. `first_number` is the number of calls in earlier lines of the stream."""
+def _tool_calls(message: _Message) -> list[ToolCall]:
+    """Translate the tool calls of a message."""
     translated = []
-    for number, tool_call in enumerate(message.tool_calls or (), first_number):
-        translated.append(
-            ToolCall(
-                id=tool_call.id or _generated_id(call, number),
-                name=tool_call.function.name,
-                arguments=_arguments_text(tool_call.function.arguments),
-            )
-        )
+    for tool_call in message.tool_calls or ():
+        function = tool_call.function
+        arguments = arguments_text(function.arguments)
+        translated.append(ToolCall(id=tool_call.id or "", name=function.name, arguments=arguments))
     return translated
-
-
-def _generated_id(call: ChatCall, number: int) -> str:
-    """Return an id for a tool call without one. It contains the request's own id, to be unique in a conversation."""
-    request_id = call.id.rpartition("-")[2]
-    return f"call_{request_id}_{number}"
-
-
-def _arguments_text(arguments: Raw) -> str:
-    """Return the arguments as JSON text, exactly as Ollama wrote them; "{}" if there are none."""
-    text = bytes(arguments).decode()
-    if text.startswith('"'):
-        # A few models' arguments are JSON text already.
-        text = str(msgspec.json.decode(text))
-    if text in ("", "null"):
-        return "{}"
-    return text
 
 
 def _finish_reason(response: _ChatResponse, *, has_content: bool, has_tool_calls: bool) -> str:
@@ -204,7 +190,7 @@ def _finish_reason(response: _ChatResponse, *, has_content: bool, has_tool_calls
         # Ollama only loads or unloads the model if the request gives it nothing to answer: retrying does not help.
         message = f"Ollama generated nothing (done_reason '{done_reason}'): check that a message has the role 'user'"
         raise ProviderError(ErrorKind.INVALID_REQUEST, message, status=200)
-    reason = finish_reason(done_reason)
+    reason = finish_reason(done_reason, is_empty=not (has_content or has_tool_calls))
     if reason is None:
         message = f"Ollama stopped before the answer was complete (done_reason '{done_reason}')"
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)

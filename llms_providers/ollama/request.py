@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from msgspec import Raw
@@ -10,7 +12,8 @@ from msgspec import Raw
 from llms_core import RequestError, Unsupported
 from llms_core.contracts.content import Part, media, text_of
 from llms_core.contracts.request import ChatCall, Message
-from llms_core.contracts.tools import ToolChoice, called, functions, json_schema, tool_choice
+from llms_core.contracts.tool_call_ids import ToolCallIds
+from llms_core.contracts.tools import ToolChoice, functions, json_schema, tool_choice
 
 #: OpenAI's parameters that are members of `options` under the same name.
 _OPENAI_OPTIONS = (
@@ -116,47 +119,58 @@ def to_body(call: ChatCall) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    translated = []
-    # OpenAI's tool messages refer to a call by its id; Ollama's also name the tool.
-    tool_names: dict[str, str] = {}
+    translated: list[dict[str, Any]] = []
+    ids = ToolCallIds()
+    # The latest results, each with the number of its call.
+    results: list[tuple[int, dict[str, Any]]] = []
     for number, message in enumerate(messages):
         role = _ROLES.get(message.role, message.role)
         target: dict[str, Any] = {"role": role, "content": text_of(message.content)}
         media_data = _media_data(message, f"messages[{number}]")
         if media_data:
             target["images"] = media_data
+        if role == "tool":
+            results.append((_add_tool_members(target, message, ids), target))
+            continue
+        translated += _in_call_order(results)
+        results.clear()
         if role == "assistant":
-            _add_assistant_members(target, message, tool_names)
-        elif role == "tool":
-            _add_tool_members(target, message, tool_names)
+            _add_assistant_members(target, message, ids)
         translated.append(target)
-    return translated
+    return translated + _in_call_order(results)
 
 
-def _add_assistant_members(target: dict[str, Any], message: Message, tool_names: dict[str, str]) -> None:
-    """Add the reasoning and the tool calls of `message` to `target`, and the names of the tools to `tool_names`."""
+def _in_call_order(results: Iterable[tuple[int, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the results of parallel calls in the order of the calls: most of Ollama's templates ignore their ids."""
+    return [target for _, target in sorted(results, key=itemgetter(0))]
+
+
+def _add_assistant_members(target: dict[str, Any], message: Message, ids: ToolCallIds) -> None:
+    """Add the reasoning and the tool calls of `message` to `target`."""
     reasoning = message.reasoning_content
     if isinstance(reasoning, str) and reasoning:
         target["thinking"] = reasoning
     tool_calls = []
-    for call in called(message):
-        name = call.function.name
-        tool_names[call.id] = name
-        function = {"name": name, "arguments": call.arguments()}
+    for call in ids.calls(message):
+        function = {"name": call.name, "arguments": call.called.arguments()}
         tool_calls.append({"id": call.id, "function": function})
     if tool_calls:
         target["tool_calls"] = tool_calls
 
 
-def _add_tool_members(target: dict[str, Any], message: Message, tool_names: Mapping[str, str]) -> None:
-    """Add the name of the tool and the id of the call that `message` answers to `target`."""
-    call_id = message.tool_call_id or ""
+def _add_tool_members(target: dict[str, Any], message: Message, ids: ToolCallIds) -> int:
+    """Add the name of the tool and the id of the call that `message` answers to `target`; return the call's number."""
+    # OpenAI's tool messages refer to a call by its id; Ollama's also name the tool.
+    call = ids.result(message)
     # A message of OpenAI's deprecated role `function` has no id and names the tool itself.
-    name = tool_names.get(call_id, message.name)
+    name = message.name if call is None else call.name
+    call_id = message.tool_call_id if call is None else call.id
     if name:
         target["tool_name"] = name
     if call_id:
         target["tool_call_id"] = call_id
+    # The result of no call stays behind the others.
+    return sys.maxsize if call is None else call.number
 
 
 def _media_data(message: Message, location: str) -> list[str]:
@@ -246,7 +260,7 @@ def _tools(call: ChatCall, choice: ToolChoice | None) -> list[Raw]:
     """Return the tools that `choice` allows, unchanged: Ollama's format is OpenAI's."""
     if choice is not None and choice.mode == "none":
         return []
-    allowed = choice.names if choice is not None else ()
+    allowed = frozenset(choice.names if choice is not None else ())
     tools = []
     for function, raw in zip(functions(call), call.request.tools or (), strict=True):
         if not allowed or function.name in allowed:

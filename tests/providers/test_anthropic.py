@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -90,7 +91,7 @@ def payload_of(body: Mapping[str, Any], model: str = NEWEST_MODEL) -> Json:
 
 def completion_of(message: Mapping[str, Any], **request: Any) -> Json:
     """Return the completion for a message of Claude's, validated by OpenAI's types."""
-    call = chat_call({"model": "local", "messages": [USER], **request})
+    call = chat_call({"model": "local", "messages": [USER], **request}, model=NEWEST_MODEL)
     body = json.dumps({"type": "message", "id": "msg_1", **message})
     completion = adapter().completion(call, body.encode())
     ChatCompletion.model_validate_json(completion.data)
@@ -102,7 +103,7 @@ def chunks_of(body: bytes, size: int = 0, **request: Any) -> list[Json]:
 
     The stream arrives in pieces of `size` bytes, or all at once.
     """
-    call = chat_call({"model": "local", "messages": [USER], "stream": True, **request})
+    call = chat_call({"model": "local", "messages": [USER], "stream": True, **request}, model=NEWEST_MODEL)
     progress = ChatStream(adapter().chunks(call))
     chunks: list[Chunk] = []
     for piece in [*pieces(body, size or max(len(body), 1)), b""]:
@@ -1111,7 +1112,8 @@ def test_thinking_continues_after_a_tool_call_if_it_was_sent_back() -> None:
     use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome"}}
     message = completion_of({"content": [thought, use], "stop_reason": "tool_use"})["choices"][0]["message"]
     assert message["reasoning_content"] == "Hm"
-    assert message["provider_extra"] == {"anthropic": {"content": [thought]}}
+    owner = {"provider": "anthropic", "family": "claude"}
+    assert message["provider_extra"] == {"anthropic": {"content": [thought], "owner": owner}}
     result = {"role": "tool", "tool_call_id": "toolu_1", "content": "Sun"}
     body = {"tools": [WEATHER], "reasoning_effort": "low", "messages": [USER, message, result]}
     payload, request = translate(body, BUDGET_MODEL)
@@ -1196,7 +1198,6 @@ def test_unused_parameters_are_reported_as_dropped() -> None:
         ({"functions": [{"name": "f"}]}, "functions"),
         ({"web_search_options": {}}, "web_search_options"),
         ({"messages": [{"role": "function", "name": "f", "content": "1"}]}, "messages[0].role"),
-        ({"messages": [{"role": "system", "content": "Only this"}]}, "messages"),
     ],
 )
 def test_parameters_that_cannot_be_dropped_are_refused(body: Json, param: str) -> None:
@@ -1205,6 +1206,65 @@ def test_parameters_that_cannot_be_dropped_are_refused(body: Json, param: str) -
     assert refusal.value.param == param
     assert not ANTHROPIC.capabilities.n
     assert not ANTHROPIC.capabilities.logprobs
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "ann@example.com",
+        "id:ann@mail.example.com",
+        "+49 170 1234567",
+        "tel:+1-555-0100-200",
+        "(555) 010-0200",
+        "5550100200",
+        "u" * 300,
+    ],
+)
+def test_a_user_that_identifies_a_person_is_hashed(user: str) -> None:
+    """Anthropic rejects ids that contain an e-mail address or a phone number, and long ones."""
+    sent = payload_of({"user": user})["metadata"]["user_id"]
+    assert re.fullmatch("[0-9a-f]{64}", sent)
+    assert payload_of({"metadata": {"user_id": user}})["metadata"]["user_id"] == sent
+    assert payload_of({"user": f"{user}."})["metadata"]["user_id"] != sent
+
+
+@pytest.mark.parametrize("user", ["u-1", "7f3e1c2a-9d4b-4f6e-8a1b-2c3d4e5f6a7b", "org/42", "2024-01"])
+def test_an_opaque_user_is_sent_unchanged(user: str) -> None:
+    assert payload_of({"user": user})["metadata"] == {"user_id": user}
+
+
+def test_instructions_alone_become_the_users_turn() -> None:
+    payload = payload_of(
+        {"messages": [{"role": "system", "content": "Say hi."}, {"role": "developer", "content": "Now."}]}
+    )
+    assert payload["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "Say hi."}, {"type": "text", "text": "Now."}]}
+    ]
+    assert "system" not in payload
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ([("user", "")], [("user", "(no content)")]),
+        ([("assistant", "Hi"), ("user", "Yes")], [("user", "(no content)"), ("assistant", "Hi"), ("user", "Yes")]),
+        ([("user", "Yes"), ("user", " ")], [("user", "Yes")]),
+        (
+            [("user", "A"), ("assistant", "B"), ("user", "")],
+            [("user", "A"), ("assistant", "B"), ("user", "(no content)")],
+        ),
+    ],
+)
+def test_empty_messages_do_not_change_whose_turn_it_is(roles: list[Any], expected: list[Any]) -> None:
+    turns = payload_of({"messages": [{"role": role, "content": text} for role, text in roles]})["messages"]
+    assert [(turn["role"], turn["content"][0]["text"]) for turn in turns] == expected
+
+
+def test_anthropics_own_image_block_gets_the_type_of_its_bytes() -> None:
+    source = {"type": "base64", "media_type": "image/jpeg", "data": base64.b64encode(PNG).decode()}
+    content = [{"type": "image", "source": source, "cache_control": {"type": "ephemeral"}}]
+    (turn,) = payload_of({"messages": [{"role": "user", "content": content}]})["messages"]
+    assert turn["content"] == [{**content[0], "source": {**source, "media_type": "image/png"}}]
 
 
 def test_user_and_service_tier_are_translated() -> None:
@@ -1288,7 +1348,8 @@ def test_stop_reasons_become_finish_reasons(stop_reason: str | None, finish_reas
     assert completion["choices"][0]["finish_reason"] == finish_reason
     if stop_reason is not None:
         start = {"type": "message_start", "message": {"usage": {}}}
-        chunks = chunks_of(events(start, message_delta(stop_reason)))
+        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}
+        chunks = chunks_of(events(start, delta, message_delta(stop_reason)))
         assert join_chunks(chunks)["finish_reason"] == finish_reason
 
 

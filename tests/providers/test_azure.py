@@ -60,6 +60,13 @@ def sent(adapter: Azure, **members: Any) -> UpstreamRequest:
     return adapter.request(call(**members))
 
 
+def test_a_path_is_used_as_it_is() -> None:
+    """K-04: for a gateway in front of the resource."""
+    settings = AzureSettings(id="azure", base_url="https://proxy.example", path="/gpt/chat/completions?v=1")
+    request = sent(Azure(AZURE, settings))
+    assert request.url == "https://proxy.example/gpt/chat/completions?v=1"
+
+
 # Addresses
 
 V1 = f"{RESOURCE}/openai/v1/chat/completions"
@@ -231,8 +238,31 @@ def test_members_are_passed_on_and_unknown_ones_reported_as_dropped() -> None:
     request = sent(azure(RESOURCE), enable_thinking=True, data_sources=[{"type": "azure_search"}], max_tokens=5)
     assert request.dropped == ("enable_thinking",)
     assert json.loads(request.content) == {
-        "model": "gpt-5-mini", "messages": HI, "data_sources": [{"type": "azure_search"}], "max_tokens": 5
+        "model": "gpt-5-mini", "messages": HI, "data_sources": [{"type": "azure_search"}], "max_completion_tokens": 5
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("deployment", "settings", "limit"),
+    [
+        ("gpt-5-mini", {}, "max_completion_tokens"),
+        ("our-bot", {}, "max_completion_tokens"),
+        ("our-bot", {"api_version": "2025-04-01-preview"}, "max_completion_tokens"),
+        ("our-bot", {"api_version": "2024-06-01"}, "max_tokens"),
+        ("Mistral-Large-3", {}, "max_tokens"),
+        ("DeepSeek-V3.1", {}, "max_tokens"),
+        ("o3-mini", {"base_url": "https://r.services.ai.azure.com/models"}, "max_completion_tokens"),
+        ("eu-gpt-5", {"base_url": "https://r.services.ai.azure.com/models"}, "max_completion_tokens"),
+        ("Phi-4", {"base_url": "https://r.services.ai.azure.com/models"}, "max_tokens"),
+    ],
+)
+def test_the_limit_has_the_name_that_the_deployment_takes(
+    deployment: str, settings: dict[str, str], limit: str
+) -> None:
+    """SR-014: OpenAI's reasoning models refuse `max_tokens`; models of others, and old versions, know nothing else."""
+    adapter = azure(**{"base_url": RESOURCE, **settings})
+    body = json.loads(sent(adapter, model=deployment, max_tokens=5).content)
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == {limit: 5}
 
 
 @pytest.mark.parametrize(
@@ -256,7 +286,8 @@ def test_old_versions_get_no_parameters_that_they_reject(version: str, is_modern
     if is_modern:
         assert json.loads(plain.content)["stream_options"] == {"include_usage": True}
         assert body["stream_options"] == {"include_usage": True, "x": 1}
-        assert (body["max_completion_tokens"], body["max_tokens"]) == (5, 9)
+        assert body["max_completion_tokens"] == 5
+        assert "max_tokens" not in body
         assert request.dropped == ()
     else:
         assert "stream_options" not in json.loads(plain.content)

@@ -45,6 +45,7 @@ from llms_core.config.llms_json import read as read_config
 from llms_core.config.model import Upstream
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tools import JSON_INSTRUCTION
 from llms_core.operations.inlining import inline
 from llms_core.provider import Available, Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret, redact
@@ -840,7 +841,7 @@ def test_missing_settings_are_reported() -> None:
 def test_plugin_registers_bedrock(monkeypatch: pytest.MonkeyPatch) -> None:
     (spec,) = llms_providers()
     assert (spec.name, spec.key_env, spec.needs_key) == ("bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), False)
-    assert {spec.capabilities.n, spec.capabilities.logprobs, spec.capabilities.json_object} == {False}
+    assert {spec.capabilities.n, spec.capabilities.logprobs} == {False}
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "ap-southeast-2")
     made = bedrock(spec, ProviderSettings(id="bedrock", api_key=Secret("token")))
@@ -947,17 +948,29 @@ def test_blank_text_is_left_out() -> None:
     assert translated == [{"role": "user", "content": [{"text": "Hi"}, {"text": "there"}]}]
 
 
-@pytest.mark.parametrize(
-    "conversation",
-    [
-        [{"role": "system", "content": "Hi"}],
-        [{"role": "user", "content": " "}],
-        [{"role": "assistant", "content": "Hi"}],
-    ],
-)
-def test_conversation_must_begin_with_a_users_message(conversation: list[Json]) -> None:
-    with pytest.raises(Unsupported, match="begins with a user's message"):
-        sent({"model": "m", "messages": conversation})
+@pytest.mark.parametrize("model", [CLAUDE, "amazon.nova-pro-v1:0", "meta.llama3-1-70b-instruct-v1:0"])
+def test_instructions_alone_become_the_users_turn(model: str) -> None:
+    body = native(model, messages=[{"role": "system", "content": "Say hi."}])
+    assert body["messages"] == [{"role": "user", "content": [{"text": "Say hi."}]}]
+    assert "system" not in body
+
+
+@pytest.mark.parametrize("model", [CLAUDE, "amazon.nova-pro-v1:0", "meta.llama3-1-70b-instruct-v1:0"])
+def test_conversation_begins_with_the_user(model: str) -> None:
+    nothing = {"role": "user", "content": [{"text": "(no content)"}]}
+    assert messages(user(" "), model=model) == [nothing]
+    greeting = {"role": "assistant", "content": "How can I help?"}
+    assert messages(greeting, user("Hi"), model=model) == [
+        nothing,
+        {"role": "assistant", "content": [{"text": "How can I help?"}]},
+        {"role": "user", "content": [{"text": "Hi"}]},
+    ]
+
+
+def test_empty_message_after_an_answer_is_still_the_users() -> None:
+    """Without it, the model would be asked to continue its answer."""
+    last = messages(user("A"), {"role": "assistant", "content": "B"}, user(""))[-1]
+    assert last == {"role": "user", "content": [{"text": "(no content)"}]}
 
 
 def test_prefilled_answer_is_continued() -> None:
@@ -1297,7 +1310,6 @@ def test_unsupported_parameters_are_reported_as_dropped() -> None:
     "more",
     [
         {"modalities": ["text", "audio"]},
-        {"response_format": {"type": "json_object"}},
         {"functions": [{"name": "f"}]},
         {"web_search_options": {}},
         {"messages": [{"role": "system", "content": [image(data_uri("image/png", PNG))]}, *HELLO["messages"]]},
@@ -1306,6 +1318,29 @@ def test_unsupported_parameters_are_reported_as_dropped() -> None:
 def test_parameters_that_change_the_kind_of_answer_are_unsupported(more: Json) -> None:
     with pytest.raises(Unsupported):
         sent({**HELLO, **more})
+
+
+def test_claude_is_instructed_to_answer_with_a_json_object() -> None:
+    wanted = {"response_format": {"type": "json_object"}}
+    body = native(messages=[{"role": "system", "content": "Be brief."}, user("Hi")], **wanted)
+    assert [block["text"] for block in body["system"]] == ["Be brief.", JSON_INSTRUCTION]
+    with pytest.raises(Unsupported, match="json_object"):
+        native("amazon.nova-pro-v1:0", **wanted)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "expected"),
+    [
+        (CLAUDE, "get-weather", "get-weather"),
+        (CLAUDE, "files.read", "files_read"),
+        ("amazon.nova-pro-v1:0", "get-weather", "get_weather"),
+        ("cohere.command-r-plus-v1:0", "3d_render", "f_3d_render"),
+    ],
+)
+def test_function_names_follow_the_models_rules(model: str, name: str, expected: str) -> None:
+    body = native(model, tools=[tool(name)], tool_choice={"type": "function", "function": {"name": name}})
+    assert body["toolConfig"]["tools"][0]["toolSpec"]["name"] == expected
+    assert body["toolConfig"]["toolChoice"] == {"tool": {"name": expected}}
 
 
 def test_service_tiers_are_translated() -> None:

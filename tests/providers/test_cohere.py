@@ -454,6 +454,13 @@ def test_top_p_is_limited_to_coheres_range(top_p: float, p: float) -> None:
     assert native(top_p=top_p)["p"] == p
 
 
+def test_users_message_has_no_empty_text() -> None:
+    empty = {"type": "text", "text": ""}
+    hello = {"type": "text", "text": "Hello"}
+    for content, expected in (("", "(no content)"), ([empty], "(no content)"), ([empty, hello], [hello])):
+        assert native(messages=[{"role": "user", "content": content}])["messages"][0]["content"] == expected
+
+
 def test_plain_request_has_no_additional_members() -> None:
     """SR-025, SR-027, SR-028."""
     hello = {"model": "command-a-03-2025", "messages": HELLO["messages"], "stream": False}

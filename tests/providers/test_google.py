@@ -41,6 +41,9 @@ GEMINI_2 = "gemini-2.0-flash"
 GEMINI_25 = "gemini-2.5-flash"
 GEMINI_3 = "gemini-3-flash-preview"
 UNSIGNED = "skip_thought_signature_validator"
+#: A signature in the form of Gemini's.
+SIGNED = "CgMBU0k="
+OWNER = {"provider": "google", "family": "gemini-3"}
 
 
 def google(**own: Any) -> Google:
@@ -94,12 +97,15 @@ def sse(*events: Json) -> bytes:
 
 def completed(body: Any, call: ChatCall | None = None, adapter: Google | None = None) -> ChatCompletion:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return ChatCompletion.model_validate_json((adapter or google()).completion(call or chat_call(HELLO), data).data)
+    call = call or chat_call(HELLO, model=GEMINI_3)
+    return ChatCompletion.model_validate_json((adapter or google()).completion(call, data).data)
 
 
-def streamed(body: bytes, size: int | None = None, adapter: Google | None = None, n: int = 1) -> list[Chunk]:
+def streamed(
+    body: bytes, size: int | None = None, adapter: Google | None = None, n: int = 1, model: str = GEMINI_3
+) -> list[Chunk]:
     """Return the chunks of a stream that arrives in pieces of a size, as the core reads it."""
-    progress = ChatStream((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n})), n)
+    progress = ChatStream((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n}, model=model)), n)
     found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
     found += progress.feed(b"")
     if progress.failure is not None:
@@ -226,7 +232,7 @@ def content_of(found: Json) -> Json:
         "reasoning": message.get("reasoning_content") or "",
         "calls": [
             (
-                None if re.fullmatch(r"call_1_0_\d", each["id"]) else each["id"],
+                None if re.fullmatch(r"call_1_\d", each["id"]) else each["id"],
                 each["function"]["name"],
                 json.loads(each["function"]["arguments"]),
             )
@@ -377,11 +383,19 @@ def plain_text(body: Json) -> None:
         del body["generationConfig"]["responseMimeType"]
 
 
+def reference_at_the_root(body: Json) -> None:
+    schema = body.get("generationConfig", {}).get("schema", {})
+    if "$ref" in schema:
+        target = schema["$defs"][schema.pop("$ref").rpartition("/")[2]]
+        body["generationConfig"]["schema"] = {**target, **schema}
+
+
 #: What the adapter cannot take over from a recorded request, and why.
 NOT_CARRIED: dict[Callable[[Json], None], str] = {
     thoughts: "Gemini only reads the signatures of thoughts, which its own answers have on other parts",
     schemas_of_results: "OpenAI's functions have no schema of their results",
     plain_text: "this is the default type of answers",
+    reference_at_the_root: "the adapter replaces it by what it refers to, as nothing may be beside a `$ref`",
 }
 
 
@@ -697,6 +711,7 @@ def test_the_specs() -> None:
 def test_parameters_get_geminis_names() -> None:
     """SR-012 … SR-019: the newer name of the token limit wins, and a stop string becomes a flat list."""
     asked = config(
+        GEMINI_2,
         temperature=0.5, top_p=0.9, seed=7, frequency_penalty=0.1, presence_penalty=-0.2, stop="END", max_tokens=9,
         max_completion_tokens=5, n=2, logprobs=True, top_logprobs=3,
     )  # fmt: skip
@@ -705,6 +720,18 @@ def test_parameters_get_geminis_names() -> None:
         "stopSequences": ["END"], "maxOutputTokens": 5, "candidateCount": 2, "responseLogprobs": True, "logprobs": 3,
     }  # fmt: skip
     assert config(stop=["a", "b"], max_tokens=9) == {"stopSequences": ["a", "b"], "maxOutputTokens": 9}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [GEMINI_25, GEMINI_3, "gemini-2.5-pro", "gemini-2.0-flash-thinking-exp", "gemini-flash-latest", "gemma-3-27b-it"],
+)
+def test_penalties_are_dropped_for_models_without_them(model: str) -> None:
+    """They reject the whole request: "Penalty is not enabled for models/…"."""
+    for adapter in (google(), vertex()):
+        request = sent({**HELLO, "frequency_penalty": 0.3, "presence_penalty": 0}, model, adapter)
+        assert b"Penalty" not in request.content
+        assert request.dropped == ("frequency_penalty",)
 
 
 def test_a_seed_is_reduced_to_32_bits() -> None:
@@ -826,6 +853,113 @@ def strict(tool: Json) -> Json:
     return {**tool, "function": {**tool["function"], "strict": True}}
 
 
+SCHEMA_FORMAT = {"type": "json_schema", "json_schema": {"name": "city", "schema": CITY}}
+
+
+@pytest.mark.parametrize("model", [GEMINI_2, GEMINI_25, "gemma-3-27b-it"])
+def test_json_beside_functions_before_gemini_3_is_the_call_of_one_more_function(model: str) -> None:
+    """These models reject "Function calling with a response mime type: 'application/json'"."""
+    body = native(model, tools=[TIME], response_format=SCHEMA_FORMAT)
+    assert "generationConfig" not in body
+    declared = body["tools"][0]["functionDeclarations"]
+    assert [function["name"] for function in declared] == ["time", "answer_in_json"]
+    assert declared[1]["parametersJsonSchema"] == CITY
+    assert body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+
+
+def test_the_call_of_the_answer_function_is_the_answer() -> None:
+    request = {**HELLO, "tools": [TIME], "response_format": SCHEMA_FORMAT}
+    part = {"functionCall": {"name": "answer_in_json", "args": {"city": "Rome"}}, "thoughtSignature": "S"}
+    whole = read(completed(answer(candidate(part)), chat_call(request, model=GEMINI_25)))
+    assert (whole["message"]["content"], whole["finish"]) == ('{"city":"Rome"}', "stop")
+    assert joined(streamed(sse(answer(candidate(part))), model=GEMINI_25)) == whole
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        # No function may be called, so that the model's own JSON mode is available.
+        ({"tools": [TIME], "tool_choice": "none"}, "json mode"),
+        # The answer will be a call, to which the format does not apply.
+        ({"tools": [TIME], "tool_choice": "required"}, "nothing"),
+        # Built-in tools and functions cannot be combined either.
+        ({"tools": [{"google_search": {}}]}, "instruction"),
+        ({"web_search_options": {}}, "instruction"),
+        ({"tools": [TIME], "response_format": {"type": "json_object"}}, "instruction"),
+        ({}, "json mode"),
+    ],
+)
+def test_json_beside_other_tools_before_gemini_3(members: Json, expected: str) -> None:
+    body = native(GEMINI_25, **{"response_format": SCHEMA_FORMAT, **members})
+    is_json_mode = "responseMimeType" in body.get("generationConfig", {})
+    is_instructed = "JSON object" in json.dumps(body.get("systemInstruction"))
+    assert not (is_json_mode and "tools" in body)
+    assert (is_json_mode, is_instructed) == (expected == "json mode", expected == "instruction")
+
+
+def test_json_beside_functions_is_native_from_gemini_3_on() -> None:
+    body = native(GEMINI_3, tools=[TIME], response_format=SCHEMA_FORMAT)
+    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": CITY}
+    assert body["tools"] == [{"functionDeclarations": [{"name": "time"}]}]
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (
+            {"properties": {"p": {"$ref": "#/$defs/P", "description": "which"}}, "$defs": {"P": CITY}},
+            {"properties": {"p": {"anyOf": [{"$ref": "#/$defs/P"}], "description": "which"}}, "$defs": {"P": CITY}},
+        ),
+        (
+            {"properties": {"p": {"$ref": "#/$defs/P", "anyOf": [], "title": "T"}}, "$defs": {"P": CITY}},
+            {"properties": {"p": {"$ref": "#/$defs/P"}}, "$defs": {"P": CITY}},
+        ),
+        # The keyword of older drafts.
+        (
+            {"items": {"$ref": "#/definitions/P"}, "definitions": {"P": CITY}},
+            {"items": {"$ref": "#/$defs/P"}, "$defs": {"P": CITY}},
+        ),
+        # A schema that only refers to one of its definitions.
+        ({"$ref": "#/definitions/P", "definitions": {"P": CITY}}, {**CITY, "$defs": {"P": CITY}}),
+        (
+            {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},
+            {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},
+        ),
+        # Members of an object that are named like keywords.
+        (
+            {"properties": {"$ref": CITY, "const": CITY, "x": {}}},
+            {"properties": {"$ref": CITY, "const": CITY, "x": {}}},
+        ),
+    ],
+)
+def test_nothing_is_beside_a_reference_in_a_schema(schema: Json, expected: Json) -> None:
+    body = native(
+        tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}],
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
+    )
+    assert body["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"] == expected
+    assert body["generationConfig"]["responseJsonSchema"] == expected
+
+
+@pytest.mark.parametrize("text", ['{"a": [{"$ref": "#/x"}]}', '{"a": {"\\u0024ref": "b"}}', '{"a": "see $ref"}'])
+def test_a_result_with_a_reference_is_sent_as_text(text: str) -> None:
+    """Gemini takes `$ref` for a reference to the result's media, and rejects others."""
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    turns_sent = contents(
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": text},
+    )
+    assert turns_sent[-1]["parts"][0]["functionResponse"]["response"] == {"output": text}
+
+
+def test_a_conversation_that_begins_with_a_call_gets_a_turn_of_the_user_before_it() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    result = {"role": "tool", "tool_call_id": "c", "content": "Sunny"}
+    turns_sent = contents({"role": "assistant", "tool_calls": [call]}, result)
+    assert [turn["role"] for turn in turns_sent] == ["user", "model", "user"]
+
+
 def test_functions_are_declared_with_their_json_schema() -> None:
     assert native(tools=[WEATHER, TIME])["tools"] == [
         {
@@ -897,7 +1031,7 @@ def test_results_are_grouped_and_get_their_functions_names() -> None:
     """SR-032, SR-040: names are found by the ids of earlier calls, and each result becomes an object."""
     turns_sent = contents(
         HELLO["messages"][0],
-        {"role": "assistant", "content": None, "tool_calls": [call("a", signature="S"), call("b", "time", "")]},
+        {"role": "assistant", "content": None, "tool_calls": [call("a", signature=SIGNED), call("b", "time", "")]},
         result("b", "12:00"),
         result("a", [{"type": "text", "text": '{"sky": "blue"}'}]),
         {"role": "user", "content": "And?"},
@@ -908,7 +1042,7 @@ def test_results_are_grouped_and_get_their_functions_names() -> None:
         {
             "role": "model",
             "parts": [
-                {"functionCall": {"name": "weather", "args": {"city": "Paris"}, "id": "a"}, "thoughtSignature": "S"},
+                {"functionCall": {"name": "weather", "args": {"city": "Paris"}, "id": "a"}, "thoughtSignature": SIGNED},
                 {"functionCall": {"name": "time", "args": {}, "id": "b"}},
             ],
         },
@@ -938,10 +1072,10 @@ def test_calls_without_a_signature(model: str, signature: str | None) -> None:
 def test_a_signature_from_vertex_ais_openai_endpoint_is_accepted() -> None:
     asked = {
         "role": "assistant",
-        "tool_calls": [{**call("a"), "extra_content": {"vertex": {"thought_signature": "V"}}}],
+        "tool_calls": [{**call("a"), "extra_content": {"vertex": {"thought_signature": SIGNED}}}],
     }
     turns_sent = contents(HELLO["messages"][0], asked, result("a", "1"))
-    assert turns_sent[1]["parts"][0]["thoughtSignature"] == "V"
+    assert turns_sent[1]["parts"][0]["thoughtSignature"] == SIGNED
 
 
 @pytest.mark.parametrize("model", [GEMINI_3, GEMINI_25])
@@ -977,7 +1111,7 @@ def test_invalid_messages_are_request_errors(messages: list[Json], text: str) ->
 def test_request_does_not_modify_the_call(adapter: Google) -> None:
     """Everything that is rewritten for Gemini is part of this request: schemas, signatures and kept parts."""
     schema = {"type": "object", "properties": {"a": {"const": "x"}}}
-    extra = {"google": {"thought_signature": "S", "parts": [{"index": 0, "executableCode": {"code": "1"}}]}}
+    extra = {"google": {"thought_signature": SIGNED, "parts": [{"index": 0, "executableCode": {"code": "1"}}]}}
     asked = chat_call(
         {
             **HELLO,
@@ -1024,7 +1158,19 @@ def test_every_system_message_is_sent() -> None:
 def test_system_messages_alone_become_a_user_turn() -> None:
     body = native(messages=[{"role": "system", "content": "Be."}])
     assert body == {"contents": [{"role": "user", "parts": [{"text": "Be."}]}]}
-    assert contents({"role": "user", "content": ""}) == [{"role": "user", "parts": [{"text": ""}]}]
+
+
+def test_no_turn_has_an_empty_text() -> None:
+    """Vertex AI rejects the request: "it has an empty text parameter"."""
+    blank = {"role": "user", "parts": [{"text": " "}]}
+    hello = {"role": "user", "content": "Hello"}
+    empty = {"role": "user", "content": ""}
+    no_parts = user({"type": "text", "text": ""})
+    assert contents(empty) == [blank]
+    assert contents(no_parts) == [blank]
+    assert contents(hello, empty, no_parts) == [{"role": "user", "parts": [{"text": "Hello"}]}]
+    # Without it, the conversation would end with the model's turn.
+    assert contents(hello, {"role": "assistant", "content": "Hi"}, empty)[-1] == blank
 
 
 def test_gemma_gets_system_messages_as_a_user_turn() -> None:
@@ -1039,7 +1185,7 @@ def test_adjacent_assistant_messages_are_merged() -> None:
     """Gemini requires a call to follow a user's turn."""
     turns_sent = contents(
         HELLO["messages"][0], {"role": "assistant", "content": "Let me see."}, {"role": "assistant", "content": None},
-        {"role": "assistant", "tool_calls": [call("a", signature="S")]}, result("a", "1"),
+        {"role": "assistant", "tool_calls": [call("a", signature=SIGNED)]}, result("a", "1"),
     )  # fmt: skip
     assert [turn["role"] for turn in turns_sent] == ["user", "model", "user"]
     assert [next(iter(part)) for part in turns_sent[1]["parts"]] == ["text", "functionCall"]
@@ -1156,8 +1302,11 @@ def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
     text |= {"thoughtSignature": signatures[-1]} if signatures else {}
     calls = [part for part in parts if "functionCall" in part]
     expected = [part for part in parts if part.keys() & BEYOND] + ([text] if text != {"text": ""} else []) + calls
-    chunks = streamed(framed(recording)) if recording.stream else []
-    found = again(joined(chunks) if chunks else read(completed(recording.body)), recording.model)
+    if recording.stream:
+        received = joined(streamed(framed(recording), model=recording.model))
+    else:
+        received = read(completed(recording.body, chat_call(HELLO, model=recording.model)))
+    found = again(received, recording.model)
     for part, known in zip(found, expected, strict=True):
         if "functionCall" in part and "id" not in known["functionCall"]:
             del part["functionCall"]["id"]
@@ -1168,7 +1317,7 @@ def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
 
 def test_an_answer_is_sent_back_without_the_extra_members() -> None:
     thought: Json = {"text": "Hm.", "thought": True}
-    asked = {"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": "S"}
+    asked = {"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": SIGNED}
     code = {"executableCode": {"language": "PYTHON", "code": "1"}}
     found = again(read(completed(answer(candidate(thought, code, {"text": "So"}, asked)))), keep=False)
     assert found[0] == {"text": "So"}
@@ -1190,16 +1339,17 @@ def test_thoughts_become_reasoning_content() -> None:
     parts: list[Json] = [
         {"text": "Hm", "thought": True},
         {"text": ".", "thought": True},
-        {"text": "So", "thoughtSignature": "S"},
+        {"text": "So", "thoughtSignature": SIGNED},
     ]
-    message = {"reasoning_content": "Hm.", "content": "So", "provider_extra": {"google": {"thought_signature": "S"}}}
+    extra = {"google": {"thought_signature": SIGNED, "owner": OWNER}}
+    message = {"reasoning_content": "Hm.", "content": "So", "provider_extra": extra}
     assert read(completed(answer(candidate(*parts))))["message"] == message
     each_alone = [answer(candidate(part, reason=None)) for part in parts]
     assert joined(streamed(sse(*each_alone, answer(candidate()))))["message"] == message
 
 
 CALLS: list[Json] = [
-    {"functionCall": {"name": "a", "args": {"x": 1.5, "y": "ü"}}, "thoughtSignature": "S"},
+    {"functionCall": {"name": "a", "args": {"x": 1.5, "y": "ü"}}, "thoughtSignature": SIGNED},
     {"functionCall": {"name": "b"}},
     {"functionCall": {"name": "c", "args": {}, "id": "theirs"}},
 ]
@@ -1215,7 +1365,7 @@ def test_calls_without_ids_get_generated_ones() -> None:
         {"name": "c", "arguments": "{}"},
     ]
     assert [each["index"] for each in calls] == [0, 1, 2]
-    assert calls[0]["extra_content"] == {"google": {"thought_signature": "S"}}
+    assert calls[0]["extra_content"] == {"google": {"thought_signature": SIGNED}}
     assert calls[2]["id"] == "theirs"
     assert len({each["id"] for each in calls}) == 3
     events = [answer(candidate(CALLS[0], reason=None)), answer(candidate(*CALLS[1:])), answer(candidate())]
@@ -1238,9 +1388,9 @@ def long_call() -> ChatCall:
 def test_images_are_members_of_the_message_and_are_sent_back() -> None:
     """The format is OpenRouter's. Drafts, which are thoughts, are left out."""
     blob = {"inlineData": {"mimeType": "image/png", "data": "iVBO"}}
-    body = answer(candidate({"text": "Here:"}, {**blob, "thought": True}, {**blob, "thoughtSignature": "S"}, blob))
+    body = answer(candidate({"text": "Here:"}, {**blob, "thought": True}, {**blob, "thoughtSignature": SIGNED}, blob))
     url = {"url": "data:image/png;base64,iVBO"}
-    signed = {"google": {"thought_signature": "S"}}
+    signed = {"google": {"thought_signature": SIGNED}}
     found = read(completed(body))
     assert found["message"] == {
         "content": "Here:",
@@ -1248,10 +1398,11 @@ def test_images_are_members_of_the_message_and_are_sent_back() -> None:
             {"index": 0, "type": "image_url", "image_url": url, "extra_content": signed},
             {"index": 1, "type": "image_url", "image_url": url},
         ],
+        "provider_extra": {"google": {"owner": OWNER}},
     }
     assert joined(streamed(sse(body))) == found
     assert config(modalities=["image", "text"]) == {"responseModalities": ["IMAGE", "TEXT"]}
-    assert again(found) == [{"text": "Here:"}, {**blob, "thoughtSignature": "S"}, blob]
+    assert again(found) == [{"text": "Here:"}, {**blob, "thoughtSignature": SIGNED}, blob]
 
 
 def test_several_candidates() -> None:
@@ -1335,7 +1486,24 @@ def test_finish_reasons(reason: str, parts: list[Json], finish: str) -> None:
     extra = found["message"]["provider_extra"]["google"]
     assert extra["safetyRatings"] == [{"blocked": True}]
     why = {name: extra[name] for name in ("finishReason", "finishMessage") if name in extra}
-    assert why == ({"finishReason": reason, "finishMessage": "Because."} if finish == "content_filter" else {})
+    is_kept = finish == "content_filter" or reason == "SOMETHING_NEW"
+    assert why == ({"finishReason": reason, "finishMessage": "Because."} if is_kept else {})
+
+
+@pytest.mark.parametrize("reason", ["NO_IMAGE", "SOMETHING_NEW"])
+def test_an_unknown_finish_reason_without_content_is_an_error(reason: str) -> None:
+    body = answer({"finishReason": reason, "finishMessage": "No image.", "index": 0})
+    for outcome in (lambda: completed(body), lambda: streamed(sse(body))):
+        with pytest.raises(ProviderError, match=f"No image.*{reason}"):
+            outcome()
+
+
+def test_a_call_after_stop_changes_the_finish_reason() -> None:
+    call = {"functionCall": {"name": "f", "args": {"a": 1}}}
+    events = [answer(candidate({"text": "I look."}, reason="STOP")), answer(candidate(call, reason=None))]
+    found = joined(streamed(sse(*events)))
+    assert found["finish"] == "tool_calls"
+    assert found["message"]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a":1}'}
 
 
 def test_a_candidate_may_lack_content() -> None:

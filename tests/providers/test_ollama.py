@@ -497,8 +497,8 @@ def test_reasoning_and_tool_results_are_sent_back() -> None:
         ],
     }
     assert translated[2:] == [
-        {"role": "tool", "content": "12:00", "tool_name": "time", "tool_call_id": "b"},
         {"role": "tool", "content": "sun", "tool_name": "weather", "tool_call_id": "a"},
+        {"role": "tool", "content": "12:00", "tool_name": "time", "tool_call_id": "b"},
         {"role": "tool", "content": "4", "tool_name": "older"},
     ]
 

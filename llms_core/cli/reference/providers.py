@@ -78,6 +78,8 @@ def _details(spec: ProviderSpec) -> Iterator[str]:
         yield f"renamed: {', '.join(renamed)}"
     if spec.drop:
         yield f"dropped: {', '.join(_quoted(sorted(spec.drop)))}"
+    if _is_openai_compatible(spec) and spec.rules.members:
+        yield f"members of messages: {', '.join(_quoted(sorted(spec.rules.members)))}"
 
 
 def _quoted(names: Iterable[str]) -> list[str]:

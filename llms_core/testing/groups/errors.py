@@ -115,6 +115,19 @@ def _play_success(subject: Subject, body: bytes, media: str) -> Iterator[Outcome
         yield play_stream(subject, Response([body], media=media))
 
 
+#: Errors of servers that are in front of many providers, all with the text "It broke".
+_UNUSUAL_ERRORS = (
+    b'{"object": "error", "message": "It broke", "code": 40303}',
+    b'{"code": 20012, "message": "It broke", "data": null}',
+    b'{"code": "20012", "msg": "It broke"}',
+    b'{"error_code": 336003, "error_msg": "It broke"}',
+    b'{"base_resp": {"status_code": 1008, "status_msg": "It broke"}}',
+    b'{"error": {"code": 99999999999999999999, "message": "It broke"}}',
+    b'{"Message": "It broke"}',
+    b'{"detail": "It broke"}',
+)
+
+
 class ErrorTests(Group):
     """Group E."""
 
@@ -225,6 +238,17 @@ class ErrorTests(Group):
                     assert failure.kind is not None, f"a Failure with status 200 needs a `kind`: {failure}"
                     _assert_kind(error, frozenset({failure.kind}), 200, body)
                     _assert_quotes(error, failure)
+
+    def test_e_errors_are_found_in_unusual_places(self, subject: Subject) -> None:
+        """An error with status 200 is quoted wherever it is in the body, and its code is not taken for a status."""
+        for body in _UNUSUAL_ERRORS:
+            for outcome in _play_success(subject, body, JSON):
+                error = assert_failed(outcome)
+                assert "It broke" in error.message, (
+                    f"the error must contain the provider's text, but is {error.message!r} for {body!r}; "
+                    "llms_core.failure.classify reads these forms"
+                )
+                assert error.status is None or 100 <= error.status < 600, f"{error.status} is not an HTTP status"
 
     def test_e_success_without_an_answer_is_an_error(self, subject: Subject) -> None:
         """Status 200 with a page, with an empty body, or with unrelated JSON is an error."""

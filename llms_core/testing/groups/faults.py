@@ -8,7 +8,7 @@ import pytest
 
 from llms_core.errors import ErrorKind
 from llms_core.testing.framing import MEDIA, encode_events, encode_json
-from llms_core.testing.groups.base import Group, not_applicable, streamed_example
+from llms_core.testing.groups.base import Group, body_of, not_applicable, streamed_example
 from llms_core.testing.playback import (
     JSON,
     SHORT_LIMITS,
@@ -17,6 +17,7 @@ from llms_core.testing.playback import (
     Response,
     begin_stream,
     feed_streams,
+    play_completion,
     play_streams,
     stream_response,
 )
@@ -197,6 +198,27 @@ class FaultTests(Group):
             responses = [Response([body + b"\n"], media=media) for body in bodies]
             for outcome in play_streams(subject, responses):
                 assert_failed(outcome)
+
+    def test_s_whole_answer_in_place_of_a_stream(self, subject: Subject) -> None:
+        """A whole answer to a request for a stream is that answer, whatever its content type says."""
+        found, _ = streamed_example(subject, "text")
+        body = body_of(found)
+        responses = [Response([body], media=media) for media in (JSON, MEDIA[subject.wire.framing], "text/html")]
+        responses.append(Response([body[at : at + 1] for at in range(len(body))]))
+        for outcome in play_streams(subject, responses):
+            assert_means(outcome, found)
+
+    def test_s_stream_in_place_of_a_whole_answer(self, subject: Subject) -> None:
+        """A stream that answers a request without `stream` is that answer, whatever its content type says."""
+        for name in ("text", "tool_call"):
+            found, events = streamed_example(subject, name)
+            for media in (JSON, MEDIA[subject.wire.framing]):
+                outcome = play_completion(subject, Response(events, media=media), **members_for(name, found))
+                assert_means(outcome, found)
+            # Cut before the end of the answer, it is an error.
+            complete = _events_until_complete(subject, name, found, events)
+            cut = Response(events[: complete - 1], media=JSON)
+            assert_failed(play_completion(subject, cut, **members_for(name, found)))
 
     def test_s_empty_stream(self, subject: Subject) -> None:
         """A stream without an event is an error."""

@@ -23,6 +23,9 @@ _EMPTY_EVENTS = (
     b"id: 7\nretry: 100\n\n",
     b"\n\n",
     b"event: nothing\n\n",
+    b"data:\n\n",
+    b"data: \n\n",
+    b'event: ping\ndata: {"type": "ping"}\n\n',
 )
 
 
@@ -107,7 +110,7 @@ class StreamTests(Group):
             _assert_stream_means(subject, found, pieces)
 
     def test_s_comments(self, subject: Subject) -> None:
-        """Comments, ids and retry times are not events; servers send them to keep the connection alive."""
+        """Comments, pings and events without data, which keep the connection alive, are no part of the answer."""
         found, events = _sse_example(subject)
         for extra in _EMPTY_EVENTS:
             pieces = _interleave(events, extra)

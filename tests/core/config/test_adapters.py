@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from llms_core.config.model import LlmsJson
 from llms_core.errors import ConfigError
-from llms_core.provider import ProviderSpec
+from llms_core.provider import ProviderSettings, ProviderSpec
 
 Read = Callable[..., LlmsJson]
 Block = Callable[..., Any]
@@ -103,15 +104,59 @@ def test_an_openai_compatible_block_never_gets_another_kind_of_adapter(block: Bl
         ("https://api.example.com/v1/", "https://api.example.com/v1"),
         ("https://api.example.com/api/paas/v4", "https://api.example.com/api/paas/v4"),
         ("https://api.example.com/v12", "https://api.example.com/v12"),
-        ("https://api.example.com/v1beta", "https://api.example.com/v1beta/v1"),
-        ("https://api.example.com/v1/openai", "https://api.example.com/v1/openai/v1"),
+        ("https://api.example.com/v1beta", "https://api.example.com/v1beta"),
+        ("https://api.example.com/v1beta/openai/", "https://api.example.com/v1beta/openai"),
+        ("https://api.example.com/v1alpha2/openai", "https://api.example.com/v1alpha2/openai"),
+        ("https://api.example.com/V1.2/openai", "https://api.example.com/V1.2/openai"),
+        ("https://api.example.com/v1/openai", "https://api.example.com/v1/openai"),
+        ("https://api.example.com/api/v3", "https://api.example.com/api/v3"),
+        ("https://api.example.com/v1/account/gateway/compat", "https://api.example.com/v1/account/gateway/compat"),
+        ("https://api.example.com/compat", "https://api.example.com/compat/v1"),
+        ("https://api.example.com/v1x", "https://api.example.com/v1x/v1"),
+        ("https://api.example.com/my-v1", "https://api.example.com/my-v1/v1"),
+        ("https://v2.example.com", "https://v2.example.com/v1"),
         ("https://v1", "https://v1"),
         ("http://[::1]:8080", "http://[::1]:8080/v1"),
     ],
 )
-def test_v1_is_added_unless_the_url_ends_in_a_version(block: Block, base_url: str, full: str) -> None:
+def test_v1_is_added_unless_there_is_a_version_in_the_path(block: Block, base_url: str, full: str) -> None:
     """SR-114, K-04."""
     assert block({"type": "OpenAiProvider", "base_url": base_url}).settings.base_url == full
+
+
+def test_a_block_states_its_exact_path(block: Block) -> None:
+    """K-04: no `/v1` is added to its base URL, and the list of models is beside the path."""
+    members = {"type": "openai-compatible", "base_url": f"{HERE}/inference/", "path": "/chat/completions"}
+    settings = block(members).settings
+    assert (settings.base_url, settings.path) == (f"{HERE}/inference", "/chat/completions")
+    assert block({"type": "groq", "api_key": "k", "path": "/talk?x=1"}).settings.path == "/talk?x=1"
+
+
+@pytest.mark.parametrize("path", ["", "/", "talk", "//host/talk", "/a b", "/a#b", "https://x/talk", 5])
+def test_an_invalid_path_is_rejected(block: Block, path: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        block({"type": "openai-compatible", "base_url": HERE, "path": path})
+    assert caught.value.field == "providers.mine.path"
+
+
+def test_a_provider_with_a_protocol_of_its_own_has_no_path(block: Block, specs: Mapping[str, ProviderSpec]) -> None:
+    class Native:
+        def __init__(self, spec: ProviderSpec, settings: ProviderSettings): ...
+
+    native = msgspec.structs.replace(specs["ollama"], adapter=Native)
+    with pytest.raises(ConfigError, match=r"providers\.mine\.path: 'ollama' has paths of its own"):
+        block({"type": "ollama", "path": "/api/chat"}, specs={**specs, "ollama": native})
+
+
+def test_a_block_with_the_host_of_a_known_provider_follows_its_rules(
+    block: Block, specs: Mapping[str, ProviderSpec]
+) -> None:
+    """SR-113: its parameters are renamed and dropped, too; but the provider's key is only for a block of its name."""
+    members = {"type": "openai-compatible", "base_url": "https://api.groq.com/openai/v1"}
+    provider = block(members, "fast", env={"GROQ_API_KEY": "k"})
+    assert provider.spec is specs["groq"]
+    assert provider.settings.api_key is None
+    assert provider.disabled is None
 
 
 def test_the_url_of_a_known_provider_is_not_changed(block: Block) -> None:

@@ -185,7 +185,7 @@ def test_a_result_without_an_id_belongs_to_the_next_call() -> None:
 def test_ids_that_differ_only_in_invalid_characters_stay_different() -> None:
     answers, results = run(ToolCallIds(CLAUDE), answer("f.0", "f:0", "f_0"), result("f:0"))
     assert len(set(answers[0])) == 3
-    assert answers[0][2] == "f_0"
+    assert answers[0][0] == "f_0"
     assert numbers(results) == [1]
 
 
@@ -247,3 +247,11 @@ def test_an_answers_ids_do_not_repeat_those_of_the_conversation() -> None:
     past = {"id": "f:0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     call = call_with(USER, {"role": "assistant", "tool_calls": [past]}, {**USER, "role": "tool", "tool_call_id": "f:0"})
     assert AnswerCallIds(call).unique("f:0") == "call_abc_0"
+
+
+def test_many_calls_of_an_answer_do_not_repeat_those_of_the_conversation() -> None:
+    earlier = [str(number) for number in range(50)]
+    calls = [{"id": each, "function": {"name": "f"}} for each in earlier]
+    ids = AnswerCallIds(call_with(USER, {"role": "assistant", "tool_calls": calls}))
+    found = [ids.unique(each) for each in earlier]
+    assert len({*earlier, *found}) == 100

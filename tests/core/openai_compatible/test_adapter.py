@@ -56,6 +56,20 @@ def test_the_path_is_appended_to_the_base_url() -> None:
     assert adapter("https://api.example/v1/").request(call()).url == "https://api.example/v1/chat/completions"
 
 
+@pytest.mark.parametrize(
+    ("path", "chat", "models"),
+    [
+        ("/openai/chat/completions?v=2", "https://api.example/openai/chat/completions?v=2", "/openai/models"),
+        ("/talk", "https://api.example/talk", "/models"),
+    ],
+)
+def test_a_path_replaces_chat_completions(path: str, chat: str, models: str) -> None:
+    """K-04."""
+    ours = adapter("https://api.example", path=path)
+    assert ours.request(call()).url == chat
+    assert ours.models_request().url == f"https://api.example{models}"
+
+
 def test_the_base_url_defaults_to_the_spec() -> None:
     request = adapter("", base_url="https://api.spec.example/v1").request(call())
     assert request.url == "https://api.spec.example/v1/chat/completions"

@@ -7,12 +7,35 @@ from typing import Any
 
 import msgspec
 import pytest
+from chat_requests import chat_call
 from msgspec import Raw
+from msgspec.structs import replace
 
 from llms_core.contracts.chunk import ChunkChoice
 from llms_core.contracts.completion import ChoiceView
+from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.openai_compatible.normalize import ChunkNormalizer, is_nonconforming, normalized
+from llms_core.openai_compatible.normalize import ChunkNormalizer, is_nonconforming, normalized, repeats_ids
+
+#: A request after a turn with a call that has the id "call_0".
+CHAT_CALL = replace(
+    chat_call(
+        {
+            "model": "m",
+            "messages": [
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "tool_calls": [{"id": "call_0", "function": {"name": "f", "arguments": "{}"}}]},
+                {"role": "tool", "tool_call_id": "call_0", "content": "ok"},
+            ],
+        }
+    ),
+    id="chatcmpl-x",
+)
+
+
+def new_ids() -> AnswerCallIds:
+    return AnswerCallIds(CHAT_CALL)
+
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
@@ -24,13 +47,14 @@ def choice(finish_reason: str | None = "stop", **message: object) -> dict[str, A
 
 
 def nonconforming(given: dict[str, Any]) -> bool:
-    return is_nonconforming(msgspec.json.decode(json.dumps(given).encode(), type=ChoiceView))
+    view = msgspec.json.decode(json.dumps(given).encode(), type=ChoiceView)
+    return is_nonconforming(view) or repeats_ids([view], CHAT_CALL)
 
 
 def whole(given: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
     """Return the first choice of a whole answer, normalized."""
     assert nonconforming(given)
-    return normalized(Raw(json.dumps([given, *others]).encode()), "call_x")[0]
+    return normalized(Raw(json.dumps([given, *others]).encode()), new_ids())[0]
 
 
 # Whole answers
@@ -67,7 +91,7 @@ def test_a_missing_index_is_added() -> None:
     first, second = choice(), choice(content="Bye")
     del first["index"], second["index"]
     assert nonconforming(first)
-    found = normalized(Raw(json.dumps([first, second]).encode()), "call_x")
+    found = normalized(Raw(json.dumps([first, second]).encode()), new_ids())
     assert [each["index"] for each in found] == [0, 1]
 
 
@@ -95,9 +119,9 @@ def test_a_finish_reason_that_means_failure_raises(reason: str) -> None:
 
 
 def test_a_choice_without_a_message_raises() -> None:
-    """SR-072: it may be a text completion."""
+    """SR-072."""
     with pytest.raises(ProviderError):
-        whole({"index": 0, "text": "Hello", "finish_reason": "stop"})
+        whole({"index": 0, "finish_reason": "stop"})
 
 
 THINKING = [
@@ -136,7 +160,15 @@ def test_a_missing_id_is_added_to_a_tool_call(id: object) -> None:
     """SR-040: the tool's result refers to it; Gemini's are empty."""
     bare = {name: value for name, value in {**CALL, "id": id}.items() if value != "absent"}
     calls = whole(choice("tool_calls", tool_calls=[bare, bare]))["message"]["tool_calls"]
-    assert [call["id"] for call in calls] == ["call_x_0_0", "call_x_0_1"]
+    assert [call["id"] for call in calls] == ["call_x_0", "call_x_1"]
+
+
+@pytest.mark.parametrize(
+    "ids", [["call_1", "call_1"], ["call_0", "call_1"]], ids=["in the answer", "of an earlier turn"]
+)
+def test_repeated_ids_of_tool_calls_become_unique(ids: list[str]) -> None:
+    calls = whole(choice("tool_calls", tool_calls=[{**CALL, "id": each} for each in ids]))["message"]["tool_calls"]
+    assert len({"call_0", *(call["id"] for call in calls)}) == 3
 
 
 # Streams
@@ -146,7 +178,7 @@ class Client:
     """Assembles deltas as OpenAI's own client does: it concatenates all strings."""
 
     def __init__(self) -> None:
-        self.normalizer = ChunkNormalizer("call_x")
+        self.normalizer = ChunkNormalizer(new_ids())
         self.deltas: list[dict[str, Any]] = []
         self.normalized = 0
         self.role = ""
@@ -284,10 +316,26 @@ NONCONFORMING_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[
         [[begin(1, arguments=A)], [fragment(1, arguments=B)], [begin(2, "call_2", "g", A + B)]],
         {0: joined(), 1: joined("call_2", "g")},
     ),
-    "no id at all": ([[fragment(0, name="f", arguments=A)], [fragment(0, arguments=B)]], {0: joined("call_x_0_0")}),
+    "no id at all": ([[fragment(0, name="f", arguments=A)], [fragment(0, arguments=B)]], {0: joined("call_x_0")}),
     "an empty id in the first fragment": (
         [[fragment(0, id="", type="function", name="f", arguments=A)], [fragment(0, id="", arguments=B)]],
-        {0: joined("call_x_0_0")},
+        {0: joined("call_x_0")},
+    ),
+    "one id for two calls": (
+        [[begin(0, arguments=A + B)], [begin(1, name="g", arguments=A + B)]],
+        {0: joined(), 1: joined("call_x_0", "g")},
+    ),
+    "one id for two calls in one chunk": (
+        [[begin(0, arguments=A + B), begin(1, name="g", arguments=A + B)]],
+        {0: joined(), 1: joined("call_x_0", "g")},
+    ),
+    "one id and one index for two calls": (
+        [[begin(0, arguments=A + B)], [begin(0, name="g", arguments=A)], [fragment(0, arguments=B)]],
+        {0: joined(), 1: joined("call_x_0", "g")},
+    ),
+    "the id of an earlier turn": (
+        [[begin(0, "call_0", arguments=A)], [fragment(0, id="call_0", arguments=B)]],
+        {0: joined("call_x_0")},
     ),
     "interleaved calls": (
         [

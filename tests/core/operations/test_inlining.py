@@ -14,8 +14,7 @@ import msgspec
 import pytest
 from clock import Clock
 
-from llms_core.contracts.content import Part
-from llms_core.contracts.request import ChatBody, decode
+from llms_core.contracts.request import ChatBody, CommonPart, decode
 from llms_core.errors import Unsupported
 from llms_core.operations import inlining
 from llms_core.testing import Body, Reply, ScriptedUpstream, Stall, Status, completion, error, text_body
@@ -80,7 +79,7 @@ def inline(request: ChatBody, store: Store, types: frozenset[str] = ALL) -> Chat
 def content(request: ChatBody, message: int = 0) -> Any:
     """A message's content as it is sent; the typed view has to show the same."""
     sent = msgspec.json.decode(request.members["messages"])[message]["content"]
-    assert request.view.messages[message].content == msgspec.convert(sent, str | list[Part])
+    assert request.view.messages[message].content == msgspec.convert(sent, str | list[CommonPart])
     return sent
 
 

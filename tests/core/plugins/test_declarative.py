@@ -10,7 +10,7 @@ from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.plugins.declarative import declared
-from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec
+from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec, RequestRules
 from llms_core.secret import Secret
 
 ACME = ProviderSpec(
@@ -21,6 +21,7 @@ ACME = ProviderSpec(
     key_env=("ACME_KEY",),
     rename={"seed": "random_seed"},
     drop=frozenset({"user"}),
+    rules=RequestRules(tool_parameters=True),
     capabilities=Capabilities(audio=False),
     aliases=("roadrunner",),
 )
@@ -46,6 +47,7 @@ def test_every_key() -> None:
         title = "My Acme"
         docs = "https://wiki.example"
         base_url = "https://acme.example/v2"
+        path = "/talk"
         key_env = ["MINE", "YOURS"]
         needs_key = false
         rename = { max_completion_tokens = "max_tokens" }
@@ -54,12 +56,14 @@ def test_every_key() -> None:
         capabilities = { vision = false }
         models = ["small"]
         aliases = ["Ours"]
+        rules = { members = ["name", "assistant.prefix"], developer = true, tool_call_id = "[a-z0-9]{12}" }
     """)
     spec = found["mine"]
     assert found["ours"] is spec
     assert spec.title == "My Acme"
     assert spec.docs == "https://wiki.example"
     assert spec.base_url == "https://acme.example/v2"
+    assert spec.path == "/talk"
     assert spec.key_env == ("MINE", "YOURS")
     assert not spec.needs_key
     assert spec.rename == {"seed": "random_seed", "max_completion_tokens": "max_tokens"}
@@ -67,6 +71,26 @@ def test_every_key() -> None:
     assert spec.capabilities == Capabilities(audio=False, vision=False)
     assert spec.models == {"small": "small"}
     assert spec.aliases == ("Ours",)
+    assert spec.rules == RequestRules(
+        members=frozenset({"name", "assistant.prefix"}),
+        developer=True,
+        tool_call_id="[a-z0-9]{12}",
+        tool_parameters=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("developr = true", r"types\.mine\.rules: unknown key 'developr' \(did you mean 'developer'\?"),
+        ('developer = "yes"', r"types\.mine\.rules: Expected `bool`, got `str`"),
+        ('tool_call_id = "["', r"types\.mine\.rules: unterminated character set"),
+        ('tool_call_id = "call_.+"', r"types\.mine\.rules\.tool_call_id: must match hexadecimal digits"),
+    ],
+)
+def test_invalid_rules_are_rejected(rules: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        types(f'[types.mine]\nbase_url = "http://x/v1"\n[types.mine.rules]\n{rules}')
 
 
 def test_missing_keys_are_inherited_from_the_extended_type() -> None:

@@ -147,7 +147,7 @@ NO_COMPLETION: dict[str, tuple[Reply, ErrorKind]] = {
     "a page": (html(200), ErrorKind.BAD_RESPONSE),
     "nothing": (Reply(Status(200)), ErrorKind.BAD_RESPONSE),
     "an error object": (json_body({"error": {"message": "no", "code": 429}}), ErrorKind.RATE_LIMIT),
-    "a stream": (events(ROLE, HEL, STOP, "[DONE]"), ErrorKind.BAD_RESPONSE),
+    "a stream that is cut": (events(ROLE, HEL), ErrorKind.BAD_RESPONSE),
     "a redirect": (html(301, {"location": "/"}), ErrorKind.BAD_RESPONSE),
     "an error": (error(503), ErrorKind.OVERLOADED),
     "an error that is cut": (Reply(Status(429), Body(b'{"error"'), Close()), ErrorKind.RATE_LIMIT),
@@ -429,7 +429,7 @@ BROKEN: dict[str, tuple[Reply, ErrorKind]] = {
         events(ROLE, HEL, b'event: error\ndata: {"message": "Overloaded", "code": 503}\n\n'),
         ErrorKind.OVERLOADED,
     ),
-    "a text as an error event": (events(ROLE, HEL, b"event: error\ndata: Overloaded\n\n"), ErrorKind.BAD_RESPONSE),
+    "a text as an error event": (events(ROLE, HEL, b"event: error\ndata: Overloaded\n\n"), ErrorKind.OVERLOADED),
     "a finish_reason that means a failure": (events(ROLE, HEL, delta("error"), "[DONE]"), ErrorKind.BAD_RESPONSE),
     "not UTF-8": (
         events(ROLE, HEL, b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'),

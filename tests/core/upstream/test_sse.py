@@ -23,6 +23,9 @@ STREAMS = {
     "no blank line at the end": (b"data: a\n\ndata: b", [("", b"a"), ("", b"b")]),
     "many blank lines": (b"data: a\n\n\n\n\ndata: b\n\n", [("", b"a"), ("", b"b")]),
     "other characters": ("data: Grüße 🦙\n\n".encode(), [("", "Grüße 🦙".encode())]),
+    "mixed line ends": (b"data: a\r\n\rdata: b\r\r\ndata: c\n\r\n", [("", b"a"), ("", b"b"), ("", b"c")]),
+    "keep-alives without data": (b"data:\n\ndata: \n\nevent: ping\ndata:  \n\ndata: a\n\n", [("", b"a")]),
+    "JSON without a field": (b'data: a\n\n: ping\n{"error":\n {}}\n\n', [("", b"a"), ("", b'{"error":\n {}}')]),
     "empty": (b"", []),
 }
 
@@ -36,6 +39,28 @@ def test_events_do_not_depend_on_how_the_stream_is_split(name: str) -> None:
         for start in range(0, len(stream), size):
             found += reader.feed(stream[start : start + size])
         assert found + reader.end() == expected, size
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
+def test_an_event_is_returned_with_the_line_end_that_completes_it(end: bytes) -> None:
+    """Not with the next piece: CR alone ends a line, and an LF after it belongs to the same end."""
+    reader = ServerSentEvents()
+    stream = b"data: a" + end + end[:1]
+    assert reader.feed(stream) == [("", b"a")]
+    assert reader.feed(end[1:] + b"data: b" + end + end) == [("", b"b")]
+
+
+_NEAR_LINE_ENDS = st.lists(st.sampled_from([b"\r", b"\n", b"data: x", b"data:", b"event: e", b":", b"{"]), max_size=30)
+
+
+@given(_NEAR_LINE_ENDS)
+def test_line_ends_do_not_depend_on_how_the_stream_is_split(pieces: list[bytes]) -> None:
+    in_pieces = ServerSentEvents()
+    found = [event for piece in pieces for event in in_pieces.feed(piece)]
+    at_once = ServerSentEvents()
+    with_line_feeds = b"".join(pieces).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    expected = at_once.feed(with_line_feeds)
+    assert found + in_pieces.end() == expected + at_once.end()
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=20))

@@ -6,6 +6,9 @@ What belongs in a row:
   bookkeeping, tuning.
 - `capabilities`: what a client asks for (`n`, `tools`, `logprobs`, a JSON schema, images, …). A provider without it is
   passed over, because leaving it out would give another kind of answer.
+- `rules`: what the provider accepts in messages and tools. `members` lists what its documentation has beside the common
+  members; with ANY_MEMBER for servers that ignore what they do not know. Whatever else a conversation has collected at
+  other providers (reasoning, signatures, annotations) is not sent.
 - What only some models of a provider refuse is left in the request, unless a comment gives the reason.
 
 A provider that needs more than a row has a module of its own. Rows follow the documentation named in `docs`.
@@ -16,42 +19,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llms_core import hookimpl
-from llms_core.openai_compatible import OpenAICompatible
-from llms_core.provider import Capabilities, ProviderSpec
-
-#: Qwen's switch for reasoning. Other providers with a closed request schema refuse it.
-QWEN_ONLY = frozenset({"enable_thinking"})
-#: Bookkeeping and hints of OpenAI's own platform. Providers with a closed request schema refuse them.
-OPENAI_ONLY = frozenset({
-    "metadata",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "store",
-    "verbosity",
-})  # fmt: skip
-LOGPROBS = frozenset({"logprobs", "top_logprobs"})
-#: For providers that document `max_tokens` only: DeepSeek and Z.AI ignore the newer name, Mistral refuses it.
-MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
-
-# Mistral answers 422 to any parameter that is not in its schema; that has `metadata` and `prompt_cache_key`.
-MISTRAL_DROP = QWEN_ONLY | (OPENAI_ONLY - {"metadata", "prompt_cache_key"}) | {"logit_bias", "stream_options", "user"}
-MISTRAL_RENAME = {**MAX_TOKENS, "seed": "random_seed"}
-MISTRAL_CAPABILITIES = Capabilities(
-    files=False,
-    # `stream_options` is not in the schema either, but the last chunk always has the usage.
-    stream_usage=False,
+from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
+from llms_core.provider import Capabilities, ProviderSpec, RequestRules
+from llms_providers.presets.accepted import (
+    GOOGLE_DROP,
+    LOGPROBS,
+    MAX_TOKENS,
+    MISTRAL_CAPABILITIES,
+    MISTRAL_DROP,
+    MISTRAL_RENAME,
+    MISTRAL_RULES,
+    NAME,
+    NAME_RULES,
+    OPEN_RULES,
+    OPENAI_ONLY,
+    QWEN_ONLY,
+    REASONING,
+    ZAI_CAPABILITIES,
+    ZAI_DROP,
+    ZAI_KEYS,
+    ZAI_RULES,
 )
-
-# Google answers 400 to parameters that its schema lacks: "Unknown name …: Cannot find field".
-GOOGLE_DROP = QWEN_ONLY | OPENAI_ONLY | {"frequency_penalty", "presence_penalty", "logit_bias", "seed"}
-
-# The first name is llms.py's, the second that of models.dev.
-ZAI_KEYS = ("ZAI_API_KEY", "ZHIPU_API_KEY")
-# Z.AI documents only `text` and `json_object` as response formats.
-ZAI_CAPABILITIES = Capabilities(json_schema=False)
-# llms.py removes `metadata` from every request, because Z.AI refuses it.
-ZAI_DROP = frozenset({"metadata"})
+from llms_providers.presets.local_servers import LOCAL_SERVERS
 
 PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
@@ -65,6 +54,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Log probabilities, `logit_bias` and `n` above 1 are listed as unsupported, and answered with a 400.
         capabilities=Capabilities(logprobs=False, n=False, audio=False, files=False),
         drop=QWEN_ONLY | OPENAI_ONLY | LOGPROBS | {"logit_bias"},
+        # "property 'reasoning_content' is unsupported"; `reasoning` is refused by models that do not reason.
+        rules=NAME_RULES,
     ),
     ProviderSpec(
         name="cerebras",
@@ -77,6 +68,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=Capabilities(audio=False, files=False),
         # `logit_bias` is accepted but never applied, and more than 100 entries give an error.
         drop=QWEN_ONLY | (OPENAI_ONLY - {"prompt_cache_key"}) | {"logit_bias"},
+        # Its own answers have `reasoning`, which it reads; "property …reasoning_content' is unsupported".
+        rules=RequestRules(members=frozenset({NAME, "assistant.reasoning"})),
     ),
     ProviderSpec(
         # Mistral's models for code at a separate address, with separate keys.
@@ -89,6 +82,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=MISTRAL_CAPABILITIES,
         rename=MISTRAL_RENAME,
         drop=MISTRAL_DROP,
+        rules=MISTRAL_RULES,
     ),
     ProviderSpec(
         name="github-models",
@@ -99,6 +93,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Any GitHub token with the permission `models:read`; this is the name that GitHub Actions uses.
         key_env=("GITHUB_TOKEN",),
         drop=QWEN_ONLY,
+        # The roles are documented.
+        rules=RequestRules(members=frozenset({NAME}), developer=True, tool_call_id=OPENAI_RULES.tool_call_id),
     ),
     ProviderSpec(
         # A subscription, billed apart from `zai` and reached at another path with the same key.
@@ -111,6 +107,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=ZAI_CAPABILITIES,
         rename=MAX_TOKENS,
         drop=ZAI_DROP,
+        rules=ZAI_RULES,
     ),
     ProviderSpec(
         name="minimax",
@@ -122,6 +119,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Documented limits: `n` must be 1, and there is no audio input.
         capabilities=Capabilities(n=False, audio=False),
         drop=QWEN_ONLY,
+        # The reasoning of an answer is to be sent back, in either of its forms.
+        rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.reasoning_details"})),
     ),
     ProviderSpec(
         # The address that llms.py uses; the alias is its name for the type. The native provider is `google`.
@@ -133,6 +132,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
         drop=GOOGLE_DROP,
         aliases=("GoogleOpenAiProvider",),
+        # The signatures of Gemini's thoughts, which it requires beside tool calls.
+        rules=RequestRules(members=frozenset({"extra_content"})),
     ),
     ProviderSpec(
         name="openai",
@@ -144,6 +145,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         aliases=("@ai-sdk/openai",),
         # "Unrecognized request argument supplied", a 400.
         drop=QWEN_ONLY,
+        rules=OPENAI_RULES,
     ),
     ProviderSpec(
         name="xai",
@@ -155,6 +157,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # The reasoning models answer an error to either penalty, and so does grok-3 to the second.
         drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"},
         aliases=("grok", "@ai-sdk/xai"),
+        # `developer` is documented as another name of `system`.
+        rules=RequestRules(members=frozenset({NAME, REASONING}), developer=True),
     ),
     ProviderSpec(
         # The international endpoint. `enable_thinking` is this provider's own parameter.
@@ -165,6 +169,9 @@ PRESETS: tuple[ProviderSpec, ...] = (
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         key_env=("DASHSCOPE_API_KEY",),
         aliases=("alibaba", "dashscope"),
+        rename=MAX_TOKENS,
+        # `cache_control` marks what is cached, `partial` an answer to be continued.
+        rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.partial", "cache_control"})),
     ),
     ProviderSpec(
         name="zai",
@@ -177,6 +184,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         rename=MAX_TOKENS,
         drop=ZAI_DROP,
         aliases=("z.ai",),
+        rules=ZAI_RULES,
     ),
     ProviderSpec(
         name="mistral",
@@ -189,6 +197,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=MISTRAL_CAPABILITIES,
         rename=MISTRAL_RENAME,
         drop=MISTRAL_DROP,
+        rules=MISTRAL_RULES,
     ),
     ProviderSpec(
         name="chutes",
@@ -199,6 +208,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         base_url="https://llm.chutes.ai/v1",
         key_env=("CHUTES_API_KEY",),
         drop=QWEN_ONLY,
+        # The servers behind it are vLLM and SGLang.
+        rules=OPEN_RULES,
     ),
     ProviderSpec(
         name="deepseek",
@@ -212,6 +223,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=Capabilities(json_schema=False, vision=False, audio=False, files=False),
         rename=MAX_TOKENS,
         drop=QWEN_ONLY,
+        rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.prefix"})),
     ),
     ProviderSpec(
         name="moonshotai",
@@ -224,6 +236,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=Capabilities(n=False),
         drop=QWEN_ONLY | {"temperature", "top_p", "frequency_penalty", "presence_penalty"},
         aliases=("moonshot", "kimi"),
+        rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.partial"}), tool_parameters=True),
     ),
     ProviderSpec(
         # A router to many providers: parameters are left to those, `enable_thinking` included.
@@ -233,6 +246,9 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://router.huggingface.co/v1",
         key_env=("HF_TOKEN",),
+        rename=MAX_TOKENS,
+        # Some of the providers have closed schemas.
+        rules=NAME_RULES,
     ),
     ProviderSpec(
         name="fireworks",
@@ -244,6 +260,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Unknown parameters are errors. Those of OpenAI's platform are known but for this one.
         drop=QWEN_ONLY | {"prompt_cache_retention"},
         aliases=("fireworks-ai", "@fireworks/ai-sdk-provider"),
+        # "Extra inputs are not permitted, field: 'messages[1].reasoning_details'", and the same for `reasoning`.
+        rules=RequestRules(members=frozenset({NAME, REASONING})),
     ),
     ProviderSpec(
         # A router to many providers. It removes the parameters that a provider does not know.
@@ -257,6 +275,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=Capabilities(prefill=True),
         # llms.py's second block for the same provider.
         aliases=("openrouter_free", "@openrouter/ai-sdk-provider"),
+        rules=RequestRules(members=OPEN_RULES.members, developer=True),
     ),
     ProviderSpec(
         name="nvidia",
@@ -268,6 +287,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         rename=MAX_TOKENS,
         # "Extra inputs are not permitted", a 400 or 422 depending on the model.
         drop=QWEN_ONLY | OPENAI_ONLY,
+        rules=NAME_RULES,
     ),
     ProviderSpec(
         name="together",
@@ -279,6 +299,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         rename=MAX_TOKENS,
         drop=QWEN_ONLY,
         aliases=("togetherai",),
+        # `logprobs` is documented as a number from 0 to 20, without `top_logprobs`.
+        rules=RequestRules(members=frozenset({NAME, "assistant.reasoning"}), logprobs_number=True),
     ),
     ProviderSpec(
         name="perplexity",
@@ -292,6 +314,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         rename=MAX_TOKENS,
         # "Frequency penalty must satisfy p > 0": clients that send OpenAI's default of 0 would get a 400.
         drop=QWEN_ONLY | {"frequency_penalty"},
+        # "After the (optional) system message(s), user and assistant roles should be alternating."
+        rules=RequestRules(members=frozenset(), alternate=True),
     ),
     ProviderSpec(
         name="sambanova",
@@ -301,6 +325,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         base_url="https://api.sambanova.ai/v1",
         key_env=("SAMBANOVA_API_KEY",),
         drop=QWEN_ONLY,
+        rename=MAX_TOKENS,
+        rules=RequestRules(members=frozenset()),
     ),
     ProviderSpec(
         name="deepinfra",
@@ -310,49 +336,10 @@ PRESETS: tuple[ProviderSpec, ...] = (
         base_url="https://api.deepinfra.com/v1/openai",
         key_env=("DEEPINFRA_API_KEY",),
         drop=QWEN_ONLY,
+        rename=MAX_TOKENS,
+        rules=NAME_RULES,
     ),
-    # Servers on this machine. A key is sent if one is set, but none is needed.
-    ProviderSpec(
-        name="lmstudio",
-        title="LM Studio",
-        docs="https://lmstudio.ai/docs/developer/openai-compat",
-        adapter=OpenAICompatible,
-        base_url="http://localhost:1234/v1",
-        key_env=("LMSTUDIO_API_KEY",),
-        needs_key=False,
-        # It answers 400 to any response format but `text` and `json_schema`.
-        capabilities=Capabilities(json_object=False),
-    ),
-    ProviderSpec(
-        name="llamacpp",
-        title="llama.cpp",
-        docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
-        adapter=OpenAICompatible,
-        base_url="http://localhost:8080/v1",
-        needs_key=False,
-        # It continues a last message of the assistant by default.
-        capabilities=Capabilities(prefill=True),
-        aliases=("llama.cpp",),
-    ),
-    ProviderSpec(
-        # Port 8000 is both vLLM's default and this gateway's: change one of the two before using both.
-        name="vllm",
-        title="vLLM",
-        docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
-        adapter=OpenAICompatible,
-        base_url="http://localhost:8000/v1",
-        key_env=("VLLM_API_KEY",),
-        needs_key=False,
-    ),
-    ProviderSpec(
-        # llms.py's name, from its third version on, for any local server. The port conflicts as vLLM's does.
-        name="openai-local",
-        title="A local server that speaks OpenAI's JSON",
-        adapter=OpenAICompatible,
-        base_url="http://localhost:8000/v1",
-        key_env=("OPENAI_LOCAL_API_KEY",),
-        needs_key=False,
-    ),
+    *LOCAL_SERVERS,
 )
 
 

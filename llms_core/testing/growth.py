@@ -1,0 +1,59 @@
+"""How the time of a function grows with its input: whoever sends or returns a lot must not hold the whole gateway."""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable
+
+MAX_EXPONENT = 1.3
+"""Twice the input may take 2^1.3 times as long. Linear time is 1, and caches and the allocator add a little."""
+
+#: The larger of two inputs is this many times as large as the smaller.
+_FACTOR = 8
+#: Other work on the machine can disturb a measurement, but only ever makes it longer.
+_REPETITIONS = 3
+_ATTEMPTS = 4
+#: Seconds that a measurement takes at least; shorter calls are repeated.
+_MIN_SECONDS = 0.003
+
+
+def assert_linear(what: str, prepare: Callable[[int], Callable[[], object]], size: int) -> None:
+    """Assert that a function takes time in proportion to its input.
+
+    `prepare` returns the function for an input of a size, which is not measured. `size` is the smaller one: large
+    enough for the part of the time that grows to exceed what is fixed. `what` names the input in the error.
+    """
+    smaller = prepare(size)
+    larger = prepare(size * _FACTOR)
+    lowest = math.inf
+    for _ in range(_ATTEMPTS):
+        lowest = min(lowest, math.log(_seconds(larger) / _seconds(smaller), _FACTOR))
+        if lowest < MAX_EXPONENT:
+            return
+    raise AssertionError(
+        f"{what}: {_FACTOR} times the input takes {_FACTOR**lowest:.0f} times as long (n^{lowest:.1f}); "
+        f"the time has to grow in proportion to the input, below n^{MAX_EXPONENT}"
+    )
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    """Return the CPU time of one call: the best of several measurements."""
+    best = math.inf
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(_REPETITIONS):
+            calls = 0
+            elapsed = 0.0
+            # The time of this process, which excludes what others use of the machine.
+            begin = time.process_time()
+            while elapsed < _MIN_SECONDS:
+                function()
+                calls += 1
+                elapsed = time.process_time() - begin
+            best = min(best, elapsed / calls)
+    finally:
+        gc.enable()
+    return best

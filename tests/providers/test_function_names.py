@@ -1,0 +1,81 @@
+"""Function names that a provider does not accept are sent as others, and come back as the client wrote them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llms_core.testing.framing import encode_events
+from llms_core.testing.groups.base import body_of
+from llms_core.testing.playback import decode_stream
+from llms_core.testing.subject import Subject, find
+
+NATIVE = ("anthropic", "bedrock", "cohere", "google", "ollama", "vertex")
+NAMES = ("3d_render", "get-weather", "files.read", "mcp/search query", "n" * 80)
+QUESTION = {"role": "user", "content": "Which?"}
+
+
+def names_in(value: Any) -> Iterator[str]:
+    """Yield the members `name` of all objects in a JSON value."""
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str):
+            yield value["name"]
+        for member in value.values():
+            yield from names_in(member)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from names_in(entry)
+
+
+def tool(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
+
+
+def conversation_with(name: str) -> list[dict[str, Any]]:
+    call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{}"}}
+    return [
+        QUESTION,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "Done"},
+    ]
+
+
+@pytest.fixture(params=NATIVE)
+def subject(request: pytest.FixtureRequest) -> Subject:
+    return find(request.param, None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_the_same_everywhere_in_a_request_and_returns_unchanged(subject: Subject, name: str) -> None:
+    members = {
+        "tools": [tool(name)],
+        "messages": conversation_with(name),
+        "tool_choice": {"type": "function", "function": {"name": name}},
+    }
+    sent = set(names_in(json.loads(subject.request(**members).content)))
+    assert len(sent) == 1
+    (provider_name,) = sent
+
+    example = subject.wire.tool_call
+    assert example is not None
+    (known,) = example.calls
+    whole = body_of(example).replace(known.name.encode(), provider_name.encode())
+    message = json.loads(subject.adapter.completion(subject.call(**members), whole).data)["choices"][0]["message"]
+    assert [call["function"]["name"] for call in message["tool_calls"]] == [name]
+
+    text = json.dumps([list(event) if isinstance(event, tuple) else event for event in example.events])
+    events = json.loads(text.replace(known.name, provider_name))
+    pairs = [tuple(event) if isinstance(event, list) else event for event in events]
+    decoder = decode_stream(subject, subject.call(stream=True, **members))
+    chunks = decoder.feed(b"".join(encode_events(pairs, subject.wire.framing)))
+    streamed = [call_name for chunk in chunks for call_name in names_in(json.loads(chunk.data))]
+    assert streamed == [name]
+
+
+def test_names_that_become_equal_are_told_apart(subject: Subject) -> None:
+    body = json.loads(subject.request(tools=[tool("a.b"), tool("a/b"), tool("a_b")]).content)
+    names = list(names_in(body))
+    assert len(set(names)) == len(names) == 3
