@@ -22,7 +22,7 @@ ALL = [*CORE, *PROVIDERS]
 
 #: A module imports from its own layer and from those above it, never from those below.
 LAYERS = (
-    ("errors", "secret", "deadline", "public"),
+    ("errors", "secret", "deadline", "write_batch", "public"),
     ("contracts",),
     ("records", "failure"),
     ("provider",),

@@ -28,8 +28,9 @@ from llms_core.routing.limits import attempt_limits
 from llms_core.routing.retry import backoff
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
+from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.credentials import redact_credentials
-from llms_core.upstream.exchange import AnswerStream, AttemptLimits, open_stream, whole_answer
+from llms_core.upstream.exchange import AnswerStream, open_stream, whole_answer
 from llms_core.upstream.transport import HttpTransport
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llms_core.config.model import ProviderTimeouts, Timeouts
-from llms_core.upstream.exchange import AttemptLimits
+from llms_core.upstream.body import AttemptLimits
 
 #: Seconds that a whole answer may take at least by default: models may think for long before they answer.
 _SHORTEST_SHARE = 60.0

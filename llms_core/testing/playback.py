@@ -22,13 +22,14 @@ from llms_core.provider import UpstreamRequest
 from llms_core.testing.framing import MEDIA
 from llms_core.testing.subject import Subject
 from llms_core.upstream import exchange
+from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.stream_decoder import StreamDecoder
 
 JSON = "application/json"
 
 Ending: TypeAlias = Literal["end", "break", "stall"]
 
-NORMAL_LIMITS = exchange.AttemptLimits(connect=10, first_token=30, idle=30, total=60, max_bytes=2**26)
+NORMAL_LIMITS = AttemptLimits(connect=10, first_token=30, idle=30, total=60, max_bytes=2**26)
 
 # Only a response that stalls is ever waited for, so a slow machine cannot make these limits expire by accident.
 SHORT_LIMITS = msgspec.structs.replace(NORMAL_LIMITS, first_token=0.005, idle=0.005)
@@ -67,15 +68,13 @@ def play_completion(subject: Subject, response: Response, **members: Any) -> Out
     return asyncio.run(_play_completion(subject, response, members))
 
 
-def play_stream(
-    subject: Subject, response: Response, limits: exchange.AttemptLimits = NORMAL_LIMITS, **members: Any
-) -> Outcome:
+def play_stream(subject: Subject, response: Response, limits: AttemptLimits = NORMAL_LIMITS, **members: Any) -> Outcome:
     """Play a response to a request for a stream."""
     return play_streams(subject, [response], limits, **members)[0]
 
 
 def play_streams(
-    subject: Subject, responses: Iterable[Response], limits: exchange.AttemptLimits = NORMAL_LIMITS, **members: Any
+    subject: Subject, responses: Iterable[Response], limits: AttemptLimits = NORMAL_LIMITS, **members: Any
 ) -> list[Outcome]:
     """Play many responses to the same request for a stream, one after the other."""
     call = subject.call(stream=True, **members)
@@ -134,7 +133,7 @@ async def _play_completion(subject: Subject, response: Response, members: Mappin
 
 
 async def _play_stream(
-    subject: Subject, response: Response, limits: exchange.AttemptLimits, call: ChatCall, request: UpstreamRequest
+    subject: Subject, response: Response, limits: AttemptLimits, call: ChatCall, request: UpstreamRequest
 ) -> Outcome:
     chunks: list[Chunk] = []
     try:

@@ -11,45 +11,20 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Protocol
 
-import msgspec
-
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.deadline import Deadline
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations import Answer, Operation
-from llms_core.operations.adapter_results import expect
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
 from llms_core.upstream.answer_format import Format, beginning, detect_format, read_answer
-from llms_core.upstream.credentials import redact_credentials
+from llms_core.upstream.body import GRACE_SECONDS, AttemptLimits, read_body, read_refusal, seconds_of, too_large
 from llms_core.upstream.stream_decoder import StreamDecoder
 from llms_core.upstream.transport import HttpResponse, HttpTransport
 
-_MAX_ERROR_BYTES = 256 * 1024
-#: Seconds that a complete stream waits for usage and its regular end, and that an error waits for its body.
-_GRACE_SECONDS = 5.0
 #: Seconds for reading the last bytes after a complete stream, so that its connection can be reused.
 _DRAIN_SECONDS = 0.5
-
-
-class AttemptLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of one attempt: times in seconds, and the size of an answer in bytes."""
-
-    connect: float
-    first_token: float
-    #: between two reads
-    idle: float
-    total: float
-    max_bytes: int
-    #: between two chunks with content
-    content: float = math.inf
-
-    def after(self, seconds: float) -> AttemptLimits:
-        """What is left of the limits once a part of the attempt has taken so long."""
-        return msgspec.structs.replace(
-            self, first_token=max(0.0, self.first_token - seconds), total=max(0.0, self.total - seconds)
-        )
 
 
 class Outcome(Protocol):
@@ -104,12 +79,12 @@ async def whole_answer(
             response = await transport.send(request, limits.connect)
         try:
             if not 200 <= response.status < 300:
-                raise await _refusal(adapter, request, response, limits, deadline, end)
-            body = await _read_body(response, limits.max_bytes, limits.idle, deadline, end)
+                raise await read_refusal(adapter, request, response, limits, deadline, end)
+            body = await read_body(response, limits.max_bytes, limits.idle, deadline, end)
         finally:
             await response.aclose()
     except TimeoutError:
-        message = f"The provider did not answer completely within {_seconds(limits.total)}"
+        message = f"The provider did not answer completely within {seconds_of(limits.total)}"
         raise ProviderError(ErrorKind.TIMEOUT, message) from None
     finally:
         deadline.close()
@@ -135,7 +110,7 @@ async def open_stream(
             response = await transport.send(request, limits.connect)
         try:
             if not 200 <= response.status < 300:
-                raise await _refusal(adapter, request, response, limits, deadline, first_token_deadline)
+                raise await read_refusal(adapter, request, response, limits, deadline, first_token_deadline)
             reader = operation.stream(adapter, call)
             stream = AnswerStream(
                 response, operation, reader, limits, deadline, first_token_deadline, total_deadline, outcome
@@ -147,7 +122,7 @@ async def open_stream(
     except BaseException as error:
         deadline.close()
         if isinstance(error, TimeoutError):
-            message = f"The provider did not answer within {_seconds(min(limits.first_token, limits.total))}"
+            message = f"The provider did not answer within {seconds_of(min(limits.first_token, limits.total))}"
             raise ProviderError(ErrorKind.TIMEOUT, message) from None
         raise
     return stream
@@ -222,7 +197,7 @@ class AnswerStream:
             raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
         if answer_format is Format.WHOLE:
             limits = self._limits
-            rest = await _read_body(
+            rest = await read_body(
                 self._response, limits.max_bytes, limits.idle, self._deadline, self._first_token_deadline
             )
             self._replay(read_whole(first + rest))
@@ -249,7 +224,7 @@ class AnswerStream:
             if whole:
                 size += sum(len(chunk.data) for chunk in chunks)
                 if size > self._limits.max_bytes:
-                    raise _too_large(self._limits.max_bytes)
+                    raise too_large(self._limits.max_bytes)
             # Content that the reader still holds back does not count: the attempt can fail before it is sent.
             elif any(chunk.content for chunk in chunks):
                 return
@@ -333,7 +308,7 @@ class AnswerStream:
         reader = self._reader
         if reader.complete:
             if self._grace_deadline is None:
-                self._grace_deadline = min(self._total_deadline, self._clock() + _GRACE_SECONDS)
+                self._grace_deadline = min(self._total_deadline, self._clock() + GRACE_SECONDS)
             return self._grace_deadline
         if not reader.has_content:
             return self._first_token_deadline
@@ -347,69 +322,11 @@ class AnswerStream:
     def _timeout_error(self) -> ProviderError:
         now = self._clock()
         if now >= self._total_deadline:
-            message = f"The answer was not complete within {_seconds(self._limits.total)}"
+            message = f"The answer was not complete within {seconds_of(self._limits.total)}"
         elif not self._reader.has_content:
-            message = f"No first token within {_seconds(self._limits.first_token)}"
+            message = f"No first token within {seconds_of(self._limits.first_token)}"
         elif now >= self._content_deadline:
-            message = f"The stream had no content for {_seconds(self._limits.content)}"
+            message = f"The stream had no content for {seconds_of(self._limits.content)}"
         else:
-            message = f"The stream stalled for {_seconds(self._limits.idle)}"
+            message = f"The stream stalled for {seconds_of(self._limits.idle)}"
         return ProviderError(ErrorKind.TIMEOUT, message)
-
-
-async def _refusal(
-    adapter: Any,
-    request: UpstreamRequest,
-    response: HttpResponse,
-    limits: AttemptLimits,
-    deadline: Deadline,
-    end: float,
-) -> ProviderError:
-    """What a response whose status is not 2xx means."""
-    # First, because the adapter truncates the provider's text, which may repeat them.
-    redact_credentials(request)
-    try:
-        idle = min(limits.idle, _GRACE_SECONDS)
-        body = await _read_body(response, _MAX_ERROR_BYTES, idle, deadline, end, truncate=True)
-    except (ProviderError, TimeoutError):
-        body = b""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return expect(ProviderError, adapter.error(response.status, headers, body), "error")
-
-
-async def _read_body(
-    response: HttpResponse, max_bytes: int, idle: float, deadline: Deadline, end: float, *, truncate: bool = False
-) -> bytes:
-    """Read the body to its end. With `truncate`, what exceeds `max_bytes` is cut off instead of being an error.
-
-    Raises ProviderError, also for a pause of `idle` seconds; TimeoutError at `end`.
-    """
-    pieces: list[bytes] = []
-    size = 0
-    clock = asyncio.get_running_loop().time
-    while True:
-        limit = clock() + idle
-        try:
-            with deadline.at(min(limit, end)):
-                piece = await response.read()
-        except TimeoutError:
-            if limit >= end:
-                raise
-            raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {_seconds(idle)}") from None
-        pieces.append(piece)
-        size += len(piece)
-        if size > max_bytes:
-            if truncate:
-                return b"".join(pieces)
-            raise _too_large(max_bytes)
-        if not piece or response.exhausted:
-            return piece if size == len(piece) else b"".join(pieces)
-
-
-def _too_large(max_bytes: int) -> ProviderError:
-    return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer exceeds {max_bytes} bytes")
-
-
-def _seconds(limit: float) -> str:
-    """A limit for a message. A share of the remaining time is no round number."""
-    return f"{round(limit, 1 if limit >= 1 else 3):g} s"

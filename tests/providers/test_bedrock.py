@@ -50,8 +50,8 @@ from llms_core.operations.inlining import inline
 from llms_core.provider import Available, Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret, redact
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status
+from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.engine import create_transport
-from llms_core.upstream.exchange import AttemptLimits
 from llms_providers.bedrock import BEDROCK, Bedrock, BedrockSettings, bedrock, llms_providers
 from llms_providers.bedrock.sigv4 import Credentials, sign
 

@@ -28,8 +28,8 @@ from llms_core.operations.inlining import inline
 from llms_core.provider import Discovers, Inlines, ProviderSettings, UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status, json_body
+from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.engine import create_transport
-from llms_core.upstream.exchange import AttemptLimits
 from llms_core.upstream.transport import HttpTransport
 from llms_providers.google import GOOGLE, VERTEX, Google, GoogleSettings, Vertex, VertexSettings, llms_providers
 

@@ -30,12 +30,13 @@ from llms_core.testing.sample_requests import CLIENT_MODEL, tool_declarations, u
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Call
 from llms_core.upstream import exchange
+from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.engine import create_transport
 
 MOST_TOKENS = 16
 """The token limit of each answer. With most models the six calls together cost less than a hundredth of a cent."""
 
-_LIMITS = exchange.AttemptLimits(connect=10, first_token=60, idle=30, total=90, max_bytes=2**22)
+_LIMITS = AttemptLimits(connect=10, first_token=60, idle=30, total=90, max_bytes=2**22)
 
 # Some reasoning models treat the limit as approximate.
 _TOKEN_TOLERANCE = 4

@@ -6,20 +6,22 @@ This is on the path of every request and chunk. Change it only with a measuremen
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Protocol, cast
 
 import httptools
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.upstream.http1.response import Http1Response
+from llms_core.upstream.http1.validity import (
+    MAX_HEAD,
+    TOO_LARGE,
+    InvalidResponse,
+    ends_with_connection,
+    reason_of,
+    size_of,
+)
 from llms_core.upstream.transport import break_reason
 from llms_core.write_batch import shared_write_batch
-
-log = logging.getLogger(__name__)
-
-#: Bytes of a head, of trailers, and of anything else between two pieces of a body, such as chunk extensions.
-MAX_HEAD = 64 * 1024
 
 #: 1xx responses before the final one.
 MAX_INFORMATIONAL = 8
@@ -30,16 +32,11 @@ _MAX_UNREAD = 256 * 1024
 # Bytes that are handed to the socket at a time.
 _WRITE_SIZE = 128 * 1024
 
-# What a field needs besides its name and value: colon, space and line end.
-_FIELD_OVERHEAD = 4
-
 # Fields that tell how the body is encoded.
 _CODINGS = frozenset({b"content-encoding", b"transfer-encoding"})
 _CODING_LENGTHS = frozenset(map(len, _CODINGS))
 
 _VERSIONS = frozenset({"1.0", "1.1"})
-
-_BODY_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Owner(Protocol):
@@ -247,9 +244,9 @@ class Connection(asyncio.Protocol):
             self._reusable = False
             # What is wrong may be what follows a complete response.
             if not response.complete:
-                self._fail(response, _reason(error))
+                self._fail(response, reason_of(error))
         if self._overhead > MAX_HEAD and not response.complete:
-            self._fail(response, _TOO_LARGE)
+            self._fail(response, TOO_LARGE)
         if response.unread > _MAX_UNREAD and not self.reading_paused:
             self._pause_reading()
         waiter = response.waiter
@@ -290,7 +287,7 @@ class Connection(asyncio.Protocol):
             return
         if error is not None:
             self._fail(response, break_reason(error))
-        elif response.status and _ends_with_connection(response):
+        elif response.status and ends_with_connection(response):
             response.complete = True
             response.wake()
         else:
@@ -327,8 +324,8 @@ class Connection(asyncio.Protocol):
         response = self._current
         status = self._parser.get_status_code()
         # The bytes that arrived include the head, so that it is rarely necessary to count.
-        if self._overhead > MAX_HEAD and _size(response.fields) > MAX_HEAD:
-            raise InvalidResponse(_TOO_LARGE)
+        if self._overhead > MAX_HEAD and size_of(response.fields) > MAX_HEAD:
+            raise InvalidResponse(TOO_LARGE)
         self._overhead = 0
         if status < 200:
             self._check_informational(status)
@@ -369,40 +366,11 @@ class Connection(asyncio.Protocol):
 
     def _check_trailer(self, name: bytes, value: bytes) -> None:
         """Count a trailer field, and drop it: no provider uses them."""
-        self._trailer_bytes += _size([(name, value)])
+        self._trailer_bytes += size_of([(name, value)])
         if self._trailer_bytes > MAX_HEAD:
-            raise InvalidResponse(_TOO_LARGE)
-
-
-class InvalidResponse(Exception):
-    """Raised within the parser for what it would accept."""
-
-
-_TOO_LARGE = f"the head, the trailers or a chunk extension exceeds {MAX_HEAD} bytes"
-
-
-def _size(fields: list[tuple[bytes, bytes]]) -> int:
-    """Return about how many bytes the fields took."""
-    return sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in fields)
+            raise InvalidResponse(TOO_LARGE)
 
 
 def _is_refused(response: Http1Response) -> bool:
     """Whether the server has refused the request, ended its response, or gone, so that the rest need not be sent."""
     return response.status >= 400 or response.complete or response.error is not None
-
-
-def _ends_with_connection(response: Http1Response) -> bool:
-    """Whether the end of the connection is the regular end of the body."""
-    names = {name.lower() for name, _ in response.fields}
-    if names.isdisjoint(_BODY_FRAMING):
-        return True
-    return "content-length" not in response.headers and not response.headers["transfer-encoding"].endswith("chunked")
-
-
-def _reason(error: Exception) -> str:
-    """Return why the parser failed: what one of the methods above raised, or that the response is not valid."""
-    cause = error.__context__
-    if isinstance(cause, InvalidResponse):
-        return str(cause)
-    log.debug("a response is not valid HTTP/1.1: %s", error)
-    return "the response is not valid HTTP/1.1"

@@ -40,7 +40,8 @@ from llms_core.testing import (
     html,
     json_body,
 )
-from llms_core.upstream.exchange import AttemptLimits, NoOutcome, open_stream
+from llms_core.upstream.body import AttemptLimits
+from llms_core.upstream.exchange import NoOutcome, open_stream
 from llms_core.upstream.transport import HttpResponse, HttpTransport
 
 if TYPE_CHECKING:
