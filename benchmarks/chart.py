@@ -63,14 +63,15 @@ def _bars(results: Sequence[Result], phase: str, y: int) -> Iterator[str]:
         # A gateway without a figure still gets a sliver of a bar.
         width = max(1.0, _LONGEST_BAR * (cpu_ms or 0.0) / longest)
         css_class = "llms" if result.name == "llms" else "bar"
-        label = _label(cpu_ms, result.ratio(phase, results))
+        label = _label(phase, cpu_ms, result.ratio(phase, results))
         yield f'<text x="{_BARS_LEFT - 8}" y="{top + 14}" class="name">{escape(result.name)}</text>'
         yield f'<rect x="{_BARS_LEFT}" y="{top + 2}" width="{width:.1f}" height="16" rx="2" class="{css_class}"/>'
         yield f'<text x="{_BARS_LEFT + width + 6:.1f}" y="{top + 14}" class="small">{escape(label)}</text>'
 
 
-def _label(cpu_ms: float | None, ratio: float | None) -> str:
-    label = "does not stream" if cpu_ms is None else f"{figure(cpu_ms)} ms"
+def _label(phase: str, cpu_ms: float | None, ratio: float | None) -> str:
+    lacking = "does not fail over" if phase == "failover" else "does not stream"
+    label = lacking if cpu_ms is None else f"{figure(cpu_ms)} ms"
     if ratio is not None:
         label += f" = {figure(ratio)} × nginx"
     return label

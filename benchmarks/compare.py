@@ -102,7 +102,7 @@ def _measure_load(phase: str, provider: Running, under_test: Sequence[tuple[Runn
     """Measure one round of a phase under load."""
     for gateway, result in under_test:
         load = Load(port=gateway.port, seconds=seconds, **LOADS[phase])
-        if load.chunks and not gateway.gateway.streams:
+        if (load.chunks and not gateway.gateway.streams) or (phase == "failover" and not gateway.gateway.fails_over):
             continue
         if phase == "failover":
             load = replace(load, **gateway.gateway.failover)

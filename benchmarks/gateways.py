@@ -18,11 +18,14 @@ from typing import Any
 import msgspec
 
 from benchmarks.plan import KEY, MODEL
+from benchmarks.processes import free_port
 
 FAILOVER = "failover"
 """The model, or the first folder of the path, that is routed to two providers."""
 
 LLMS_PY = "2.0.35"
+ROLTER = "0.1.0"
+SMG = "1.13.0"
 LITELLM = "LLMS_BENCH_LITELLM"
 _INSTALL_TIMEOUT = 300.0  # seconds
 
@@ -41,6 +44,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     failover: Mapping[str, str] = msgspec.field(default_factory=lambda: {"model": FAILOVER})
     env: Mapping[str, str] = {}
     streams: bool = True
+    fails_over: bool = True
 
 
 def nginx() -> Gateway:
@@ -156,7 +160,7 @@ def llms(
 
 def llms_py() -> Gateway:
     """Return llms.py, the predecessor. Its script and package have the same names, so it has its own environment."""
-    program = _llms_py_program()
+    program = _installed("llms-py", LLMS_PY, "llms")
 
     def command(port: int, upstream: str, folder: Path) -> list[str]:
         config = {
@@ -174,17 +178,64 @@ def llms_py() -> Gateway:
     return Gateway(name=f"llms.py {LLMS_PY}", command=command, streams=False)
 
 
-def _llms_py_program() -> Path:
-    """Return the path of llms.py's script, and install it if necessary."""
-    cached = Path.home() / ".cache" / "llms-benchmarks" / f"llms-py-{LLMS_PY}-{sys.implementation.cache_tag}"
-    program = cached / "bin" / "llms"
+def rolter() -> Gateway:
+    """Return rolter, a gateway in Rust whose wheel contains the program."""
+    program = _installed("rolter", ROLTER, "rolter")
+
+    def command(port: int, upstream: str, folder: Path) -> list[str]:
+        # It appends /v1 itself. Its queue would otherwise be the limit of what it can serve at once.
+        lines = ["[server]", 'host = "127.0.0.1"', f"port = {port}"]
+        lines += ["[queue]", "capacity = 4096", "workers = 512", "[retry]", "base_backoff_ms = 0"]
+        for name, path in (("failing", "/fail"), ("right", "")):
+            lines += [
+                "[[providers]]",
+                f'name = "{name}"',
+                'kind = "openai_compatible"',
+                f'api_base = "{upstream}{path}"',
+            ]
+        lines += _rolter_route(MODEL, "round_robin", {"right": 100})
+        lines += _rolter_route(FAILOVER, "pipeline", {"failing": 100, "right": 1})
+        return [str(program), "gateway", "-c", _write(folder / "rolter.toml", "\n".join(lines) + "\n")]
+
+    # One thread, like the other gateways.
+    return Gateway(name=f"rolter {ROLTER}", command=command, env={"RUST_LOG": "off", "TOKIO_WORKER_THREADS": "1"})
+
+
+def _rolter_route(model: str, strategy: str, weights: Mapping[str, int]) -> list[str]:
+    lines = ["[[routes]]", f'model = "{model}"', f'strategy = "{strategy}"']
+    for name, weight in weights.items():
+        lines += ["[[routes.targets]]", f'provider = "{name}"', f'model = "{MODEL}"', f"weight = {weight}"]
+    return lines
+
+
+def smg() -> Gateway:
+    """Return Shepherd Model Gateway, a router in Rust: one server for a model, so it cannot fail over."""
+    program = _installed("smg", SMG, "smg")
+
+    def command(port: int, upstream: str, folder: Path) -> list[str]:
+        arguments = ["--host", "127.0.0.1", "--port", str(port), "--backend", "openai", "--worker-urls", upstream]
+        arguments += ["--log-level", "error", "--history-backend", "none", "--disable-health-check"]
+        arguments += ["--prometheus-port", str(free_port()), "--max-concurrent-requests", "4096"]
+        return [str(program), "launch", *arguments]
+
+    env = {"TOKIO_WORKER_THREADS": "1", "OPENAI_API_KEY": KEY}
+    return Gateway(name=f"smg {SMG}", command=command, env=env, fails_over=False)
+
+
+def _installed(distribution: str, version: str, name: str) -> Path:
+    """Return the path of a distribution's program, and install it if necessary, into an environment of its own."""
+    folder = f"{distribution}-{version}-{sys.implementation.cache_tag}"
+    cached = Path.home() / ".cache" / "llms-benchmarks" / folder
+    program = cached / "bin" / name
     if program.is_file():
         return program
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
         raise Missing("uv is needed to install it, and was not found")
     create = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(cached)]
-    install = [uv, "pip", "install", "--quiet", "--python", str(cached / "bin" / "python"), f"llms-py=={LLMS_PY}"]
+    # Without wheels for this machine, it would have to be compiled.
+    install = [uv, "pip", "install", "--quiet", "--only-binary", ":all:"]
+    install += ["--python", str(cached / "bin" / "python"), f"{distribution}=={version}"]
     try:
         for command in (create, install):
             subprocess.run(command, check=True, capture_output=True, timeout=_INSTALL_TIMEOUT)
@@ -240,6 +291,8 @@ def _write(path: Path, text: str) -> str:
 GATEWAYS: Mapping[str, Callable[[], Gateway]] = {
     "nginx": nginx,
     "llms": llms,
+    "rolter": rolter,
+    "smg": smg,
     "llms.py": llms_py,
     "litellm": litellm,
 }
