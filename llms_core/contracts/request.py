@@ -26,6 +26,7 @@ class Message(msgspec.Struct, frozen=True):
     role: Role
     content: str | list[Part] | None = None
     name: str | None = None
+    #: decoded already in a CommonMessage: `llms_core.contracts.tools.called` reads both
     tool_calls: list[Raw] | None = None
     tool_call_id: str | None = None
     reasoning_content: Any = None
@@ -84,16 +85,32 @@ class CommonPart(Part, frozen=True, forbid_unknown_fields=True):
     """The content part of a CommonMessage."""
 
 
+class CommonFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The function of a CommonToolCall."""
+
+    name: str
+    arguments: str
+
+
+class CommonToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A call of a function as OpenAI sends it, without further members. What is in its arguments is not checked."""
+
+    id: str
+    type: Literal["function"]
+    function: CommonFunction
+
+
 class CommonMessage(Message, frozen=True, forbid_unknown_fields=True):
     """A message that every provider with OpenAI's JSON accepts: it has no members but the four here, and none is null.
 
-    `content` may be null, because it often is beside tool calls. What is in the tool calls is not checked.
+    `content` may be null, because it often is beside tool calls.
     """
 
-    # The types are narrower than those of Message, which msgspec checks and mypy cannot express.
+    # The types are narrower than those of Message, which msgspec checks and mypy cannot express. Only tool calls are
+    # decoded instead: agents send many, in every request.
     role: Literal["system", "user", "assistant", "tool"]
     content: str | list[CommonPart] | None = None  # type: ignore[assignment]
-    tool_calls: Annotated[list[Raw], Meta(min_length=1)] = None  # type: ignore[assignment]
+    tool_calls: Annotated[list[CommonToolCall], Meta(min_length=1)] = None  # type: ignore[assignment]
     tool_call_id: str = None  # type: ignore[assignment]
     name: UnsetType = None  # type: ignore[assignment]
     reasoning_content: UnsetType = None  # type: ignore[assignment]
