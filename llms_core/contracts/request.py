@@ -196,8 +196,7 @@ def decode(data: bytes) -> ChatBody:
     Raises RequestError (400), which names the invalid member (SR-010 … SR-030, SR-039).
     """
     body = _decoder.decode(data)
-    if _may_name_files(data):
-        _reject_local_paths(body.view)
+    _reject_local_paths(body.view)
     return body
 
 
@@ -220,17 +219,14 @@ def _is_set(body: ChatBody, name: str) -> bool:
     return raw is not None and not is_null(raw)
 
 
-def _may_name_files(data: bytes) -> bool:
-    """Whether any part can have a URL or a file: not if no such member occurs, in plain letters or escaped."""
-    return b"_url" in data or b"input_audio" in data or b"file" in data or b"\\u" in data
-
-
 def _reject_local_paths(request: ChatRequest) -> None:
     """A client must not make the server read its own files."""
     for message_number, message in enumerate(request.messages):
         if not isinstance(message.content, list):
             continue
         for part_number, part in enumerate(message.content):
+            if not part.has_references:
+                continue
             for member, value, base64_allowed in part.references():
                 if not is_remote_or_inline(value, base64_allowed):
                     param = f"messages[{message_number}].content[{part_number}].{member}"
