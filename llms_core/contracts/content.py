@@ -68,8 +68,19 @@ class Part(msgspec.Struct, frozen=True):
     input_audio: InputAudio | None = None
     file: InputFile | None = None
 
+    @property
+    def has_references(self) -> bool:
+        """Whether `references` may return any: quicker to find out, for requests with very many parts of text."""
+        return (
+            self.image_url is not None
+            or self.video_url is not None
+            or self.audio_url is not None
+            or self.input_audio is not None
+            or self.file is not None
+        )
+
     def references(self) -> list[tuple[str, str, bool]]:
-        """Return every URL or file of the part: (member, value, whether bare base64 is allowed there)."""
+        """Return every URL and all file data of the part: (member, value, whether bare base64 is allowed there)."""
         found = []
         # All members are checked, whatever `type` is: a provider may look at another one.
         for member in ("image_url", "video_url", "audio_url"):

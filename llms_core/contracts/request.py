@@ -26,6 +26,7 @@ class Message(msgspec.Struct, frozen=True):
     role: Role
     content: str | list[Part] | None = None
     name: str | None = None
+    #: decoded already in a CommonMessage: `llms_core.contracts.tools.called` reads both
     tool_calls: list[Raw] | None = None
     tool_call_id: str | None = None
     reasoning_content: Any = None
@@ -84,16 +85,32 @@ class CommonPart(Part, frozen=True, forbid_unknown_fields=True):
     """The content part of a CommonMessage."""
 
 
+class CommonFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The function of a CommonToolCall."""
+
+    name: str
+    arguments: str
+
+
+class CommonToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A call of a function as OpenAI sends it, without further members. What is in its arguments is not checked."""
+
+    id: str
+    type: Literal["function"]
+    function: CommonFunction
+
+
 class CommonMessage(Message, frozen=True, forbid_unknown_fields=True):
     """A message that every provider with OpenAI's JSON accepts: it has no members but the four here, and none is null.
 
-    `content` may be null, because it often is beside tool calls. What is in the tool calls is not checked.
+    `content` may be null, because it often is beside tool calls.
     """
 
-    # The types are narrower than those of Message, which msgspec checks and mypy cannot express.
+    # The types are narrower than those of Message, which msgspec checks and mypy cannot express. Only tool calls are
+    # decoded instead: agents send many, in every request.
     role: Literal["system", "user", "assistant", "tool"]
     content: str | list[CommonPart] | None = None  # type: ignore[assignment]
-    tool_calls: Annotated[list[Raw], Meta(min_length=1)] = None  # type: ignore[assignment]
+    tool_calls: Annotated[list[CommonToolCall], Meta(min_length=1)] = None  # type: ignore[assignment]
     tool_call_id: str = None  # type: ignore[assignment]
     name: UnsetType = None  # type: ignore[assignment]
     reasoning_content: UnsetType = None  # type: ignore[assignment]
@@ -179,8 +196,7 @@ def decode(data: bytes) -> ChatBody:
     Raises RequestError (400), which names the invalid member (SR-010 … SR-030, SR-039).
     """
     body = _decoder.decode(data)
-    if _may_name_files(data):
-        _reject_local_paths(body.view)
+    _reject_local_paths(body.view)
     return body
 
 
@@ -203,17 +219,14 @@ def _is_set(body: ChatBody, name: str) -> bool:
     return raw is not None and not is_null(raw)
 
 
-def _may_name_files(data: bytes) -> bool:
-    """Whether any part can have a URL or a file: not if no such member occurs, in plain letters or escaped."""
-    return b"_url" in data or b"input_audio" in data or b"file" in data or b"\\u" in data
-
-
 def _reject_local_paths(request: ChatRequest) -> None:
     """A client must not make the server read its own files."""
     for message_number, message in enumerate(request.messages):
         if not isinstance(message.content, list):
             continue
         for part_number, part in enumerate(message.content):
+            if not part.has_references:
+                continue
             for member, value, base64_allowed in part.references():
                 if not is_remote_or_inline(value, base64_allowed):
                     param = f"messages[{message_number}].content[{part_number}].{member}"

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.json import UNREADABLE
-from llms_core.contracts.request import ChatCall, Message
+from llms_core.contracts.request import ChatCall, ChatRequest, CommonChatRequest, Message
 from llms_core.contracts.tools import Called, called
 
 #: Any id but an empty one.
@@ -27,9 +27,6 @@ COMMON_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 #: Characters that some provider rejects in ids.
 _UNUSUAL = re.compile(r"[^a-zA-Z0-9_-]")
-
-#: How many ids are searched in the undecoded calls of a request: a search takes as long as they are.
-_MAX_SEARCHES = 16
 
 #: The number of digits in the replacement of an id.
 _DEFAULT_LENGTH = 32
@@ -164,7 +161,9 @@ class AnswerCallIds:
 
     def __init__(self, call: ChatCall):
         self._id_of_call = call.id.removeprefix("chatcmpl-")
-        self._earlier = _EarlierIds(call)
+        self._request = call.request
+        #: those of the conversation; None until the first tool call, because most answers have none
+        self._earlier: set[str] | None = None
         self._used: set[str] = set()
         self._made_up = 0
 
@@ -180,31 +179,9 @@ class AnswerCallIds:
 
     def is_new(self, id: str | None) -> TypeGuard[str]:
         """Whether a tool call may have this id."""
+        if self._earlier is None:
+            self._earlier = ids_in_conversation(self._request)
         return id is not None and id != "" and id not in self._used and id not in self._earlier
-
-
-class _EarlierIds:
-    """The ids of the tool calls in a request. Nothing is decoded for the few calls that an answer usually has."""
-
-    def __init__(self, call: ChatCall):
-        self._call = call
-        self._lookups = 0
-        self._raw_calls: bytes | None = None
-        self._ids: set[str] | None = None
-
-    def __contains__(self, id: str) -> bool:
-        self._lookups += 1
-        if self._lookups > _MAX_SEARCHES:
-            if self._ids is None:
-                self._ids = {_id_of(raw) for raw in self._raw()}
-            return id in self._ids
-        if self._raw_calls is None:
-            self._raw_calls = b"".join(self._raw())
-        # It may be found elsewhere in a call, which does no harm: the answer's call gets another id.
-        return msgspec.json.encode(id) in self._raw_calls
-
-    def _raw(self) -> list[Raw]:
-        return [raw for message in self._call.request.messages if message.tool_calls for raw in message.tool_calls]
 
 
 class _Identified(msgspec.Struct):
@@ -212,6 +189,13 @@ class _Identified(msgspec.Struct):
 
 
 _decode_id = msgspec.json.Decoder(_Identified).decode
+
+
+def ids_in_conversation(request: ChatRequest) -> set[str]:
+    """Return the ids of all tool calls in a request's messages."""
+    if isinstance(request, CommonChatRequest):
+        return {call.id for message in request.messages if message.tool_calls for call in message.tool_calls}
+    return {_id_of(raw) for message in request.messages if message.tool_calls for raw in message.tool_calls}
 
 
 def _id_of(raw: Raw) -> str:

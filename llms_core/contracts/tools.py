@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.json import ABSENT, UNREADABLE, text_of_json
-from llms_core.contracts.request import ChatCall, Message
+from llms_core.contracts.request import ChatCall, CommonMessage, CommonToolCall, Message
 from llms_core.errors import RequestError, Unsupported
 
 T = TypeVar("T")
@@ -156,7 +156,13 @@ def tool_names(call: ChatCall) -> list[str]:
 
 def called(message: Message) -> list[Called]:
     """Return the tool calls of an assistant message. Raises Unsupported for a call of another type of tool."""
+    if isinstance(message, CommonMessage):
+        return [_common_call(call) for call in message.tool_calls or ()]
     return [_called(raw) for raw in message.tool_calls or ()]
+
+
+def _common_call(call: CommonToolCall) -> Called:
+    return Called(function=CalledFunction(call.function.name, call.function.arguments), id=call.id)
 
 
 def _called(raw: Raw) -> Called:

@@ -6,14 +6,14 @@ A type recognizes what needs no change in one pass, without looking at every mem
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Union
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from llms_core.contracts.content import Part
 from llms_core.contracts.json import ABSENT
-from llms_core.contracts.request import Role
+from llms_core.contracts.request import CommonToolCall, Role
 from llms_core.provider import ANY_MEMBER, RequestRules
 
 #: Members of OpenAI's own that every provider accepts.
@@ -58,7 +58,7 @@ class Accepted:
         #: Decodes a list of messages in which no member has to be removed. Does not check what is in tool calls.
         self.decode_messages: Callable[[Raw], Any] = msgspec.json.Decoder(self._messages(roles)).decode
         #: Decodes a list of tool calls of which only the ids and the arguments are left to check.
-        self.decode_tool_calls: Callable[[bytes], list[AcceptedToolCall]]
+        self.decode_tool_calls: Callable[[bytes], list[CommonToolCall]]
         self.decode_tool_calls = msgspec.json.Decoder(list[self._tool_call()]).decode  # type: ignore[misc]
 
     def _messages(self, roles: Iterable[Role]) -> Any:
@@ -78,20 +78,7 @@ class Accepted:
         return list[Union[tuple(types)]]  # type: ignore[misc]  # noqa: UP007
 
     def _tool_call(self) -> Any:
-        return _struct("ToolCall", self.tool_calls, [], bases=(AcceptedToolCall,), gc=False)
-
-
-class _AcceptedFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    name: str
-    arguments: str
-
-
-class AcceptedToolCall(msgspec.Struct, kw_only=True, gc=False):
-    """A tool call that needs no change if its id is valid and its arguments are a JSON object."""
-
-    id: str
-    type: Literal["function"]
-    function: _AcceptedFunction
+        return _struct("ToolCall", self.tool_calls, [], bases=(CommonToolCall,), frozen=True, gc=False)
 
 
 #: name, type and default

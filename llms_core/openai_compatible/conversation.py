@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.json import UNREADABLE, encode_raw, is_null
-from llms_core.contracts.request import ChatRequest, CommonChatRequest, Message
+from llms_core.contracts.request import ChatRequest, CommonChatRequest, CommonToolCall, Message
 from llms_core.contracts.tool_call_ids import ANY_ID, SentCall, ToolCallIds
 from llms_core.openai_compatible.accepted import OWN_MEMBERS, Accepted
 from llms_core.openai_compatible.parts import document_url
@@ -60,9 +60,7 @@ class _CallRepair:
     """
 
     def __init__(self, request: ChatRequest, valid_id: re.Pattern[str], id_length: int):
-        calls = (call for message in request.messages for call in message.tool_calls or ())
-        has_custom = any(_is_custom(call) for call in calls)
-        self._ids = None if has_custom else ToolCallIds(valid_id, length=id_length)
+        self._ids = None if _has_custom_calls(request) else ToolCallIds(valid_id, length=id_length)
 
     def calls(self, message: Message) -> list[SentCall]:
         """Return the calls of a message; none if they keep their ids."""
@@ -91,7 +89,7 @@ class Conversation:
         Raises Unsupported for a file that cannot be translated, and RequestError for a tool call without a function.
         """
         has_accepted_members = isinstance(request, CommonChatRequest) or self._has_accepted_members(messages)
-        has_accepted_calls = self._has_accepted_calls(request.messages)
+        has_accepted_calls = self._has_accepted_calls(request)
         if has_accepted_members and has_accepted_calls and not (self._is_particular and self._differs(request)):
             return messages, ()
         repair = None if has_accepted_calls else _CallRepair(request, self._valid_id, self._id_length)
@@ -109,21 +107,25 @@ class Conversation:
             return False
         return True
 
-    def _has_accepted_calls(self, messages: Sequence[Message]) -> bool:
+    def _has_accepted_calls(self, request: ChatRequest) -> bool:
         """Whether no tool call and no result needs a change: ids are valid and unique, and results refer to them."""
-        raw_calls = [call for message in messages if message.tool_calls for call in message.tool_calls]
-        answered_ids = {message.tool_call_id for message in messages if message.role == "tool"}
-        if not raw_calls:
-            return not answered_ids
+        answered_ids = {message.tool_call_id for message in request.messages if message.role == "tool"}
         try:
-            # Agents send many calls: one list is decoded faster than each of them.
-            calls = self._accepted.decode_tool_calls(b"[%b]" % b",".join(raw_calls))
+            calls = self._decoded_calls(request)
             for call in calls:
                 _check_object(call.function.arguments)
         except UNREADABLE:
             return False
         ids = {call.id for call in calls}
         return len(ids) == len(calls) and answered_ids <= ids and all(map(self._is_valid_id, ids))
+
+    def _decoded_calls(self, request: ChatRequest) -> list[CommonToolCall]:
+        """Return all tool calls of a request. Raises one of UNREADABLE if anything in one is not accepted."""
+        if isinstance(request, CommonChatRequest):
+            return [call for message in request.messages if message.tool_calls for call in message.tool_calls]
+        raw_calls = [raw for message in request.messages if message.tool_calls for raw in message.tool_calls]
+        # One list is decoded faster than each of them.
+        return self._accepted.decode_tool_calls(b"[%b]" % b",".join(raw_calls))
 
     def _differs(self, request: ChatRequest) -> bool:
         """Whether there is a document in another form, or a message out of order."""
@@ -190,6 +192,12 @@ class Conversation:
 def generated_id_length(valid: re.Pattern[str]) -> int:
     """Return the number of hexadecimal digits that a valid id of a tool call may have, 32 at most; 0 for none."""
     return next((length for length in range(32, 0, -1) if valid.fullmatch(_HEX_DIGITS[:length])), 0)
+
+
+def _has_custom_calls(request: ChatRequest) -> bool:
+    if isinstance(request, CommonChatRequest):
+        return False
+    return any(_is_custom(call) for message in request.messages for call in message.tool_calls or ())
 
 
 def _is_custom(call: Raw) -> bool:

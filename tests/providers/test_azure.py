@@ -635,4 +635,4 @@ def test_azure_behind_the_gateway(
         assert refused.json()["error"]["code"] == "content_filter"
         assert "jailbreak, violence" in refused.json()["error"]["message"]
         upstream.script(json_body({"error": {"code": "DeploymentNotFound", "message": "none"}}, 404))
-        assert client.post(f"{gateway.base_url}/chat/completions", json=chat).status_code == 502
+        assert client.post(f"{gateway.base_url}/chat/completions", json=chat).status_code == 424

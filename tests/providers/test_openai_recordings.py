@@ -133,7 +133,7 @@ WHOLE: Mapping[str, tuple[str, Allowed]] = {
     "choices.*.message.reasoning_content": ("Mistral's thoughts, from its list of parts", thoughts_of_parts),
     "choices.*.message.tool_calls.*.id": (
         "Gemini's calls have an empty id, with which results could not be matched",
-        lambda it: it.before == "" and re.fullmatch("call_ours_0_[0-9]", it.after) is not None,
+        lambda it: it.before == "" and re.fullmatch("call_ours_[0-9]", it.after) is not None,
     ),
     "choices.*.message.tool_calls.*.type": (
         "Mistral omits the type, which OpenAI's types require",

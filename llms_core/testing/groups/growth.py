@@ -24,9 +24,10 @@ from llms_core.testing.wire import Event, Example
 _EXAMPLES = ("text", "parallel_calls", "reasoning", "several", "logprobs")
 
 #: The sizes of the smaller input: entries of a list, events of a stream, characters of a text, and of a single event.
+#: Both texts exceed a core's own cache. If only the smaller one fitted, the larger one would seem to take too long.
 _ENTRIES = 300
 _EVENTS = 300
-_CHARACTERS = 100_000
+_CHARACTERS = 2**18
 _EVENT_CHARACTERS = 2**20
 
 #: The characters of each of many events: enough for the copying of what came before to outweigh the rest.
