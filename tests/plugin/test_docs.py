@@ -71,9 +71,10 @@ def test_a_hook_is_documented_and_exercised(name: str) -> None:
     assert getattr(hookspecs, name).__doc__
     assert f"\n## {name}\n" in reference.page()
     folder = Path(__file__).parent
-    plugins = "".join(path.read_text("utf-8") for path in [*folder.glob("v*/*.py"), folder / "echo.py"])
+    newer = [folder / "echo.py", folder / "routes.py"]
+    plugins = "".join(path.read_text("utf-8") for path in [*folder.glob("v*/*.py"), *newer])
     assert re.search(rf"^@hookimpl.*\ndef {name}\(", plugins, re.MULTILINE)
-    tests = "".join((folder / test).read_text("utf-8") for test in ("test_v1.py", "test_echo.py"))
+    tests = "".join((folder / test).read_text("utf-8") for test in ("test_v1.py", "test_echo.py", "test_routes.py"))
     assert re.search(rf"\b{name}\b", tests)
 
 
