@@ -29,6 +29,8 @@ def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.Zip
     data = {f"{name}/py.typed"}
     if name == "llms_providers":
         data |= {"llms_providers/llms.json", "llms_providers/llms.schema.json"}
+    else:
+        data |= {f"llms_core/server/viewer/{file}" for file in ("index.html", "viewer.css", "viewer.js")}
     assert inside == sources | data
 
 

@@ -8,6 +8,7 @@ is normalized.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -160,7 +161,7 @@ class OpenAICompatible:
         """Whether a model takes `max_completion_tokens` only."""
         if "max_completion_tokens" in self.spec.rename:
             return False
-        return any(fnmatchcase(model.lower(), pattern) for pattern in self.spec.rules.max_completion_tokens)
+        return _matches(model, self.spec.rules.max_completion_tokens)
 
     def _normalize(self, call: ChatCall, body: bytes, members: dict[str, Raw]) -> Usage | None:
         """Normalize the members of a completion in place and return its usage.
@@ -199,6 +200,13 @@ OPENAI_RULES = RequestRules(
     max_completion_tokens=("*",),
 )
 """What OpenAI itself accepts, at whichever address."""
+
+
+# Matching takes longer than the look-up; `model` is one of the provider's, not the client's text.
+@lru_cache(maxsize=1024)
+def _matches(model: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(model.lower(), pattern) for pattern in patterns)
+
 
 OPENAI_COMPATIBLE = ProviderSpec(
     name="openai-compatible",

@@ -109,6 +109,12 @@ class Conversation:
 
     def _has_accepted_calls(self, request: ChatRequest) -> bool:
         """Whether no tool call and no result needs a change: ids are valid and unique, and results refer to them."""
+        for message in request.messages:
+            if message.tool_calls or message.role == "tool":
+                break
+        else:
+            # Most conversations have no tools.
+            return True
         answered_ids = {message.tool_call_id for message in request.messages if message.role == "tool"}
         try:
             calls = self._decoded_calls(request)

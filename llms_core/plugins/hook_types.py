@@ -11,7 +11,7 @@ arguments count, because hooks are matched to their arguments by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
@@ -106,7 +106,8 @@ AuthenticateHook: TypeAlias = _WithHeaders | Callable[[], Caller | None]
 LifespanHook: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
 CommandsHook: TypeAlias = _WithGroup | Callable[[], None]
 RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
-PublicRoutesHook: TypeAlias = Callable[[], Iterable[str]]
+# Not any iterable of names: what is meant for another hook must not pass for it.
+PublicRoutesHook: TypeAlias = Callable[[], Set[str]]
 OperationsHook: TypeAlias = Callable[[], Iterable[Operation[Any, Any]]]
 DialectsHook: TypeAlias = Callable[[], Iterable[Dialect]]
 

@@ -8,7 +8,7 @@ docs/hooks.md is generated from this module: `python -m llms_core.cli.reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -115,7 +115,7 @@ def llms_routes() -> Iterable[Any]:
 
 
 @hookspec
-def llms_public_routes() -> Iterable[str]:
+def llms_public_routes() -> Set[str]:
     """Return the names of those of the plugin's routes that anybody may use, such as `webhook` for `name="webhook"`.
 
     Their handlers have to find out themselves who sent a request; `request.user` is None.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from litestar import get
 from litestar.types import ControllerRouterHandler
@@ -28,5 +28,5 @@ def llms_routes() -> Iterable[ControllerRouterHandler]:
 
 
 @hookimpl
-def llms_public_routes() -> Iterable[str]:
-    return ["about"]
+def llms_public_routes() -> Set[str]:
+    return {"about"}
