@@ -32,9 +32,14 @@ from typing import Any, Protocol
 
 import pytest
 import uvicorn
+from hypothesis import settings
 
 from llms_core.config import plugins_toml
 from llms_core.testing import ScriptedUpstream
+
+# A test must not fail because the machine is slow.
+settings.register_profile("llms", deadline=None)
+settings.load_profile("llms")
 
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that contains it has leaked a key."""
