@@ -114,7 +114,8 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `body` is the request with the provider's defaults applied. `upstream_model` is the provider's id of the model,
     `client_model` the name that the client sees. `id` and `created` (Unix seconds) are for adapters whose provider
-    sends neither. Adapters must not modify a call.
+    sends neither. `dropped` names the client's parameters that this candidate does not get because it lacks them.
+    Adapters must not modify a call.
     """
 
     body: ChatBody
@@ -122,6 +123,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     client_model: str
     id: str
     created: int
+    dropped: tuple[str, ...] = ()
 
     @property
     def request(self) -> ChatRequest:

@@ -6,13 +6,14 @@ import time
 from typing import Annotated
 
 import msgspec
-from litestar import Router, get
+from litestar import Response, Router, get
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.params import Parameter
 
 from llms_core.candidate import Candidate
 from llms_core.errors import RequestError
+from llms_core.server.client_dialect import client_dialect
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
 
@@ -37,11 +38,16 @@ class ModelList(msgspec.Struct):
 
 
 @get("/", summary="List the models", responses=error_responses(401, 503), sync_to_thread=False)
-def list_models(request: Request[object, object, State]) -> ModelList:
+def list_models(request: Request[object, object, State]) -> ModelList | Response[bytes]:
     """Every model of every enabled provider, each name once."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
-    return ModelList([_model_object(candidate) for candidate in gateway.router.models.listed()])
+    listed = gateway.router.models.listed()
+    dialect = client_dialect(request.headers, gateway.dialects)
+    if dialect is not None and dialect.encode_models is not None:
+        names = [candidate.client_model for candidate in listed]
+        return _json(dialect.encode_models(names, request.query_params))
+    return ModelList([_model_object(candidate) for candidate in listed])
 
 
 @get(
@@ -53,7 +59,7 @@ def list_models(request: Request[object, object, State]) -> ModelList:
 def retrieve_model(
     request: Request[object, object, State],
     model: Annotated[str, Parameter(description="The model's name, which may contain slashes")],
-) -> ModelObject:
+) -> ModelObject | Response[bytes]:
     """One model by its name."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
@@ -62,7 +68,15 @@ def retrieve_model(
     found = gateway.router.models.find(name)
     if not found:
         raise RequestError.model_not_found(name)
+    dialect = client_dialect(request.headers, gateway.dialects)
+    if dialect is not None and dialect.encode_model is not None:
+        return _json(dialect.encode_model(found[0].client_model))
     return _model_object(found[0])
+
+
+def _json(data: bytes) -> Response[bytes]:
+    """Return a response that is not in OpenAI's format, which the OpenAPI document describes."""
+    return Response(data, media_type="application/json")
 
 
 def _model_object(candidate: Candidate) -> ModelObject:
