@@ -120,9 +120,7 @@ def _add_user(user_id: str, metadata: Raw, others: dict[str, Extra]) -> None:
     """Name the user: an id that is too long for OpenAI is hashed."""
     user = user_id if len(user_id) <= _MAX_USER_ID else hashlib.sha256(user_id.encode()).hexdigest()
     chats = {"user": user}
-    others["metadata.user_id"] = Extra(
-        {ANTHROPIC: {"metadata": metadata}, HINTS: {"user": user}, ANYONE: {"user": user}}
-    )
+    others["metadata.user_id"] = Extra({ANTHROPIC: {"metadata": metadata}, HINTS: chats, ANYONE: chats})
 
 
 def _betas(headers: RawHeaders) -> Iterable[str]:

@@ -133,7 +133,7 @@ def _thinking_block() -> _Block:
 
 def _call_block(call: _Call) -> _Block:
     name = (call.function.name if call.function is not None else None) or ""
-    start = {"type": "tool_use", "id": call.id, "name": name, "input": {}}
+    start: Json = {"type": "tool_use", "id": call.id, "name": name, "input": {}}
     return _Block("tool_use", start, b'{"type":"input_json_delta","partial_json":', call.index)
 
 
