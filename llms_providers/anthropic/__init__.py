@@ -73,9 +73,9 @@ class Anthropic:
         """Return the request to send. Raises Unsupported if Claude, or this model, cannot do what is asked."""
         # Versions are dates, so they compare as text.
         body, dropped = build_body(call, self._owner(call), sampling=self.version <= VERSION)
-        content = msgspec.json.encode(body)
-        # The client's own, if it speaks this protocol.
+        # The client's own features, if it speaks this protocol.
         beta: list[str] = body.pop(BETA_MEMBER, [])
+        content = msgspec.json.encode(body)
         if b'"file_id":"' in content:
             beta.append(FILES_BETA)
         return UpstreamRequest(

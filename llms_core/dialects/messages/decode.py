@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
-from llms_core.contracts import extras, request
+from llms_core.contracts import extras
 from llms_core.contracts.extras import ANYONE, HINTS, Extra
-from llms_core.contracts.json import NULL, decode_members, is_null
-from llms_core.contracts.request import ChatBody
+from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
+from llms_core.contracts.request import ChatBody, assemble
 from llms_core.dialects import IncomingRequest, RawHeaders
 from llms_core.dialects.messages.conversation import chat_messages
 from llms_core.dialects.messages.request import MessagesRequest, message_decoder, prompt_decoder
@@ -51,8 +50,6 @@ _MAX_USER_ID = 64
 _EFFORT_OF_BUDGET = ((2048, "low"), (8192, "medium"))
 
 _BETA = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
-
-_encode = msgspec.json.encode
 
 
 def decode_message(incoming: IncomingRequest) -> ChatBody:
@@ -93,7 +90,7 @@ def _chat_body(body: Any, headers: RawHeaders) -> ChatBody:
         others["anthropic-beta"] = Extra({ANTHROPIC: {"anthropic_beta": betas}, ANYONE: {}})
     if others:
         members[extras.EXTRAS] = extras.encoded(others)
-    return request.decode(_encode(members))
+    return assemble({name: encode_raw(value) for name, value in members.items()})
 
 
 def _add_thinking(view: MessagesRequest, members: Any, others: dict[str, Extra]) -> None:
