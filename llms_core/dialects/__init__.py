@@ -134,6 +134,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     stream_writer: Callable[[RequestBody[Any]], StreamWriter] | None = None
     #: Return the HTTP status of an error; None if it is the error's own.
     error_status: Callable[[ErrorResponse], int] | None = None
+    #: What the base URL of this dialect's clients ends in.
+    base_path: str = "/v1"
     #: A header that only clients of this dialect send, in lower case. It tells them apart at paths of all dialects: the
     #: list of models, and those that do not exist.
     header: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, Router, get
@@ -38,7 +38,7 @@ class ModelList(msgspec.Struct):
 
 
 @get("/", summary="List the models", responses=error_responses(401, 503), sync_to_thread=False)
-def list_models(request: Request[object, object, State]) -> ModelList | Response[bytes]:
+def list_models(request: Request[object, object, State]) -> ModelList:
     """Every model of every enabled provider, each name once."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
@@ -46,7 +46,8 @@ def list_models(request: Request[object, object, State]) -> ModelList | Response
     dialect = client_dialect(request.headers, gateway.dialects)
     if dialect is not None and dialect.encode_models is not None:
         names = [candidate.client_model for candidate in listed]
-        return _json(dialect.encode_models(names, request.query_params))
+        page: ModelList = _json(dialect.encode_models(names, request.query_params))
+        return page
     return ModelList([_model_object(candidate) for candidate in listed])
 
 
@@ -59,7 +60,7 @@ def list_models(request: Request[object, object, State]) -> ModelList | Response
 def retrieve_model(
     request: Request[object, object, State],
     model: Annotated[str, Parameter(description="The model's name, which may contain slashes")],
-) -> ModelObject | Response[bytes]:
+) -> ModelObject:
     """One model by its name."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
@@ -70,12 +71,13 @@ def retrieve_model(
         raise RequestError.model_not_found(name)
     dialect = client_dialect(request.headers, gateway.dialects)
     if dialect is not None and dialect.encode_model is not None:
-        return _json(dialect.encode_model(found[0].client_model))
+        model_object: ModelObject = _json(dialect.encode_model(found[0].client_model))
+        return model_object
     return _model_object(found[0])
 
 
-def _json(data: bytes) -> Response[bytes]:
-    """Return a response that is not in OpenAI's format, which the OpenAPI document describes."""
+def _json(data: bytes) -> Any:
+    """Return a response that is not in OpenAI's format, which alone the OpenAPI document describes."""
     return Response(data, media_type="application/json")
 
 

@@ -37,7 +37,7 @@ def _load() -> tuple[Capture, ...]:
     return tuple(found)
 
 
-def captures(path: str) -> Any:
+def captures(path: str) -> pytest.MarkDecorator:
     """Parametrize a test with the captured requests of one path, whatever their query."""
     found = [each for each in _load() if each.path.partition("?")[0] == path]
     if not found:

@@ -39,6 +39,7 @@ MESSAGES = Dialect(
     name="messages",
     operation=CHAT,
     paths=("/v1/messages",),
+    base_path="",
     decode=decode_message,
     encode_answer=encode_answer,
     encode_error=errors.encode,
@@ -52,7 +53,7 @@ MESSAGES = Dialect(
         operation_id="Message",
         request=MessagesRequest,
         answer=MessageAnswer,
-        error=errors.ErrorBody,
+        error=errors.MessagesError,
         tag=_TAG,
     ),
 )
@@ -61,6 +62,7 @@ COUNT_TOKENS = Dialect(
     name="count_tokens",
     operation=CHAT,
     paths=("/v1/messages/count_tokens",),
+    base_path="",
     decode=decode_prompt,
     encode_answer=encode_answer,
     encode_error=errors.encode,
@@ -71,7 +73,7 @@ COUNT_TOKENS = Dialect(
         operation_id="CountTokens",
         request=CountTokensRequest,
         answer=TokenCount,
-        error=errors.ErrorBody,
+        error=errors.MessagesError,
         tag=_TAG,
     ),
 )

@@ -23,17 +23,17 @@ _TYPE_OF_STATUS = {
 }
 
 
-class ErrorObject(msgspec.Struct):
+class MessagesErrorDetail(msgspec.Struct):
     """What went wrong."""
 
     type: str
     message: str
 
 
-class ErrorBody(msgspec.Struct, omit_defaults=True, tag_field="type", tag="error"):
+class MessagesError(msgspec.Struct, omit_defaults=True, tag_field="type", tag="error"):
     """The body of every response that is not 2xx. `attempts` is there if all providers failed."""
 
-    error: ErrorObject
+    error: MessagesErrorDetail
     attempts: tuple[FailedAttempt, ...] = ()
 
 
@@ -46,7 +46,7 @@ def status(error: ErrorResponse) -> int:
 
 def encode(error: ErrorResponse) -> bytes:
     """Return the error as Anthropic's JSON."""
-    return msgspec.json.encode(ErrorBody(ErrorObject(_type_of(error), error.message), error.attempts))
+    return msgspec.json.encode(MessagesError(MessagesErrorDetail(_type_of(error), error.message), error.attempts))
 
 
 def _type_of(error: ErrorResponse) -> str:

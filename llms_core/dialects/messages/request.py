@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from llms_core.contracts.body import BodyDecoder
-from llms_core.contracts.json import ABSENT, UNREADABLE
+from llms_core.contracts.json import UNREADABLE
 from llms_core.errors import RequestError
 
 T = TypeVar("T")
@@ -22,19 +22,19 @@ class Block(msgspec.Struct, frozen=True):
 
     type: NonEmpty
     text: str | None = None
-    source: Raw = ABSENT
-    cache_control: Raw = ABSENT
+    source: Raw = msgspec.field(default_factory=Raw)
+    cache_control: Raw = msgspec.field(default_factory=Raw)
     #: of documents
     title: str | None = None
-    context: Raw = ABSENT
-    citations: Raw = ABSENT
+    context: Raw = msgspec.field(default_factory=Raw)
+    citations: Raw = msgspec.field(default_factory=Raw)
     #: of `tool_use`
     id: str | None = None
     name: str | None = None
-    input: Raw = ABSENT
+    input: Raw = msgspec.field(default_factory=Raw)
     #: of `tool_result`
     tool_use_id: str | None = None
-    content: Raw = ABSENT
+    content: Raw = msgspec.field(default_factory=Raw)
     is_error: bool | None = None
     #: of `thinking` and `redacted_thinking`
     thinking: str | None = None
@@ -56,13 +56,13 @@ class Tool(msgspec.Struct, frozen=True):
     type: str | None = None
     description: str | None = None
     #: a JSON schema
-    input_schema: Raw = ABSENT
+    input_schema: Raw = msgspec.field(default_factory=Raw)
     strict: bool | None = None
-    cache_control: Raw = ABSENT
-    defer_loading: Raw = ABSENT
-    allowed_callers: Raw = ABSENT
-    input_examples: Raw = ABSENT
-    eager_input_streaming: Raw = ABSENT
+    cache_control: Raw = msgspec.field(default_factory=Raw)
+    defer_loading: Raw = msgspec.field(default_factory=Raw)
+    allowed_callers: Raw = msgspec.field(default_factory=Raw)
+    input_examples: Raw = msgspec.field(default_factory=Raw)
+    eager_input_streaming: Raw = msgspec.field(default_factory=Raw)
 
 
 class ToolChoice(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.extras import Extra
-from llms_core.contracts.json import ABSENT, is_null
+from llms_core.contracts.json import is_null
 from llms_core.dialects.messages.request import MessagesRequest, Tool, ToolChoice, invalid, read
 
 Json = dict[str, Any]
@@ -30,7 +30,7 @@ _SCHEMA_NAME = "response"
 
 def is_set(raw: Raw) -> bool:
     """Whether a raw member is present and not null."""
-    return raw is not ABSENT and bool(raw) and not is_null(raw)
+    return bool(raw) and not is_null(raw)
 
 
 def add_tools(view: MessagesRequest, raw_tools: Raw, members: Json, extras: dict[str, Extra]) -> None:

@@ -75,7 +75,7 @@ def error_of(response: httpx.Response) -> Json:
 
 
 def dropped(response: httpx.Response) -> list[str]:
-    return response.headers.get("x-llms-dropped-params", "").split(", ")
+    return str(response.headers.get("x-llms-dropped-params", "")).split(", ")
 
 
 # Answers
@@ -407,3 +407,10 @@ def test_tokens_are_estimated_without_the_provider(claude: anthropic.Anthropic, 
     response = post(pair, {"model": "m", "messages": HELLO}, f"{PATH}/count_tokens")
     assert response.headers["x-llms-token-count"] == "estimate"
     assert len(pair.upstream.requests) == before
+
+
+@pytest.mark.parametrize("path", ["/messages", "/v1/v1/messages", "/v1/v1/messages/count_tokens"])
+def test_a_wrong_base_url_is_recognized(pair: Pair, path: str) -> None:
+    message = post(pair, {}, path).json()["error"]["message"]
+    assert "Did you mean /v1/messages" in message
+    assert "must not end in /v1" in message
