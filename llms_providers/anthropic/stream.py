@@ -152,13 +152,16 @@ class MessageChunks:
     def _stop_block(self, index: int) -> Iterator[Chunk]:
         """Send the input of a call that has had no delta: the tool takes none, or it came whole with the start.
 
-        Keep a block that chunks cannot express.
+        Keep what chunks cannot express.
         """
         block = self._blocks.get(index)
         if block is None or block.has_ended:
             return
         block.has_ended = True
-        if block.is_inexpressible:
+        if block.view.type == "text" and not block.has_citations:
+            # Chunks lack only where it ends.
+            self._native.append(NativeBlock({"type": "text"}, self._owner))
+        elif block.view.type != "tool_use":
             self._native.append(NativeBlock(without_nulls(block.assemble()), self._owner))
         if block.view.type == "tool_use" and not block.joined("partial_json"):
             yield from self._tool_input(block, block.view.input_json)
@@ -216,11 +219,9 @@ class _PartialBlock:
                 pieces[:] = [self.joined(name)]
 
     @property
-    def is_inexpressible(self) -> bool:
-        """Whether chunks of a chat completion lack a part of the block."""
-        if self.view.type == "text":
-            return "citation" in self._pieces or bool(self.view.citations)
-        return self.view.type != "tool_use"
+    def has_citations(self) -> bool:
+        """Whether the block is a text with citations."""
+        return "citation" in self._pieces or bool(self.view.citations)
 
     def joined(self, name: str) -> str:
         """Return the text of a member's deltas."""

@@ -184,9 +184,6 @@ def blocks_of(message: ChatMessage) -> list[Json]:
     blocks: list[Json] = []
     if isinstance(originals, list) and originals:
         blocks = [native_block(NativeBlock(block, owner)) for block in originals]
-        if any(block["type"] in ("text", "tool_use") for block in blocks):
-            # All blocks were kept.
-            return blocks
     envelope = Envelope(provider_extra=extra)
     if message.reasoning_details:
         envelope.message["reasoning_details"] = message.reasoning_details
@@ -196,13 +193,16 @@ def blocks_of(message: ChatMessage) -> list[Json]:
     thinking = text_in(message.reasoning_content) or text_in(message.reasoning)
     if thinking and not blocks:
         blocks.append({"type": "thinking", "thinking": thinking, "signature": seal(envelope)})
-    elif message.tool_calls and not is_empty(envelope):
+    elif message.tool_calls and not is_empty(envelope) and not blocks:
         blocks.append({"type": "redacted_thinking", "data": seal(envelope)})
     text = text_in(message.content) or message.refusal or ""
+    # Either all blocks were kept, or those before the rest of the message.
+    text = text.removeprefix("".join(str(block.get("text") or "") for block in blocks if block["type"] == "text"))
+    known_calls = {block["id"] for block in blocks if block["type"] == "tool_use"}
     text += "".join(image_text(image) for image in message.images or ())
     if text:
         blocks.append({"type": "text", "text": text})
-    blocks += [_tool_use(call) for call in message.tool_calls or ()]
+    blocks += [_tool_use(call) for call in message.tool_calls or () if call.id not in known_calls]
     return blocks
 
 

@@ -347,7 +347,7 @@ class MessageStreamWriter:
         self._open = None
 
     def _add_native(self, native: NativeBlock) -> None:
-        """Write a block that chat's chunks do not express, or what they lacked of one."""
+        """Write a block that chunks do not express, or what they lacked of one: of a text, its citations and its end."""
         block = native_block(native)
         continued = self._open
         if self._waiting or continued is None or continued.kind != block["type"]:
@@ -359,7 +359,7 @@ class MessageStreamWriter:
             for citation in block.get("citations") or ():
                 self._write_other_delta({"type": "citations_delta", "citation": citation})
             self._close()
-        else:
+        elif block["type"] != "text":
             self._add_block(block)
 
     def _add_block(self, block: Json) -> None:
