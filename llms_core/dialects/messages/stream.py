@@ -31,6 +31,7 @@ from llms_core.dialects.messages.answer import (
 )
 from llms_core.dialects.messages.balance import Balance
 from llms_core.dialects.messages.envelope import Envelope, seal
+from llms_core.dialects.messages.text_chunks import TextChunks
 from llms_core.dialects.messages.tokens import Tokens, estimated_prompt, estimated_text, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
 
@@ -158,6 +159,10 @@ class MessageStreamWriter:
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._size = 0
+        self._text_chunks = TextChunks()
+        #: Whether a text is open and no block waits, and the beginning of its deltas, up to the quote before the text.
+        self._is_open_text = False
+        self._text_head = b""
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Return the events for chunks that arrived together."""
@@ -211,6 +216,12 @@ class MessageStreamWriter:
         self._event(b"message_start", _encode({"type": "message_start", "message": message}))
 
     def _add(self, chunk: Chunk) -> None:
+        if self._is_open_text and not chunk.blocks:
+            text = self._text_chunks.text(chunk.data)
+            if text is not None:
+                self._size += len(text)
+                self._events += (self._text_head, text, b'"}}\n\n')
+                return
         view = _decode(chunk.data)
         if view.usage is not None:
             self._usage = view.usage
@@ -225,6 +236,8 @@ class MessageStreamWriter:
                 self._add_whole(chunk)
             else:
                 self._add_delta(delta)
+                if choice.finish_reason is None and _is_plain(delta):
+                    self._text_chunks.learn(chunk.data, delta.content)
         if choice.finish_reason is not None:
             self._finish_reason = choice.finish_reason
 
@@ -316,6 +329,11 @@ class MessageStreamWriter:
         """Write the start of a block and what has come of it so far."""
         self._index += 1
         self._open = block
+        self._is_open_text = block.kind == "text" and not self._waiting
+        self._text_head = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%b"' % (
+            self._index,
+            block.delta,
+        )
         start = _encode({"type": "content_block_start", "index": self._index, "content_block": block.start})
         self._event(b"content_block_start", start)
         for piece in block.pieces:
@@ -345,9 +363,10 @@ class MessageStreamWriter:
             self._write_other_delta({"type": "signature_delta", "signature": signature})
         self._event(b"content_block_stop", b'{"type":"content_block_stop","index":%d}' % self._index)
         self._open = None
+        self._is_open_text = False
 
     def _add_native(self, native: NativeBlock) -> None:
-        """Write a block that chunks do not express, or what they lacked of one: of a text, its citations and its end."""
+        """Write a block that chunks do not express, or what they lacked of one: a text's citations and end."""
         block = native_block(native)
         continued = self._open
         if self._waiting or continued is None or continued.kind != block["type"]:
@@ -387,6 +406,14 @@ class MessageStreamWriter:
     def _write_envelope(self) -> None:
         self._add_envelope()
         self._close()
+
+
+def _is_plain(delta: _Delta) -> bool:
+    """Whether the content is all that is written of a delta."""
+    others = (delta.tool_calls, delta.images, delta.provider_extra, delta.reasoning_details)
+    if any(others) or any(map(_has_text, (delta.reasoning_content, delta.reasoning, delta.refusal))):
+        return False
+    return _has_text(delta.content)
 
 
 def _has_text(raw: Raw) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.extras import Extra
+from llms_core.contracts.extras import HINTS, Extra
 from llms_core.contracts.json import is_null
 from llms_core.dialects.messages.request import MessagesRequest, Tool, ToolChoice, invalid, read
 
@@ -44,12 +44,26 @@ def add_tools(view: MessagesRequest, raw_tools: Raw, members: Json, extras: dict
         else:
             server_tools.append(tool)
     if functions:
-        members["tools"] = functions
+        _add_functions(functions, members, extras)
     choice = view.tool_choice
     if choice is not None:
         _add_choice(choice, tools, bool(functions), members)
     if server_tools:
         _add_server_tools(server_tools, functions, raw_tools, members, extras, choice)
+
+
+def _add_functions(functions: Sequence[Json], members: Json, extras: dict[str, Extra]) -> None:
+    """Add the client's tools; marks that only Anthropic's have are left to adapters that look for them."""
+    marks = {name for function in functions for name in function if name in _TOOL_MEMBERS}
+    if not marks:
+        members["tools"] = functions
+        return
+    members["tools"] = [{"type": function["type"], "function": function["function"]} for function in functions]
+    marked: Json = {"tools": functions}
+    for name in sorted(marks):
+        extras[f"tools.{name}"] = Extra({ANTHROPIC: marked, HINTS: marked})
+        # The list is sent once.
+        marked = {}
 
 
 def _function(tool: Tool, param: str) -> Json:

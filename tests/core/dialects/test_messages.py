@@ -293,6 +293,14 @@ def test_what_the_provider_lacks_is_reported(pair: Pair) -> None:
     assert not {"thinking", "output_config", "context_management", "top_k", "provider_extra"} & body.keys()
 
 
+def test_marks_of_tools_are_left_out_and_reported(pair: Pair) -> None:
+    marked = {**WEATHER, "cache_control": {"type": "ephemeral"}, "defer_loading": True}
+    pair.upstream.default = completion()
+    response = ask(pair, tools=[marked, WEATHER])
+    assert {"tools.cache_control", "tools.defer_loading"} <= set(dropped(response))
+    assert all(tool.keys() == {"type", "function"} for tool in pair.upstream.requests[-1].json["tools"])
+
+
 def test_a_tool_that_is_forced_and_missing_is_refused(pair: Pair) -> None:
     response = ask(pair, tools=[WEB_SEARCH], tool_choice={"type": "tool", "name": "web_search"})
     assert response.status_code == 400

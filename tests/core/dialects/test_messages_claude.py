@@ -176,6 +176,21 @@ def test_what_only_claude_has_reaches_it_unchanged(claude: Subject) -> None:
     assert sent.dropped == ("top_k",)
 
 
+def test_marks_of_tools_and_of_texts_reach_claude(claude: Subject) -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    request = {
+        "model": "m",
+        "max_tokens": 10,
+        "system": [{"type": "text", "text": "Be brief.", **mark}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "?", **mark}]}],
+        "tools": [WEB_SEARCH, {**WEATHER, **mark, "defer_loading": True}],
+    }
+    sent = json.loads(upstream_request(claude, request).content)
+    assert sent["tools"] == [WEB_SEARCH, {**WEATHER, **mark, "defer_loading": True}]
+    assert sent["system"] == request["system"]
+    assert sent["messages"] == request["messages"]
+
+
 def test_a_forced_server_tool_reaches_claude(claude: Subject) -> None:
     request = {
         "model": "m",

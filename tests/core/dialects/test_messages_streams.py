@@ -226,6 +226,15 @@ def test_calls_whose_fragments_interleave_become_blocks_that_do_not(data: st.Dat
     assert meaning(final_message(stream))["calls"] == [(f"tool_{n}", value) for n, value in enumerate(calls)]
 
 
+@settings(max_examples=100, deadline=None)
+@given(texts=st.lists(st.text(st.sampled_from('ab"\\\\\n{}:é🌍 ')), max_size=12))
+def test_every_text_arrives_whatever_is_in_it(texts: list[str]) -> None:
+    chunks = [chunk({"content": text}) for text in texts]
+    stream = written("openai", [*chunks, chunk({}, "stop")])
+    check_order(events_of(stream))
+    assert meaning(final_message(stream))["text"] == "".join(texts)
+
+
 def test_text_is_not_delayed_by_a_call_that_is_complete() -> None:
     writer = MessageStreamWriter(subject_of("openai").call(stream=True).body)
     writer.write([chunk({"tool_calls": [fragment(0, "{}", "c0")]})])
