@@ -47,7 +47,7 @@ CALL = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city"
 WEATHER = {"name": "weather", "input_schema": {"type": "object"}}
 WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 
-ANSWERS = {
+ANSWERS: dict[str, list[Json]] = {
     "thinking": [THINKING, {"type": "text", "text": "42"}],
     "thinking without a text": [{**THINKING, "thinking": ""}, {"type": "text", "text": "42"}],
     "redacted": [THINKING, REDACTED, {"type": "text", "text": "42"}],

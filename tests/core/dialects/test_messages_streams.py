@@ -16,6 +16,7 @@ from message_requests import upstream_request
 from llms_core.contracts.chunk import Chunk
 from llms_core.dialects.messages.answer import encode_answer
 from llms_core.dialects.messages.stream import MessageStreamWriter
+from llms_core.operations.chat import CHAT
 from llms_core.testing.framing import encode_events, encode_json
 from llms_core.testing.playback import Outcome, Response, feed_streams, play_completion
 from llms_core.testing.sample_requests import members_for
@@ -123,6 +124,19 @@ def test_a_streamed_message_is_the_same_in_valid_events(provider: str, name: str
     assert {**found, "tokens": None} == {**expected, "tokens": None}
     if example.usage is not None:
         assert found["tokens"] == expected["tokens"]
+
+
+@pytest.mark.parametrize("name", ONES)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_answer_that_was_not_streamed_becomes_the_same_message(provider: str, name: str) -> None:
+    """SR-020"""
+    example = example_of(provider, name)
+    body = example.whole if isinstance(example.whole, bytes) else encode_json(example.whole)
+    completion = play_completion(subject_of(provider), Response([body]), **members_for(name, example)).completion
+    assert completion is not None
+    data = written(provider, CHAT.as_chunks(completion))
+    check_order(events_of(data))
+    assert meaning(final_message(data)) == meaning(whole(provider, name, example))
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
