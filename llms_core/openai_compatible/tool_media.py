@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts.content import MEDIA_FOLLOWS, media_label
 from llms_core.contracts.json import encode_raw
 from llms_core.contracts.request import Message
 from llms_core.openai_compatible.turns import RawMessage
@@ -58,10 +59,10 @@ def _split(message: RawMessage, media: list[Raw]) -> RawMessage:
     if len(texts) == len(parts):
         return message
     call_id = msgspec.json.decode(message.get("tool_call_id", b'""'))
-    media.append(encode_raw({"type": "text", "text": f"The content of the result of the tool call {call_id}:"}))
+    media.append(encode_raw({"type": "text", "text": media_label(call_id)}))
     media += [part for part in parts if _decode_type(part).type in _MEDIA]
     if not texts:
-        return {**message, "content": encode_raw("The result is in the next message of the user.")}
+        return {**message, "content": encode_raw(MEDIA_FOLLOWS)}
     return {**message, "content": encode_raw(texts)}
 
 

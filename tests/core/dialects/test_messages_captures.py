@@ -69,8 +69,6 @@ def texts(value: Any) -> Iterator[str]:
 @captures("/v1/messages")
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_it_is_translated_for_every_adapter(capture: Capture, provider: str) -> None:
-    if provider == "cohere" and capture.id == "claude-code-image-3":
-        pytest.skip("Cohere has no images in the results of tools, and its adapter refuses them")
     forced = (capture.body.get("tool_choice") or {}).get("name") == "web_search"
     if forced and provider != "anthropic":
         with pytest.raises(Unsupported, match="web_search"):
@@ -107,3 +105,21 @@ def test_the_providers_own_sdk_could_have_sent_it(capture: Capture, provider: st
 def test_a_prompt_is_counted(capture: Capture) -> None:
     body = decode_prompt(IncomingRequest(json.dumps(capture.body).encode()))
     assert estimated_prompt(body) > 0
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_image_in_the_result_of_a_tool_reaches_every_provider(provider: str) -> None:
+    data = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
+    request = {
+        "model": "m",
+        "max_tokens": 10,
+        "tools": [{"name": "shot", "input_schema": {"type": "object"}}],
+        "messages": [
+            {"role": "user", "content": "?"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "shot", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [image]}]},
+        ],
+    }
+    sent = upstream_request(subject_of(provider), request).content.decode()
+    assert data in sent.replace("\\/", "/")
