@@ -19,8 +19,6 @@ from llms_core.contracts.request import ChatBody
 from llms_core.dialects import ErrorResponse, sse
 from llms_core.dialects.messages import errors
 from llms_core.dialects.messages.answer import (
-    ChatMessage,
-    Image,
     blocks_of,
     image_text,
     is_empty,
@@ -29,113 +27,14 @@ from llms_core.dialects.messages.answer import (
     native_block,
     text_in,
 )
-from llms_core.dialects.messages.balance import Balance
+from llms_core.dialects.messages.blocks import StreamedBlock, call_block, text_block, thinking_block
 from llms_core.dialects.messages.envelope import Envelope, seal
 from llms_core.dialects.messages.text_chunks import TextChunks
 from llms_core.dialects.messages.tokens import Tokens, estimated_prompt, estimated_text, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
+from llms_core.dialects.messages.views import CallFragment, Delta, decode_chunk, decode_frame, decode_whole
 
 _encode = msgspec.json.encode
-
-_EMPTY_TEXT = b'""'
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: Raw = Raw()
-
-
-class _Call(msgspec.Struct):
-    """A fragment of a call; the first one has the id."""
-
-    index: int = 0
-    id: str | None = None
-    function: _Function | None = None
-    extra_content: dict[str, Any] | None = None
-
-
-class _Delta(msgspec.Struct):
-    content: Raw = Raw()
-    reasoning_content: Raw = Raw()
-    reasoning: Raw = Raw()
-    refusal: Raw = Raw()
-    tool_calls: list[_Call] | None = None
-    images: list[Image] | None = None
-    provider_extra: dict[str, Any] | None = None
-    reasoning_details: list[Any] | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _ChunkView(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: Usage | None = None
-
-
-class _Frame(msgspec.Struct):
-    id: str = ""
-    model: str = ""
-
-
-class _WholeChoice(msgspec.Struct):
-    delta: ChatMessage
-
-
-class _WholeView(msgspec.Struct):
-    choices: list[_WholeChoice]
-
-
-_decode = msgspec.json.Decoder(_ChunkView).decode
-_decode_frame = msgspec.json.Decoder(_Frame).decode
-_decode_whole = msgspec.json.Decoder(_WholeView).decode
-
-
-class _Block:
-    """A block that is written, or waits to be: its start, the member of its deltas, and for a call its number."""
-
-    def __init__(self, kind: str, start: Json, delta: bytes = b"", number: int | None = None):
-        self.kind = kind
-        self.start = start
-        #: the beginning of a delta, up to its text
-        self.delta = delta
-        self.number = number
-        #: The texts of a block that waits, and of a call also those that were written, in JSON.
-        self.pieces: list[Raw] = []
-        #: of a thinking block, if its provider gave one
-        self.signature = ""
-        #: Whether the arguments of a call are complete; looked at once another block waits.
-        self.balance: Balance | None = None
-
-    def is_complete(self) -> bool:
-        """Whether another block may follow: always, except after a call whose arguments go on."""
-        if self.number is None:
-            return True
-        if self.balance is None:
-            self.balance = Balance()
-        complete = False
-        for piece in self.pieces or [Raw(_EMPTY_TEXT)]:
-            complete = self.balance.feed(msgspec.json.decode(piece, type=str))
-        # Each piece is looked at once.
-        self.pieces.clear()
-        return complete
-
-
-def _text_block() -> _Block:
-    return _Block("text", {"type": "text", "text": ""}, b'{"type":"text_delta","text":')
-
-
-def _thinking_block() -> _Block:
-    start: Json = {"type": "thinking", "thinking": "", "signature": ""}
-    return _Block("thinking", start, b'{"type":"thinking_delta","thinking":')
-
-
-def _call_block(call: _Call) -> _Block:
-    name = (call.function.name if call.function is not None else None) or ""
-    start: Json = {"type": "tool_use", "id": call.id, "name": name, "input": {}}
-    return _Block("tool_use", start, b'{"type":"input_json_delta","partial_json":', call.index)
 
 
 class MessageStreamWriter:
@@ -149,10 +48,10 @@ class MessageStreamWriter:
         self._events: list[bytes] = []
         self._has_started = False
         self._index = -1
-        self._open: _Block | None = None
-        self._waiting: deque[_Block] = deque()
+        self._open: StreamedBlock | None = None
+        self._waiting: deque[StreamedBlock] = deque()
         #: calls by number
-        self._calls: dict[int, _Block] = {}
+        self._calls: dict[int, StreamedBlock] = {}
         #: what has to come back with the next request and was not sent yet
         self._envelope = Envelope()
         self._end: Json = {}
@@ -202,7 +101,7 @@ class MessageStreamWriter:
 
     def _start(self, chunk: Chunk) -> None:
         self._has_started = True
-        frame = _decode_frame(chunk.data)
+        frame = decode_frame(chunk.data)
         message: Json = {
             "id": message_id(frame.id),
             "type": "message",
@@ -222,7 +121,7 @@ class MessageStreamWriter:
                 self._size += len(text)
                 self._events += (self._text_head, text, b'"}}\n\n')
                 return
-        view = _decode(chunk.data)
+        view = decode_chunk(chunk.data)
         if view.usage is not None:
             self._usage = view.usage
         for native in chunk.blocks:
@@ -243,15 +142,15 @@ class MessageStreamWriter:
 
     def _add_whole(self, chunk: Chunk) -> None:
         """Write the message of a provider that did not stream."""
-        message = _decode_whole(chunk.data).choices[0].delta
+        message = decode_whole(chunk.data).choices[0].delta
         self._keep(message.provider_extra or {})
         self._envelope = Envelope()
         for block in blocks_of(message):
             self._add_block(block)
             if block["type"] == "tool_use":
-                self._calls[len(self._calls)] = _text_block()
+                self._calls[len(self._calls)] = text_block()
 
-    def _add_delta(self, delta: _Delta) -> None:
+    def _add_delta(self, delta: Delta) -> None:
         if delta.provider_extra is not None:
             self._keep(delta.provider_extra)
         if delta.reasoning_details:
@@ -285,16 +184,16 @@ class MessageStreamWriter:
         self._size += len(text) - 2
         block = self._waiting[-1] if self._waiting else self._open
         if block is None or block.kind != kind:
-            block = self._enqueue(_text_block() if kind == "text" else _thinking_block())
+            block = self._enqueue(text_block() if kind == "text" else thinking_block())
         self._extend(block, text)
 
-    def _add_call(self, call: _Call) -> None:
+    def _add_call(self, call: CallFragment) -> None:
         block = self._calls.get(call.index)
         if call.extra_content and (call.id or block is not None):
             call_id = call.id or str(block.start["id"] if block is not None else "")
             self._envelope.calls[call_id] = call.extra_content
         if block is None:
-            block = _call_block(call)
+            block = call_block(call)
             self._calls[call.index] = block
             if not (self._open is not None and self._open.kind == "thinking") and not is_empty(self._envelope):
                 self._add_envelope()
@@ -303,7 +202,7 @@ class MessageStreamWriter:
             self._size += len(call.function.arguments) - 2
             self._extend(block, call.function.arguments)
 
-    def _extend(self, block: _Block, text: Raw) -> None:
+    def _extend(self, block: StreamedBlock, text: Raw) -> None:
         """Add a text to a block: written if the block is open, kept if it waits, and lost if it was closed."""
         if block is not self._open:
             block.pieces.append(text)
@@ -313,7 +212,7 @@ class MessageStreamWriter:
             block.pieces.append(text)
             self._advance()
 
-    def _enqueue(self, block: _Block) -> _Block:
+    def _enqueue(self, block: StreamedBlock) -> StreamedBlock:
         """Open a block, or have it wait for the one that is open."""
         self._waiting.append(block)
         self._advance()
@@ -325,7 +224,7 @@ class MessageStreamWriter:
             self._close()
             self._begin(self._waiting.popleft())
 
-    def _begin(self, block: _Block) -> None:
+    def _begin(self, block: StreamedBlock) -> None:
         """Write the start of a block and what has come of it so far."""
         self._index += 1
         self._open = block
@@ -341,7 +240,7 @@ class MessageStreamWriter:
         if block.number is None:
             block.pieces.clear()
 
-    def _write_delta(self, block: _Block, text: Raw) -> None:
+    def _write_delta(self, block: StreamedBlock, text: Raw) -> None:
         # Written from the pieces of JSON that arrived, because this is done for every chunk.
         self._events.append(
             b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%b%b}}\n\n'
@@ -387,17 +286,17 @@ class MessageStreamWriter:
             case {"type": "text", "text": str(text)} if not block.get("citations"):
                 self._add_text(Raw(_encode(text)), "text")
             case {"type": "thinking"}:
-                whole = _thinking_block()
+                whole = thinking_block()
                 whole.start = {**block, "thinking": "", "signature": ""}
                 whole.pieces = [Raw(_encode(str(block.get("thinking") or "")))]
                 whole.signature = str(block.get("signature") or "")
                 self._enqueue(whole)
             case {"type": "tool_use", "input": input}:
-                whole = _Block("tool_use", {**block, "input": {}}, b'{"type":"input_json_delta","partial_json":')
+                whole = StreamedBlock("tool_use", {**block, "input": {}}, b'{"type":"input_json_delta","partial_json":')
                 whole.pieces = [Raw(_encode(_encode(input).decode()))]
                 self._enqueue(whole)
             case _:
-                self._enqueue(_Block("whole", block))
+                self._enqueue(StreamedBlock("whole", block))
 
     def _add_envelope(self) -> None:
         self._add_block({"type": "redacted_thinking", "data": seal(self._envelope)})
@@ -408,7 +307,7 @@ class MessageStreamWriter:
         self._close()
 
 
-def _is_plain(delta: _Delta) -> bool:
+def _is_plain(delta: Delta) -> bool:
     """Whether the content is all that is written of a delta."""
     others = (delta.tool_calls, delta.images, delta.provider_extra, delta.reasoning_details)
     if any(others) or any(map(_has_text, (delta.reasoning_content, delta.reasoning, delta.refusal))):
