@@ -260,6 +260,7 @@ class _SpecMembers(TypedDict, total=False):
     rename: Mapping[str, str]
     drop: frozenset[str]
     rules: RequestRules
+    extras: frozenset[str]
     aliases: tuple[str, ...]
     models: Mapping[str, str]
     wire: str
@@ -294,6 +295,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     drop: frozenset[str] = frozenset()
     #: What the provider accepts in messages and tools, if its adapter is an OpenAICompatible.
     rules: RequestRules = RequestRules()
+    #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
+    extras: frozenset[str] = frozenset()
     #: Further names for the same type.
     aliases: tuple[str, ...] = ()
     #: Model names for clients -> the provider's ids, unless llms.json lists the models.

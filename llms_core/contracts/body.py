@@ -45,7 +45,9 @@ class RequestBody(Generic[View]):
                 members.pop(name, None)
             else:
                 members[name] = value
-        view = self._decode_view(msgspec.json.encode(members))
+        view = self.view
+        if not changes.keys().isdisjoint(self.view.__struct_fields__):  # type: ignore[attr-defined]
+            view = self._decode_view(msgspec.json.encode(members))
         return RequestBody(members, view, self._decode_view)
 
     def copy_members(self) -> dict[str, Raw]:
@@ -80,6 +82,17 @@ class BodyDecoder(Generic[View]):
             raise RequestError(f"The request body is not valid JSON: {error}", code="invalid_json") from None
         except RecursionError:
             raise RequestError("The request body is nested too deeply", code="invalid_json") from None
+        return RequestBody(members, view, self._decode_view)
+
+    def assemble(self, members: dict[str, Raw]) -> RequestBody[View]:
+        """Return the body with these members, of a request that was translated from another API's.
+
+        Raises RequestError (400), which names the invalid member.
+        """
+        try:
+            view = self._decode_view(msgspec.json.encode(members))
+        except msgspec.ValidationError as error:
+            raise _invalid_member(str(error)) from None
         return RequestBody(members, view, self._decode_view)
 
 

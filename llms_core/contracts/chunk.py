@@ -5,10 +5,13 @@ The views declare only what the gateway looks at. Every other member stays in th
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from llms_core.contracts.json import is_set
+from llms_core.contracts.signatures import Owner
 
 
 class FunctionView(msgspec.Struct):
@@ -79,6 +82,14 @@ class ChunkView(msgspec.Struct):
     error: Raw = Raw()
 
 
+class NativeBlock(NamedTuple):
+    """A whole content block of Anthropic's protocol, which other dialects than its own cannot express."""
+
+    block: dict[str, Any]
+    #: who signed it
+    owner: Owner | None
+
+
 class Chunk(msgspec.Struct):
     """A `chat.completion.chunk` as JSON, ready for the client, and what the gateway has to know about it."""
 
@@ -94,3 +105,5 @@ class Chunk(msgspec.Struct):
     replaces_end: bool = False
     #: it is the usage of the whole stream, with `choices: []`; sent only to clients that asked for it (SR-055)
     usage: bool = False
+    #: blocks that ended before this chunk, for dialects that have them: the JSON has as much of them as it can express
+    blocks: tuple[NativeBlock, ...] = ()

@@ -113,6 +113,15 @@ def is_remote_or_inline(value: str, base64_allowed: bool) -> bool:
 NO_CONTENT = "(no content)"
 """Stands for an empty message where a provider requires one with a text that is not blank."""
 
+MEDIA_FOLLOWS = "The result is in the next message of the user."
+"""The result of a tool whose images or files are in a user's message, for providers without them in results."""
+
+
+def media_label(call_id: str) -> str:
+    """Return the text before the images and files of a tool's result in a user's message."""
+    return f"The content of the result of the tool call {call_id}:"
+
+
 Kind = Literal["image", "audio", "video", "document"]
 
 

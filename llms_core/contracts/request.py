@@ -131,7 +131,8 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `body` is the request with the provider's defaults applied. `upstream_model` is the provider's id of the model,
     `client_model` the name that the client sees. `id` and `created` (Unix seconds) are for adapters whose provider
-    sends neither. Adapters must not modify a call.
+    sends neither. `dropped` names the client's parameters that this candidate does not get because it lacks them.
+    Adapters must not modify a call.
     """
 
     body: ChatBody
@@ -139,6 +140,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     client_model: str
     id: str
     created: int
+    dropped: tuple[str, ...] = ()
 
     @property
     def request(self) -> ChatRequest:
@@ -198,6 +200,14 @@ def decode(data: bytes) -> ChatBody:
     body = _decoder.decode(data)
     _reject_local_paths(body.view)
     return body
+
+
+def assemble(members: dict[str, Raw]) -> ChatBody:
+    """Return the body with these members, which a dialect has translated and checked for local paths.
+
+    Raises RequestError (400), which names the invalid member.
+    """
+    return _decoder.assemble(members)
 
 
 def with_provider_settings(body: ChatBody, defaults: Members, force: Members) -> ChatBody:

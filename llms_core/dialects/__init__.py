@@ -7,7 +7,7 @@ and add it to `llms_core.dialects.table`, or return it from a plugin's `llms_dia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -109,6 +109,13 @@ class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = "Completions"
 
 
+class Reply(NamedTuple):
+    """An answer that needs no provider: JSON, and further headers."""
+
+    data: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One client-facing API."""
 
@@ -125,3 +132,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     openapi: OpenApi
     #: Return the writer for one stream; None if answers are never streamed.
     stream_writer: Callable[[RequestBody[Any]], StreamWriter] | None = None
+    #: Return the HTTP status of an error; None if it is the error's own.
+    error_status: Callable[[ErrorResponse], int] | None = None
+    #: What the base URL of this dialect's clients ends in.
+    base_path: str = "/v1"
+    #: A header that only clients of this dialect send, in lower case. It tells them apart at paths of all dialects: the
+    #: list of models, and those that do not exist.
+    header: str = ""
+    #: Return a list of models, given their names and the members of the query; None if the client gets OpenAI's.
+    encode_models: Callable[[Sequence[str], Mapping[str, str]], bytes] | None = None
+    #: Return one model.
+    encode_model: Callable[[str], bytes] | None = None
+    #: Answer a request for a known model without any provider; None if the operation does.
+    reply: Callable[[RequestBody[Any]], Reply] | None = None

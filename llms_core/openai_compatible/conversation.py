@@ -20,6 +20,7 @@ from llms_core.contracts.request import ChatRequest, CommonChatRequest, CommonTo
 from llms_core.contracts.tool_call_ids import ANY_ID, SentCall, ToolCallIds
 from llms_core.openai_compatible.accepted import OWN_MEMBERS, Accepted
 from llms_core.openai_compatible.parts import document_url
+from llms_core.openai_compatible.tool_media import has_tool_media, without_tool_media
 from llms_core.openai_compatible.turns import RawMessage, is_ordered, ordered
 from llms_core.provider import RequestRules
 
@@ -90,13 +91,18 @@ class Conversation:
         """
         has_accepted_members = isinstance(request, CommonChatRequest) or self._has_accepted_members(messages)
         has_accepted_calls = self._has_accepted_calls(request)
-        if has_accepted_members and has_accepted_calls and not (self._is_particular and self._differs(request)):
+        has_media = any(map(has_tool_media, request.messages))
+        differs = has_media or (self._is_particular and self._differs(request))
+        if has_accepted_members and has_accepted_calls and not differs:
             return messages, ()
         repair = None if has_accepted_calls else _CallRepair(request, self._valid_id, self._id_length)
         lost: set[str] = set()
         pairs = zip(request.messages, _decode_messages(messages), strict=True)
         rewritten = [self._rewrite(view, message, repair, lost) for view, message in pairs]
-        kept = ordered([message for message in rewritten if message], self._rules)
+        kept = [message for message in rewritten if message]
+        if has_media:
+            kept = without_tool_media(kept)
+        kept = list(ordered(kept, self._rules))
         reported = sorted(name for name in lost if _REPORTED_NAME.fullmatch(name))
         return encode_raw(kept), [f"messages.{name}" for name in reported[:_MAX_REPORTED]]
 

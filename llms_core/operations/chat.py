@@ -10,6 +10,7 @@ from llms_core.candidate import Candidate
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.error_body import describes_error
+from llms_core.contracts.extras import EXTRAS, applied
 from llms_core.contracts.joined import joined
 from llms_core.contracts.lenient_json import repaired
 from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
@@ -67,8 +68,14 @@ class Chat(Operation[ChatRequest, ChatCall]):
         return frozenset(needed) if needed else _NOTHING
 
     def call(self, body: ChatBody, candidate: Candidate, request_id: str, created: int) -> ChatCall:
-        """Apply the provider's `defaults` and `force`; nothing of them reaches the next candidate (SR-075)."""
+        """Apply the provider's `defaults` and `force`; nothing of them reaches the next candidate (SR-075).
+
+        So do parameters that only some providers understand. Raises Unsupported if this one must, and does not.
+        """
         settings = candidate.settings
+        dropped: tuple[str, ...] = ()
+        if EXTRAS in body.members:
+            body, dropped = applied(body, candidate.spec.extras)
         if settings.defaults or settings.force:
             body = with_provider_settings(body, settings.defaults, settings.force)
         return ChatCall(
@@ -77,6 +84,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
             client_model=candidate.client_model,
             id=f"chatcmpl-{request_id}",
             created=created,
+            dropped=dropped,
         )
 
     async def inline_media(self, call: ChatCall, types: frozenset[str], fetch: FetchMedia) -> ChatCall:
@@ -86,7 +94,11 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def request(self, adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest:
         """Return the adapter's request."""
-        return adapter.request(call)
+        request = adapter.request(call)
+        if call.dropped:
+            expect(UpstreamRequest, request, "request")
+            request = msgspec.structs.replace(request, dropped=(*call.dropped, *request.dropped))
+        return request
 
     def answer(self, adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
         """Return the adapter's completion."""

@@ -20,15 +20,15 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
 from llms_core import startup
 from llms_core.config import places
-from llms_core.dialects import openai_error
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
 from llms_core.server import models, openapi, plugin_routes, status
 from llms_core.server.background import keep_models_current, stamps, watch_files
 from llms_core.server.browsers import BrowserGuard, is_loopback
+from llms_core.server.client_dialect import dialect_of_error
 from llms_core.server.direct_path import DirectPath, Handler
-from llms_core.server.error_response import describe, describe_http_error, retry_headers
+from llms_core.server.error_response import describe, describe_http_error, encode, retry_headers, status_of
 from llms_core.server.gateway import Gateway
 from llms_core.server.handler import handle
 from llms_core.server.unknown_path import unknown_path
@@ -145,7 +145,10 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def _on_exception(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
-    """OpenAI's error JSON for what Litestar refuses, and for what its handlers raise (SR-008, SR-065)."""
+    """The error's JSON for what Litestar refuses, and for what its handlers raise (SR-008, SR-065).
+
+    It is OpenAI's, unless the path or the client belongs to another dialect.
+    """
     headers: dict[str, str] = {}
     if isinstance(error, HTTPException) and error.status_code < 500:
         response = describe_http_error(error.status_code, _http_message(request, error))
@@ -156,8 +159,10 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         response = describe(error)
     headers.update(retry_headers(response))
-    body = openai_error.encode(response)
-    return Response(body, status_code=response.status, headers=headers, media_type="application/json")
+    gateway: Gateway = request.app.state.gateway
+    dialect = dialect_of_error(request.url.path, request.headers, gateway.dialects)
+    body = encode(response, dialect)
+    return Response(body, status_code=status_of(response, dialect), headers=headers, media_type="application/json")
 
 
 def _http_message(request: Request[Any, Any, State], error: HTTPException) -> str:

@@ -192,3 +192,14 @@ def encode(response: ErrorResponse, dialect: Dialect | None) -> bytes:
         # A broken dialect must not hide the error that it was asked to report.
         log.exception("the dialect '%s' failed to encode an error", dialect.name)
         return openai_error.encode(response)
+
+
+def status_of(response: ErrorResponse, dialect: Dialect | None) -> int:
+    """Return the HTTP status of an error in a dialect."""
+    if dialect is None or dialect.error_status is None:
+        return response.status
+    try:
+        return expect(int, dialect.error_status(response), "error_status")
+    except Exception:
+        log.exception("the dialect '%s' failed to give the status of an error", dialect.name)
+        return response.status

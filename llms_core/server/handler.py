@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from litestar.types import Receive, Scope, Send
 
 from llms_core.contracts.body import RequestBody
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, StreamWriter
+from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, Reply, StreamWriter
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
@@ -20,7 +20,7 @@ from llms_core.routing.attempts import RoutedAnswer
 from llms_core.routing.trace import RequestTrace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
-from llms_core.server.error_response import describe, describe_in_stream, encode, retry_headers
+from llms_core.server.error_response import describe, describe_in_stream, encode, retry_headers, status_of
 from llms_core.server.gateway import Gateway
 from llms_core.server.request_body import read_body
 from llms_core.server.response_writer import ResponseState, ResponseWriter
@@ -90,6 +90,9 @@ class RequestHandler:
             request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"])
             # Checked here because the record of the request is made from it as well.
             self.body = expect(RequestBody, self.dialect.decode(request), "decode")
+            if self.dialect.reply is not None:
+                await self._send_reply(self.dialect.reply, self.body)
+                return
             if self.body.view.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
             self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
@@ -97,6 +100,21 @@ class RequestHandler:
                 await self._send_stream(self.answer, self.answer.stream, self.stream_writer)
             elif self.answer.answer is not None:
                 await self._send_whole(self.answer, self.answer.answer)
+
+    async def _send_reply(self, reply: Callable[[RequestBody[Any]], Reply], body: RequestBody[Any]) -> None:
+        """Send an answer that needs no provider, but a model that there is."""
+        if not self.gateway.router.models.find(body.view.model):
+            raise RequestError.model_not_found(body.view.model)
+        data, headers = expect(Reply, reply(body), "reply")
+        self.overhead = self.trace.overhead
+        common = [
+            _JSON,
+            (b"content-length", b"%d" % len(data)),
+            (b"x-request-id", self.trace.id.encode()),
+            (b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)),
+        ]
+        await self.writer.start(200, [*common, *headers])
+        await self._write_last(data)
 
     async def _send_whole(self, routed: RoutedAnswer, answer: Answer) -> None:
         data = self._encode_answer(answer)
@@ -178,7 +196,7 @@ class RequestHandler:
         if attempts := self.trace.attempts_header():
             headers.append((b"x-llms-attempts", _header_value(attempts)))
         headers += [(name.encode(), value.encode()) for name, value in retry_headers(response).items()]
-        await self.writer.start(response.status, headers)
+        await self.writer.start(status_of(response, self.dialect), headers)
         await self._write_last(data)
 
     def _encode_answer(self, answer: Answer) -> bytes:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Router, get
+from litestar import Response, Router, get
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.params import Parameter
 
 from llms_core.candidate import Candidate
 from llms_core.errors import RequestError
+from llms_core.server.client_dialect import client_dialect
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
 
@@ -41,7 +42,13 @@ def list_models(request: Request[object, object, State]) -> ModelList:
     """Every model of every enabled provider, each name once."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
-    return ModelList([_model_object(candidate) for candidate in gateway.router.models.listed()])
+    listed = gateway.router.models.listed()
+    dialect = client_dialect(request.headers, gateway.dialects)
+    if dialect is not None and dialect.encode_models is not None:
+        names = [candidate.client_model for candidate in listed]
+        page: ModelList = _json(dialect.encode_models(names, request.query_params))
+        return page
+    return ModelList([_model_object(candidate) for candidate in listed])
 
 
 @get(
@@ -62,7 +69,16 @@ def retrieve_model(
     found = gateway.router.models.find(name)
     if not found:
         raise RequestError.model_not_found(name)
+    dialect = client_dialect(request.headers, gateway.dialects)
+    if dialect is not None and dialect.encode_model is not None:
+        model_object: ModelObject = _json(dialect.encode_model(found[0].client_model))
+        return model_object
     return _model_object(found[0])
+
+
+def _json(data: bytes) -> Any:
+    """Return a response that is not in OpenAI's format, which alone the OpenAPI document describes."""
+    return Response(data, media_type="application/json")
 
 
 def _model_object(candidate: Candidate) -> ModelObject:

@@ -19,8 +19,15 @@ def unknown_path(path: str, dialects: Sequence[Dialect]) -> str:
     message = f"Unknown path: {path[:_MAX_PATH]}."
     below_root = [each for each in (*post_paths, "/v1/models") if each.startswith(_API_ROOT)]
     if (meant := _path_meant(path, below_root)) is not None:
-        message += f" Did you mean {meant}? A client's base URL has to end in {_API_ROOT}, once."
+        message += f" Did you mean {meant}? {_base_url(meant, dialects)}"
     return f"{message} Served are POST {', '.join(post_paths)}, and GET {', '.join(_GET_PATHS)}."
+
+
+def _base_url(path: str, dialects: Sequence[Dialect]) -> str:
+    """Return what a client's base URL has to be for a path."""
+    if any(path in dialect.paths and not dialect.base_path for dialect in dialects):
+        return f"A client's base URL must not end in {_API_ROOT}, which this API's clients add."
+    return f"A client's base URL has to end in {_API_ROOT}, once."
 
 
 def _path_meant(path: str, served: Sequence[str]) -> str | None:

@@ -23,7 +23,7 @@ from llms_core.failure import classify
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.anthropic.answer import read_completion
 from llms_providers.anthropic.originals import owner_of
-from llms_providers.anthropic.request import build_body
+from llms_providers.anthropic.request import BETA_MEMBER, build_body
 from llms_providers.anthropic.stream import MessageChunks
 
 #: The last version with `temperature`, `top_p` and `top_k`, and the one that other vendors' servers implement.
@@ -73,8 +73,9 @@ class Anthropic:
         """Return the request to send. Raises Unsupported if Claude, or this model, cannot do what is asked."""
         # Versions are dates, so they compare as text.
         body, dropped = build_body(call, self._owner(call), sampling=self.version <= VERSION)
+        # The client's own features, if it speaks this protocol.
+        beta: list[str] = body.pop(BETA_MEMBER, [])
         content = msgspec.json.encode(body)
-        beta: list[str] = []
         if b'"file_id":"' in content:
             beta.append(FILES_BETA)
         return UpstreamRequest(
@@ -180,6 +181,7 @@ ANTHROPIC = ProviderSpec(
     base_url="https://api.anthropic.com/v1",
     key_env=("ANTHROPIC_API_KEY",),
     capabilities=Capabilities(audio=False, logprobs=False, n=False),
+    extras=frozenset({"anthropic"}),
     aliases=("claude", "@ai-sdk/anthropic", "@ai-sdk/anthropic-cli"),
     settings=AnthropicSettings,
     wire="llms_providers.anthropic.wire:ANTHROPIC",

@@ -200,7 +200,7 @@ def _inexpressible_blocks(raw_blocks: Sequence[Block], blocks: Sequence[BlockVie
     kept = raw_blocks
     if _can_be_rebuilt(blocks[leading:]):
         kept = raw_blocks[:leading]
-    return [_without_nulls(raw) for raw in kept]
+    return [without_nulls(raw) for raw in kept]
 
 
 def _is_opaque(block: BlockView) -> bool:
@@ -214,7 +214,8 @@ def _can_be_rebuilt(blocks: Sequence[BlockView]) -> bool:
     return all(block.type != "text" for block in blocks[1:])
 
 
-def _without_nulls(raw: Block) -> Block:
+def without_nulls(raw: Block) -> Block:
+    """Return a block without its nulls."""
     # Anthropic returns nulls that it does not accept in a request.
     return {name: value for name, value in raw.items() if value is not None}
 

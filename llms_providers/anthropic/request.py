@@ -17,6 +17,9 @@ from llms_providers.anthropic.models import family_of
 from llms_providers.anthropic.thinking import add_sampling, add_thinking
 from llms_providers.anthropic.tools import add_response_format, add_tool_choice, add_tools
 
+BETA_MEMBER = "anthropic_beta"
+"""The member with the features that go to the header `anthropic-beta`."""
+
 #: Parameters that are translated; every other one that is not `_NATIVE` is reported as dropped.
 _TRANSLATED = frozenset({
     "logprobs",
@@ -47,6 +50,7 @@ _TRANSLATED = frozenset({
 
 #: Anthropic's own parameters that are passed on as they are.
 _NATIVE = (
+    BETA_MEMBER,
     "cache_control",
     "container",
     "context_management",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from llms_core.contracts.building import Chunks, arguments_text
-from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.chunk import Chunk, NativeBlock
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall
@@ -22,6 +22,7 @@ from llms_providers.anthropic.answer import (
     openai_finish_reason,
     openai_usage,
     with_unique_id,
+    without_nulls,
 )
 from llms_providers.anthropic.blocks import NAME_RULE, Block
 from llms_providers.anthropic.message import (
@@ -70,6 +71,8 @@ class MessageChunks:
         self._read_error = read_error
         self._blocks: dict[int, _PartialBlock] = {}
         self._call_count = 0
+        #: Blocks that have ended, for the next chunk.
+        self._native: list[NativeBlock] = []
         self._end = MessageEnd()
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
@@ -78,6 +81,18 @@ class MessageChunks:
         Events of unknown types give no chunks: Anthropic adds types without a new version of the API.
         """
         received = decode(data, _event_decoder)
+        chunks = self._translate(received, data)
+        return self._with_native(chunks) if self._native else chunks
+
+    def _with_native(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Attach the blocks that ended before the chunks to the first of them."""
+        for chunk in chunks:
+            if self._native:
+                chunk.blocks = tuple(self._native)
+                self._native.clear()
+            yield chunk
+
+    def _translate(self, received: _Event, data: bytes) -> Iterable[Chunk]:
         # The most frequent type comes first.
         match received.type:
             case "content_block_delta":
@@ -135,12 +150,20 @@ class MessageChunks:
                 yield from self._tool_input(block, text)
 
     def _stop_block(self, index: int) -> Iterator[Chunk]:
-        """Send the input of a call that has had no delta: the tool takes none, or it came whole with the start."""
+        """Send the input of a call that has had no delta: the tool takes none, or it came whole with the start.
+
+        Keep what chunks cannot express.
+        """
         block = self._blocks.get(index)
-        if block is None or block.view.type != "tool_use" or block.has_ended:
+        if block is None or block.has_ended:
             return
         block.has_ended = True
-        if not block.joined("partial_json"):
+        if block.view.type == "text" and not block.has_citations:
+            # Chunks lack only where it ends.
+            self._native.append(NativeBlock({"type": "text"}, self._owner))
+        elif block.view.type != "tool_use":
+            self._native.append(NativeBlock(without_nulls(block.assemble()), self._owner))
+        if block.view.type == "tool_use" and not block.joined("partial_json"):
             yield from self._tool_input(block, block.view.input_json)
 
     def _tool_input(self, block: _PartialBlock, text: str) -> Iterator[Chunk]:
@@ -160,13 +183,13 @@ class MessageChunks:
             return
         for index in self._blocks:
             # Some servers send no stop for a block.
-            yield from self._stop_block(index)
+            yield from self._with_native(self._stop_block(index))
         raw_blocks = [self._blocks[index].assemble() for index in sorted(self._blocks)]
         blocks = [view_block(raw) for raw in raw_blocks]
         members = additional_members(raw_blocks, blocks, self._end, self._owner)
         has_calls = self._call_count > 0
         reason = openai_finish_reason(self._end.stop_reason, has_calls=has_calls, is_empty=is_empty(blocks))
-        yield self._chunks.finish(reason, delta=members)
+        yield from self._with_native([self._chunks.finish(reason, delta=members)])
         yield self._chunks.usage(openai_usage(self._end.usage))
 
 
@@ -180,7 +203,7 @@ class _PartialBlock:
         self.view = view
         #: The position among the calls that the client sees; None if it is not one of them.
         self.call_number: int | None = None
-        #: Whether the input of a call is complete.
+        #: Whether the block is complete.
         self.has_ended = False
         self._raw = raw
         self._pieces: dict[str, list[Any]] = {}
@@ -194,6 +217,11 @@ class _PartialBlock:
             pieces.append(value)
             if len(pieces) >= _MAX_PIECES and isinstance(value, str):
                 pieces[:] = [self.joined(name)]
+
+    @property
+    def has_citations(self) -> bool:
+        """Whether the block is a text with citations."""
+        return "citation" in self._pieces or bool(self.view.citations)
 
     def joined(self, name: str) -> str:
         """Return the text of a member's deltas."""

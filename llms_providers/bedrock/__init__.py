@@ -29,6 +29,7 @@ import msgspec
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret, redact
@@ -208,6 +209,7 @@ BEDROCK = ProviderSpec(
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,
     capabilities=Capabilities(logprobs=False, n=False),
+    extras=frozenset({HINTS}),
     aliases=("amazon-bedrock", "aws-bedrock", "@ai-sdk/amazon-bedrock"),
     settings=BedrockSettings,
     wire="llms_providers.bedrock.wire:BEDROCK",

@@ -16,6 +16,7 @@ import msgspec
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.cohere.answer import CohereChunks, to_completion, to_models
@@ -79,6 +80,7 @@ COHERE = ProviderSpec(
     base_url="https://api.cohere.com",
     key_env=("CO_API_KEY", "COHERE_API_KEY"),
     capabilities=Capabilities(audio=False, files=False, n=False),
+    extras=frozenset({HINTS}),
     aliases=("@ai-sdk/cohere",),
     wire="llms_providers.cohere.wire:COHERE",
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llms_core import Unsupported
-from llms_core.contracts.content import NO_CONTENT, Media, Part, media
+from llms_core.contracts.content import MEDIA_FOLLOWS, NO_CONTENT, Media, Part, media, media_label
 from llms_core.contracts.function_names import FunctionNames, NameRule
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.tool_call_ids import COMMON_ID, ToolCallIds
@@ -118,12 +118,37 @@ def _sampling(call: ChatCall) -> Json:
 
 def _messages(messages: Iterable[Message], names: FunctionNames) -> list[Json]:
     ids = ToolCallIds(COMMON_ID)
-    return [_message(message, f"messages[{number}]", ids, names) for number, message in enumerate(messages)]
+    result: list[Json] = []
+    images: list[Json] = []
+    for number, message in enumerate(messages):
+        if message.role != "tool":
+            _append_images(result, images)
+        translated = _message(message, f"messages[{number}]", ids, names)
+        result.append(_without_images(translated, images) if message.role == "tool" else translated)
+    _append_images(result, images)
+    return result
+
+
+def _without_images(result: Json, images: list[Json]) -> Json:
+    """Return a tool's result without its images, which Cohere accepts only from the user, and add them to `images`."""
+    content = result["content"]
+    found = [block for block in content if block["type"] == "image_url"] if isinstance(content, list) else []
+    if not found:
+        return result
+    images += [{"type": "text", "text": media_label(result["tool_call_id"])}, *found]
+    texts = [block for block in content if block["type"] != "image_url"]
+    return {**result, "content": texts or MEDIA_FOLLOWS}
+
+
+def _append_images(result: list[Json], images: list[Json]) -> None:
+    if images:
+        result.append({"role": "user", "content": list(images)})
+        images.clear()
 
 
 def _message(message: Message, location: str, ids: ToolCallIds, names: FunctionNames) -> Json:
-    # Cohere accepts images only from the user.
-    content = _content(message.content, location, allow_images=message.role == "user")
+    # Those in the results of tools are moved to a message of the user.
+    content = _content(message.content, location, allow_images=message.role in ("user", "tool"))
     match message.role:
         case "system" | "developer":
             return {"role": "system", "content": content}

@@ -27,6 +27,7 @@ import msgspec
 from llms_core import ErrorKind, ProviderError, Unsupported, hookimpl
 from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.extras import HINTS
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
@@ -258,6 +259,7 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
+    extras=frozenset({HINTS}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     settings=GoogleSettings,
     # In the order of Google's SDK; the last is that of Vercel's AI SDK.
@@ -269,6 +271,7 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
+    extras=frozenset({HINTS}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),
     settings=VertexSettings,
     key_env=("GOOGLE_VERTEX_ACCESS_TOKEN", "GOOGLE_VERTEX_API_KEY"),

@@ -14,6 +14,7 @@ import msgspec
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.ollama.answer import OllamaChunks, to_completion, to_models
@@ -82,6 +83,7 @@ OLLAMA = ProviderSpec(
     base_url="http://localhost:11434",
     needs_key=False,
     capabilities=Capabilities(files=False, n=False),
+    extras=frozenset({HINTS}),
     aliases=("OllamaProvider",),
     wire="llms_providers.ollama.wire:OLLAMA",
 )
@@ -92,6 +94,7 @@ OLLAMA_CLOUD = ProviderSpec(
     adapter=Ollama,
     base_url="https://ollama.com",
     key_env=("OLLAMA_API_KEY",),
+    extras=frozenset({HINTS}),
     capabilities=OLLAMA.capabilities,
     wire=OLLAMA.wire,
 )

@@ -643,7 +643,7 @@ def test_images_are_sent_as_data_or_url() -> None:
         ("user", {"type": "input_audio", "input_audio": {"data": data_uri("audio/wav", WAV), "format": "wav"}}),
         ("user", {"type": "file", "file": {"filename": "a.pdf", "file_data": data_uri("application/pdf", PDF)}}),
         ("user", {"type": "hologram"}),
-        ("tool", {"type": "image_url", "image_url": {"url": data_uri("image/png", PNG)}}),
+        ("tool", {"type": "file", "file": {"filename": "a.pdf", "file_data": data_uri("application/pdf", PDF)}}),
     ],
 )
 def test_content_other_than_text_and_images_is_unsupported(role: str, part: Json) -> None:

@@ -18,6 +18,8 @@ schemathesis = pytest.importorskip("schemathesis")
 ROUTES = (
     ("POST", CHAT),
     ("POST", TEXT),
+    ("POST", "/v1/messages"),
+    ("POST", "/v1/messages/count_tokens"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/health"),
