@@ -13,9 +13,9 @@ from typing import Any, cast
 import click
 import pytest
 
-from llms_core.config.model import Plugins
+from llms_core.config.model import Plugins, PluginsToml
 from llms_core.contracts.request import ChatRequest, decode
-from llms_core.dialects.table import DIALECTS
+from llms_core.dialects.table import dialects
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
@@ -229,7 +229,7 @@ def llms_dialects(): return [msgspec.structs.replace(CHAT_COMPLETIONS, name="own
 
 
 def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
-    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(DIALECTS, OPERATIONS)
+    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(dialects(PluginsToml()), OPERATIONS)
     assert dialect.paths == ("/own",)
 
 
@@ -264,5 +264,5 @@ def test_an_invalid_dialect_is_left_out(
     """llms_dialects: the server starts without it, and the log has the reason."""
     base = DIALECT.replace("""paths=("/own",), """, "") if change.startswith("paths") else DIALECT
     host = host_of(tmp_path, own=base.replace("**{change}", change))
-    assert host.dialects(DIALECTS, OPERATIONS) == ()
+    assert host.dialects(dialects(PluginsToml()), OPERATIONS) == ()
     assert reason in caplog.text

@@ -182,7 +182,7 @@ def test_a_request_that_is_not_decoded_as_a_body_is_an_error(caplog: pytest.LogC
 def test_an_answer_that_is_not_encoded_as_bytes_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     """Noticed before the head is sent."""
     client = Client()
-    client.request(Completion(b"{}"), with_changes(encode_answer=lambda answer: "{}"))
+    client.request(Completion(b"{}"), with_changes(encode_answer=lambda answer, body: "{}"))
     assert client.status == 500
     assert "`encode_answer` returned a str as bytes" in caplog.text
 
