@@ -58,8 +58,9 @@ class Message(msgspec.Struct):
     reasoning: Any = None
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
-    annotations: list[Json] | None = None
-    images: list[Json] | None = None
+    #: not of the contract, so each provider's may have any shape
+    annotations: Any = None
+    images: Any = None
     provider_extra: Json | None = None
 
     def texts(self) -> tuple[str, str]:
@@ -76,10 +77,14 @@ class Message(msgspec.Struct):
                 text += str(part.get("text") or "")
         return thought, text
 
+    def text_annotations(self) -> list[Json]:
+        """Return the annotations as this API has them."""
+        return [output.annotation(each) for each in _objects(self.annotations)]
+
     def image_urls(self) -> list[str]:
         """Return the images that the model has made."""
         found = []
-        for image in self.images or ():
+        for image in _objects(self.images):
             url = image.get("image_url")
             if isinstance(url, dict):
                 url = url.get("url")
@@ -88,26 +93,26 @@ class Message(msgspec.Struct):
         return found
 
 
-class Logprobs(msgspec.Struct):
-    """The log probabilities of an answer, or of a piece of it."""
-
-    content: list[Json] | None = None
-
-
 class _Choice(msgspec.Struct):
     message: Message
     finish_reason: str | None = None
-    logprobs: Logprobs | None = None
+    logprobs: Any = None
 
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
     model: str = ""
     created: int | None = None
-    service_tier: str | None = None
+    service_tier: Any = None
 
 
 _decode = msgspec.json.Decoder(_Completion).decode
+
+
+def token_logprobs(logprobs: Any) -> list[Json]:
+    """Return the log probabilities of an answer, or of a piece of it, as this API has them."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return [output.logprob(each) for each in _objects(content)]
 
 
 def response_of(data: bytes, usage: Usage | None, context: Context) -> Json:
@@ -131,9 +136,8 @@ def _items(choice: _Choice, status: output.Status, context: Context) -> Sequence
         items.append(output.reasoning(context.item_id("rs", 0), thought, envelope, context))
     content = []
     if text or not (message.refusal or calls or message.images):
-        annotations = [output.annotation(each) for each in message.annotations or ()]
-        logprobs = [output.logprob(each) for each in (choice.logprobs and choice.logprobs.content) or ()]
-        content.append(output.text_part(text, annotations, logprobs if context.shows_logprobs else ()))
+        logprobs = token_logprobs(choice.logprobs) if context.shows_logprobs else ()
+        content.append(output.text_part(text, message.text_annotations(), logprobs))
     if message.refusal:
         content.append(output.refusal_part(message.refusal))
     if content:
@@ -148,6 +152,10 @@ def _items(choice: _Choice, status: output.Status, context: Context) -> Sequence
         if item is not None:
             items.append(item)
     return items
+
+
+def _objects(value: Any) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _texts(thinking: Any) -> list[str]:

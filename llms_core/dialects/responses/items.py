@@ -14,12 +14,15 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.content import is_remote_or_inline
-from llms_core.contracts.json import ABSENT, text_of_json
+from llms_core.contracts.json import text_of_json
 from llms_core.dialects.responses.envelope import Envelope, opened
 from llms_core.dialects.responses.tools import Kind, Origin, Toolset, names_of
 from llms_core.errors import RequestError
 
 Json = dict[str, Any]
+
+#: A factory, because the OpenAPI document would show a plain default, and cannot.
+_ABSENT: Any = msgspec.field(default_factory=Raw)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -34,7 +37,7 @@ class Part(msgspec.Struct, frozen=True):
     file_data: str | None = None
     file_url: str | None = None
     filename: str | None = None
-    input_audio: Raw = ABSENT
+    input_audio: Raw = _ABSENT
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -50,15 +53,15 @@ class Item(msgspec.Struct, frozen=True):
     name: str | None = None
     namespace: str | None = None
     #: of a function; of a search it is an object
-    arguments: Raw = ABSENT
+    arguments: Raw = _ABSENT
     #: of a custom tool
     input: str | None = None
     #: of a shell
-    action: Raw = ABSENT
+    action: Raw = _ABSENT
     #: of `apply_patch`
-    operation: Raw = ABSENT
+    operation: Raw = _ABSENT
     #: of a tool; of a shell the parts have other members
-    output: Raw = ABSENT
+    output: Raw = _ABSENT
     status: str | None = None
     #: what a search has found
     tools: list[Raw] | None = None

@@ -32,6 +32,9 @@ CALL_PREFIXES = {
 #: What a finish reason other than `stop` says about the response.
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
+#: Providers have others, which clients of this API do not know.
+_SERVICE_TIERS = ("auto", "default", "flex", "scale", "priority")
+
 #: Members of a function that clients expect to find in the response, even if they are null.
 _FUNCTION_MEMBERS = ("name", "description", "parameters", "strict")
 
@@ -158,7 +161,7 @@ def response(context: Context, model: str, created: int, output: Sequence[Any] =
     return body
 
 
-def ended(finish_reason: str | None, usage: Usage | None, service_tier: str | None) -> Json:
+def ended(finish_reason: str | None, usage: Usage | None, service_tier: object) -> Json:
     """Return the members of a response that has ended."""
     incomplete = _INCOMPLETE.get(finish_reason or "stop")
     members: Json = {"usage": None if usage is None else _usage(usage)}
@@ -166,7 +169,7 @@ def ended(finish_reason: str | None, usage: Usage | None, service_tier: str | No
         members |= {"status": "completed", "completed_at": int(time.time())}
     else:
         members |= {"status": "incomplete", "incomplete_details": {"reason": incomplete}}
-    if service_tier is not None:
+    if service_tier in _SERVICE_TIERS:
         members["service_tier"] = service_tier
     return members
 

@@ -171,8 +171,9 @@ def _parameters(request: ResponsesRequest) -> dict[str, Any]:
 def _response_format(format: Format) -> dict[str, Any]:
     if format.type == "json_object":
         return {"type": "json_object"}
-    for name in ("name", "schema"):
-        if getattr(format, name) is None:
+    has_schema = bool(format.schema) and not is_null(format.schema)
+    for name, is_given in {"name": bool(format.name), "schema": has_schema}.items():
+        if not is_given:
             param = f"text.format.{name}"
             message = f"Missing required parameter: '{param}'"
             raise RequestError(message, param=param, code="missing_required_parameter")

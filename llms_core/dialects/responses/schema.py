@@ -25,7 +25,8 @@ class Format(msgspec.Struct, frozen=True):
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = None
     description: str | None = None
-    schema: Raw | None = None
+    #: a JSON schema; a factory, because the OpenAPI document would show a plain default, and cannot
+    schema: Raw = msgspec.field(default_factory=Raw)
     strict: bool | None = None
 
 
