@@ -18,6 +18,10 @@ schemathesis = pytest.importorskip("schemathesis")
 ROUTES = (
     ("POST", CHAT),
     ("POST", TEXT),
+    ("POST", "/v1/responses"),
+    ("GET", "/v1/responses/{response_id}"),
+    ("DELETE", "/v1/responses/{response_id}"),
+    ("GET", "/v1/responses/{response_id}/input_items"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/health"),
