@@ -75,4 +75,5 @@ def _check_piece(kind: str, event: Json, place: tuple[int, str, int], pieces: di
 
 
 def _part(event: Json) -> int:
-    return int(event.get("content_index", event.get("summary_index", 0)))
+    index: int = event["summary_index"] if "summary_index" in event else event.get("content_index", 0)
+    return index

@@ -15,6 +15,7 @@ from openai.types.responses import Response
 from response_events import response_in
 
 from llms_core.config.model import Responses
+from llms_core.contracts.body import RequestBody
 from llms_core.contracts.request import ChatBody, ChatCall
 from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, responses
 from llms_core.errors import ErrorKind, ProviderError
@@ -69,8 +70,8 @@ def with_calls(body: Json) -> Json:
 
 def decoded(dialect: Dialect, **members: object) -> ChatBody:
     body = dialect.decode(IncomingRequest(json.dumps({"model": "m", "input": "Go", **members}).encode()))
-    assert not hasattr(body, "__await__")
-    return body  # type: ignore[return-value]
+    assert isinstance(body, RequestBody)
+    return body
 
 
 def call_of(subject: Subject, body: ChatBody) -> ChatCall:

@@ -222,7 +222,9 @@ def test_an_invalid_operation_is_left_out(
 
 DIALECT = """
 import msgspec
+from llms_core.dialects import Route
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
+def route(path): return Route(method="GET", path=path, serve=None, summary="", operation_id="Own")
 @hookimpl
 def llms_dialects(): return [msgspec.structs.replace(CHAT_COMPLETIONS, name="own", paths=("/own",), **{change})]
 """
@@ -250,6 +252,8 @@ def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
             "the operation 'own' of the dialect 'own' is not registered: add it with llms_operations",
         ),
         ("operation=None", "the `operation` of the dialect 'own' must be an Operation"),
+        ("routes=('/own/{id}',)", "the `routes` of the dialect 'own' must be Routes"),
+        ("routes=(route('/other/{id}'),)", "the route /other/{id} of the dialect 'own' must be below one of its paths"),
         ("decode=None", "`decode` of the dialect 'own' must be callable"),
         ("openapi=None", "the `openapi` of the dialect 'own' must be an OpenApi"),
         (
