@@ -97,6 +97,17 @@ class BodyDecoder(Generic[View]):
             raise RequestError("The request body is nested too deeply", code="invalid_json") from None
         return RequestBody(members, view, self._decode_view)
 
+    def assemble(self, members: dict[str, Raw]) -> RequestBody[View]:
+        """Return the body with these members, of a request that was translated from another API's.
+
+        Raises RequestError (400), which names the invalid member.
+        """
+        try:
+            view = self._decode_view(msgspec.json.encode(members))
+        except msgspec.ValidationError as error:
+            raise _invalid_member(str(error)) from None
+        return RequestBody(members, view, self._decode_view)
+
 
 def _first_of(common: Callable[[bytes], View], general: Callable[[bytes], View]) -> Callable[[bytes], View]:
     def decode(data: bytes) -> View:

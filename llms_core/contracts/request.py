@@ -184,6 +184,14 @@ def decode(data: bytes) -> ChatBody:
     return body
 
 
+def assemble(members: dict[str, Raw]) -> ChatBody:
+    """Return the body with these members, which a dialect has translated and checked for local paths.
+
+    Raises RequestError (400), which names the invalid member.
+    """
+    return _decoder.assemble(members)
+
+
 def with_provider_settings(body: ChatBody, defaults: Members, force: Members) -> ChatBody:
     """Apply a provider's `defaults`, which the client overrides, and `force`, which overrides the client."""
     changes: dict[str, Raw | None] = {}

@@ -25,6 +25,14 @@ Json = dict[str, Any]
 _ABSENT: Any = msgspec.field(default_factory=Raw)
 
 
+class Audio(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`input_audio`."""
+
+    #: base64
+    data: str
+    format: str | None = None
+
+
 class Part(msgspec.Struct, frozen=True):
     """A content part, of a message or of a tool's output."""
 
@@ -37,7 +45,7 @@ class Part(msgspec.Struct, frozen=True):
     file_data: str | None = None
     file_url: str | None = None
     filename: str | None = None
-    input_audio: Raw = _ABSENT
+    input_audio: Audio | None = None
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -273,7 +281,8 @@ def _part(part: Part, place: str) -> Json:
                 param=f"{place}.file_id",
                 code="unsupported",
             )
-        case "input_audio" if part.input_audio:
+        case "input_audio" if part.input_audio is not None:
+            _reference(part.input_audio.data, f"{place}.input_audio.data", base64_allowed=True)
             return {"type": "input_audio", "input_audio": part.input_audio}
     raise RequestError(
         f"Content of type '{part.type}' is not supported here", param=f"{place}.type", code="unsupported"

@@ -146,7 +146,7 @@ def translate(body: RequestBody[ResponsesRequest], history: History, *, caller: 
         shows_logprobs=_LOGPROBS in (request.include or ()),
     )
     dropped = (*_dropped(body, stored), *(f"tools.{kind}" for kind in dict.fromkeys(toolset.dropped)))
-    return chat.decode(msgspec.json.encode(members)).with_context(context, (*dropped, *sorted(conversation.dropped)))
+    return chat.assemble(members).with_context(context, (*dropped, *sorted(conversation.dropped)))
 
 
 def _parameters(request: ResponsesRequest) -> dict[str, Any]:

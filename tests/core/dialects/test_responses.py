@@ -220,6 +220,22 @@ def test_a_provider_that_drops_a_parameter_is_reported_with_the_clients_name(
             "input[0].content[0].file_data",
         ),
         (
+            {"input": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "/etc/passwd"}}]}]},
+            "input[0].content[0].input_audio.data",
+        ),
+        (
+            {
+                "input": [
+                    {
+                        "type": "function_call_output",
+                        "call_id": "c",
+                        "output": [{"type": "input_file", "file_url": "/a"}],
+                    }
+                ]
+            },
+            "input[0].output[0].file_url",
+        ),
+        (
             {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]}]},
             "input[0].content[0].file_id",
         ),
