@@ -20,8 +20,7 @@ def unknown_path(path: str, dialects: Sequence[Dialect]) -> str:
     below_root = [each for each in (*post_paths, "/v1/models") if each.startswith(_API_ROOT)]
     if (meant := _path_meant(path, below_root)) is not None:
         message += f" Did you mean {meant}? A client's base URL has to end in {_API_ROOT}, once."
-    stored = [route.path for dialect in dialects for route in dialect.routes if route.method == "GET"]
-    return f"{message} Served are POST {', '.join(post_paths)}, and GET {', '.join((*_GET_PATHS, *stored))}."
+    return f"{message} Served are POST {', '.join(post_paths)}, and GET {', '.join(_GET_PATHS)}."
 
 
 def _path_meant(path: str, served: Sequence[str]) -> str | None:
