@@ -15,7 +15,7 @@ from llms_core.dialects.responses.schema import ResponsesRequest
 from llms_core.dialects.responses.tools import Toolset
 
 _RESPONSE_PREFIX = "resp_"
-_ITEM_ID = re.compile(r"[a-z]+_([0-9a-f]{32})_(i?)(\d+)")
+_ITEM_ID = re.compile(r"[a-z]+_([0-9a-f]{32})_(i?)([0-9]{1,6})")
 
 
 class Context(msgspec.Struct, frozen=True, eq=False, kw_only=True):

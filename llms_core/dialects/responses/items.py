@@ -91,6 +91,8 @@ _CALLS: Mapping[str, Kind] = {
     "shell_call": "shell",
     "apply_patch_call": "apply_patch",
 }
+#: Members of calls that an envelope may have. Clients can write one, too.
+_CALL_EXTRAS = ("extra_content", "provider_extra")
 _OUTPUTS = frozenset(
     {
         "function_call_output",
@@ -214,7 +216,8 @@ class Conversation:
         function = self._toolset.function(Origin(kind, name, item.namespace))
         call: Json = {"id": call_id, "type": "function", "function": {"name": function, "arguments": arguments}}
         for envelope in self._envelopes.values():
-            call |= envelope.calls.get(call_id, {})
+            extra = envelope.calls.get(call_id, {})
+            call |= {name: extra[name] for name in _CALL_EXTRAS if name in extra}
         return call
 
     def _assistant(self) -> Json:

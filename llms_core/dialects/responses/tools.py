@@ -260,7 +260,8 @@ def _allowed_name(choice: Any, toolset: Toolset) -> str | None:
     """Return the function for a tool that `tool_choice` names; None if it is not offered."""
     match choice:
         case {"type": "function" | "custom" as kind, "name": str(name)}:
-            origin = Origin(kind, name, choice.get("namespace"))
+            namespace = choice.get("namespace")
+            origin = Origin(kind, name, namespace if isinstance(namespace, str) else None)
         case {"type": str(kind)} if kind in _NAMELESS:
             origin = Origin(kind, kind)
         case _:
