@@ -26,7 +26,7 @@ from llms_core.upstream import engine
 log = logging.getLogger(__name__)
 
 #: Tables of plugins.toml that are only read at the start.
-_FIXED_TABLES = ("plugins", "server", "upstream", "plugin", "types")
+_FIXED_TABLES = ("plugins", "server", "upstream", "responses", "plugin", "types")
 
 PACKAGED = "the packaged llms.json"
 """How messages name the llms.json that a plugin ships."""

@@ -217,6 +217,17 @@ class Upstream(_Strict, frozen=True):
     fetch_from: tuple[str, ...] = ()
 
 
+class Responses(_Strict, frozen=True):
+    """`[responses]`: what is stored of the Responses API, in `responses.sqlite3` in the user's folder (`~/.llms`)."""
+
+    #: whether answers are stored, for `previous_response_id` and `GET /v1/responses/{id}`
+    store: bool = True
+    #: the size of all stored answers and their inputs, in bytes; the oldest are removed first
+    max_bytes: Annotated[int, Meta(ge=1)] = 256 * 1024 * 1024
+    #: how long an answer is kept
+    max_age: Seconds = 30 * 24 * 3600.0
+
+
 class PluginsToml(_Strict, frozen=True):
     """plugins.toml: how the gateway behaves."""
 
@@ -227,6 +238,7 @@ class PluginsToml(_Strict, frozen=True):
     routing: Routing = Routing()
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
+    responses: Responses = Responses()
     #: each plugin's own settings
     plugin: Mapping[str, Mapping[str, Any]] = {}
     #: provider types that need no code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -26,13 +26,24 @@ class RequestBody(Generic[View]):
     view again, so that a changed message, default or parameter is always what is sent.
     """
 
-    __slots__ = ("_decode_view", "_members", "members", "view")
+    __slots__ = ("_decode_view", "_members", "context", "dropped", "members", "view")
 
-    def __init__(self, members: dict[str, Raw], view: View, decode_view: Callable[[bytes], View]):
+    def __init__(
+        self,
+        members: dict[str, Raw],
+        view: View,
+        decode_view: Callable[[bytes], View],
+        context: Any = None,
+        dropped: tuple[str, ...] = (),
+    ):
         self._members = members
         self._decode_view = decode_view
         self.members: Members = MappingProxyType(members)
         self.view = view
+        #: What the dialect has to know about the request when it writes the answer; nobody else reads it.
+        self.context = context
+        #: Parameters of the client's request that its dialect could not translate; see `UpstreamRequest.dropped`.
+        self.dropped = dropped
 
     def with_members(self, changes: Mapping[str, Raw | None]) -> RequestBody[View]:
         """A body with some members replaced; None removes a member.
@@ -48,7 +59,11 @@ class RequestBody(Generic[View]):
         view = self.view
         if not changes.keys().isdisjoint(self.view.__struct_fields__):  # type: ignore[attr-defined]
             view = self._decode_view(msgspec.json.encode(members))
-        return RequestBody(members, view, self._decode_view)
+        return RequestBody(members, view, self._decode_view, self.context, self.dropped)
+
+    def with_context(self, context: Any, dropped: tuple[str, ...] = ()) -> RequestBody[View]:
+        """The same body with what its dialect has to remember, and what it could not translate."""
+        return RequestBody(self._members, self.view, self._decode_view, context, dropped)
 
     def copy_members(self) -> dict[str, Raw]:
         """The members as a new dictionary, for an adapter to change and encode."""

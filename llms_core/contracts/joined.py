@@ -37,6 +37,15 @@ def joined(chunks: Iterable[Chunk]) -> bytes:
     return msgspec.json.encode(completion)
 
 
+def merged(deltas: Iterable[Mapping[str, Any]]) -> Json:
+    """Return one object with what all deltas of it contain."""
+    known: Json = {}
+    for delta in deltas:
+        _merge(known, delta)
+    found: Json = _finished(known)
+    return found
+
+
 def _add_choice(known: Json, choice: Mapping[str, Any]) -> None:
     for name, value in choice.items():
         if name in ("delta", "logprobs"):

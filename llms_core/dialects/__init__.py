@@ -7,14 +7,16 @@ and add it to `llms_core.dialects.table`, or return it from a plugin's `llms_dia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.operations import Answer, Operation
+from llms_core.records import Caller
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 """Header names in lower case, and their values, as ASGI has them."""
@@ -27,6 +29,10 @@ class IncomingRequest(NamedTuple):
     path: str = ""
     query: bytes = b""
     headers: RawHeaders = ()
+    #: None if clients need no key.
+    caller: Caller | None = None
+    #: The parameters in the path of a `Route`, by name.
+    parameters: Mapping[str, str] = MappingProxyType({})
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +86,11 @@ class StreamWriter(Protocol):
         whether or not the client asked for it.
         """
 
-    def end(self) -> bytes:
-        """Return the end of a complete answer. It is never sent after an error."""
+    def end(self) -> bytes | Awaitable[bytes]:
+        """Return the end of a complete answer. It is never sent after an error.
+
+        A dialect that stores answers returns an awaitable, so that what the client has received can be found.
+        """
 
     def error(self, error: ErrorResponse) -> bytes:
         """Return the error that ends a stream which broke after it was committed (SR-058)."""
@@ -116,17 +125,34 @@ class Reply(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A further route of a dialect, for what it has stored. It is authenticated like all others."""
+
+    method: Literal["GET", "DELETE"]
+    #: Parameters are in braces: `/v1/responses/{response_id}`.
+    path: str
+    #: Return the body of the response, in JSON. Raises RequestError.
+    serve: Callable[[IncomingRequest], Awaitable[bytes]]
+    summary: str
+    operation_id: str
+    tag: str = "Completions"
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """One client-facing API."""
+    """One client-facing API.
+
+    `decode`, `encode_answer` and the `end` of a stream return an awaitable if they have to look something up, or to
+    store it.
+    """
 
     name: str
     operation: Operation[Any, Any]
     #: The paths that accept POST requests of this dialect.
     paths: tuple[str, ...]
     #: Decode and validate a request. Raises RequestError, which names the invalid member.
-    decode: Callable[[IncomingRequest], RequestBody[Any]]
-    #: Return a complete answer as the client gets it, in JSON.
-    encode_answer: Callable[[Answer], bytes]
+    decode: Callable[[IncomingRequest], RequestBody[Any] | Awaitable[RequestBody[Any]]]
+    #: Return a complete answer as the client gets it, in JSON. The body is the one that `decode` returned.
+    encode_answer: Callable[[Answer, RequestBody[Any]], bytes | Awaitable[bytes]]
     #: Return an error body, in JSON.
     encode_error: Callable[[ErrorResponse], bytes]
     openapi: OpenApi
@@ -145,3 +171,18 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     encode_model: Callable[[str], bytes] | None = None
     #: Answer a request for a known model without any provider; None if the operation does.
     reply: Callable[[RequestBody[Any]], Reply] | None = None
+    #: What clients call the operation's parameters, where the names differ: for errors and x-llms-dropped-params.
+    names: Mapping[str, str] = MappingProxyType({})
+    #: Further routes, for what the dialect has stored.
+    routes: tuple[Route, ...] = ()
+    #: Release what the dialect holds; awaited once, when the server stops.
+    aclose: Callable[[], Awaitable[None]] | None = None
+
+    def client_name(self, parameter: str) -> str:
+        """Return what clients call a parameter, which may be followed by the path to a part of it."""
+        end = len(parameter)
+        for sign in ".[":
+            end = min(end, parameter.find(sign) if sign in parameter else end)
+        name = self.names.get(parameter[:end])
+        # Where the names differ, so does the structure: the path would point to something else.
+        return parameter if name is None else name

@@ -70,7 +70,7 @@ def _decode(request: IncomingRequest) -> ChatBody:
     return decode(request.body)
 
 
-def _encode_answer(answer: Answer) -> bytes:
+def _encode_answer(answer: Answer, body: ChatBody) -> bytes:
     return answer.data
 
 

@@ -73,7 +73,7 @@ def _param_in(text: str) -> str | None:
     return None
 
 
-def _encode_answer(answer: Answer) -> bytes:
+def _encode_answer(answer: Answer, body: ChatBody) -> bytes:
     completion: dict[str, Any] = msgspec.json.decode(answer.data)
     completion["object"] = "text_completion"
     completion["choices"] = [

@@ -5,13 +5,21 @@ This table generates the routes, the OpenAPI document and the direct path.
 
 from __future__ import annotations
 
-from llms_core.dialects import Dialect
+import os
+
+from llms_core.config import places
+from llms_core.config.model import PluginsToml
+from llms_core.dialects import Dialect, responses
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
 from llms_core.dialects.completions import COMPLETIONS
 from llms_core.dialects.messages import DIALECTS as MESSAGES
 
-DIALECTS: tuple[Dialect, ...] = (
-    CHAT_COMPLETIONS,
-    COMPLETIONS,
-    *MESSAGES,
-)
+
+def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
+    """Return the dialects, with the settings of those that have any."""
+    return (
+        CHAT_COMPLETIONS,
+        COMPLETIONS,
+        *MESSAGES,
+        responses.create(settings.responses, places.home(os.environ)),
+    )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from llms_core.dialects import Dialect, OpenApi
+from llms_core.dialects import Dialect, OpenApi, Route
 from llms_core.operations import Operation
 from llms_core.plugins.report import summary
 
@@ -64,6 +64,11 @@ def _dialect_errors(dialect: Dialect, paths: Collection[str], operations: Collec
             yield f"the path {path} {where} is already taken"
         if path == "/" or any(f"{path}/".startswith(f"{reserved}/") for reserved in _RESERVED_PATHS):
             yield f"the path {path} {where} is reserved for the server's own routes"
+    for route in dialect.routes:
+        if not isinstance(route, Route) or route.method not in ("GET", "DELETE"):
+            yield f"the `routes` {where} must be Routes with the method GET or DELETE"
+        elif not any(route.path.startswith(f"{path}/") for path in dialect.paths):
+            yield f"the route {route.path} {where} must be below one of its paths"
     for function in _DIALECT_FUNCTIONS:
         if not callable(getattr(dialect, function)):
             yield f"`{function}` {where} must be callable"

@@ -23,7 +23,7 @@ from llms_core.config import places
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
-from llms_core.server import models, openapi, plugin_routes, status
+from llms_core.server import dialect_routes, models, openapi, plugin_routes, status
 from llms_core.server.background import keep_models_current, stamps, watch_files
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.client_dialect import dialect_of_error
@@ -63,6 +63,7 @@ def create_app(
     app = Litestar(
         route_handlers=[
             *(_route(path, handler) for path, handler in handlers.items()),
+            *dialect_routes.handlers(gateway),
             models.router,
             status.health,
             status.ready,

@@ -186,6 +186,8 @@ def encode(response: ErrorResponse, dialect: Dialect | None) -> bytes:
     """Return the body of an error in a dialect, or as OpenAI's JSON for a path that belongs to none."""
     if dialect is None:
         return openai_error.encode(response)
+    if response.param and dialect.names:
+        response = msgspec.structs.replace(response, param=dialect.client_name(response.param))
     try:
         return expect(bytes, dialect.encode_error(response), "encode_error")
     except Exception:

@@ -14,7 +14,7 @@ from litestar.types import Scope
 from llms_core.config import client_keys
 from llms_core.config.client_keys import ClientKeys
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
-from llms_core.dialects.table import DIALECTS
+from llms_core.dialects.table import dialects
 from llms_core.errors import RequestError
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.host import PluginHost
@@ -56,7 +56,8 @@ class Gateway:
         self._transport: HttpTransport | None = None
         #: Plugins cannot be reloaded, so neither can these.
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
-        self.dialects = (*DIALECTS, *startup.host.dialects(DIALECTS, self._operations))
+        own = dialects(startup.plugins_toml)
+        self.dialects = (*own, *startup.host.dialects(own, self._operations))
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -89,6 +90,9 @@ class Gateway:
         await asyncio.gather(*self._closing, return_exceptions=True)
         if self._transport is not None:
             await self._transport.aclose()
+        for dialect in self.dialects:
+            if dialect.aclose is not None:
+                await dialect.aclose()
 
     def drain(self) -> None:
         """Report as not ready from now on: the server is stopping."""

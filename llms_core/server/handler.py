@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -87,9 +87,12 @@ class RequestHandler:
         with self.watcher:
             data = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
             self.watcher.start()
-            request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"])
+            request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"], self.caller)
+            decoded = self.dialect.decode(request)
+            if not isinstance(decoded, RequestBody) and isinstance(decoded, Awaitable):
+                decoded = await decoded
             # Checked here because the record of the request is made from it as well.
-            self.body = expect(RequestBody, self.dialect.decode(request), "decode")
+            self.body = expect(RequestBody, decoded, "decode")
             if self.dialect.reply is not None:
                 await self._send_reply(self.dialect.reply, self.body)
                 return
@@ -99,7 +102,7 @@ class RequestHandler:
             if self.answer.stream is not None and self.stream_writer is not None:
                 await self._send_stream(self.answer, self.answer.stream, self.stream_writer)
             elif self.answer.answer is not None:
-                await self._send_whole(self.answer, self.answer.answer)
+                await self._send_whole(self.answer, self.answer.answer, self.body)
 
     async def _send_reply(self, reply: Callable[[RequestBody[Any]], Reply], body: RequestBody[Any]) -> None:
         """Send an answer that needs no provider, but a model that there is."""
@@ -116,8 +119,9 @@ class RequestHandler:
         await self.writer.start(200, [*common, *headers])
         await self._write_last(data)
 
-    async def _send_whole(self, routed: RoutedAnswer, answer: Answer) -> None:
-        data = self._encode_answer(answer)
+    async def _send_whole(self, routed: RoutedAnswer, answer: Answer, body: RequestBody[Any]) -> None:
+        # Checked before the head is sent: after that, the client would only see a broken connection.
+        data = await _bytes_of(self.dialect.encode_answer(answer, body), "encode_answer")
         length = (b"content-length", b"%d" % len(data))
         await self.writer.start(200, [_JSON, length, *self._headers(routed)])
         await self._write_last(data)
@@ -141,7 +145,7 @@ class RequestHandler:
                     headers = [(b"content-type", writer.content_type), _NO_CACHE, *self._headers(routed)]
                     await response.start(200, headers, keep_alive=writer.keep_alive)
                 if stream.is_complete:
-                    await self._write_last(data + writer.end())
+                    await self._write_last(data + await _bytes_of(writer.end(), "end"))
                 elif data:
                     await response.write(data)
         except ProviderError as error:
@@ -166,8 +170,13 @@ class RequestHandler:
             (b"x-llms-attempts", _header_value(trace.attempts_header(candidate.provider_id))),
             (b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)),
         ]
-        if routed.dropped:
-            headers.append((b"x-llms-dropped-params", _dropped_header(routed.dropped)))
+        dropped = routed.dropped
+        if self.dialect.names:
+            dropped = tuple(map(self.dialect.client_name, dropped))
+        if self.body is not None and self.body.dropped:
+            dropped = (*self.body.dropped, *dropped)
+        if dropped:
+            headers.append((b"x-llms-dropped-params", _dropped_header(dropped)))
         return headers
 
     async def refuse(self, error: BaseException) -> None:
@@ -199,10 +208,6 @@ class RequestHandler:
         await self.writer.start(status_of(response, self.dialect), headers)
         await self._write_last(data)
 
-    def _encode_answer(self, answer: Answer) -> bytes:
-        # Checked before the head is sent: after that, the client would only see a broken connection.
-        return expect(bytes, self.dialect.encode_answer(answer), "encode_answer")
-
     def record(self) -> None:
         """Report to plugins and the log, once, that the request has ended."""
         if not self.gateway.observes_requests:
@@ -218,6 +223,13 @@ class RequestHandler:
             overhead=self.overhead,
             stream_error=self.stream_error,
         )
+
+
+async def _bytes_of(data: bytes | Awaitable[bytes], function: str) -> bytes:
+    """Return what a function of the dialect wrote, at once or after it has stored something."""
+    if not isinstance(data, bytes) and isinstance(data, Awaitable):
+        data = await data
+    return expect(bytes, data, function)
 
 
 def _dropped_header(names: Sequence[str]) -> bytes:

@@ -82,7 +82,7 @@ DIALECT = Dialect(
     operation=ECHO,
     paths=("/echo",),
     decode=lambda request: BodyDecoder(EchoRequest).decode(request.body),
-    encode_answer=lambda answer: answer.data,
+    encode_answer=lambda answer, body: answer.data,
     encode_error=encode_error,
     stream_writer=lambda body: EchoWriter(),
     openapi=OpenApi(summary="Echo", operation_id="Echo", request=EchoRequest, error=dict),

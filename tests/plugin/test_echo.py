@@ -170,7 +170,8 @@ class ErrorBody(msgspec.Struct):
 def llms_dialects():
     yield Dialect(
         name="whole", operation=CHAT, paths=("/whole",), decode=CHAT_COMPLETIONS.decode,
-        encode_answer=lambda answer: answer.data, encode_error=lambda error: b'{"reason": "%b"}' % error.code.encode(),
+        encode_answer=lambda answer, body: answer.data,
+        encode_error=lambda error: b'{"reason": "%b"}' % error.code.encode(),
         openapi=OpenApi(summary="Whole", operation_id="Whole", request=dict, error=ErrorBody),
     )
 """

@@ -19,7 +19,10 @@ def installed(package: str, program: str) -> Path:
         pytest.skip("node and npm are not installed")
     folder = Path(mkdtemp(prefix="llms-npm-"))
     command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error", package]
-    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    try:
+        finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install {package} within 5 minutes")
     path = folder / "node_modules" / ".bin" / program
     if finished.returncode or not path.exists():
         pytest.skip(f"npm cannot install {package}: {finished.stderr[-300:]}")

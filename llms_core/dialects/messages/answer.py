@@ -10,9 +10,10 @@ from msgspec import Raw
 
 from llms_core.contracts.chunk import NativeBlock
 from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.request import ChatBody
 from llms_core.contracts.signatures import Owner, owner_in
 from llms_core.contracts.tools import INVALID_ARGUMENTS
-from llms_core.dialects.messages.envelope import Envelope, seal
+from llms_core.dialects.envelope import Envelope, seal
 from llms_core.dialects.messages.tokens import Tokens, estimated_text, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
 from llms_core.operations import Answer
@@ -127,7 +128,7 @@ _decode = msgspec.json.Decoder(ChatCompletion).decode
 _encode = msgspec.json.encode
 
 
-def encode_answer(answer: Answer) -> bytes:
+def encode_answer(answer: Answer, body: ChatBody) -> bytes:
     """Return a completion as a message."""
     completion = _decode(answer.data)
     choice = completion.choices[0]
@@ -189,11 +190,11 @@ def blocks_of(message: ChatMessage) -> list[Json]:
         envelope.message["reasoning_details"] = message.reasoning_details
     for call in message.tool_calls or ():
         if call.extra_content:
-            envelope.calls[call.id] = call.extra_content
+            envelope.calls[call.id] = {"extra_content": call.extra_content}
     thinking = text_in(message.reasoning_content) or text_in(message.reasoning)
     if thinking and not blocks:
         blocks.append({"type": "thinking", "thinking": thinking, "signature": seal(envelope)})
-    elif message.tool_calls and not is_empty(envelope) and not blocks:
+    elif message.tool_calls and envelope and not blocks:
         blocks.append({"type": "redacted_thinking", "data": seal(envelope)})
     text = text_in(message.content) or message.refusal or ""
     # Either all blocks were kept, or those before the rest of the message.
@@ -220,11 +221,6 @@ def native_block(native: NativeBlock) -> Json:
 def sealed_native(block: Mapping[str, Any], owner: Owner) -> str:
     """Return a signature that holds a whole block and its owner."""
     return seal(Envelope(provider_extra={ANTHROPIC: {"owner": msgspec.to_builtins(owner), "content": [block]}}))
-
-
-def is_empty(envelope: Envelope) -> bool:
-    """Whether nothing has to come back."""
-    return not (envelope.provider_extra or envelope.calls or envelope.message)
 
 
 def image_text(image: Image) -> str:

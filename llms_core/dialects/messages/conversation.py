@@ -14,7 +14,7 @@ from itertools import takewhile
 import msgspec
 from msgspec import Raw
 
-from llms_core.dialects.messages.envelope import Envelope, is_sealed, opened
+from llms_core.dialects.envelope import Envelope, is_sealed, opened
 from llms_core.dialects.messages.request import Block, InputMessage, MessagesRequest, invalid, read
 from llms_core.dialects.messages.tools import ANTHROPIC, Json, is_set
 
@@ -252,8 +252,7 @@ def _assistant(message: InputMessage, raw_content: Raw | None, param: str) -> Js
     if calls:
         translated["tool_calls"] = calls
         for call in calls:
-            if call["id"] in envelope.calls:
-                call["extra_content"] = envelope.calls[call["id"]]
+            call |= envelope.calls.get(call["id"], {})
     if any(reasoning):
         translated["reasoning_content"] = "".join(reasoning)
     if envelope.provider_extra:

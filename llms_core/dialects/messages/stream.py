@@ -17,18 +17,17 @@ from llms_core.contracts.chunk import Chunk, NativeBlock
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects import ErrorResponse, sse
+from llms_core.dialects.envelope import Envelope, seal
 from llms_core.dialects.messages import errors
 from llms_core.dialects.messages.answer import (
     blocks_of,
     image_text,
-    is_empty,
     message_end,
     message_id,
     native_block,
     text_in,
 )
 from llms_core.dialects.messages.blocks import StreamedBlock, call_block, text_block, thinking_block
-from llms_core.dialects.messages.envelope import Envelope, seal
 from llms_core.dialects.messages.text_chunks import TextChunks
 from llms_core.dialects.messages.tokens import Tokens, estimated_prompt, estimated_text, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
@@ -77,7 +76,7 @@ class MessageStreamWriter:
         while self._waiting:
             self._begin(self._waiting.popleft())
             self._close()
-        if self._calls and not is_empty(self._envelope):
+        if self._calls and self._envelope:
             self._write_envelope()
         tokens = Tokens(input_tokens=estimated_prompt(self._body), output_tokens=estimated_text(self._size))
         if self._usage is not None:
@@ -191,11 +190,11 @@ class MessageStreamWriter:
         block = self._calls.get(call.index)
         if call.extra_content and (call.id or block is not None):
             call_id = call.id or str(block.start["id"] if block is not None else "")
-            self._envelope.calls[call_id] = call.extra_content
+            self._envelope.calls[call_id] = {"extra_content": call.extra_content}
         if block is None:
             block = call_block(call)
             self._calls[call.index] = block
-            if not (self._open is not None and self._open.kind == "thinking") and not is_empty(self._envelope):
+            if not (self._open is not None and self._open.kind == "thinking") and self._envelope:
                 self._add_envelope()
             self._enqueue(block)
         if call.function is not None and _has_text(call.function.arguments):

@@ -110,7 +110,7 @@ def answered(claude: Subject, blocks: list[Json], *, is_streamed: bool) -> list[
     if not is_streamed:
         outcome = play_completion(claude, Response([encode_json(message(blocks))]))
         assert outcome.completion is not None
-        data = encode_answer(outcome.completion)
+        data = encode_answer(outcome.completion, claude.call().body)
         Message.model_validate_json(data, strict=True)
         content: list[Json] = json.loads(data)["content"]
         return content

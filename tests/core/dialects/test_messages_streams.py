@@ -80,7 +80,7 @@ def whole(provider: str, name: str, example: Example) -> Message:
     body = example.whole if isinstance(example.whole, bytes) else encode_json(example.whole)
     outcome = play_completion(subject, Response([body]), **members_for(name, example))
     assert outcome.completion is not None
-    return Message.model_validate_json(encode_answer(outcome.completion), strict=True)
+    return Message.model_validate_json(encode_answer(outcome.completion, subject.call().body), strict=True)
 
 
 def meaning(message: Message) -> Json:

@@ -13,9 +13,9 @@ from typing import Any, cast
 import click
 import pytest
 
-from llms_core.config.model import Plugins
+from llms_core.config.model import Plugins, PluginsToml
 from llms_core.contracts.request import ChatRequest, decode
-from llms_core.dialects.table import DIALECTS
+from llms_core.dialects.table import dialects
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
@@ -222,14 +222,16 @@ def test_an_invalid_operation_is_left_out(
 
 DIALECT = """
 import msgspec
+from llms_core.dialects import Route
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
+def route(path): return Route(method="GET", path=path, serve=None, summary="", operation_id="Own")
 @hookimpl
 def llms_dialects(): return [msgspec.structs.replace(CHAT_COMPLETIONS, name="own", paths=("/own",), **{change})]
 """
 
 
 def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
-    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(DIALECTS, OPERATIONS)
+    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(dialects(PluginsToml()), OPERATIONS)
     assert dialect.paths == ("/own",)
 
 
@@ -250,6 +252,8 @@ def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
             "the operation 'own' of the dialect 'own' is not registered: add it with llms_operations",
         ),
         ("operation=None", "the `operation` of the dialect 'own' must be an Operation"),
+        ("routes=('/own/{id}',)", "the `routes` of the dialect 'own' must be Routes"),
+        ("routes=(route('/other/{id}'),)", "the route /other/{id} of the dialect 'own' must be below one of its paths"),
         ("decode=None", "`decode` of the dialect 'own' must be callable"),
         ("openapi=None", "the `openapi` of the dialect 'own' must be an OpenApi"),
         (
@@ -264,5 +268,5 @@ def test_an_invalid_dialect_is_left_out(
     """llms_dialects: the server starts without it, and the log has the reason."""
     base = DIALECT.replace("""paths=("/own",), """, "") if change.startswith("paths") else DIALECT
     host = host_of(tmp_path, own=base.replace("**{change}", change))
-    assert host.dialects(DIALECTS, OPERATIONS) == ()
+    assert host.dialects(dialects(PluginsToml()), OPERATIONS) == ()
     assert reason in caplog.text

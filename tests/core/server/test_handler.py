@@ -13,11 +13,13 @@ import pytest
 from clock import Clock
 
 from llms_core.config.model import Server
+from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
-from llms_core.dialects import Dialect
+from llms_core.dialects import Dialect, IncomingRequest
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS, ChatStreamWriter
 from llms_core.errors import RequestError
+from llms_core.operations import Answer
 from llms_core.records import RequestRecord
 from llms_core.routing.attempts import RoutedAnswer
 from llms_core.server.handler import handle
@@ -182,7 +184,7 @@ def test_a_request_that_is_not_decoded_as_a_body_is_an_error(caplog: pytest.LogC
 def test_an_answer_that_is_not_encoded_as_bytes_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     """Noticed before the head is sent."""
     client = Client()
-    client.request(Completion(b"{}"), with_changes(encode_answer=lambda answer: "{}"))
+    client.request(Completion(b"{}"), with_changes(encode_answer=lambda answer, body: "{}"))
     assert client.status == 500
     assert "`encode_answer` returned a str as bytes" in caplog.text
 
@@ -235,3 +237,23 @@ def test_a_keep_alive_does_not_reopen_a_response_that_has_ended() -> None:
     client = Client()
     client.request(Slow(b"1", b"2", closing=lambda: asyncio.sleep(2 * KEEP_ALIVE)), before_send=slow_keep_alives)
     assert keep_alives == 1
+
+
+def test_a_dialect_may_look_something_up_and_store_the_answer() -> None:
+    """`decode`, `encode_answer` and `end` may return awaitables; the answer is written with the request's body."""
+
+    async def decode(request: IncomingRequest) -> RequestBody[Any]:
+        await asyncio.sleep(0)
+        body = CHAT_COMPLETIONS.decode(request)
+        assert isinstance(body, RequestBody)
+        return body.with_context("remembered", ("lost",))
+
+    async def encode(answer: Answer, body: RequestBody[Any]) -> bytes:
+        await asyncio.sleep(0)
+        return str(body.context).encode()
+
+    client = Client()
+    client.request(Completion(b"{}"), with_changes(decode=decode, encode_answer=encode))
+    assert (client.status, client.text) == (200, "remembered")
+    headers = dict(client.sent[0]["headers"])
+    assert headers[b"x-llms-dropped-params"] == b"lost"

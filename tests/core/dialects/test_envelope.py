@@ -1,4 +1,4 @@
-"""Signatures that hold other providers' data, and their key."""
+"""Envelopes that hold providers' data, and their key."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llms_core.dialects.messages.envelope import Envelope, key_of, opened, seal
+from llms_core.dialects.envelope import Envelope, key_of, opened, seal
 
 
 def test_an_envelope_comes_back_as_it_was() -> None:
-    envelope = Envelope(provider_extra={"google": {"parts": [1]}}, calls={"c1": {"x": "y"}}, message={"z": []})
+    envelope = Envelope(
+        provider_extra={"google": {"parts": [1]}}, calls={"c1": {"extra_content": "y"}}, message={"z": []}
+    )
     assert opened(seal(envelope)) == envelope
 
 
 @given(position=st.integers(0, 60), flip=st.integers(1, 255))
 def test_a_changed_envelope_is_not_opened(position: int, flip: int) -> None:
-    prefix, _, sealed = seal(Envelope(calls={"c1": {"signature": "abc"}})).partition(".")
+    prefix, _, sealed = seal(Envelope(calls={"c1": {"extra_content": "abc"}})).partition(".")
     data = bytearray(base64.urlsafe_b64decode(sealed))
     data[position % len(data)] ^= flip
     assert opened(f"{prefix}.{base64.urlsafe_b64encode(data).decode()}") is None

@@ -1,8 +1,9 @@
-"""Opaque data of other providers as the signature of a thinking block, which clients return unchanged.
+"""Opaque data of providers, which clients of other APIs than OpenAI's chat completions return unchanged.
 
 Reasoning and signatures of a provider have to come back to it. Where chat's JSON has members for them, Anthropic's has
-only the signature, so they travel in it: as an envelope that this gateway recognizes and has authenticated. Any other
-signature is not the gateway's and is never opened. The data is authenticated, not encrypted: clients may read it.
+only the signature of a thinking block, and the Responses API the `encrypted_content` of a reasoning item. So they
+travel in that member: as an envelope that this gateway recognizes and has authenticated. Anything else in it is not the
+gateway's and is never opened. The data is authenticated, not encrypted: clients may read it.
 
 The key is shared by all workers: it is in the file `signature.key` of the user's folder, made when it is first needed.
 Gateways on several machines share `$LLMS_SIGNATURE_KEY`, any text. If neither can be had, the key lives as long as the
@@ -40,10 +41,14 @@ class Envelope(msgspec.Struct, omit_defaults=True):
 
     #: a message's `provider_extra`, whose parts name their owners
     provider_extra: dict[str, Any] = {}
-    #: `extra_content` of tool calls, by the call's id
-    calls: dict[str, Any] = {}
+    #: further members of tool calls (`extra_content`, `provider_extra`), by the call's id
+    calls: dict[str, dict[str, Any]] = {}
     #: further members of the message, such as `reasoning_details`
     message: dict[str, Any] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything has to come back."""
+        return bool(self.provider_extra or self.calls or self.message)
 
 
 _decode = msgspec.json.Decoder(Envelope).decode

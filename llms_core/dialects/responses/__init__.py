@@ -1,0 +1,114 @@
+"""OpenAI's Responses API: `POST /v1/responses`, and what is stored of it.
+
+A request is translated to the operation `chat`, so that every provider can answer it, and the answer back to the items
+of this API. What a provider lacks is left out with notice, or refused if the answer would be another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from llms_core.config.model import Responses
+from llms_core.contracts.body import RequestBody
+from llms_core.contracts.request import ChatBody
+from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects.responses import request as requests
+from llms_core.dialects.responses.answer import response_of
+from llms_core.dialects.responses.context import Context
+from llms_core.dialects.responses.request import CLIENT_NAMES, History
+from llms_core.dialects.responses.schema import ResponseObject, ResponsesRequest
+from llms_core.dialects.responses.store import ResponseStore, StoredResponse
+from llms_core.dialects.responses.stored import StoredResponses
+from llms_core.dialects.responses.stream import ResponsesStreamWriter
+from llms_core.errors import RequestError
+from llms_core.operations import Answer
+from llms_core.operations.chat import CHAT
+
+_FILE = "responses.sqlite3"
+
+
+def create(settings: Responses, folder: Path) -> Dialect:
+    """Return the dialect, which stores its responses in `folder`."""
+    store = ResponseStore(settings, folder / _FILE)
+    api = _Api(store)
+    return Dialect(
+        name="responses",
+        operation=CHAT,
+        paths=("/v1/responses",),
+        decode=api.decode,
+        encode_answer=api.encode_answer,
+        encode_error=openai_error.encode,
+        stream_writer=lambda body: ResponsesStreamWriter(body, api.finish),
+        names=CLIENT_NAMES,
+        routes=StoredResponses(store).routes,
+        aclose=store.aclose,
+        openapi=OpenApi(
+            summary="A response",
+            operation_id="Response",
+            request=ResponsesRequest,
+            answer=ResponseObject,
+            error=openai_error.ErrorBody,
+            tag="Responses",
+        ),
+    )
+
+
+class _Api:
+    """Requests and answers of one server, with its store."""
+
+    def __init__(self, store: ResponseStore):
+        self._store = store
+
+    def decode(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
+        """Decode a request; one that refers to an earlier response is completed from the store."""
+        body = requests.decode(incoming.body)
+        caller = incoming.caller.name if incoming.caller is not None else ""
+        if body.view.previous_response_id is not None or requests.references(body.view):
+            return self._decode_with_history(body, caller)
+        return self._translate(body, History(), caller)
+
+    def encode_answer(self, answer: Answer, body: ChatBody) -> bytes | Awaitable[bytes]:
+        """Return the response for a whole answer, and store it if it is to be."""
+        context: Context = body.context
+        return self.finish(response_of(answer.data, answer.usage, context), context)
+
+    def finish(self, response: dict[str, Any], context: Context) -> bytes | Awaitable[bytes]:
+        """Encode a response that has ended, and store it if it is to be."""
+        encoded = msgspec.json.encode(response)
+        return self._stored(response, encoded, context) if context.stored else encoded
+
+    async def _stored(self, response: dict[str, Any], encoded: bytes, context: Context) -> bytes:
+        members = context.request.members
+        previous = context.request.view.previous_response_id
+        is_stored = await self._store.save(
+            StoredResponse(context.id, previous, bytes(members["input"]), encoded), context.caller
+        )
+        # An answer that has been paid for is not lost over this, but the client has to know that it is not stored.
+        return encoded if is_stored else msgspec.json.encode({**response, "store": False})
+
+    def _translate(self, body: RequestBody[ResponsesRequest], history: History, caller: str) -> ChatBody:
+        stored = self._store.enabled and body.view.store is not False
+        return requests.translate(body, history, caller=caller, stored=stored)
+
+    async def _decode_with_history(self, body: RequestBody[ResponsesRequest], caller: str) -> ChatBody:
+        previous = body.view.previous_response_id
+        references = requests.references(body.view)
+        if not self._store.enabled:
+            param = f"input[{references[0][0]}].id" if previous is None else "previous_response_id"
+            raise RequestError(
+                "This server stores no responses ([responses] store = false in plugins.toml): send the whole input",
+                param=param,
+                code="unsupported",
+            )
+        stored = StoredResponses(self._store)
+        items = []
+        if previous is not None:
+            items = await stored.conversation(previous, caller)
+        found = {}
+        for number, item_id in references:
+            found[item_id] = await stored.item(item_id, caller, f"input[{number}].id")
+        return self._translate(body, History(items, found), caller)

@@ -1,0 +1,56 @@
+"""What is remembered of a request until its answer is written, and the ids of responses and items.
+
+The ids of items contain that of their response, so that a reference to an item finds the response it is stored in.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+import msgspec
+
+from llms_core.contracts.body import RequestBody
+from llms_core.dialects.responses.schema import ResponsesRequest
+from llms_core.dialects.responses.tools import Toolset
+
+_RESPONSE_PREFIX = "resp_"
+_ITEM_ID = re.compile(r"[a-z]+_([0-9a-f]{32})_(i?)([0-9]{1,6})")
+
+
+class Context(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """What is remembered."""
+
+    #: of the response
+    id: str
+    request: RequestBody[ResponsesRequest]
+    toolset: Toolset
+    #: the name of the caller; empty for an anonymous one
+    caller: str
+    #: whether the response will be stored
+    stored: bool
+    #: whether reasoning is sent as a summary, as the client asked, instead of as content
+    shows_summary: bool
+    shows_logprobs: bool
+
+    def item_id(self, prefix: str, index: int) -> str:
+        """Return the id of an output item."""
+        return f"{prefix}_{self.id.removeprefix(_RESPONSE_PREFIX)}_{index}"
+
+
+def new_response_id() -> str:
+    """Return an id that nobody can guess."""
+    return _RESPONSE_PREFIX + secrets.token_hex(16)
+
+
+def input_item_id(response_id: str, index: int) -> str:
+    """Return the id of an input item to which the client gave none."""
+    return f"item_{response_id.removeprefix(_RESPONSE_PREFIX)}_i{index}"
+
+
+def place_of(item_id: str) -> tuple[str, bool, int] | None:
+    """Return the id of the response that an item belongs to, whether it is input, and its position; None for others."""
+    found = _ITEM_ID.fullmatch(item_id)
+    if found is None:
+        return None
+    return _RESPONSE_PREFIX + found[1], bool(found[2]), int(found[3])
