@@ -308,10 +308,14 @@ def no_plugins_of_pytest_in_children() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the machine's keys, proxies and gateway settings, so that no test depends on them."""
+    """Hide the machine's keys, proxies and gateway settings, so that no test depends on them.
+
+    The key for envelopes is given, because one would be made in the user's folder otherwise.
+    """
     for name in list(os.environ):
         if name.upper().endswith(("_API_KEY", "_PROXY")) or name.startswith("LLMS_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("LLMS_SIGNATURE_KEY", "of the tests")
 
 
 @pytest.fixture

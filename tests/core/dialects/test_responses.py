@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -362,6 +363,18 @@ def test_reasoning_and_signatures_come_back_to_their_provider(ask: Asking, first
     again = first.requests[-1].json["messages"][1]
     assert again["reasoning_content"] == "I think"
     assert again["tool_calls"] == [call]
+
+
+def test_reasoning_that_a_client_has_changed_is_dropped_with_notice(ask: Asking, first: ScriptedUpstream) -> None:
+    first.default = whole({"role": "assistant", "content": "Hi", "reasoning_content": "I think"})
+    thought, said = answered(ask)["output"]
+    prefix, _, sealed = thought["encrypted_content"].partition(".")
+    changed = base64.urlsafe_b64decode(sealed).replace(b"I think", b"I thank")
+    thought["encrypted_content"] = f"{prefix}.{base64.urlsafe_b64encode(changed).decode()}"
+
+    response = posted(ask, input=[{"role": "user", "content": "Go"}, thought, said])
+    assert dropped(response) == ["input.reasoning"]
+    assert "reasoning_content" not in first.requests[-1].json["messages"][1]
 
 
 def test_reasoning_is_content_unless_a_summary_was_requested(ask: Asking, first: ScriptedUpstream) -> None:
