@@ -14,7 +14,7 @@ MAX_EXPONENT = 1.3
 _SMALL, _MIDDLE, _LARGE = 0.5, 2, 8
 #: Other work on the machine can disturb a measurement, but only ever makes it longer.
 _REPETITIONS = 3
-_ATTEMPTS = 4
+_ATTEMPTS = 6
 #: Seconds that a measurement takes at least; shorter calls are repeated.
 _MIN_SECONDS = 0.003
 
@@ -28,11 +28,15 @@ def assert_linear(what: str, prepare: Callable[[int], Callable[[], object]], siz
     small, middle, large = (prepare(int(size * multiple)) for multiple in (_SMALL, _MIDDLE, _LARGE))
     lowest = math.inf
     for _ in range(_ATTEMPTS):
-        seconds = _seconds(large)
-        # An input that no longer fits into a cache of the processor takes twice as long for that reason alone. It can
-        # only spoil one of the two, unless the time grows too fast at every size.
-        lowest = min(lowest, math.log(seconds / _seconds(small), _LARGE / _SMALL))
-        lowest = min(lowest, math.log(seconds / _seconds(middle), _LARGE / _MIDDLE))
+        times = [_seconds(function) for function in (small, middle, large)]
+        # An input that no longer fits into a cache of the processor, or into memory that is kept, takes twice as long
+        # for that reason alone. It spoils one of the comparisons, and time that grows too fast all of them.
+        lowest = min(
+            lowest,
+            math.log(times[1] / times[0], _MIDDLE / _SMALL),
+            math.log(times[2] / times[1], _LARGE / _MIDDLE),
+            math.log(times[2] / times[0], _LARGE / _SMALL),
+        )
         if lowest < MAX_EXPONENT:
             return
     factor = _LARGE / _SMALL
