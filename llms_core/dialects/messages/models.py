@@ -65,5 +65,5 @@ def _limit(text: str | None) -> int:
 
 def _position(names: Sequence[str], id: str, param: str) -> int:
     if id not in names:
-        raise invalid(param, "there is no model of this name")
+        raise invalid(param, "no model has this id")
     return names.index(id)

@@ -89,7 +89,7 @@ def _add_choice(choice: ToolChoice, tools: Sequence[Tool], has_functions: bool, 
     if choice.type in ("any", "tool") and not tools:
         raise invalid("tool_choice", f"the type '{choice.type}' needs 'tools'")
     if choice.type == "tool" and all(tool.name != choice.name for tool in tools):
-        raise invalid("tool_choice.name", "there is no tool of this name in 'tools'")
+        raise invalid("tool_choice.name", "no tool in 'tools' has this name")
     if has_functions:
         members["tool_choice"] = _choice(choice)
         if choice.disable_parallel_tool_use:
