@@ -201,6 +201,8 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     assistant_after_tool: bool = False
     #: Whether users and the assistant have to take turns, and system messages have to come first.
     alternate: bool = False
+    #: Whether the result of a tool may have images and files, for which OpenAI has no room there.
+    tool_media: bool = False
     #: Whether a function has to have `parameters`, even if it takes none.
     tool_parameters: bool = False
     #: Whether documents are parts of the type `document_url`, as Mistral calls them, instead of `file`.

@@ -91,7 +91,7 @@ class Conversation:
         """
         has_accepted_members = isinstance(request, CommonChatRequest) or self._has_accepted_members(messages)
         has_accepted_calls = self._has_accepted_calls(request)
-        has_media = any(map(has_tool_media, request.messages))
+        has_media = not self._rules.tool_media and any(map(has_tool_media, request.messages))
         differs = has_media or (self._is_particular and self._differs(request))
         if has_accepted_members and has_accepted_calls and not differs:
             return messages, ()

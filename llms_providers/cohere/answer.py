@@ -118,9 +118,9 @@ class CohereChunks:
         self._chunks = Chunks(call)
         self._names = FunctionNames(call, NAME_RULE)
         #: The number of each tool call, counted from 0, by Cohere's index.
-        self._numbers: dict[Any, int] = {}
+        self._numbers: dict[int, int] = {}
         #: The indexes of the tool calls that have no arguments yet.
-        self._without_arguments: set[Any] = set()
+        self._without_arguments: set[int] = set()
         self._plan = StringIO()
         self._has_text = False
         self._citations: list[Any] = []
@@ -132,7 +132,9 @@ class CohereChunks:
         except _UNREADABLE as error:
             message = f"Cannot parse an event of Cohere's stream: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
-        index = received.get("index")
+        position = received.get("index")
+        # A call without an index is taken for the first.
+        index = position if isinstance(position, int) else 0
         match received:
             case {"type": "message-start", "id": str(id)} if id:
                 self._chunks.identify(id)
@@ -172,7 +174,7 @@ class CohereChunks:
             self._has_text = True
             yield self._chunks.text(text, logprobs=_logprobs([logprobs]))
 
-    def _tool_call_start(self, index: Any, id: Any, name: str, arguments: str) -> Chunk:
+    def _tool_call_start(self, index: int, id: Any, name: str, arguments: str) -> Chunk:
         number = len(self._numbers)
         self._numbers[index] = number
         if not arguments:
@@ -180,7 +182,7 @@ class CohereChunks:
         call_id = id if isinstance(id, str) else ""
         return self._chunks.call_begins(number, call_id, self._names.to_client(name), arguments)
 
-    def _tool_call_arguments(self, index: Any, arguments: str) -> Chunk:
+    def _tool_call_arguments(self, index: int, arguments: str) -> Chunk:
         self._without_arguments.discard(index)
         return self._chunks.call_arguments(self._numbers[index], arguments)
 

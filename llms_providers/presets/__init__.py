@@ -275,7 +275,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=Capabilities(prefill=True),
         # llms.py's second block for the same provider.
         aliases=("openrouter_free", "@openrouter/ai-sdk-provider"),
-        rules=RequestRules(members=OPEN_RULES.members, developer=True),
+        # Recorded: a model describes the image in the result of a tool.
+        rules=RequestRules(members=OPEN_RULES.members, developer=True, tool_media=True),
     ),
     ProviderSpec(
         name="nvidia",

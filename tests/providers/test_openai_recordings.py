@@ -655,12 +655,19 @@ def rejected_member(body: bytes) -> str | None:
 members = partial(msgspec.json.decode, type=dict[str, msgspec.Raw])
 
 
+def has_tool_media(message: Json) -> bool:
+    content = message.get("content")
+    return message["role"] == "tool" and isinstance(content, list) and any(p["type"] != "text" for p in content)
+
+
 def is_rewritten(messages: list[Json], spec: ProviderSpec) -> bool:
-    """Whether messages have what the spec's rules change: null for nothing, or a user who interrupts."""
+    """Whether messages have what the spec's rules change: null for nothing, an interruption, an image from a tool."""
     for number, message in enumerate(messages):
         nothing = [name for name, value in message.items() if value in (None, []) and name != "content"]
         interrupts = message["role"] == "user" and number > 0 and messages[number - 1]["role"] == "tool"
         if nothing or (interrupts and spec.rules.assistant_after_tool):
+            return True
+        if has_tool_media(message) and not spec.rules.tool_media:
             return True
     return False
 
