@@ -31,7 +31,7 @@ class IncomingRequest(NamedTuple):
     headers: RawHeaders = ()
     #: None if clients need no key.
     caller: Caller | None = None
-    #: The parameters in the path of a `Route`, by name.
+    #: The parameters in the path, by name.
     parameters: Mapping[str, str] = MappingProxyType({})
 
 
@@ -116,6 +116,8 @@ class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
     #: The body of every response that is not 2xx.
     error: type
     tag: str = "Completions"
+    #: What a successful answer is, if a member of the request does not choose between whole answers and streams.
+    success: str = ""
 
 
 class Reply(NamedTuple):
@@ -147,7 +149,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     operation: Operation[Any, Any]
-    #: The paths that accept POST requests of this dialect.
+    #: The paths that accept POST requests of this dialect. Parameters are in braces, and may have slashes and colons:
+    #: `/v1beta/models/{model}:generateContent`.
     paths: tuple[str, ...]
     #: Decode and validate a request. Raises RequestError, which names the invalid member.
     decode: Callable[[IncomingRequest], RequestBody[Any] | Awaitable[RequestBody[Any]]]
@@ -169,6 +172,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     encode_models: Callable[[Sequence[str], Mapping[str, str]], bytes] | None = None
     #: Return one model.
     encode_model: Callable[[str], bytes] | None = None
+    #: Where clients of this dialect get the list of models, and below it each model; empty for `/v1/models` alone.
+    models_path: str = ""
+    #: A parameter of the query that may hold the client's key, at the paths of this dialect. It is taken out of the URL
+    #: before anything else sees the request.
+    key_parameter: str = ""
     #: Answer a request for a known model without any provider; None if the operation does.
     reply: Callable[[RequestBody[Any]], Reply] | None = None
     #: What clients call the operation's parameters, where the names differ: for errors and x-llms-dropped-params.

@@ -87,7 +87,14 @@ class RequestHandler:
         with self.watcher:
             data = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
             self.watcher.start()
-            request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"], self.caller)
+            request = IncomingRequest(
+                data,
+                scope["path"],
+                scope["query_string"],
+                scope["headers"],
+                self.caller,
+                scope.get("path_params") or {},
+            )
             decoded = self.dialect.decode(request)
             if not isinstance(decoded, RequestBody) and isinstance(decoded, Awaitable):
                 decoded = await decoded
