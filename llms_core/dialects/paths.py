@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -41,6 +42,7 @@ def problem(path: str) -> str | None:
     return None
 
 
+@cache
 def pattern(path: str) -> re.Pattern[str]:
     """Return a regular expression for the paths of a template, with a group for each parameter."""
     texts = _PARAMETER.split(path)

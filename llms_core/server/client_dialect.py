@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from llms_core.dialects import Dialect
-from llms_core.dialects.paths import fixed_part, parameters
+from llms_core.dialects.paths import parameters, pattern
 
 
 def client_dialect(headers: Mapping[str, str], dialects: Sequence[Dialect]) -> Dialect | None:
@@ -17,8 +17,9 @@ def dialect_of_path(path: str, dialects: Sequence[Dialect]) -> Dialect | None:
     """Return the dialect of a path at or above this one; None if there is none. The longest of these paths counts."""
     found: list[tuple[int, Dialect]] = []
     for dialect in dialects:
-        found += [(len(each), dialect) for each in _beginnings(dialect) if f"{path}/".startswith(each)]
-    # Of several dialects with the same beginning, the first.
+        found += [(len(each), dialect) for each in dialect.paths if _is_at_or_below(path, each)]
+        if dialect.models_path and _is_at_or_below(path, dialect.models_path):
+            found.append((len(dialect.models_path), dialect))
     return max(found, key=lambda each: each[0])[1] if found else None
 
 
@@ -27,9 +28,8 @@ def dialect_of_error(path: str, headers: Mapping[str, str], dialects: Sequence[D
     return dialect_of_path(path, dialects) or client_dialect(headers, dialects)
 
 
-def _beginnings(dialect: Dialect) -> list[str]:
-    """Return what the paths of a dialect, and those below them, begin with."""
-    found = [fixed_part(path) if parameters(path) else f"{path}/" for path in dialect.paths]
-    if dialect.models_path:
-        found.append(f"{dialect.models_path}/")
-    return found
+def _is_at_or_below(path: str, served: str) -> bool:
+    """Whether a path is one that is served, or below it. Nothing is below a path with parameters."""
+    if parameters(served):
+        return pattern(served).fullmatch(path) is not None
+    return f"{path}/".startswith(f"{served}/")

@@ -6,8 +6,8 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
 
 Besides OpenAI's parameters, a client (or `force` in a provider's block of llms.json) may set Gemini's own:
 
-- at the top level in either spelling (`top_k`, `cachedContent`, …), or in `extra_body.google` as at Google's
-  OpenAI-compatible endpoint;
+- at the top level in either spelling (`top_k`, `cachedContent`, …), in `generationConfig`, or in `extra_body.google` as
+  at Google's OpenAI-compatible endpoint;
 - built-in tools as entries of `tools`, such as `{"google_search": {}}`.
 
 Thought signatures reach the client in `extra_content.google.thought_signature` of tool calls and images. Everything
@@ -259,7 +259,7 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
-    extras=frozenset({HINTS}),
+    extras=frozenset({HINTS, "google"}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     settings=GoogleSettings,
     # In the order of Google's SDK; the last is that of Vercel's AI SDK.
@@ -271,7 +271,7 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
-    extras=frozenset({HINTS}),
+    extras=frozenset({HINTS, "google"}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),
     settings=VertexSettings,
     key_env=("GOOGLE_VERTEX_ACCESS_TOKEN", "GOOGLE_VERTEX_API_KEY"),

@@ -1,0 +1,113 @@
+"""Gemini's API: `POST /v1beta/models/{model}:generateContent`, `:streamGenerateContent` and `:countTokens`.
+
+Dialects of chat: requests, answers and streams are translated, so that each of its clients works with every provider.
+https://ai.google.dev/api/generate-content
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from llms_core.contracts.body import RequestBody
+from llms_core.dialects import Dialect, OpenApi, Reply
+from llms_core.dialects.gemini import errors
+from llms_core.dialects.gemini.answer import GenerateContentResponse, encode_answer
+from llms_core.dialects.gemini.decode import CLIENT_NAMES, decode_content, decode_prompt, decode_stream
+from llms_core.dialects.gemini.models import encode_model, encode_models
+from llms_core.dialects.gemini.request import CountTokensRequest, GenerateContentRequest
+from llms_core.dialects.gemini.stream import GeminiStreamWriter
+from llms_core.dialects.messages.tokens import estimated_prompt
+from llms_core.operations.chat import CHAT
+
+_TAG = "Gemini"
+_MODELS = "/v1beta/models"
+_KEY = "key"
+
+
+def _paths(action: str) -> tuple[str, ...]:
+    """Return the paths of an action: Google's SDKs use either version of the API."""
+    return (f"{_MODELS}/{{model}}:{action}", f"/v1/models/{{model}}:{action}")
+
+
+class TotalTokens(msgspec.Struct, rename="camel"):
+    """How many tokens a prompt has."""
+
+    total_tokens: int
+
+
+def _count(body: RequestBody[Any]) -> Reply:
+    """Estimate the tokens; the header tells that they were not counted."""
+    data = msgspec.json.encode(TotalTokens(estimated_prompt(body)))
+    return Reply(data, ((b"x-llms-token-count", b"estimate"),))
+
+
+GENERATE_CONTENT = Dialect(
+    name="generate_content",
+    operation=CHAT,
+    paths=_paths("generateContent"),
+    base_path="",
+    decode=decode_content,
+    encode_answer=encode_answer,
+    encode_error=errors.encode,
+    names=CLIENT_NAMES,
+    header="x-goog-api-key",
+    key_parameter=_KEY,
+    models_path=_MODELS,
+    encode_models=encode_models,
+    encode_model=encode_model,
+    openapi=OpenApi(
+        summary="An answer of a model",
+        operation_id="GenerateContent",
+        request=GenerateContentRequest,
+        answer=GenerateContentResponse,
+        error=errors.GeminiError,
+        tag=_TAG,
+    ),
+)
+
+STREAM_GENERATE_CONTENT = Dialect(
+    name="stream_generate_content",
+    operation=CHAT,
+    paths=_paths("streamGenerateContent"),
+    base_path="",
+    decode=decode_stream,
+    encode_answer=encode_answer,
+    encode_error=errors.encode,
+    stream_writer=GeminiStreamWriter,
+    names=CLIENT_NAMES,
+    key_parameter=_KEY,
+    openapi=OpenApi(
+        summary="An answer of a model, streamed",
+        operation_id="StreamGenerateContent",
+        request=GenerateContentRequest,
+        answer=list[GenerateContentResponse],
+        error=errors.GeminiError,
+        tag=_TAG,
+        success="The pieces of the answer: with `alt=sse` as server-sent events, otherwise as one JSON array",
+    ),
+)
+
+COUNT_TOKENS = Dialect(
+    name="gemini_count_tokens",
+    operation=CHAT,
+    paths=_paths("countTokens"),
+    base_path="",
+    decode=decode_prompt,
+    encode_answer=encode_answer,
+    encode_error=errors.encode,
+    reply=_count,
+    names=CLIENT_NAMES,
+    key_parameter=_KEY,
+    openapi=OpenApi(
+        summary="The number of tokens of a prompt",
+        operation_id="GeminiCountTokens",
+        request=CountTokensRequest,
+        answer=TotalTokens,
+        error=errors.GeminiError,
+        tag=_TAG,
+    ),
+)
+
+DIALECTS = (GENERATE_CONTENT, STREAM_GENERATE_CONTENT, COUNT_TOKENS)
