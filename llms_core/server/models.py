@@ -83,8 +83,9 @@ def routers(gateway: Gateway) -> Sequence[Router]:
 def _router_of(dialect: Dialect) -> Router:
     """The routes of a dialect's own list of models."""
     path = dialect.models_path
+    errors = error_responses(400, 401, 404, 503, body=dialect.openapi.error)
 
-    @get("/", name=path, summary="List the models", responses=error_responses(400, 401, 503), sync_to_thread=False)
+    @get("/", name=path, summary="List the models", responses=errors, sync_to_thread=False)
     def list_own(request: Request[object, object, State]) -> Response[bytes]:
         """Every model of every enabled provider, each name once."""
         gateway: Gateway = request.app.state.gateway
@@ -98,7 +99,7 @@ def _router_of(dialect: Dialect) -> Router:
         "/{model:path}",
         name=f"{path}/",
         summary="Retrieve a model",
-        responses=error_responses(400, 401, 404, 503),
+        responses=errors,
         sync_to_thread=False,
     )
     def retrieve_own(

@@ -37,11 +37,10 @@ _ERRORS = {
 }
 
 
-def error_responses(*statuses: int) -> dict[int, ResponseSpec]:
+def error_responses(*statuses: int, body: type = ErrorBody) -> dict[int, ResponseSpec]:
     """The errors of a Litestar route, for the document."""
     return {
-        status: ResponseSpec(ErrorBody, description=_ERRORS[str(status)], generate_examples=False)
-        for status in statuses
+        status: ResponseSpec(body, description=_ERRORS[str(status)], generate_examples=False) for status in statuses
     }
 
 
