@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from llms_core.config.model import Price, Provider
+from llms_core.contracts.native import NativeRequest
 from llms_core.provider import HttpAdapter, ProviderSettings, ProviderSpec
 
 
@@ -81,6 +82,8 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     prepare: Callable[[], Awaitable[None]] | None = None
     #: See `Inlines`.
     inlines: frozenset[str] = frozenset()
+    #: See `PassesThrough`.
+    passes_through: Callable[[NativeRequest, str], bool] | None = None
 
     @property
     def provider(self) -> _ProviderReference:
