@@ -14,6 +14,7 @@ from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.native import with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.native.events import framed
 
 ReadError = Callable[[bytes], ProviderError]
 """Classifies an error that arrived with the status 200."""
@@ -143,11 +144,11 @@ class MessageEvents:
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
         match received.type:
             case "content_block_delta" if self._has_started:
-                return (Chunk(_framed(event, data), content=True, native=True),)
+                return (Chunk(framed(event, data), content=True, native=True),)
             case "content_block_start" if self._has_started:
                 self._open.add(received.index or 0)
                 has_content = received.content_block is None or received.content_block.type not in _EMPTY_AT_FIRST
-                return (Chunk(_framed(event, data), content=has_content, native=True),)
+                return (Chunk(framed(event, data), content=has_content, native=True),)
             case "content_block_delta" | "content_block_start":
                 raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream began without `message_start`")
             case "content_block_stop":
@@ -158,13 +159,13 @@ class MessageEvents:
                 self._usage = self._usage.updated(received.usage)
                 if received.delta is not None and received.delta.stop_reason is not None:
                     self._stop_reason = received.delta.stop_reason
-                self._end.append(_framed(event, data))
+                self._end.append(framed(event, data))
                 return ()
             case "message_stop":
                 return self._stop(event, data)
             case "error":
                 raise self._read_error(data)
-        return (Chunk(_framed(event, data), native=True),)
+        return (Chunk(framed(event, data), native=True),)
 
     def _start(self, event: str, data: bytes) -> Chunk:
         if self._has_started:
@@ -176,19 +177,11 @@ class MessageEvents:
             named = with_model(message, self._model)
         except UNREADABLE as error:
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse the start of a message: {error}") from None
-        return Chunk(_framed(event, data.replace(message, named, 1)), begun=(0,), native=True)
+        return Chunk(framed(event, data.replace(message, named, 1)), begun=(0,), native=True)
 
     def _stop(self, event: str, data: bytes) -> tuple[Chunk, ...]:
         if not self._has_started or self._stop_reason is None or self._open:
             raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the message was complete")
-        end = b"".join([*self._end, _framed(event, data)])
+        end = b"".join([*self._end, framed(event, data)])
         usage = msgspec.json.encode({"choices": [], "usage": self._usage.as_chat()})
         return (Chunk(end, ended=(0,), native=True), Chunk(usage, usage=True))
-
-
-def _framed(event: str, data: bytes) -> bytes:
-    if b"\n" in data:
-        data = data.replace(b"\n", b"\ndata: ")
-    if not event:
-        return b"data: %b\n\n" % data
-    return b"event: %b\ndata: %b\n\n" % (event.encode(), data)

@@ -61,7 +61,7 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     if not is_own(body.view, incoming.body):
         return translated
     native = NativeRequest(MESSAGES, incoming.body, forwarded_headers(incoming.headers))
-    return translated.with_context(None, translated.dropped, native)
+    return translated.with_original(native)
 
 
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
