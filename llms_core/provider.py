@@ -278,6 +278,7 @@ class _SpecMembers(TypedDict, total=False):
     docs: str
     base_url: str
     path: str
+    native: Mapping[str, str]
     key_env: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
@@ -309,6 +310,9 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     base_url: str = ""
     #: What is appended to the base URL for chat completions, if the adapter is an OpenAICompatible.
     path: str = "/chat/completions"
+    #: Protocols of clients that the provider speaks beside chat completions (see `llms_core.contracts.native`) -> what
+    #: is appended to the base URL for them, or a URL. For an OpenAICompatible; other adapters know their own.
+    native: Mapping[str, str] = {}
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
     needs_key: bool = True

@@ -16,9 +16,6 @@ from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.native.events import framed
 
-ReadError = Callable[[bytes], ProviderError]
-"""Classifies an error that arrived with the status 200."""
-
 
 class _ThinkingTokens(msgspec.Struct):
     thinking_tokens: int | None = None
@@ -103,7 +100,7 @@ _decode_start = msgspec.json.Decoder(_Start).decode
 _decode_started = msgspec.json.Decoder(_StartedMessage).decode
 
 
-def completion(call: ChatCall, body: bytes, read_error: ReadError) -> Completion:
+def completion(call: ChatCall, body: bytes, read_error: Callable[[bytes], ProviderError]) -> Completion:
     """Return a whole message with the model's name for clients. Raises ProviderError if it is an error or not one."""
     try:
         message = _decode_message(body)
@@ -124,7 +121,7 @@ class MessageEvents:
 
     framing: Literal["sse"] = "sse"
 
-    def __init__(self, call: ChatCall, read_error: ReadError):
+    def __init__(self, call: ChatCall, read_error: Callable[[bytes], ProviderError]):
         self._model = call.client_model
         self._read_error = read_error
         self._has_started = False

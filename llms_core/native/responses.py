@@ -65,7 +65,7 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
-def completion(call: ChatCall, body: bytes, read_error: ReadError) -> Completion:
+def completion(call: ChatCall, body: bytes, read_error: Callable[[bytes], ProviderError]) -> Completion:
     """Return a whole response with the model's name for clients.
 
     Raises ProviderError if it is an error, if it failed, or if it is no response that has ended.
@@ -88,7 +88,7 @@ class ResponseEvents:
 
     framing: Literal["sse"] = "sse"
 
-    def __init__(self, call: ChatCall, read_error: ReadError):
+    def __init__(self, call: ChatCall, read_error: Callable[[bytes], ProviderError]):
         self._model = call.client_model
         self._read_error = read_error
         self._has_started = False
@@ -136,7 +136,7 @@ def _has_content(kind: str) -> bool:
     return kind.endswith((".delta", ".done"))
 
 
-def _require_end(response: _Response, read_error: ReadError) -> None:
+def _require_end(response: _Response, read_error: Callable[[bytes], ProviderError]) -> None:
     if response.status in _ENDED:
         return
     if is_set(response.error):
