@@ -86,13 +86,13 @@ def _router_of(dialect: Dialect) -> Router:
     errors = error_responses(400, 401, 404, 503, body=dialect.openapi.error)
 
     @get("/", name=path, summary="List the models", responses=errors, sync_to_thread=False)
-    def list_own(request: Request[object, object, State]) -> Response[bytes]:
+    def list_own(request: Request[object, object, State]) -> Response[dict[str, Any]]:
         """Every model of every enabled provider, each name once."""
         gateway: Gateway = request.app.state.gateway
         gateway.admit(request.scope)
         if dialect.encode_models is None:
             raise NotFoundException
-        page: Response[bytes] = _json(_encoded_list(gateway, dialect.encode_models, request.query_params))
+        page: Response[dict[str, Any]] = _json(_encoded_list(gateway, dialect.encode_models, request.query_params))
         return page
 
     @get(
@@ -105,13 +105,13 @@ def _router_of(dialect: Dialect) -> Router:
     def retrieve_own(
         request: Request[object, object, State],
         model: Annotated[str, Parameter(description="The model's name, which may contain slashes")],
-    ) -> Response[bytes]:
+    ) -> Response[dict[str, Any]]:
         """One model by its name."""
         gateway: Gateway = request.app.state.gateway
         gateway.admit(request.scope)
         if dialect.encode_model is None:
             raise NotFoundException
-        found: Response[bytes] = _json(dialect.encode_model(_find(gateway, model).client_model))
+        found: Response[dict[str, Any]] = _json(dialect.encode_model(_find(gateway, model).client_model))
         return found
 
     return Router(path, route_handlers=[list_own, retrieve_own], tags=[dialect.openapi.tag])
