@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.tools import INVALID_ARGUMENTS
-from llms_core.dialects.envelope import Envelope, seal
+from llms_core.dialects.envelope import Envelope, as_base64, seal
 from llms_core.dialects.gemini.merging import merge
 from llms_core.dialects.gemini.model_turn import GOOGLE
 from llms_core.dialects.gemini.views import Image, Message, ToolCall
@@ -122,7 +122,7 @@ class CandidateWriter:
         if isinstance(signature, str):
             parts.append({"text": "", "thoughtSignature": signature})
         if self._envelope:
-            parts.append({"text": "", "thoughtSignature": seal(self._envelope)})
+            parts.append({"text": "", "thoughtSignature": as_base64(seal(self._envelope))})
             self._envelope = Envelope()
         return parts
 
@@ -193,7 +193,7 @@ class CandidateWriter:
             self._envelope.message["reasoning_content"] = "".join(self._thoughts)
         self._has_calls = True
         if self._envelope and signature is None:
-            part["thoughtSignature"] = seal(self._envelope)
+            part["thoughtSignature"] = as_base64(seal(self._envelope))
             self._envelope = Envelope()
         return part
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.json import decode_members
-from llms_core.dialects.envelope import is_sealed
+from llms_core.dialects.envelope import from_base64, is_sealed
 from llms_core.dialects.gemini.calls import CallIds
 from llms_core.dialects.gemini.model_turn import ModelTurn
 from llms_core.dialects.gemini.parts import Json, content_part
@@ -143,7 +143,7 @@ def _model(turns: Sequence[_Turn], ids: CallIds, raw: _RawParts) -> list[Json]:
 
 def _is_known(part: Part) -> bool:
     """Whether chat can express a part of the model's; otherwise only Google gets it back."""
-    if part.text is not None or part.function_call is not None or is_sealed(part.thought_signature):
+    if part.text is not None or part.function_call is not None or is_sealed(from_base64(part.thought_signature)):
         return True
     return part.inline_data is not None and part.inline_data.mime_type.startswith("image/")
 

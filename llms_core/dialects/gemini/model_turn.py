@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llms_core.dialects.envelope import Envelope, is_sealed, opened
+from llms_core.dialects.envelope import Envelope, from_base64, is_sealed, opened
 from llms_core.dialects.gemini.calls import CallIds
 from llms_core.dialects.gemini.merging import merge
 from llms_core.dialects.gemini.parts import Json, data_uri
@@ -29,20 +29,21 @@ class ModelTurn:
 
     def add(self, part: Part, param: str) -> None:
         """Add a part. Raises RequestError, which names the invalid member."""
-        own = opened(part.thought_signature)
+        signature = from_base64(part.thought_signature)
+        own = opened(signature)
         if own is not None:
             merge(self._envelope.provider_extra, own.provider_extra)
             merge(self._envelope.message, own.message)
         if part.function_call is not None:
-            self._add_call(part.function_call, part.thought_signature, own, param)
+            self._add_call(part.function_call, signature, own, param)
         elif part.inline_data is not None:
             url = data_uri(part.inline_data, f"{param}.inlineData")
             image: Json = {"type": "image_url", "image_url": {"url": url}}
-            self._images.append(image | _signed(part.thought_signature, own))
+            self._images.append(image | _signed(signature, own))
         elif part.text is not None:
             (self._thoughts if part.thought else self._texts).append(part.text)
-            if part.thought_signature and not is_sealed(part.thought_signature):
-                self._google["thought_signature"] = part.thought_signature
+            if signature and not is_sealed(signature):
+                self._google["thought_signature"] = signature
 
     def add_native(self, part: Json) -> None:
         """Add a part that only Google knows, such as code that it ran."""
