@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple, Protocol
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
-from llms_core.contracts.native import MESSAGES, RESPONSES
+from llms_core.contracts.native import GENERATE_CONTENT, MESSAGES, RESPONSES
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ProviderError
-from llms_core.native import messages, responses
+from llms_core.native import generate_content, messages, responses
 
 ReadError = Callable[[bytes], ProviderError]
 """Classifies an error that arrived with the status 200."""
@@ -41,6 +41,7 @@ class Reader(NamedTuple):
 
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
+        GENERATE_CONTENT: Reader(generate_content.completion, generate_content.GenerateContentEvents),
         MESSAGES: Reader(messages.completion, messages.MessageEvents),
         RESPONSES: Reader(responses.completion, responses.ResponseEvents),
     }

@@ -29,13 +29,16 @@ from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.function_names import FunctionNames
+from llms_core.contracts.native import GENERATE_CONTENT, NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.native import READERS
+from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
-from llms_providers.google.models import NAME_RULE
+from llms_providers.google.models import NAME_RULE, requires_signatures
+from llms_providers.google.native import has_roles, has_unsigned_calls
 from llms_providers.google.request import dropped_parameters, request_body
 from llms_providers.google.signatures import owner_of
 from llms_providers.google.stream import GoogleChunks
@@ -137,6 +140,26 @@ class Google:
         """Return a translator for one stream."""
         return GoogleChunks(call, owner_of(self.settings.id, call), self.read)
 
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the model takes a request of Gemini's protocol as it is, so that nothing has to be translated."""
+        settings = self.google_settings
+        if native.protocol != GENERATE_CONTENT or settings.safety_settings or settings.thinking_config:
+            return False
+        return not (requires_signatures(model) and has_unsigned_calls(native.body))
+
+    def native_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the client's request."""
+        body = call.native.body if call.native is not None else b""
+        return UpstreamRequest(url=self._generate_url(call), headers=self.headers(), content=body)
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return Google's answer. Raises ProviderError if it is an error or not an answer."""
+        return READERS[GENERATE_CONTENT].completion(call, body, self._error_in_answer)
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Return a reader for one stream of Google's."""
+        return READERS[GENERATE_CONTENT].events(call, self._error_in_answer)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""
         error = classify(status, headers, body)
@@ -174,6 +197,9 @@ class Google:
             headers["x-goog-api-key"] = self.settings.api_key.reveal()
         return headers
 
+    def _error_in_answer(self, body: bytes) -> ProviderError:
+        return self.error(200, {}, body)
+
     def _generate_url(self, call: ChatCall) -> str:
         model = call.upstream_model
         if "/" not in model:
@@ -196,6 +222,10 @@ class Vertex(Google):
     """Vertex AI. A configured `base_url` has to end in `/publishers/google`."""
 
     streams_logprobs = True
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """The same as for the Gemini API, except that Vertex AI requires the roles of turns."""
+        return super().passes_through(native, model) and has_roles(native.body)
 
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llms_core.contracts.completion import Usage
+from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects.gemini.candidate import CandidateWriter
 from llms_core.dialects.gemini.usage import usage_metadata
@@ -45,7 +45,9 @@ class GenerateContentResponse(msgspec.Struct, rename="camel", kw_only=True):
 
 
 def encode_answer(answer: Answer, body: ChatBody) -> bytes:
-    """Return a whole answer."""
+    """Return a whole answer; Google's own as it is."""
+    if isinstance(answer, Completion) and answer.native:
+        return answer.data
     completion = decode_answer(answer.data)
     ended = []
     for choice in completion.choices:

@@ -1,4 +1,7 @@
-"""The names of members: Google takes `systemInstruction` and `system_instruction` alike, and so does this dialect."""
+"""What Google takes in more than one form, and so does this dialect.
+
+Members are spelled `systemInstruction` or `system_instruction`, and a list of one may be what it has alone.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,17 @@ _OPAQUE = frozenset({
     "response",
     "responseJsonSchema",
 })  # fmt: skip
+#: Members that are lists.
+_LISTS = frozenset({
+    "allowedFunctionNames",
+    "contents",
+    "functionDeclarations",
+    "parts",
+    "responseModalities",
+    "safetySettings",
+    "stopSequences",
+    "tools",
+})  # fmt: skip
 #: Members that are maps: their keys are the client's, and their values are Google's again.
 _MAPS = frozenset({"properties", "defs"})
 
@@ -38,6 +52,32 @@ def camel_case(data: bytes) -> bytes:
     except UNREADABLE:
         # The decoder of the request says what is wrong.
         return data
+
+
+def with_lists(data: bytes) -> bytes | None:
+    """Return a request with lists where it has their only member; None if it has no such place."""
+    try:
+        value = msgspec.json.decode(data)
+    except UNREADABLE:
+        return None
+    return msgspec.json.encode(value) if _wrap(value) else None
+
+
+def _wrap(value: Any) -> bool:
+    """Make lists, in place, of what should be one; return whether anything changed."""
+    has_changed = False
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            for name, member in node.items():
+                if name in _LISTS and isinstance(member, dict | str):
+                    node[name] = [member]
+                    has_changed = True
+            pending += [member for name, member in node.items() if name not in _OPAQUE and name not in _MAPS]
+    return has_changed
 
 
 def _renamed(value: Any) -> Any:

@@ -15,6 +15,7 @@ from llms_core.dialects.gemini import errors
 from llms_core.dialects.gemini.answer import last_response
 from llms_core.dialects.gemini.candidate import CandidateWriter
 from llms_core.dialects.gemini.views import decode_answer
+from llms_core.native.events import framed
 
 Json = dict[str, Any]
 
@@ -30,6 +31,8 @@ class GeminiStreamWriter:
     def __init__(self, body: ChatBody):
         self._is_sse: bool = body.context
         self._has_items = False
+        #: Whether Google's own events are passed on.
+        self._is_native = False
         self._model = body.view.model
         self._id = ""
         #: by index
@@ -43,10 +46,16 @@ class GeminiStreamWriter:
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Return the pieces for chunks that arrived together."""
+        if self._is_native or (chunks and chunks[0].native):
+            self._is_native = True
+            return b"".join(self._item(chunk.data) for chunk in chunks if chunk.native)
         return b"".join(self._item(_encode(response)) for chunk in chunks for response in self._responses(chunk))
 
     def end(self) -> bytes:
         """Return the ends of all candidates, and of the array."""
+        if self._is_native:
+            # The provider's events have been passed on to the last.
+            return b"" if self._is_sse else b"\n]"
         ended = [(writer, writer.end()) for _, writer in sorted(self._candidates.items())]
         last = self._item(_encode(last_response(ended, self._usage, self._model, self._id)))
         return last if self._is_sse else last + b"\n]"
@@ -78,7 +87,7 @@ class GeminiStreamWriter:
 
     def _item(self, data: bytes) -> bytes:
         if self._is_sse:
-            return sse.event(data)
+            return framed("", data)
         separator = b",\r\n" if self._has_items else b"["
         self._has_items = True
         return separator + data

@@ -503,6 +503,20 @@ def test_both_spellings_of_names_are_accepted_but_the_clients_own_names_stay(pai
     assert json.loads(body["messages"][2]["content"]) == {"top_k": 1}
 
 
+def test_a_single_member_of_a_list_may_stand_alone(pair: Pair) -> None:
+    part = {"text": "Hello!"}
+    body = sent(
+        pair,
+        contents={"parts": part},
+        system_instruction={"parts": part},
+        tools={"function_declarations": WEATHER},
+        generationConfig={"stopSequences": "END"},
+    )
+    assert [message["content"] for message in body["messages"]] == ["Hello!", "Hello!"]
+    assert body["tools"][0]["function"]["name"] == "weather"
+    assert body["stop"] == ["END"]
+
+
 def test_what_only_google_has_is_left_out_with_notice(pair: Pair) -> None:
     pair.upstream.default = completion()
     response = ask(
