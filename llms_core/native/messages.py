@@ -74,7 +74,7 @@ _decode_started = msgspec.json.Decoder(_StartedMessage).decode
 _decode_usage = msgspec.json.Decoder(MessageUsage | None).decode
 
 
-def completion(call: ChatCall, body: bytes, read_error: ReadError) -> Completion:
+def read_message(call: ChatCall, body: bytes, read_error: ReadError) -> Completion:
     """Return a whole message with the model's name for clients. Raises ProviderError if it is an error or not one."""
     try:
         message = _decode_message(body)

@@ -10,8 +10,8 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ProviderError
-from llms_core.native import messages
 from llms_core.native.message_request import accepts, protocol_headers, without_billing
+from llms_core.native.messages import MessageEvents, read_message
 from llms_core.provider import ChunkTranslator, NativeEndpoint, ProviderSettings, ProviderSpec
 
 #: The version of Anthropic's protocol that other vendors' servers implement.
@@ -43,8 +43,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
         accepts=_accepts_message,
         body=without_billing,
         headers=lambda native: protocol_headers(native, _VERSION),
-        completion=messages.completion,
-        chunks=messages.MessageEvents,
+        completion=read_message,
+        chunks=MessageEvents,
     )
 }
 

@@ -21,8 +21,8 @@ from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
-from llms_core.native import messages
 from llms_core.native.message_request import protocol_headers, without_billing
+from llms_core.native.messages import MessageEvents, read_message
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.anthropic.answer import read_completion
 from llms_providers.anthropic.native import is_accepted
@@ -118,11 +118,11 @@ class Anthropic:
 
     def native_completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return a message as it is. Raises ProviderError if the body is an error or invalid."""
-        return messages.completion(call, body, self._error_in_answer)
+        return read_message(call, body, self._error_in_answer)
 
-    def native_chunks(self, call: ChatCall) -> messages.MessageEvents:
+    def native_chunks(self, call: ChatCall) -> MessageEvents:
         """Return a reader for one stream that is passed on."""
-        return messages.MessageEvents(call, self._error_in_answer)
+        return MessageEvents(call, self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return what an error means: `{"type": "error", "error": {"type": …, "message": …}}`.
