@@ -25,10 +25,18 @@ _VERSION = "anthropic-version"
 _BETA = "anthropic-beta"
 
 
+class _Source(msgspec.Struct):
+    type: str = ""
+
+
 class BlockView(msgspec.Struct):
     """A content block, as far as it matters here."""
 
     type: str
+    #: of images and documents
+    source: Raw = msgspec.field(default_factory=Raw)
+    #: of the results of tools
+    content: Raw = msgspec.field(default_factory=Raw)
     signature: str | None = None
     data: Raw = msgspec.field(default_factory=Raw)
 
@@ -49,19 +57,12 @@ class _Thinking(msgspec.Struct):
     type: str
 
 
-class ToolView(msgspec.Struct):
-    """A tool; those that the client runs have no type, or the type `custom`."""
-
-    type: str | None = None
-
-
 class RequestView(msgspec.Struct):
     """A request for a message, as far as it matters here."""
 
     model: str
     messages: list[MessageView]
     thinking: _Thinking | None = None
-    tools: list[ToolView] | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -75,6 +76,16 @@ class RequestView(msgspec.Struct):
     def sampling_parameters(self) -> int:
         """How many of `temperature`, `top_p` and `top_k` it sets."""
         return sum(value is not None for value in (self.temperature, self.top_p, self.top_k))
+
+    def sources(self) -> Iterator[str]:
+        """Return where each image and document comes from: `base64`, `url`, …"""
+        for message in self.messages:
+            for block in message.blocks:
+                inner = _decode_inner(block.content) if bytes(block.content).startswith(b"[") else ()
+                for each in (block, *inner):
+                    # The source of a search result is a text.
+                    if bytes(each.source).startswith(b"{"):
+                        yield _decode_source(each.source).type
 
     def fits(self, *, is_claude: bool, system_messages: bool) -> bool:
         """Whether a model takes the conversation as it is; see `accepts`."""
@@ -105,6 +116,8 @@ class RequestView(msgspec.Struct):
                     yield bytes(block.data).decode().strip('"')
 
 
+_decode_source = msgspec.json.Decoder(_Source).decode
+_decode_inner = msgspec.json.Decoder(list[BlockView]).decode
 _decode_view = msgspec.json.Decoder(RequestView).decode
 _decode_blocks = msgspec.json.Decoder(list[Raw]).decode
 
@@ -117,7 +130,7 @@ _decode_text = msgspec.json.Decoder(_TextView).decode
 
 
 def view_of(native: NativeRequest) -> RequestView | None:
-    """Return the view of a request; None if it is of another shape, which only a translation can make sense of."""
+    """Return the view of a request; None if it has another shape."""
     try:
         return _decode_view(native.body)
     except UNREADABLE:

@@ -157,7 +157,7 @@ def model_in(stream: bytes) -> str:
 
 
 def is_repaired(body: Json) -> bool:
-    """Whether a conversation has what this model refuses: the captured clients talked to one that only played Claude."""
+    """Whether a conversation has what this model refuses: the clients were captured with a mock in its place."""
     blocks = [message["content"] for message in body["messages"] if isinstance(message["content"], list)]
     begins_without_thinking = (
         len(blocks) > 1 and blocks[-1][0]["type"] == "tool_result" and blocks[-2][0]["type"] != "thinking"
