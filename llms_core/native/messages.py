@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -64,7 +65,6 @@ _MISSING_STARTS = {
     "thinking_delta": b'{"type":"thinking","thinking":"","signature":""}',
 }
 
-#: Names of events, which must not break out of their line.
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 _decode_message = msgspec.json.Decoder(_Message).decode
@@ -115,10 +115,10 @@ class MessageEvents:
             message = f"Cannot parse an event of the stream: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
         framed = _framed(event or received.type, data)
-        # The most frequent type comes first.
+        # Nearly every event is one more piece of an open block.
+        if received.type == "content_block_delta" and received.index in self._open:
+            return (Chunk(framed, content=True, native=MESSAGES),)
         match received.type:
-            case "content_block_delta" if received.index in self._open:
-                return (Chunk(framed, content=True, native=MESSAGES),)
             case "content_block_delta" | "content_block_start" | "content_block_stop" | "message_delta" if (
                 not self._has_started
             ):
@@ -195,6 +195,11 @@ def _counts(usage: Raw) -> MessageUsage | None:
 def _framed(event: str, data: bytes) -> bytes:
     if b"\n" in data or b"\r" in data:
         data = data.replace(b"\r", b" ").replace(b"\n", b"\ndata: ")
-    if not _NAME.fullmatch(event):
-        return b"data: %b\n\n" % data
-    return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
+    return _head_of(event) + data + b"\n\n"
+
+
+# There are few names, and each is needed for every event.
+@lru_cache(maxsize=64)
+def _head_of(event: str) -> bytes:
+    """Return what precedes the data of an event. A name must not break out of its line."""
+    return b"event: %b\ndata: " % event.encode() if _NAME.fullmatch(event) else b"data: "

@@ -41,6 +41,19 @@ class ServerSentEvents:
             and not self._after_cr
         ):
             return [("", piece[6:-2])]
+        # Anthropic's events have a name, too.
+        if (
+            piece.startswith(b"event: ")
+            and piece.endswith(b"}\n\n")
+            and piece.count(b"\n") == 3
+            and b"\r" not in piece
+            and self._started
+            and not self._buffer.size
+            and not self._after_cr
+        ):
+            name, found, data = piece[7:-2].partition(b"\ndata: {")
+            if found and b"\n" not in name:
+                return [(name.decode("utf-8", "replace"), b"{" + data)]
         if not self._started:
             piece = self._skip_byte_order_mark(piece)
         if self._after_cr or b"\r" in piece:
@@ -89,6 +102,10 @@ def _parse(block: bytes) -> Event | None:
     # Nearly all events are one data line.
     if block.startswith(b"data: ") and b"\n" not in block and len(block) >= _MIN_BLOCK:
         return "", block[6:]
+    if block.startswith(b"event: ") and block.count(b"\n") == 1:
+        first, found, rest = block[7:].partition(b"\ndata: {")
+        if found:
+            return first.decode("utf-8", "replace"), b"{" + rest
     name = ""
     data: list[bytes] = []
     has_json = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 
@@ -82,6 +83,8 @@ _PATTERNS = (
 _FAMILIES = tuple((re.compile(pattern), family) for pattern, family in _PATTERNS)
 
 
+# Models are few, and the patterns many.
+@lru_cache(maxsize=1024)
 def family_of(model: str) -> ModelFamily:
     """Return the family of a model, given its id on any platform."""
     # Some platforms write versions with a dot: `claude-sonnet-4.5`.

@@ -24,7 +24,6 @@ from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.native.message_request import RequestView, features_of, view_of, without_billing
 from llms_core.native.messages import MessageEvents, read_message
-from llms_providers.anthropic.native import fits
 from llms_providers.bedrock.errors import UNREADABLE, to_error, to_stream_error
 from llms_providers.bedrock.models import family_named
 
@@ -90,7 +89,9 @@ def is_accepted(native: NativeRequest, model: str) -> bool:
     view = view_of(native)
     if view is None or family_named(model, view.model).vendor != "anthropic":
         return False
-    return fits(view, model) and not view.has_system_messages and _is_known(native, view)
+    # A client that asks for another vendor's model may set parameters that Claude refuses.
+    was_meant_for_it = "claude" in view.model.lower() or not view.sampling_parameters
+    return was_meant_for_it and view.fits(is_claude=True, system_messages=False) and _is_known(native, view)
 
 
 def _is_known(native: NativeRequest, view: RequestView) -> bool:
