@@ -14,8 +14,10 @@ from msgspec import Raw
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.json import ABSENT, UNREADABLE, is_set
+from llms_core.contracts.native import GENERATE_CONTENT
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.native.generate_content_format import joined_pieces
 
 ReadError = Callable[[bytes], ProviderError]
 """Classifies an error that arrived with the status 200."""
@@ -97,15 +99,39 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_usage = msgspec.json.Decoder(UsageMetadata | None).decode
 
 
-def completion(call: ChatCall, body: bytes, read_error: ReadError) -> Completion:
-    """Return a whole answer. Raises ProviderError if it is an error or no answer."""
-    answer = _read(body, read_error)
-    if not (answer.candidates or answer.is_blocked):
+def read_answer(call: ChatCall, body: bytes, read_error: ReadError) -> Completion:
+    """Return a whole answer. Raises ProviderError if it is an error or no answer.
+
+    Where a proxy drops `alt=sse`, a stream arrives as one list of its pieces, and stays one if a stream was requested.
+    """
+    pieces = [body]
+    if body.lstrip().startswith(b"["):
+        pieces = _pieces(body, read_error)
+    answers = [_read(piece, read_error) for piece in pieces]
+    if not any(answer.candidates or answer.is_blocked for answer in answers):
         raise ProviderError(ErrorKind.BAD_RESPONSE, "Google's response has no candidates", status=200)
-    return Completion(body, _usage(answer), native=True)
+    usage = next((found for answer in reversed(answers) if (found := _usage(answer)) is not None), None)
+    if len(pieces) > 1 or pieces[0] is not body:
+        if not any(_is_last(answer) for answer in answers):
+            raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete", status=200)
+        if not call.stream:
+            body = msgspec.json.encode(joined_pieces(msgspec.json.decode(body)))
+    return Completion(body, usage, native=GENERATE_CONTENT)
+
+
+def _pieces(body: bytes, read_error: ReadError) -> list[bytes]:
+    try:
+        return [bytes(piece) for piece in _decode_list(body)]
+    except UNREADABLE as error:
+        raise _unreadable(body, read_error, error) from None
+
+
+def _is_last(answer: _Answer) -> bool:
+    return answer.is_blocked or any(candidate.finish_reason for candidate in answer.candidates or ())
 
 
 class GenerateContentEvents:
@@ -129,7 +155,7 @@ class GenerateContentEvents:
         self._has_ends |= bool(ended)
         # What follows an end must not overtake it, even without content.
         has_content = self._has_ends or any(each.content is not None and each.content.parts for each in candidates)
-        yield Chunk(data, content=has_content, begun=begun, ended=ended, native=True)
+        yield Chunk(data, content=has_content, begun=begun, ended=ended, native=GENERATE_CONTENT)
         # The counts before the end are provisional.
         usage = _usage(answer) if self._has_ends else None
         if usage is not None:
@@ -141,13 +167,18 @@ def _read(data: bytes, read_error: ReadError) -> _Answer:
         answer = _decode(data)
         data.decode()  # msgspec does not check the UTF-8 of values that stay raw
     except UNREADABLE as error:
-        refused = read_error(data)
-        if refused.kind is not ErrorKind.BAD_RESPONSE:
-            raise refused from None
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Google's response: {error}", status=200) from None
+        raise _unreadable(data, read_error, error) from None
     if is_set(answer.error):
         raise read_error(data)
     return answer
+
+
+def _unreadable(data: bytes, read_error: ReadError, error: Exception) -> ProviderError:
+    """Return the error for data that is no answer: the one that it describes, if it does."""
+    refused = read_error(data)
+    if refused.kind is not ErrorKind.BAD_RESPONSE:
+        return refused
+    return ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Google's response: {error}", status=200)
 
 
 def _usage(answer: _Answer) -> Usage | None:

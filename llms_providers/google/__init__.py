@@ -33,8 +33,8 @@ from llms_core.contracts.native import GENERATE_CONTENT, NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
-from llms_core.native import READERS
-from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.native.generate_content import GenerateContentEvents, read_answer
+from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE, requires_signatures
@@ -147,18 +147,17 @@ class Google:
             return False
         return not (requires_signatures(model) and has_unsigned_calls(native.body))
 
-    def native_request(self, call: ChatCall) -> UpstreamRequest:
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
         """Return the client's request."""
-        body = call.native.body if call.native is not None else b""
-        return UpstreamRequest(url=self._generate_url(call), headers=self.headers(), content=body)
+        return UpstreamRequest(url=self._generate_url(call), headers=self.headers(), content=native.body)
 
     def native_completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return Google's answer. Raises ProviderError if it is an error or not an answer."""
-        return READERS[GENERATE_CONTENT].completion(call, body, self._error_in_answer)
+        return read_answer(call, body, self._error_in_answer)
 
-    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+    def native_chunks(self, call: ChatCall) -> GenerateContentEvents:
         """Return a reader for one stream of Google's."""
-        return READERS[GENERATE_CONTENT].events(call, self._error_in_answer)
+        return GenerateContentEvents(call, self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""

@@ -15,11 +15,12 @@ from llms_core.dialects.gemini import errors
 from llms_core.dialects.gemini.answer import last_response
 from llms_core.dialects.gemini.candidate import CandidateWriter
 from llms_core.dialects.gemini.views import decode_answer
-from llms_core.native.events import framed
 
 Json = dict[str, Any]
 
 _encode = msgspec.json.encode
+
+_LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 
 
 class GeminiStreamWriter:
@@ -87,7 +88,8 @@ class GeminiStreamWriter:
 
     def _item(self, data: bytes) -> bytes:
         if self._is_sse:
-            return framed("", data)
+            # Google's SDKs read only one line of an event. JSON has line breaks between its tokens only.
+            return sse.event(data.translate(_LINE_BREAKS_TO_SPACES))
         separator = b",\r\n" if self._has_items else b"["
         self._has_items = True
         return separator + data

@@ -253,3 +253,29 @@ def test_a_client_that_leaves_at_the_end_is_not_a_cancellation(ask: Asking, firs
     with httpx.Client(base_url=ask.gateway.origin, timeout=20, trust_env=False) as client:
         assert client.post(STREAM, json=HELLO).status_code == 200
     assert "cancelled" not in ask.gateway.log()
+
+
+def test_an_answer_that_came_whole_is_one_piece(ask: Asking, first: ScriptedUpstream) -> None:
+    events = ask.post(HELLO, f"{STREAM}?alt=sse").content
+    # Google's SDKs read one line of an event.
+    assert events == b"data: %b\n\n" % ANSWER.replace(b"\n", b" ")
+    assert ask.post(HELLO, STREAM).json() == [json.loads(ANSWER)]
+
+
+@pytest.mark.parametrize("path", [STREAM, GENERATE])
+def test_a_stream_that_came_as_an_array_keeps_its_pieces(ask: Asking, first: ScriptedUpstream, path: str) -> None:
+    first.default = text_body(json.dumps(EVENTS), media="application/json")
+    found = ask.post(HELLO, path).json()
+    if path == STREAM:
+        assert found == EVENTS
+    else:
+        assert [part["text"] for part in found["candidates"][0]["content"]["parts"]] == ["Hi", ", you", "!"]
+        assert found["candidates"][0]["finishReason"] == "STOP"
+
+
+def test_a_stream_that_was_not_asked_for_becomes_one_answer(ask: Asking, first: ScriptedUpstream) -> None:
+    first.default = stream(EVENTS)
+    found = ask.post(HELLO, GENERATE).json()
+    assert [part["text"] for part in found["candidates"][0]["content"]["parts"]] == ["Hi", ", you", "!"]
+    assert found["usageMetadata"]["totalTokenCount"] == 9
+    assert found["modelVersion"] == "gemini-2.5-flash-001"

@@ -13,7 +13,7 @@ from llms_core.contracts.native import GENERATE_CONTENT, NativeRequest
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ProviderError
 from llms_core.failure import classify
-from llms_core.native.generate_content import GenerateContentEvents, completion
+from llms_core.native.generate_content import GenerateContentEvents, read_answer
 from llms_core.operations.stream import StreamReader
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
@@ -55,12 +55,12 @@ def test_a_hostile_event_gives_chunks_or_a_provider_error(
 @given(st.binary(max_size=30))
 def test_bytes_that_are_no_answer_are_a_provider_error(data: bytes) -> None:
     with pytest.raises(ProviderError):
-        completion(call(), data, read_error)
+        read_answer(call(), data, read_error)
 
 
 @pytest.mark.parametrize("recording", whole_answers("gemini"))
 def test_a_recorded_answer_is_passed_on_to_the_byte(recording: Recording) -> None:
-    answer = completion(call(), recording.body, read_error)
+    answer = read_answer(call(), recording.body, read_error)
     assert answer.data == recording.body
     assert answer.native
     assert answer.usage is not None
