@@ -132,6 +132,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     `body` is the request with the provider's defaults applied. `upstream_model` is the provider's id of the model,
     `client_model` the name that the client sees. `id` and `created` (Unix seconds) are for adapters whose provider
     sends neither. `dropped` names the client's parameters that this candidate does not get because it lacks them.
+    `protocol` is what the adapter's `other_protocol` returned after an earlier refusal (see `Negotiates`), or empty.
     Adapters must not modify a call.
     """
 
@@ -141,6 +142,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     created: int
     dropped: tuple[str, ...] = ()
+    protocol: str = ""
 
     @property
     def request(self) -> ChatRequest:

@@ -15,12 +15,12 @@ from llms_core.contracts.joined import joined
 from llms_core.contracts.lenient_json import repaired
 from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
 from llms_core.contracts.streamed import as_chunks
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
 from llms_core.operations.stream import StreamReader
-from llms_core.provider import HttpAdapter, UpstreamRequest
+from llms_core.provider import HttpAdapter, Negotiates, UpstreamRequest
 
 #: The end of OpenAI's streams. Its absence alone is not an error: what counts is that every choice has ended.
 _END_MARKER = b"[DONE]"
@@ -91,6 +91,17 @@ class Chat(Operation[ChatRequest, ChatCall]):
         """Replace URLs in content parts of these types by data URIs."""
         body = await inline(call.body, types, fetch)
         return msgspec.structs.replace(call, body=body)
+
+    def in_protocol(self, call: ChatCall, name: str) -> ChatCall:
+        """Return the call with the name of a protocol."""
+        return msgspec.structs.replace(call, protocol=name)
+
+    def other_protocol(self, adapter: HttpAdapter, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return what the adapter makes of a refusal, if it knows several protocols."""
+        if not isinstance(adapter, Negotiates):
+            return None
+        other = adapter.other_protocol(call, error)
+        return None if other is None else expect(OtherProtocol, other, "other_protocol")
 
     def request(self, adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest:
         """Return the adapter's request."""

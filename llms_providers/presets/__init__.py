@@ -158,7 +158,12 @@ PRESETS: tuple[ProviderSpec, ...] = (
         drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"},
         aliases=("grok", "@ai-sdk/xai"),
         # `developer` is documented as another name of `system`.
-        rules=RequestRules(members=frozenset({NAME, REASONING}), developer=True),
+        rules=RequestRules(
+            members=frozenset({NAME, REASONING}),
+            developer=True,
+            # "Multi Agent requests are not allowed on chat completions"
+            responses=("*multi-agent*",),
+        ),
     ),
     ProviderSpec(
         # The international endpoint. `enable_thinking` is this provider's own parameter.

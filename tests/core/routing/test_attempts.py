@@ -17,11 +17,11 @@ from llms_core.config.model import Model, Provider, Retry, Routing, Timeouts, Up
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ErrorKind, ProviderError, Unsupported
-from llms_core.openai_compatible import OpenAIChunks, OpenAICompatible
+from llms_core.openai_compatible import OpenAICompatible
 from llms_core.operations.chat import CHAT
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.host import PluginHost
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.routing import strategies
 from llms_core.routing.attempt import AttemptObserver
 from llms_core.routing.attempts import Router
@@ -1017,7 +1017,7 @@ class Failing(OpenAICompatible):
         self._fail("completion")
         return super().completion(call, body)
 
-    def chunks(self, call: ChatCall) -> OpenAIChunks:
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         self._fail("chunks")
         return super().chunks(call)
 
