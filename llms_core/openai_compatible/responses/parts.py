@@ -28,9 +28,8 @@ def _part(part: Part, param: str) -> Json:
             return {"type": "input_image", "image_url": url, "detail": "auto"}
         case Part(type="file", file=InputFile() as file):
             return _file(file, part, param)
-        case Part(type="input_audio", input_audio=audio) if audio is not None:
-            return {"type": "input_audio", "input_audio": audio}
-    raise Unsupported(f"Content of type '{part.type}' is not supported here", param=param)
+    # Recordings as well: the API's reference has no part for them.
+    raise Unsupported(f"The Responses API does not support content of type '{part.type}'", param=param)
 
 
 def _file(file: InputFile, part: Part, param: str) -> Json:
