@@ -7,17 +7,22 @@ is normalized.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+
 import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, OtherProtocol, ProviderError
 from llms_core.failure import classify
+from llms_core.native import READERS
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
 from llms_core.openai_compatible.members import (
@@ -29,12 +34,17 @@ from llms_core.openai_compatible.members import (
     with_parameters,
     with_total_tokens,
 )
+from llms_core.openai_compatible.native import native_urls
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
 from llms_core.openai_compatible.protocol import (
+    CHAT,
     NO_EARLIER_REASONING,
     NO_ENCRYPTED_REASONING,
     NO_SUMMARY,
+    RESPONSES,
     after_refusal,
+    after_refused_original,
+    is_translatable,
     matches,
     speaks_responses,
 )
@@ -74,6 +84,11 @@ class OpenAICompatible:
         self.path = f"{found}{query}" if found else stem
         self.api_key = settings.api_key
         self._conversation = Conversation(spec.rules)
+
+    @cached_property
+    def native_urls(self) -> Mapping[str, str]:
+        """Where the provider offers the protocols of other clients."""
+        return native_urls(self.spec, self.settings, self.base_url)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. This is the only place where the key is used."""
@@ -136,6 +151,35 @@ class OpenAICompatible:
             return ResponseChunks(call, self._owner(call), self._error_in_answer)
         return OpenAIChunks(self, call)
 
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider offers the client's protocol; see `ProviderSpec.native`."""
+        if native.protocol == RESPONSES and self.settings.protocol:
+            return self.settings.protocol == RESPONSES
+        return native.protocol in self.native_urls
+
+    def native_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the client's request, with the provider's name of the model."""
+        native = _native(call)
+        if not _is_passed_on(call):
+            return self.request(call)
+        return UpstreamRequest(
+            url=self.responses_url() if native.protocol == RESPONSES else self.native_urls[native.protocol],
+            headers={**native.headers, **self.headers()},
+            content=native.with_model(call.upstream_model),
+        )
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return the provider's answer. Raises ProviderError if it is an error or not one of the protocol."""
+        if not _is_passed_on(call):
+            return self.completion(call, body)
+        return READERS[_native(call).protocol].completion(call, body, self._error_in_answer)
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Return a reader for one stream in the client's protocol."""
+        if not _is_passed_on(call):
+            return self.chunks(call)
+        return READERS[_native(call).protocol].events(call, self._error_in_answer)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an error of the provider."""
         return classify(status, headers, body)
@@ -147,15 +191,17 @@ class OpenAICompatible:
     def responses_url(self) -> str:
         """Return the URL of the Responses API; empty if the provider has none."""
         _, _, query = self.path.partition("?")
-        return f"{self.base_url}/responses?{query}" if query else f"{self.base_url}/responses"
+        url = self.native_urls.get(RESPONSES, f"{self.base_url}/responses")
+        return f"{url}?{query}" if query else url
 
     def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
         """Return how to make a call that was refused because of the API by which it was made."""
+        is_fixed = bool(self.settings.protocol)
+        if call.native is not None and _is_passed_on(call):
+            return None if is_fixed else after_refused_original(call, error)
         if not self.responses_url():
             return None
-        return after_refusal(
-            call, error, is_responses=self.speaks_responses(call), is_fixed=bool(self.settings.protocol)
-        )
+        return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
 
     def models_request(self) -> UpstreamRequest:
         """Return the request for the provider's model list."""
@@ -171,6 +217,9 @@ class OpenAICompatible:
         except (*UNREADABLE, KeyError, TypeError) as error:
             message = f"Cannot parse the provider's model list: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
+
+    def _error_in_answer(self, body: bytes) -> ProviderError:
+        return self.error(200, {}, body)
 
     def _drop(self, members: dict[str, Raw]) -> tuple[str, ...]:
         """Remove the members that the provider rejects; return the names of those that had a value (SR-024)."""
@@ -227,9 +276,6 @@ class OpenAICompatible:
     def _owner(self, call: ChatCall) -> Owner:
         return owner_of(self.settings.id, call.upstream_model)
 
-    def _error_in_answer(self, body: bytes) -> ProviderError:
-        return self.error(200, {}, body)
-
     def _normalize(self, call: ChatCall, body: bytes, members: dict[str, Raw]) -> Usage | None:
         """Normalize the members of a completion in place and return its usage.
 
@@ -278,6 +324,19 @@ OPENAI_RULES = RequestRules(
     responses_for_tools=("gpt-5.[4-9]*", "gpt-[6-9]*"),
 )
 """What OpenAI itself accepts, at whichever address."""
+
+
+def _native(call: ChatCall) -> NativeRequest:
+    if call.native is None:
+        raise ValueError("the call has no request in the client's own protocol")
+    return call.native
+
+
+def _is_passed_on(call: ChatCall) -> bool:
+    """Whether the client's own request is sent: not if the server was found to lack its protocol, and chat has it."""
+    if _native(call).protocol != RESPONSES or not is_translatable(call):
+        return True
+    return CHAT not in call.protocol.split()
 
 
 OPENAI_COMPATIBLE = ProviderSpec(

@@ -86,6 +86,22 @@ def after_refusal(call: ChatCall, error: ProviderError, *, is_responses: bool, i
     return None
 
 
+def after_refused_original(call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+    """Return how to make a call that was refused as the client wrote it: translated, if the server lacks the protocol.
+
+    Otherwise the refusal is about what the client wrote.
+    """
+    is_responses = call.native is not None and call.native.protocol == RESPONSES
+    if is_responses and is_translatable(call) and _lacks_path(error, error.message.lower()):
+        return OtherProtocol(CHAT)
+    return None
+
+
+def is_translatable(call: ChatCall) -> bool:
+    """Whether chat completions can express what the client wrote in its own protocol."""
+    return call.body.untranslatable is None
+
+
 def _after_responses(call: ChatCall, error: ProviderError, *, is_fixed: bool) -> OtherProtocol | None:
     text = error.message.lower()
     if error.param == "reasoning.summary" or "to generate reasoning summaries" in text:

@@ -271,6 +271,46 @@ def test_reasoning_that_cannot_be_decrypted_is_left_out_once(
     assert has_reasoning == [True, False, True]
 
 
+# Clients of the same API
+
+
+def respond(gateway: Gateway, **members: Any) -> httpx.Response:
+    body = {"model": "m", "input": "What is the weather in Rome?", **members}
+    return httpx.post(f"{gateway.base_url}/responses", json=body, timeout=20, trust_env=False)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_client_of_the_same_api_is_translated_for_a_server_that_turns_out_to_lack_it(
+    upstream: ScriptedUpstream, gateway_for: Callable[..., Gateway], streams: bool
+) -> None:
+    upstream.routes["/responses"] = NO_ROUTE
+    upstream.default = completion("Sunny.")
+    gateway = gateway_for(upstream, "gpt-5", id="openai")
+    answers = [respond(gateway, stream=streams) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert all("Sunny." in answer.text for answer in answers)
+    assert paths(upstream) == ["/responses", "/chat/completions", "/chat/completions"]
+
+
+def test_what_chat_cannot_express_is_not_translated_for_a_server_without_the_api(
+    upstream: ScriptedUpstream, gateway_for: Callable[..., Gateway]
+) -> None:
+    upstream.routes["/responses"] = NO_ROUTE
+    gateway = gateway_for(upstream, "gpt-5", id="openai")
+    answers = [respond(gateway, input=[{"type": "compaction", "encrypted_content": "x"}]) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [424, 424]
+    assert paths(upstream) == ["/responses", "/responses"]
+
+
+def test_the_users_choice_of_the_protocol_passes_requests_on(
+    upstream: ScriptedUpstream, gateway_for: Callable[..., Gateway]
+) -> None:
+    upstream.default = DONE
+    assert respond(gateway_for(upstream, protocol="responses"), truncation="auto").status_code == 200
+    assert upstream.requests[0].json["truncation"] == "auto"
+    assert upstream.requests[0].json["input"] == "What is the weather in Rome?"
+
+
 # Errors
 
 
