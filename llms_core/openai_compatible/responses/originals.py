@@ -89,8 +89,10 @@ def _is_opaque(item: Json) -> bool:
 
 
 def _is_useless(item: Json) -> bool:
-    """Whether an item is reasoning that nobody has kept: neither the server nor, encrypted, the client."""
-    return item.get("type") == "reasoning" and not text_in(item, "encrypted_content")
+    """Whether an item is reasoning without anything that a model can read: a summary is for people."""
+    if item.get("type") != "reasoning":
+        return False
+    return not text_in(item, "encrypted_content") and not objects_in(item, "content")
 
 
 def _can_be_rebuilt(items: Sequence[Json]) -> bool:

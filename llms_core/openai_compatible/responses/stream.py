@@ -59,6 +59,11 @@ class _Event(msgspec.Struct):
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_response = msgspec.json.Decoder(Response).decode
 
+_encode = msgspec.json.encode
+
+#: The delta of a chunk without text.
+_NO_TEXT = b'"content":""'
+
 _Part = tuple[int, str, int]
 """A part of an answer: the position of its item, its kind, and its position in the item."""
 
@@ -87,6 +92,10 @@ class ResponseChunks:
         self._text_length = 0
         self._reasoning_part: _Part | None = None
         self._calls: dict[int, _Call] = {}
+        #: Whether a chunk has been built; the first one differs from the others.
+        self._has_begun = False
+        #: what is before and after the text in a chunk
+        self._frame: tuple[bytes, bytes] | None = None
         self._annotation_count = 0
         self._images: set[int] = set()
         #: finished items by their position
@@ -183,7 +192,18 @@ class ResponseChunks:
             self._offsets[part] = self._text_length
         self._text_length += len(text)
         self._sent[part] += len(text)
-        return (self._chunks.text(text, logprobs=logprobs),)
+        if logprobs is not None or not self._has_begun:
+            self._has_begun = True
+            return (self._chunks.text(text, logprobs=logprobs),)
+        return (self._text_chunk(text),)
+
+    def _text_chunk(self, text: str) -> Chunk:
+        """Return one more piece of text: nearly every chunk of a stream is one, and all have the same frame."""
+        if self._frame is None:
+            head, member, tail = self._chunks.text("").data.partition(_NO_TEXT)
+            self._frame = (head + member[:-2], tail)
+        head, tail = self._frame
+        return Chunk(b"%b%b%b" % (head, _encode(text), tail), content=True, begun=(0,))
 
     def _refuse(self, part: _Part, delta: Any) -> Iterable[Chunk]:
         if not isinstance(delta, str) or not delta:

@@ -203,10 +203,18 @@ def test_reasoning_never_stands_alone() -> None:
     assert items_of(QUESTION, message, QUESTION) == [QUESTION, QUESTION]
 
 
-def test_reasoning_without_encrypted_content_is_not_kept() -> None:
+def test_a_summary_alone_is_not_kept() -> None:
     message = returned(reasoning_item("Hm."), message_item("Yes"))
     assert message["reasoning_content"] == "Hm."
     assert "provider_extra" not in message
+
+
+def test_reasoning_that_is_not_encrypted_is_kept() -> None:
+    """Open models show what they think, and need it back between calls."""
+    thought = {**reasoning_item(), "content": [{"type": "reasoning_text", "text": "Hm."}]}
+    message = returned(thought, CALL)
+    assert message["reasoning_content"] == "Hm."
+    assert sent_back(message)[0] == thought
 
 
 def test_reasoning_returns_only_to_its_provider_and_family() -> None:
