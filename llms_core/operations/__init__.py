@@ -15,7 +15,7 @@ from llms_core.candidate import Candidate
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
-from llms_core.errors import ErrorKind, ProviderError, Unsupported
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
 
@@ -73,6 +73,14 @@ class Operation(Generic[View, Call]):
     async def inline_media(self, call: Call, types: frozenset[str], fetch: FetchMedia) -> Call:
         """Replace URLs in content parts of these types by the files' bytes, for adapters that declare `Inlines`."""
         return call
+
+    def in_protocol(self, call: Call, name: str) -> Call:
+        """Return the call, to be made in another protocol; see `llms_core.provider.Negotiates`."""
+        return call
+
+    def other_protocol(self, adapter: Any, call: Call, error: ProviderError) -> OtherProtocol | None:
+        """Return how an adapter would make a refused call instead; None if it cannot."""
+        return None
 
     def request(self, adapter: Any, call: Call) -> UpstreamRequest:
         """Return the HTTP request to send. Raises Unsupported before any network access."""

@@ -17,6 +17,7 @@ import msgspec
 from llms_core.candidate import Candidate
 from llms_core.config.model import Routing, Timeouts
 from llms_core.contracts.body import RequestBody
+from llms_core.contracts.native import TRANSLATED
 from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import checked_request
@@ -32,6 +33,9 @@ from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.exchange import AnswerStream, open_stream, whole_answer
 from llms_core.upstream.transport import HttpTransport
+
+#: How often a candidate may ask for the same request in another way.
+_MAX_PROTOCOL_CHANGES = 3
 
 
 class RoutedAnswer(msgspec.Struct, eq=False):
@@ -162,29 +166,86 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         body: RequestBody[Any],
         limits: AttemptLimits,
     ) -> RoutedAnswer:
-        """Try one candidate, up to the commit point. Raises ProviderError or RequestError."""
-        adapter = candidate.adapter
+        """Try one candidate; again at once if it wants the request in another protocol.
+
+        Raises ProviderError or RequestError.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        protocol = self.breaker.protocol(candidate.circuit)
+        learned = ""
+        changes = 0
+        while True:
+            try:
+                answer = await self._attempt_once(trace, operation, candidate, body, limits, protocol)
+                break
+            except ProviderError as error:
+                if error.again is None or changes == _MAX_PROTOCOL_CHANGES:
+                    raise
+                protocol = error.again.name
+                if error.again.remember:
+                    learned = protocol
+            changes += 1
+            limits = limits.after(clock() - started)
+            started = clock()
+        # Not before it has proved to be right.
+        if learned:
+            self.breaker.learn_protocol(candidate.circuit, learned)
+        return answer
+
+    async def _attempt_once(
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        candidate: Candidate,
+        body: RequestBody[Any],
+        limits: AttemptLimits,
+        protocol: str,
+    ) -> RoutedAnswer:
+        """Make one attempt, up to the commit point. Raises ProviderError or RequestError."""
+        if TRANSLATED in protocol.split():
+            body = body.translated()
         with Attempt(self.observer, trace, candidate) as attempt:
             call = operation.call(body, candidate, trace.id, trace.created)
-            trace.upstream_started()
-            if candidate.prepare is not None or candidate.inlines:
-                call, limits = await self._prepare(operation, candidate, call, limits)
-            request = checked_request(operation.request(adapter, call))
-            if candidate.prepare is not None:
-                # It may have obtained a token, which only the request shows.
-                redact_credentials(request)
-            if not body.view.stream:
-                answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
-                attempt.succeeded(answer.usage)
-                return RoutedAnswer(candidate, request.dropped, answer=answer)
-            stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
+            if protocol:
+                call = operation.in_protocol(call, protocol)
             try:
-                await stream.commit(whole=self.routing.commit == "whole")
-            except BaseException:
-                await stream.release()
+                return await self._exchange(trace, operation, candidate, call, body, limits, attempt)
+            except ProviderError as error:
+                error.again = operation.other_protocol(candidate.adapter, call, error)
                 raise
-            attempt.committed()
-            return RoutedAnswer(candidate, request.dropped, stream=stream)
+
+    async def _exchange(
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        candidate: Candidate,
+        call: Any,
+        body: RequestBody[Any],
+        limits: AttemptLimits,
+        attempt: Attempt,
+    ) -> RoutedAnswer:
+        """Send the request and read the answer, up to the commit point."""
+        adapter = candidate.adapter
+        trace.upstream_started()
+        if candidate.prepare is not None or candidate.inlines:
+            call, limits = await self._prepare(operation, candidate, call, limits)
+        request = checked_request(operation.request(adapter, call))
+        if candidate.prepare is not None:
+            # It may have obtained a token, which only the request shows.
+            redact_credentials(request)
+        if not body.view.stream:
+            answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
+            attempt.succeeded(answer.usage)
+            return RoutedAnswer(candidate, request.dropped, answer=answer)
+        stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
+        try:
+            await stream.commit(whole=self.routing.commit == "whole")
+        except BaseException:
+            await stream.release()
+            raise
+        attempt.committed()
+        return RoutedAnswer(candidate, request.dropped, stream=stream)
 
     async def _prepare(
         self, operation: Operation[Any, Any], candidate: Candidate, call: Any, limits: AttemptLimits
