@@ -12,9 +12,10 @@ from llms_core.contracts.chunk import NativeBlock
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatBody
 from llms_core.contracts.signatures import Owner, owner_in
+from llms_core.contracts.token_estimate import estimated_text
 from llms_core.contracts.tools import INVALID_ARGUMENTS
 from llms_core.dialects.envelope import Envelope, seal
-from llms_core.dialects.messages.tokens import Tokens, estimated_text, tokens_of
+from llms_core.dialects.messages.tokens import Tokens, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
 from llms_core.operations import Answer
 

@@ -16,6 +16,7 @@ from msgspec import Raw
 from llms_core.contracts.chunk import Chunk, NativeBlock
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.request import ChatBody
+from llms_core.contracts.token_estimate import estimated_prompt, estimated_text
 from llms_core.dialects import ErrorResponse, sse
 from llms_core.dialects.envelope import Envelope, seal
 from llms_core.dialects.messages import errors
@@ -29,7 +30,7 @@ from llms_core.dialects.messages.answer import (
 )
 from llms_core.dialects.messages.blocks import StreamedBlock, call_block, text_block, thinking_block
 from llms_core.dialects.messages.text_chunks import TextChunks
-from llms_core.dialects.messages.tokens import Tokens, estimated_prompt, estimated_text, tokens_of
+from llms_core.dialects.messages.tokens import Tokens, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
 from llms_core.dialects.messages.views import CallFragment, Delta, decode_chunk, decode_frame, decode_whole
 

@@ -14,9 +14,9 @@ from message_requests import upstream_request
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming as OpenAIParams
 from pydantic import TypeAdapter
 
+from llms_core.contracts.token_estimate import estimated_prompt
 from llms_core.dialects import IncomingRequest
 from llms_core.dialects.messages.decode import decode_prompt
-from llms_core.dialects.messages.tokens import estimated_prompt
 from llms_core.errors import Unsupported
 from llms_core.testing.subject import Subject, find
 

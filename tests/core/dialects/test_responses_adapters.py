@@ -38,7 +38,7 @@ TOOLS = [{"type": "function", "name": name, "parameters": {"type": "object"}} fo
 @pytest.fixture(scope="module")
 def dialect(tmp_path_factory: pytest.TempPathFactory) -> Dialect:
     """The dialect of a server that stores nothing."""
-    return responses.create(Responses(store=False), tmp_path_factory.mktemp("none"))
+    return responses.create(Responses(store=False), tmp_path_factory.mktemp("none"))[0]
 
 
 @cache
