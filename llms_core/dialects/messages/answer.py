@@ -68,7 +68,7 @@ class ChatMessage(msgspec.Struct):
     tool_calls: list[Called] | None = None
     images: list[Image] | None = None
     provider_extra: dict[str, Any] | None = None
-    reasoning_details: list[Any] | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
 
 
 class Choice(msgspec.Struct):
