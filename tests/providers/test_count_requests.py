@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import botocore.session
 import pytest
 from anthropic.types.beta.message_count_tokens_params import MessageCountTokensParams
-from botocore.validate import ParamValidator
 from captures import Capture, captures
 from chat_requests import PNG, chat_call, data_uri
 from google.genai.types import Content, GenerationConfig, Tool
+from official_types import check_bedrock_count
 
 from llms_core import ErrorKind, ProviderError, Unsupported
 from llms_core.candidate import Candidate, Circuit
@@ -118,23 +117,7 @@ def check_gemini(body: Json) -> None:
 def test_bedrock_counts_for_the_foundation_model(model: str) -> None:
     url, body = sent("bedrock", model)
     assert url.endswith("/model/anthropic.claude-sonnet-4-20250514-v1%3A0/count-tokens")
-    check_bedrock(body)
-
-
-def check_bedrock(body: Json) -> None:
-    service = botocore.session.get_session().get_service_model("bedrock-runtime")
-    shape = service.operation_model("CountTokens").input_shape
-    report = ParamValidator().validate({"modelId": "m", **with_bytes(body)}, shape)
-    assert not report.has_errors(), report.generate_report()
-
-
-def with_bytes(value: Any) -> Any:
-    """The body with `bytes` as boto takes them."""
-    if isinstance(value, list):
-        return [with_bytes(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: each.encode() if name == "bytes" else with_bytes(each) for name, each in value.items()}
+    check_bedrock_count(body, CLAUDE_ON_BEDROCK)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +148,7 @@ def test_every_captured_prompt_is_counted(capture: Capture, provider: str) -> No
         betas = dict(capture.headers).get(b"anthropic-beta", b"").decode().split(",")
         assert set(filter(None, betas)) <= set(request.headers.get("anthropic-beta", "").split(","))
     if provider == "bedrock":
-        check_bedrock(body)
+        check_bedrock_count(body, CLAUDE_ON_BEDROCK)
 
 
 def captured_call(provider: str, capture: Capture) -> ChatCall:
