@@ -8,6 +8,9 @@ import msgspec
 
 from llms_core.contracts.completion import Usage
 
+#: Every counter has to be there; servers that do not have the tool leave it out.
+_NO_REQUESTS = {"web_search_requests": 0, "web_fetch_requests": 0}
+
 
 class Tokens(msgspec.Struct, omit_defaults=True):
     """`usage` of a message. Tokens read from and written to a cache are not among the `input_tokens`."""
@@ -26,6 +29,7 @@ def tokens_of(usage: Usage) -> Tokens:
     cached = _count(details.get("cached_tokens"))
     written = _count(details.get("cache_write_tokens"))
     answer = usage.completion_tokens_details or {}
+    server_tools = answer.get("server_tool_use")
     reasoning = _count(answer.get("reasoning_tokens"))
     return Tokens(
         input_tokens=max(usage.prompt_tokens - cached - written, 0),
@@ -33,7 +37,7 @@ def tokens_of(usage: Usage) -> Tokens:
         cache_read_input_tokens=cached,
         output_tokens=usage.completion_tokens,
         output_tokens_details={"thinking_tokens": reasoning} if reasoning else None,
-        server_tool_use=answer.get("server_tool_use") or None,
+        server_tool_use={**_NO_REQUESTS, **server_tools} if isinstance(server_tools, dict) and server_tools else None,
     )
 
 
