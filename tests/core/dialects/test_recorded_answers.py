@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from anthropic.types import Message
 from message_events import check_order, check_types, checked_message, final_message
 from message_events import events_of as message_events_of
+from npm import folder_with
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
@@ -60,10 +63,17 @@ def answered(dialect: Dialect, recording: Recording) -> tuple[bytes, Meaning]:
 
 def written(dialect: Dialect, recording: Recording, *, is_split: bool) -> tuple[bytes, Meaning]:
     """The stream that a client gets, and what it has to mean."""
+    found = written_or_none(dialect, recording, is_split=is_split)
+    if found is None:
+        pytest.skip("no complete answer")
+    return found
+
+
+def written_or_none(dialect: Dialect, recording: Recording, *, is_split: bool = True) -> tuple[bytes, Meaning] | None:
     body = body_for(dialect, stream=True)
     batches = streamed(recording, body, is_split=is_split)
     if batches is None:
-        pytest.skip("no complete answer")
+        return None
     assert dialect.stream_writer is not None
     writer = dialect.stream_writer(body)
     data = b"".join(writer.write(batch) for batch in batches)
@@ -129,11 +139,11 @@ def test_a_streamed_response(recording: Recording) -> None:
 # Chat completions: what providers with OpenAI's JSON answer is passed on, and checked in tests/providers.
 
 
-def is_translated(recording: Recording) -> bool:
-    return recording.protocol != "openai"
+def translated(parameters: list[Any]) -> list[Any]:
+    return [each for each in parameters if each.values[0] is None or each.values[0].protocol != "openai"]
 
 
-@pytest.mark.parametrize("recording", [each for each in whole_answers() if is_translated(each.values[0])])
+@pytest.mark.parametrize("recording", translated(whole_answers()))
 def test_a_whole_completion(recording: Recording) -> None:
     data, expected = answered(CHAT_COMPLETIONS, recording)
     completion = ChatCompletion.model_validate_json(data, strict=True)
@@ -146,7 +156,7 @@ def data_events(data: bytes) -> list[Json]:
     return [json.loads(event.removeprefix("data: ")) for event in events]
 
 
-@pytest.mark.parametrize("recording", [each for each in streams() if is_translated(each.values[0])])
+@pytest.mark.parametrize("recording", translated(streams()))
 def test_a_streamed_completion(recording: Recording) -> None:
     for is_split in (False, True):
         data, _ = written(CHAT_COMPLETIONS, recording, is_split=is_split)
@@ -176,3 +186,30 @@ def test_a_streamed_text_completion(recording: Recording) -> None:
         data, expected = written(COMPLETIONS, recording, is_split=is_split)
         chunks = [text_chunk(event) for event in data_events(data)]
         assert "".join(choice.text for chunk in chunks for choice in chunk.choices) == expected.text
+
+
+# Node's SDKs, all streams in one process, because its start takes longer than reading them
+
+
+@pytest.mark.slow
+def test_the_sdks_for_node_read_every_stream() -> None:
+    recorded = [each.values[0] for each in streams() if each.values[0] is not None]
+    if not recorded:
+        pytest.skip("the recordings are not there")
+    folder = folder_with("@anthropic-ai/sdk", "openai")
+    script = Path(shutil.copy(Path(__file__).parents[2] / "support" / "sdk_streams.mjs", folder))
+    lines = []
+    expected = []
+    for dialect in (MESSAGES, RESPONSES, CHAT_COMPLETIONS):
+        for recording in recorded:
+            found = written_or_none(dialect, recording)
+            if found is not None:
+                data, meaning = found
+                lines.append(json.dumps({"dialect": dialect.name, "body": data.decode()}))
+                expected.append({"text": meaning.text, "calls": [list(call) for call in meaning.calls]})
+    command = ["node", str(script)]
+    read = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True)
+    results = [json.loads(line) for line in read.stdout.splitlines()]
+    for result in results:
+        result["text"] = result.get("text", "").partition("![image](")[0]
+    assert results == expected
