@@ -12,8 +12,8 @@ The life cycle of an adapter:
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
-`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through` and `other_protocol` are optional: each belongs
-to a protocol of its own, which the core detects by the presence of the method.
+`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through`, `other_protocol` and `count_request` are
+optional: each belongs to a protocol of its own, which the core detects by the presence of the method.
 """
 
 from __future__ import annotations
@@ -163,6 +163,17 @@ class Inlines(Protocol):
     @property
     def inlines(self) -> frozenset[str]:
         """Types of content parts (`image_url`, `file`, …) whose http(s) URLs are replaced by data URIs."""
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """An adapter whose provider counts the tokens of a prompt without answering it."""
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Build the request for the count. Raises Unsupported if the provider cannot count for this model."""
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Read the count. Raises ProviderError if the body is not a valid answer."""
 
 
 @runtime_checkable

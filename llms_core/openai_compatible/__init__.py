@@ -24,6 +24,7 @@ from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupporte
 from llms_core.failure import classify
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
+from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
 from llms_core.openai_compatible.members import (
     COMPLETION,
     count_logprobs,
@@ -105,6 +106,9 @@ class OpenAICompatible:
         dropped = self._drop(members)
         self._rename(members, call.upstream_model)
         members["messages"], lost = self._conversation.rewritten(call.request, members["messages"])
+        names = renamed_functions(call)
+        if names is not None:
+            rename_functions(members, names)
         rules = self.spec.rules
         if rules.tool_parameters and call.request.tools:
             members["tools"] = with_parameters(members["tools"])
@@ -137,6 +141,9 @@ class OpenAICompatible:
                 counts = plain.token_usage()
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
+        names = renamed_functions(call)
+        if names is not None:
+            members["choices"] = restored(members["choices"], names)
         members["model"] = Raw(_encode(call.client_model))
         members["object"] = COMPLETION
         return Completion(_encode(members), counts)

@@ -74,7 +74,7 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
     """Decode a prompt whose tokens are to be counted."""
     body = prompt_decoder.decode(incoming.body)
-    return _chat_body(body.with_members({"stream": None}), (), {})
+    return _chat_body(body.with_members({"stream": None}), incoming.headers, {})
 
 
 def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
