@@ -19,10 +19,12 @@ from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
 from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatBody, assemble
 from llms_core.dialects import IncomingRequest, RawHeaders
+from llms_core.dialects.messages import errors
 from llms_core.dialects.messages.conversation import chat_messages
 from llms_core.dialects.messages.original import forwarded_headers, is_own
 from llms_core.dialects.messages.request import MessagesRequest, message_decoder, prompt_decoder
 from llms_core.dialects.messages.tools import ANTHROPIC, Json, add_output_format, add_tools
+from llms_core.errors import RequestError
 
 #: Members that chat has under the same or another name.
 _SAME = {
@@ -72,6 +74,8 @@ def decode_prompt(incoming: IncomingRequest) -> ChatBody:
 
 def _chat_body(body: Any, headers: RawHeaders) -> ChatBody:
     view: MessagesRequest = body.view
+    if not is_null(body.members.get("thread", NULL)):
+        raise _threads_unsupported()
     members: Json = {}
     others: dict[str, Extra] = {}
     for name, value in body.members.items():
@@ -98,6 +102,15 @@ def _chat_body(body: Any, headers: RawHeaders) -> ChatBody:
     if others:
         members[extras.EXTRAS] = extras.encoded(others)
     return assemble({name: encode_raw(value) for name, value in members.items()})
+
+
+def _threads_unsupported() -> RequestError:
+    """Return the error by which the SDKs' runners of tools notice that they have to send the whole conversation.
+
+    A thread is held by one provider: another one would answer its next turn without what was said before.
+    """
+    message = "Message threads are not supported here: leave out 'thread', and send the whole conversation each time"
+    return RequestError(message, param="thread", code=errors.THREADS_UNSUPPORTED)
 
 
 def _add_thinking(view: MessagesRequest, members: Any, others: dict[str, Extra]) -> None:
