@@ -59,6 +59,26 @@ async def structured():
     return [(await Agent(model, output_type=Report).run(QUESTION)).output.model_dump() for model in MODELS]
 """
 
+# As docs/clients.md writes it.
+PROFILE = """
+from pydantic_ai import Agent
+from pydantic_ai.models.openai import OpenAIResponsesModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+
+profile = OpenAIModelProfile(openai_supports_encrypted_reasoning_content=True)
+agent = Agent(OpenAIResponsesModel("some-model", profile=profile))
+
+@agent.tool_plain
+def weather(city: str) -> str:
+    return WEATHER[city]
+
+async def streamed():
+    async with agent.run_stream(QUESTION) as run:
+        return await run.get_output()
+
+report(streamed)
+"""
+
 FAILURES = """
 async def failed(model, stream):
     agent = Agent(model, tools=[weather])
@@ -103,6 +123,13 @@ def test_a_turn_with_tools(
     for model, request in zip(MODELS * 2, results, strict=True):
         assert_results_arrived(request, is_signed=protocol != "chat" and model not in WITHOUT_SIGNATURES)
         assert "<think>" not in json.dumps(request)
+
+
+def test_a_profile_lets_an_unknown_model_have_its_signatures(
+    python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream
+) -> None:
+    assert run_program(python, PROFILE, gateway("gemini")) == {"streamed": {"answer": ANSWER}}
+    assert_results_arrived(upstream.requests[1].json, is_signed=True)
 
 
 def test_a_provider_that_refuses(python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream) -> None:
