@@ -1,0 +1,33 @@
+"""What the tests have to know of an agent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripted_model import Protocol, Script
+
+from tests.agents.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """A program of npm that works on a project with a model's help."""
+
+    #: As in docs/clients.md.
+    title: str
+    package: str
+    program: str
+    #: What the model does in a session on the project in a folder.
+    scripts: Callable[[Path], Sequence[Script]]
+    #: By which name the agent calls the model.
+    model_name: Callable[[Protocol], str]
+    #: Has a whole session, with the installed program.
+    converse: Callable[[Session, Path], None]
+
+    @property
+    def version(self) -> str:
+        """The version to install: the newest, unless the environment names another, as in CODEX_VERSION."""
+        return os.environ.get(f"{self.program.upper()}_VERSION", "latest")
