@@ -12,8 +12,8 @@ The life cycle of an adapter:
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
-`available`, `prepare`, `aclose`, `models` and `inlines` are optional: each belongs to a protocol of its own, which the
-core detects by the presence of the method.
+`available`, `prepare`, `aclose`, `models`, `inlines` and `passes_through` are optional: each belongs to a protocol of
+its own, which the core detects by the presence of the method.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from msgspec import Raw
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ProviderError
 from llms_core.secret import Secret
@@ -121,6 +122,27 @@ class Prepares(Protocol):
 
         Raises ProviderError if the provider cannot be made ready.
         """
+
+
+@runtime_checkable
+class PassesThrough(Protocol):
+    """An adapter whose provider also speaks the protocol of a dialect, so that nothing has to be translated.
+
+    If `passes_through` agrees, the call has `native`, and these methods take the place of `request`, `completion` and
+    `chunks`. `llms_core.native` has them for the protocols of the dialects that ship.
+    """
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider's model (its upstream name) takes this request as it is."""
+
+    def native_request(self, call: ChatCall) -> UpstreamRequest:
+        """Build the request with the client's body."""
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return the answer as the provider wrote it, marked as `native`. Raises ProviderError if it is not one."""
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Create a reader for one stream, whose chunks are `native`: they hold events as the provider wrote them."""
 
 
 @runtime_checkable
@@ -256,6 +278,7 @@ class _SpecMembers(TypedDict, total=False):
     docs: str
     base_url: str
     path: str
+    native: Mapping[str, str]
     key_env: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
@@ -287,6 +310,9 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     base_url: str = ""
     #: What is appended to the base URL for chat completions, if the adapter is an OpenAICompatible.
     path: str = "/chat/completions"
+    #: Protocols of clients that the provider speaks beside chat completions (see `llms_core.contracts.native`) -> what
+    #: is appended to the base URL for them, or a URL. For an OpenAICompatible; other adapters know their own.
+    native: Mapping[str, str] = {}
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
     needs_key: bool = True

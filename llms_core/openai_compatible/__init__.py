@@ -7,8 +7,9 @@ is normalized.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -16,10 +17,12 @@ from msgspec import Raw
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
+from llms_core.native import READERS
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
 from llms_core.openai_compatible.members import (
@@ -31,9 +34,10 @@ from llms_core.openai_compatible.members import (
     with_parameters,
     with_total_tokens,
 )
+from llms_core.openai_compatible.native import native_urls
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
 from llms_core.openai_compatible.stream import OpenAIChunks
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, RequestRules, UpstreamRequest
+from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, RequestRules, UpstreamRequest
 
 __all__ = ["OpenAIChunks", "OpenAICompatible"]
 
@@ -56,6 +60,11 @@ class OpenAICompatible:
         self.path = f"{found}{query}" if found else stem
         self.api_key = settings.api_key
         self._conversation = Conversation(spec.rules)
+
+    @cached_property
+    def native_urls(self) -> Mapping[str, str]:
+        """Where the provider offers the protocols of other clients."""
+        return native_urls(self.spec, self.settings, self.base_url)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. This is the only place where the key is used."""
@@ -111,6 +120,27 @@ class OpenAICompatible:
         """Return a translator for one stream."""
         return OpenAIChunks(self, call)
 
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider offers the client's protocol; see `ProviderSpec.native`."""
+        return native.protocol in self.native_urls
+
+    def native_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the client's request, with the provider's name of the model."""
+        native = _native(call)
+        return UpstreamRequest(
+            url=self.native_urls[native.protocol],
+            headers={**native.headers, **self.headers()},
+            content=native.with_model(call.upstream_model),
+        )
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return the provider's answer. Raises ProviderError if it is an error or not one of the protocol."""
+        return READERS[_native(call).protocol].completion(call, body, self._error_in_answer)
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Return a reader for one stream in the client's protocol."""
+        return READERS[_native(call).protocol].events(call, self._error_in_answer)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an error of the provider."""
         return classify(status, headers, body)
@@ -129,6 +159,9 @@ class OpenAICompatible:
         except (*UNREADABLE, KeyError, TypeError) as error:
             message = f"Cannot parse the provider's model list: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
+
+    def _error_in_answer(self, body: bytes) -> ProviderError:
+        return self.error(200, {}, body)
 
     def _drop(self, members: dict[str, Raw]) -> tuple[str, ...]:
         """Remove the members that the provider rejects; return the names of those that had a value (SR-024)."""
@@ -200,6 +233,12 @@ OPENAI_RULES = RequestRules(
     max_completion_tokens=("*",),
 )
 """What OpenAI itself accepts, at whichever address."""
+
+
+def _native(call: ChatCall) -> NativeRequest:
+    if call.native is None:
+        raise ValueError("the call has no request in the client's own protocol")
+    return call.native
 
 
 # Matching takes longer than the look-up; `model` is one of the provider's, not the client's text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
@@ -20,7 +21,7 @@ from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
 from llms_core.operations.stream import StreamReader
-from llms_core.provider import HttpAdapter, UpstreamRequest
+from llms_core.provider import HttpAdapter, PassesThrough, UpstreamRequest
 
 #: The end of OpenAI's streams. Its absence alone is not an error: what counts is that every choice has ended.
 _END_MARKER = b"[DONE]"
@@ -74,7 +75,8 @@ class Chat(Operation[ChatRequest, ChatCall]):
         """
         settings = candidate.settings
         dropped: tuple[str, ...] = ()
-        if EXTRAS in body.members:
+        native = candidate.accepted_original(body)
+        if native is None and EXTRAS in body.members:
             body, dropped = applied(body, candidate.spec.extras)
         if settings.defaults or settings.force:
             body = with_provider_settings(body, settings.defaults, settings.force)
@@ -85,15 +87,20 @@ class Chat(Operation[ChatRequest, ChatCall]):
             id=f"chatcmpl-{request_id}",
             created=created,
             dropped=dropped,
+            native=native,
         )
 
     async def inline_media(self, call: ChatCall, types: frozenset[str], fetch: FetchMedia) -> ChatCall:
         """Replace URLs in content parts of these types by data URIs."""
+        if call.native is not None:
+            return call
         body = await inline(call.body, types, fetch)
         return msgspec.structs.replace(call, body=body)
 
     def request(self, adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest:
         """Return the adapter's request."""
+        if call.native is not None:
+            return cast("PassesThrough", adapter).native_request(call)
         request = adapter.request(call)
         if call.dropped:
             expect(UpstreamRequest, request, "request")
@@ -102,7 +109,10 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def answer(self, adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
         """Return the adapter's completion."""
-        completion = _completion(adapter, call, body)
+        if call.native is not None and not call.stream:
+            completion = cast("PassesThrough", adapter).native_completion(call, body)
+        else:
+            completion = _completion(adapter, call, body)
         if (
             type(completion) is not Completion
             or type(completion.data) is not bytes
@@ -115,8 +125,9 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def stream(self, adapter: HttpAdapter, call: ChatCall) -> StreamReader:
         """Return a reader of the adapter's chunks; the parts of the answer are its choices."""
+        is_native = call.native is not None and call.stream
         return StreamReader(
-            adapter.chunks(call),
+            cast("PassesThrough", adapter).native_chunks(call) if is_native else adapter.chunks(call),
             parts=call.request.n or 1,
             end_marker=_END_MARKER,
             read_error=lambda data: _error_in_answer(adapter, data),

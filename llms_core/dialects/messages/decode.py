@@ -16,9 +16,11 @@ from msgspec import Raw
 from llms_core.contracts import extras
 from llms_core.contracts.extras import ANYONE, HINTS, Extra
 from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
+from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatBody, assemble
 from llms_core.dialects import IncomingRequest, RawHeaders
 from llms_core.dialects.messages.conversation import chat_messages
+from llms_core.dialects.messages.original import forwarded_headers, is_own
 from llms_core.dialects.messages.request import MessagesRequest, message_decoder, prompt_decoder
 from llms_core.dialects.messages.tools import ANTHROPIC, Json, add_output_format, add_tools
 
@@ -54,7 +56,12 @@ _BETA = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 def decode_message(incoming: IncomingRequest) -> ChatBody:
     """Decode a request for a message. Raises RequestError, which names the invalid member."""
-    return _chat_body(message_decoder.decode(incoming.body), incoming.headers)
+    body = message_decoder.decode(incoming.body)
+    translated = _chat_body(body, incoming.headers)
+    if not is_own(body.view, incoming.body):
+        return translated
+    native = NativeRequest(MESSAGES, incoming.body, forwarded_headers(incoming.headers))
+    return translated.with_original(native)
 
 
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
