@@ -153,13 +153,12 @@ def session_with(
 
 def _config(protocol: Protocol, model_name: str, origin: str) -> dict[str, Any]:
     block = {
-        "type": protocol.type,
         "base_url": origin + protocol.base,
         "api_key": KEY,
         "models": {model_name: protocol.model},
         **protocol.settings,
     }
-    return {"providers": {"scripted": block}}
+    return {"providers": {protocol.provider: block}}
 
 
 def version_of(program: Path, session: Session) -> str:

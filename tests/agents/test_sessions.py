@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from npm import installed
 from scripted_model import Conversation, Protocol
 from scripted_model.protocols import PROTOCOLS
+from scripted_model.responses import RESPONSES
 
 from tests.agents.agent import Agent
 from tests.agents.claude_code import CLAUDE_CODE
@@ -34,12 +36,17 @@ AGENTS = (CLAUDE_CODE, CODEX)
 CLIENTS_PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 
 
-SESSIONS = [
-    pytest.param((agent, protocol), id=f"{agent.program}-{protocol.type}") for agent in AGENTS for protocol in PROTOCOLS
-]
+TRANSLATES_TO_RESPONSES = find_spec("llms_core.openai_compatible.responses") is not None
+
+SESSIONS = [(agent, protocol) for agent in AGENTS for protocol in PROTOCOLS]
 
 
-@pytest.fixture(scope="module", params=SESSIONS)
+def session_name(pair: tuple[Agent, Protocol]) -> str:
+    agent, protocol = pair
+    return f"{agent.program}-{protocol.provider}"
+
+
+@pytest.fixture(scope="module", params=SESSIONS, ids=session_name)
 def session(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -49,6 +56,8 @@ def session(
     agent: Agent
     protocol: Protocol
     agent, protocol = request.param
+    if agent is CLAUDE_CODE and protocol is RESPONSES and not TRANSLATES_TO_RESPONSES:
+        pytest.skip("this gateway does not translate to the Responses API")
     program = installed(tmp_path_factory, f"{agent.package}@{agent.version}", agent.program)
     folder = tmp_path_factory.mktemp(agent.program)
     with session_with(protocol, agent.model_name(protocol), agent.scripts, folder) as session:

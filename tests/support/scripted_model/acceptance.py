@@ -32,7 +32,7 @@ class Issued:
         if answer.signature:
             self._thinking[answer.signature] = answer.thinking
             if answer.calls:
-                self._signed_calls[answer.signature] = answer.calls[0].name
+                self._signed_calls[answer.signature] = answer.calls[0].tool.name
         for call in answer.calls:
             self._call_thinking[call.id] = answer.thinking
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripted_model.conversation import Tool
+
 
 @dataclass(frozen=True)
 class Call:
@@ -31,14 +33,10 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedCall:
-    """A call as it is written down: with its id and the name of the offered tool."""
+    """A call as it is written down: with its id and the offered tool."""
 
     id: str
-    name: str
-    #: Of the namespace that the tool was offered in, where the protocol has them.
-    namespace: str = ""
-    #: Whether the tool takes text, where the protocol has such tools.
-    is_custom: bool = False
+    tool: Tool
     arguments: Mapping[str, Any]
 
 

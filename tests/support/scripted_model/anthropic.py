@@ -8,14 +8,14 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Turn, bytes_of, joined
+from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
 
 
 def read(body: Mapping[str, Any]) -> Conversation:
-    tools = [tool["name"] for tool in body.get("tools") or ()]
+    tools = [Tool(tool["name"]) for tool in body.get("tools") or ()]
     conversation = Conversation(tools=tools, system=joined(block["text"] for block in _blocks(body.get("system"))))
     for message in body["messages"]:
         blocks = _blocks(message["content"])
@@ -84,7 +84,7 @@ def _streamed_blocks(answer: NamedAnswer) -> list[tuple[Json, list[Json]]]:
         arguments = json.dumps(call.arguments)
         pieces = ("", arguments[:9], arguments[9:])
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-        blocks.append(({"type": "tool_use", "id": call.id, "name": call.name, "input": {}}, deltas))
+        blocks.append(({"type": "tool_use", "id": call.id, "name": call.tool.name, "input": {}}, deltas))
     return blocks
 
 
@@ -95,7 +95,7 @@ def whole(answer: NamedAnswer) -> dict[str, Any]:
     if answer.text:
         content.append({"type": "text", "text": answer.text})
     content += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments} for call in answer.calls
+        {"type": "tool_use", "id": call.id, "name": call.tool.name, "input": call.arguments} for call in answer.calls
     ]
     return {
         "id": answer.id,
@@ -118,7 +118,7 @@ CLAUDE_SIGNATURE = bytes.fromhex("12a4010a0218021224")
 
 ANTHROPIC = Protocol(
     title="Anthropic Messages",
-    type="anthropic",
+    provider="anthropic",
     model="claude-sonnet-4-5",
     framing="sse",
     read=read,

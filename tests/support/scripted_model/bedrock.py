@@ -9,7 +9,7 @@ from typing import Any
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
 from scripted_model.anthropic import CLAUDE_SIGNATURE
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Turn, bytes_of, joined
+from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 def read(body: Mapping[str, Any]) -> Conversation:
     offered = (body.get("toolConfig") or {}).get("tools") or ()
     conversation = Conversation(
-        tools=[tool["toolSpec"]["name"] for tool in offered if "toolSpec" in tool],
+        tools=[Tool(tool["toolSpec"]["name"]) for tool in offered if "toolSpec" in tool],
         system=joined(block.get("text", "") for block in body.get("system") or ()),
     )
     for message in body["messages"]:
@@ -74,7 +74,7 @@ def _streamed_blocks(answer: NamedAnswer) -> list[tuple[Json, list[Json]]]:
     for call in answer.calls:
         arguments = json.dumps(call.arguments)
         pieces = ("", arguments[:9], arguments[9:])
-        start = {"toolUse": {"toolUseId": call.id, "name": call.name}}
+        start = {"toolUse": {"toolUseId": call.id, "name": call.tool.name}}
         blocks.append((start, [{"toolUse": {"input": piece}} for piece in pieces]))
     return blocks
 
@@ -87,7 +87,7 @@ def whole(answer: NamedAnswer) -> Mapping[str, Any]:
     if answer.text:
         content.append({"text": answer.text})
     content += [
-        {"toolUse": {"toolUseId": call.id, "name": call.name, "input": call.arguments}} for call in answer.calls
+        {"toolUse": {"toolUseId": call.id, "name": call.tool.name, "input": call.arguments}} for call in answer.calls
     ]
     message = {"role": "assistant", "content": content}
     return {"output": {"message": message}, "stopReason": _stop_reason(answer), **_end(answer)}
@@ -105,7 +105,7 @@ def _end(answer: NamedAnswer) -> Json:
 
 BEDROCK = Protocol(
     title="Bedrock Converse",
-    type="bedrock",
+    provider="bedrock",
     model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     framing="aws",
     read=read,

@@ -6,11 +6,21 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Role: TypeAlias = Literal["user", "assistant"]
 
 _DATA_URI = re.compile(r"data:[^,]*;base64,(.*)", re.DOTALL)
+
+
+class Tool(NamedTuple):
+    """A tool that the model may call."""
+
+    #: With its namespace, as in `agents__spawn`.
+    name: str
+    kind: str = "function"
+    #: Empty if the tool is in none, or the protocol has none.
+    namespace: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,10 +64,10 @@ class Turn:
 
 @dataclass
 class Conversation:
-    """The turns of a request, which alternate, and the names of the tools that it offers."""
+    """The turns of a request, which alternate, and the tools that it offers."""
 
     turns: list[Turn] = field(default_factory=list)
-    tools: list[str] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
     #: The text of all instructions of the system.
     system: str = ""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Turn, bytes_of, joined
+from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
@@ -18,7 +18,7 @@ def read(body: Mapping[str, Any]) -> Conversation:
     declared = [each for tool in body.get("tools") or () for each in tool.get("functionDeclarations") or ()]
     instruction = body.get("systemInstruction") or {"parts": []}
     conversation = Conversation(
-        tools=[function["name"] for function in declared],
+        tools=[Tool(function["name"]) for function in declared],
         system=joined(part["text"] for part in instruction["parts"]),
     )
     for content in body["contents"]:
@@ -73,7 +73,9 @@ def _parts(answer: NamedAnswer) -> list[Json]:
         parts.append({"text": answer.thinking, "thought": True})
     if answer.text:
         parts.append({"text": answer.text})
-    parts += [{"functionCall": {"id": call.id, "name": call.name, "args": call.arguments}} for call in answer.calls]
+    parts += [
+        {"functionCall": {"id": call.id, "name": call.tool.name, "args": call.arguments}} for call in answer.calls
+    ]
     if answer.calls:
         # Only the first of parallel calls is signed.
         parts[-len(answer.calls)]["thoughtSignature"] = answer.signature
@@ -96,7 +98,7 @@ def _answer(answer: NamedAnswer, output_tokens: int, candidate: Json) -> Json:
 
 GEMINI = Protocol(
     title="Gemini",
-    type="google",
+    provider="google",
     model="gemini-3-flash-preview",
     framing="sse",
     read=read,

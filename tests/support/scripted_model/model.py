@@ -12,7 +12,7 @@ from llms_core.testing import Chunk, Reply, Seen, Stall, Status, json_body
 from llms_core.testing.framing import MEDIA, encode_events
 from scripted_model.acceptance import Issued, fault_of
 from scripted_model.answers import Answer, Call, NamedAnswer, NamedCall
-from scripted_model.conversation import Conversation
+from scripted_model.conversation import Conversation, Tool
 from scripted_model.protocol import Protocol
 
 
@@ -104,13 +104,13 @@ class ScriptedModel:
 
 
 def _named_call(call: Call, id: str, conversation: Conversation) -> NamedCall:
-    offered = [name for name in conversation.tools if name == call.name or name.endswith(f"__{call.name}")]
+    offered = [tool for tool in conversation.tools if f"__{tool.name}".endswith(f"__{call.name}")]
     # The script may call a tool that does not exist: a model can do that, too.
-    name = offered[0] if offered else call.name
+    tool = offered[0] if offered else Tool(call.name)
     arguments = call.arguments
     if callable(arguments):
         arguments = arguments(conversation.turns[-1].results[-1].text)
-    return NamedCall(id=id, name=name, arguments=arguments)
+    return NamedCall(id=id, tool=tool, arguments=arguments)
 
 
 def _until(pieces: Sequence[bytes], text: str) -> Sequence[bytes]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, bytes_of, joined
+from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, bytes_of, joined
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
 
 
 def read(body: Mapping[str, Any]) -> Conversation:
-    tools = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    tools = [Tool(tool["function"]["name"]) for tool in body.get("tools") or ()]
     conversation = Conversation(tools=tools)
     for message in body["messages"]:
         text = message.get("content") or ""
@@ -57,7 +57,7 @@ def whole(answer: NamedAnswer) -> Mapping[str, Any]:
 
 def _calls(answer: NamedAnswer) -> list[Json]:
     return [
-        {"id": call.id, "function": {"index": index, "name": call.name, "arguments": call.arguments}}
+        {"id": call.id, "function": {"index": index, "name": call.tool.name, "arguments": call.arguments}}
         for index, call in enumerate(answer.calls)
     ]
 
@@ -79,7 +79,7 @@ def _last(answer: NamedAnswer, message: Mapping[str, Any]) -> Json:
 
 OLLAMA = Protocol(
     title="Ollama",
-    type="ollama",
+    provider="ollama",
     model="some-model:8b",
     framing="ndjson",
     read=read,

@@ -8,12 +8,12 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Turn, bytes_of, joined
+from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
 from scripted_model.protocol import Protocol
 
 
 def read(body: Mapping[str, Any]) -> Conversation:
-    tools = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    tools = [Tool(tool["function"]["name"]) for tool in body.get("tools") or ()]
     conversation = Conversation(tools=tools)
     for message in body["messages"]:
         text, images = _content(message.get("content"))
@@ -63,7 +63,7 @@ def events(answer: NamedAnswer) -> Sequence[Event]:
     starts = []
     halves: list[list[dict[str, Any]]] = [[], []]
     for index, call in enumerate(answer.calls):
-        function = {"name": call.name, "arguments": ""}
+        function = {"name": call.tool.name, "arguments": ""}
         starts.append({"index": index, "id": call.id, "type": "function", "function": function})
         arguments = json.dumps(call.arguments)
         for pieces, piece in zip(halves, (arguments[:9], arguments[9:]), strict=True):
@@ -80,10 +80,10 @@ def _chunk(answer: NamedAnswer, *choices: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def whole(answer: NamedAnswer) -> Mapping[str, Any]:
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
-        for call in answer.calls
-    ]
+    calls = []
+    for call in answer.calls:
+        function = {"name": call.tool.name, "arguments": json.dumps(call.arguments)}
+        calls.append({"id": call.id, "type": "function", "function": function})
     message: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if answer.thinking:
         message["reasoning_content"] = answer.thinking
@@ -104,7 +104,7 @@ def _usage(answer: NamedAnswer) -> dict[str, int]:
 
 OPENAI_CHAT = Protocol(
     title="OpenAI chat completions",
-    type="openai-compatible",
+    provider="openai-compatible",
     model="vendor/some-model",
     framing="sse",
     read=read,

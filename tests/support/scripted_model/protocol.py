@@ -36,8 +36,8 @@ class Protocol:
 
     #: As in the table of docs/clients.md.
     title: str
-    #: The type of the provider in llms.json.
-    type: str
+    #: The provider's name in llms.json, which says how to speak to it.
+    provider: str
     #: The provider's own id of the model.
     model: str
     framing: Framing
