@@ -22,10 +22,12 @@ class Agent:
     program: str
     #: What the model does in a session on the project in a folder.
     scripts: Callable[[Path], Sequence[Script]]
-    #: By which name the agent calls the model.
-    model_name: Callable[[Protocol], str]
-    #: Has a whole session, with the installed program.
-    converse: Callable[[Session, Path], None]
+    #: By which name the agent calls a model behind these protocols.
+    model_name: Callable[[Sequence[Protocol]], str]
+    #: Works on the task, with the installed program.
+    begin: Callable[[Session, Path], None]
+    #: Continues until the end of the session.
+    go_on: Callable[[Session, Path], None]
 
     @property
     def version(self) -> str:

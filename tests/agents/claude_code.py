@@ -76,26 +76,32 @@ def variables(session: Session) -> dict[str, str]:
     }
 
 
-def model_name(protocol: Protocol) -> str:
+def model_name(protocols: Sequence[Protocol]) -> str:
     """Claude Code knows from the names of Claude's models how they think."""
-    return protocol.model if protocol is ANTHROPIC else "some-model"
+    return ANTHROPIC.model if ANTHROPIC in protocols else "some-model"
 
 
-def converse(session: Session, program: Path) -> None:
-    environment = variables(session)
-    claude = [str(program), "--print", "--allowedTools", TOOLS, "--output-format"]
+def answer(session: Session, program: Path, prompt: str, *options: str) -> str:
+    command = [*claude(program), "json", *options, "--", prompt]
+    reported = json.loads(run(command, session, variables(session)))
+    assert not reported["is_error"], reported
+    text: str = reported["result"]
+    return text
 
-    def answer(prompt: str, *options: str) -> str:
-        reported = json.loads(run([*claude, "json", *options, "--", prompt], session, environment))
-        assert not reported["is_error"], reported
-        text: str = reported["result"]
-        return text
 
-    session.printed[TASK] = answer(TASK)
-    streamed = [*claude, "stream-json", "--verbose", "--include-partial-messages", "--continue", "--", SLOW]
-    interrupt(streamed, session, environment, "It begins")
-    answer("/compact", "--continue")
-    session.printed[QUESTION] = answer(f"{QUESTION} @{session.picture.name}", "--continue")
+def claude(program: Path) -> list[str]:
+    return [str(program), "--print", "--allowedTools", TOOLS, "--output-format"]
+
+
+def begin(session: Session, program: Path) -> None:
+    session.printed[TASK] = answer(session, program, TASK)
+
+
+def go_on(session: Session, program: Path) -> None:
+    streamed = [*claude(program), "stream-json", "--verbose", "--include-partial-messages", "--continue", "--", SLOW]
+    interrupt(streamed, session, variables(session), "It begins")
+    answer(session, program, "/compact", "--continue")
+    session.printed[QUESTION] = answer(session, program, f"{QUESTION} @{session.picture.name}", "--continue")
 
 
 CLAUDE_CODE = Agent(
@@ -104,5 +110,6 @@ CLAUDE_CODE = Agent(
     program="claude",
     scripts=scripts,
     model_name=model_name,
-    converse=converse,
+    begin=begin,
+    go_on=go_on,
 )

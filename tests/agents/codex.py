@@ -88,22 +88,32 @@ def spawned(result: str) -> Mapping[str, object]:
     return {"targets": [json.loads(result)["agent_id"]]}
 
 
-def converse(session: Session, program: Path) -> None:
+def begin(session: Session, program: Path) -> None:
     settings = session.home / "codex"
     settings.mkdir()
     (settings / "config.toml").write_text(CONFIG.format(base_url=session.pair.gateway.base_url), "utf-8")
-    environment = {"CODEX_HOME": str(settings)}
-    last = session.folder / "last.txt"
-    options = ["--skip-git-repo-check", "--output-last-message", str(last)]
-    codex = [str(program), "exec"]
-    resumed = [*codex, "resume", "--last", *options]
+    run([str(program), "exec", *options(session), "--", TASK], session, variables(session))
+    session.printed[TASK] = last_message(session).read_text("utf-8")
 
-    run([*codex, *options, "--", TASK], session, environment)
-    session.printed[TASK] = last.read_text("utf-8")
+
+def go_on(session: Session, program: Path) -> None:
+    resumed = [str(program), "exec", "resume", "--last", *options(session)]
     # The conversation is compacted before this turn.
-    interrupt([*resumed, "--json", "--", SLOW], session, environment, "It begins.")
-    run([*resumed, "--image", str(session.picture), "--", QUESTION], session, environment)
-    session.printed[QUESTION] = last.read_text("utf-8")
+    interrupt([*resumed, "--json", "--", SLOW], session, variables(session), "It begins.")
+    run([*resumed, "--image", str(session.picture), "--", QUESTION], session, variables(session))
+    session.printed[QUESTION] = last_message(session).read_text("utf-8")
+
+
+def variables(session: Session) -> dict[str, str]:
+    return {"CODEX_HOME": str(session.home / "codex")}
+
+
+def options(session: Session) -> list[str]:
+    return ["--skip-git-repo-check", "--output-last-message", str(last_message(session))]
+
+
+def last_message(session: Session) -> Path:
+    return session.folder / "last.txt"
 
 
 CODEX = Agent(
@@ -111,6 +121,7 @@ CODEX = Agent(
     package="@openai/codex",
     program="codex",
     scripts=scripts,
-    model_name=lambda protocol: MODEL,
-    converse=converse,
+    model_name=lambda protocols: MODEL,
+    begin=begin,
+    go_on=go_on,
 )

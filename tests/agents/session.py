@@ -8,15 +8,16 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from scripted_model import Conversation, Protocol, Script, ScriptedModel
 
-from llms_core.testing import Reply, Seen
+from llms_core.testing import Reply, ScriptedUpstream, Seen
 from tests.core.server.conftest import NO_RETRIES, Pair, running, until
 
 KEY = "sk-marked-of-agents"
@@ -26,11 +27,15 @@ PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
+#: Whether the gateway reaches models through the Responses API for clients of other APIs.
+TRANSLATES_TO_RESPONSES = find_spec("llms_core.openai_compatible.responses") is not None
+
 #: Seconds that an agent may take for one prompt.
 TIMEOUT = 120.0
 
 #: A plugin that writes each record of a request to a file, one a line.
 _RECORDER = """
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -87,7 +92,8 @@ class Session:
     #: The model's name for the agent.
     model_name: str
     pair: Pair
-    model: ScriptedModel
+    #: The same model at each provider, in their order.
+    models: Sequence[ScriptedModel]
     folder: Path
     #: The agent's version.
     version: str = ""
@@ -95,6 +101,11 @@ class Session:
     printed: dict[str, str] = field(default_factory=dict)
     #: The request that was interrupted.
     interrupted: Seen | None = None
+
+    @property
+    def model(self) -> ScriptedModel:
+        """The model at the first provider."""
+        return self.models[0]
 
     @property
     def project(self) -> Path:
@@ -114,6 +125,11 @@ class Session:
     def picture(self) -> Path:
         return self.project / "picture.png"
 
+    @property
+    def faults(self) -> list[str]:
+        """Why providers refused requests."""
+        return [fault for model in self.models for fault in model.faults]
+
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), **_ONLY_LOOPBACK, **variables}
 
@@ -131,34 +147,53 @@ class Session:
 
 @contextmanager
 def session_with(
-    protocol: Protocol, model_name: str, scripts: Callable[[Path], Sequence[Script]], folder: Path
+    protocols: Sequence[Protocol],
+    model_name: str,
+    scripts: Callable[[Path], Sequence[Script]],
+    folder: Path,
+    overloaded: Collection[int] = (),
 ) -> Iterator[Session]:
-    """Run a gateway whose provider speaks the protocol. Its model follows the scripts for the project's folder."""
+    """Run a gateway with a provider for each protocol. Their model follows the scripts for the project's folder.
+
+    The first provider refuses the requests with the numbers in `overloaded`, from 1.
+    """
     project = folder / "project"
     project.mkdir()
     (folder / "home").mkdir()
-    model = ScriptedModel(protocol, scripts(project))
+    script = scripts(project)
+    models = [
+        ScriptedModel(protocol, script, overloaded if number == 0 else ()) for number, protocol in enumerate(protocols)
+    ]
     plugin = folder / "recorder.py"
     plugin.write_text(_RECORDER.format(path=str(folder / "records.jsonl")), "utf-8")
     (folder / "records.jsonl").touch()
     plugins = f"{NO_RETRIES}[plugins]\nload = ['{plugin}']\n"
 
-    with running(folder, plugins, lambda upstream: _config(protocol, model_name, upstream.origin)) as pair:
-        pair.upstream.default = Reply(model)
-        session = Session(model_name, pair, model, folder)
+    with ExitStack() as stack:
+        others = [stack.enter_context(ScriptedUpstream()) for _ in models[1:]]
+
+        def config(first: ScriptedUpstream) -> dict[str, Any]:
+            upstreams = (first, *others)
+            for upstream, model in zip(upstreams, models, strict=True):
+                upstream.default = Reply(model)
+            blocks = zip(protocols, upstreams, strict=True)
+            return {"providers": {each.provider: _block(each, model_name, at.origin) for each, at in blocks}}
+
+        pair = stack.enter_context(running(folder, plugins, config))
+        session = Session(model_name, pair, models, folder)
         session.note.write_text("The secret word is heron.\n", "utf-8")
         session.picture.write_bytes(PICTURE)
         yield session
 
 
-def _config(protocol: Protocol, model_name: str, origin: str) -> dict[str, Any]:
-    block = {
+def _block(protocol: Protocol, model_name: str, origin: str) -> dict[str, Any]:
+    """The block of a provider in llms.json."""
+    return {
         "base_url": origin + protocol.base,
         "api_key": KEY,
         "models": {model_name: protocol.model},
         **protocol.settings,
     }
-    return {"providers": {protocol.provider: block}}
 
 
 def version_of(program: Path, session: Session) -> str:
@@ -180,7 +215,7 @@ def run(command: Sequence[str], session: Session, variables: Mapping[str, str]) 
         check=False,
     )
     assert finished.returncode == 0, "\n".join(
-        (session.version, finished.stdout, finished.stderr, *session.model.faults, session.pair.gateway.log())
+        (session.version, finished.stdout, finished.stderr, *session.faults, session.pair.gateway.log())
     )
     return finished.stdout
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from tests.agents.session import (
     SUMMARY,
     TASK,
     THINKING,
+    TRANSLATES_TO_RESPONSES,
     Session,
     session_with,
     version_of,
@@ -35,8 +35,6 @@ AGENTS = (CLAUDE_CODE, CODEX)
 
 CLIENTS_PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 
-
-TRANSLATES_TO_RESPONSES = find_spec("llms_core.openai_compatible.responses") is not None
 
 SESSIONS = [(agent, protocol) for agent in AGENTS for protocol in PROTOCOLS]
 
@@ -60,10 +58,11 @@ def session(
         pytest.skip("this gateway does not translate to the Responses API")
     program = installed(tmp_path_factory, f"{agent.package}@{agent.version}", agent.program)
     folder = tmp_path_factory.mktemp(agent.program)
-    with session_with(protocol, agent.model_name(protocol), agent.scripts, folder) as session:
+    with session_with([protocol], agent.model_name([protocol]), agent.scripts, folder) as session:
         session.version = version_of(program, session)
         record_testsuite_property(agent.title, session.version)
-        agent.converse(session, program)
+        agent.begin(session, program)
+        agent.go_on(session, program)
         yield session
 
 

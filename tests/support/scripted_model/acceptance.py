@@ -24,11 +24,9 @@ class Issued:
     def __init__(self) -> None:
         self._thinking: dict[str, str] = {}
         self._signed_calls: dict[str, str] = {}
-        self._texts: set[str] = set()
         self._call_thinking: dict[str, str] = {}
 
     def add(self, answer: NamedAnswer) -> None:
-        self._texts.add(answer.thinking)
         if answer.signature:
             self._thinking[answer.signature] = answer.thinking
             if answer.calls:
@@ -37,8 +35,6 @@ class Issued:
             self._call_thinking[call.id] = answer.thinking
 
     def is_own(self, text: str, signature: str) -> bool:
-        if not signature:
-            return text in self._texts
         return self._thinking.get(signature) == text
 
     def signed_call(self, signature: str) -> str | None:
@@ -62,6 +58,7 @@ def fault_of(conversation: Conversation, body: Mapping[str, Any], protocol: Prot
         _fault_of_pairs(conversation)
         or _fault_of_thoughts(conversation, protocol, issued)
         or _fault_of_last_calls(conversation, protocol, issued)
+        or protocol.refuses(body, conversation)
     )
 
 
@@ -80,13 +77,14 @@ def _fault_of_pairs(conversation: Conversation) -> str:
 
 def _fault_of_thoughts(conversation: Conversation, protocol: Protocol, issued: Issued) -> str:
     for thought in conversation.thoughts:
-        if protocol.signature_head is None and thought.signature:
-            return f"a signature for a model that has none: {thought.signature}"
-        if protocol.returns_thinking and not issued.is_own(thought.text, thought.signature):
-            return f"thinking that is not this model's: {thought}"
-        if protocol.signature_head is not None and protocol.returns_thinking and not thought.signature:
-            return f"thinking without its signature: {thought}"
-        if not protocol.returns_thinking and thought.signature and not issued.is_signature(thought.signature):
+        if protocol.signature_head is None:
+            # Such providers take anybody's thinking: it is a text like all others.
+            if thought.signature:
+                return f"a signature for a model that has none: {thought.signature}"
+        elif protocol.returns_thinking:
+            if not issued.is_own(thought.text, thought.signature):
+                return f"thinking that is not this model's, or not as it was: {thought}"
+        elif thought.signature and not issued.is_signature(thought.signature):
             return f"a signature that is not this model's: {thought}"
     for call in conversation.calls:
         if call.signature and call.signature != _SKIP and issued.signed_call(call.signature) != call.name:

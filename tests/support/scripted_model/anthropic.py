@@ -53,6 +53,18 @@ def _read_block(turn: Turn, block: Json) -> None:
             raise ValueError(f"a block of the type {other}")
 
 
+def refusal_of(thinking: Mapping[str, Any] | None, conversation: Conversation) -> str:
+    """Return why Claude 4.5 would not think like this about the conversation; "" if it would."""
+    if not thinking or thinking["type"] == "disabled":
+        return ""
+    if thinking["type"] == "adaptive":
+        return "adaptive thinking is not supported on this model"
+    before = conversation.turns[-2:-1]
+    if any(turn.calls and not turn.thoughts for turn in before):
+        return "when thinking is enabled, a final assistant message must start with a thinking block"
+    return ""
+
+
 def events(answer: NamedAnswer) -> Sequence[Event]:
     start = {**whole(answer), "content": [], "stop_reason": None}
     start["usage"] = {"input_tokens": answer.prompt_tokens, "output_tokens": 1}
@@ -124,6 +136,7 @@ ANTHROPIC = Protocol(
     read=read,
     events=events,
     whole=whole,
+    refuses=lambda body, conversation: refusal_of(body.get("thinking"), conversation),
     signature_head=CLAUDE_SIGNATURE,
     base="/v1",
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.anthropic import CLAUDE_SIGNATURE
+from scripted_model.anthropic import CLAUDE_SIGNATURE, refusal_of
 from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
 from scripted_model.protocol import Protocol
 
@@ -103,6 +103,10 @@ def _end(answer: NamedAnswer) -> Json:
     return {"usage": usage, "metrics": {"latencyMs": 9}}
 
 
+def _thinking(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return (body.get("additionalModelRequestFields") or {}).get("thinking")
+
+
 BEDROCK = Protocol(
     title="Bedrock Converse",
     provider="bedrock",
@@ -111,6 +115,7 @@ BEDROCK = Protocol(
     read=read,
     events=events,
     whole=whole,
+    refuses=lambda body, conversation: refusal_of(_thinking(body), conversation),
     signature_head=CLAUDE_SIGNATURE,
     settings={"region": "us-west-2"},
 )

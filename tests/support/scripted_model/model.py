@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,11 @@ class Script:
 class ScriptedModel:
     """A model behind a protocol. It is the part of a Reply that answers a request."""
 
-    def __init__(self, protocol: Protocol, scripts: Sequence[Script]):
+    def __init__(self, protocol: Protocol, scripts: Sequence[Script], overloaded: Collection[int] = ()):
         self.protocol = protocol
         self.scripts = scripts
+        #: The numbers of the requests, from 1, that it has no time for.
+        self.overloaded = overloaded
         #: The conversations that it received, with the script that each followed.
         self.conversations: list[tuple[Script | None, Conversation]] = []
         #: Why it refused requests.
@@ -39,6 +41,9 @@ class ScriptedModel:
         self._numbers = itertools.count(1)
 
     def __call__(self, seen: Seen) -> Reply:
+        number = next(self._numbers)
+        if number in self.overloaded:
+            return _error(503, "The model is overloaded")
         body = seen.json
         try:
             conversation = self.protocol.read(body)
@@ -47,10 +52,10 @@ class ScriptedModel:
             fault = f"{type(error).__name__}: {error}"
         if fault:
             self.faults.append(fault)
-            return json_body({"error": {"message": fault}, "message": fault}, 400)
+            return _error(400, fault)
         script, answer = self._next(conversation)
         self.conversations.append((script, conversation))
-        named = self._named(answer, conversation)
+        named = self._named(answer, conversation, number)
         self._issued.add(named)
         self._written.append((script, named))
         if not _wants_stream(seen, body):
@@ -85,15 +90,15 @@ class ScriptedModel:
             return script, script.answers[later_answers]
         return None, Answer(text="A title")
 
-    def _named(self, answer: Answer, conversation: Conversation) -> NamedAnswer:
-        number = next(self._numbers)
+    def _named(self, answer: Answer, conversation: Conversation, number: int) -> NamedAnswer:
+        name = f"{self.protocol.provider}_{number}"
         head = self.protocol.signature_head
-        signature = "" if head is None else base64.b64encode(head + b"signature %06d" % number).decode()
+        signature = "" if head is None else base64.b64encode(head + name.encode()).decode()
         calls = []
         for index, call in enumerate(answer.calls):
-            calls.append(_named_call(call, f"call_{number}x{index}", conversation))
+            calls.append(_named_call(call, f"call_{name}x{index}", conversation))
         return NamedAnswer(
-            id=f"answer-{number}",
+            id=name,
             model=self.protocol.model,
             text=answer.text,
             thinking=answer.thinking,
@@ -111,6 +116,11 @@ def _named_call(call: Call, id: str, conversation: Conversation) -> NamedCall:
     if callable(arguments):
         arguments = arguments(conversation.turns[-1].results[-1].text)
     return NamedCall(id=id, tool=tool, arguments=arguments)
+
+
+def _error(status: int, message: str) -> Reply:
+    """Return an error; some protocols have its message in an object of its own."""
+    return json_body({"error": {"message": message}, "message": message}, status)
 
 
 def _until(pieces: Sequence[bytes], text: str) -> Sequence[bytes]:

@@ -18,6 +18,12 @@ class Reads(Interface):
     def __call__(self, body: Mapping[str, Any]) -> Conversation: ...
 
 
+class Refuses(Interface):
+    """Says what else a provider refuses in a request; "" if nothing."""
+
+    def __call__(self, body: Mapping[str, Any], conversation: Conversation) -> str: ...
+
+
 class Writes(Interface):
     """Writes the events of a stream; those of the text come before those of the calls."""
 
@@ -28,6 +34,11 @@ class WritesWhole(Interface):
     """Writes an answer to a request without a stream."""
 
     def __call__(self, answer: NamedAnswer) -> Mapping[str, Any]: ...
+
+
+def refuses_nothing(body: Mapping[str, Any], conversation: Conversation) -> str:
+    """What most providers do."""
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +55,7 @@ class Protocol:
     read: Reads
     events: Writes
     whole: WritesWhole
+    refuses: Refuses = refuses_nothing
     #: Whether the thinking of a turn with calls has to come back with their results.
     returns_thinking: bool = True
     #: How its signatures begin, decoded; None if it has none.
