@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripted_model import Protocol, Script
 
-from tests.agents.session import Session
+if TYPE_CHECKING:
+    from tests.agents.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class Agent:
     begin: Callable[[Session, Path], None]
     #: Continues until the end of the session.
     go_on: Callable[[Session, Path], None]
+    #: Whether it returns what providers have signed.
+    returns_signatures: bool = True
 
     @property
     def version(self) -> str:

@@ -60,7 +60,7 @@ def scripts(project: Path) -> Sequence[Script]:
 
 def variables(session: Session) -> dict[str, str]:
     """The settings that docs/clients.md describes, and no repetition of requests that fail."""
-    name = session.model_name
+    name = model_name([model.protocol for model in session.models])
     return {
         "ANTHROPIC_BASE_URL": session.pair.gateway.origin,
         "ANTHROPIC_AUTH_TOKEN": "not-needed",

@@ -8,16 +8,17 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from scripted_model import Conversation, Protocol, Script, ScriptedModel
+from scripted_model import Conversation, Protocol, ScriptedModel
 
 from llms_core.testing import Reply, ScriptedUpstream, Seen
+from tests.agents.agent import Agent
 from tests.core.server.conftest import NO_RETRIES, Pair, running, until
 
 KEY = "sk-marked-of-agents"
@@ -89,8 +90,7 @@ THINKING = (
 class Session:
     """A session, while it runs and when it is over."""
 
-    #: The model's name for the agent.
-    model_name: str
+    agent: Agent
     pair: Pair
     #: The same model at each provider, in their order.
     models: Sequence[ScriptedModel]
@@ -147,23 +147,19 @@ class Session:
 
 @contextmanager
 def session_with(
-    protocols: Sequence[Protocol],
-    model_name: str,
-    scripts: Callable[[Path], Sequence[Script]],
-    folder: Path,
-    overloaded: Collection[int] = (),
+    agent: Agent, protocols: Sequence[Protocol], folder: Path, overloaded: Collection[int] = ()
 ) -> Iterator[Session]:
-    """Run a gateway with a provider for each protocol. Their model follows the scripts for the project's folder.
+    """Run a gateway with a provider for each protocol. Their model follows the agent's scripts.
 
     The first provider refuses the requests with the numbers in `overloaded`, from 1.
     """
     project = folder / "project"
     project.mkdir()
     (folder / "home").mkdir()
-    script = scripts(project)
-    models = [
-        ScriptedModel(protocol, script, overloaded if number == 0 else ()) for number, protocol in enumerate(protocols)
-    ]
+    scripts = agent.scripts(project)
+    name = agent.model_name(protocols)
+    models = [ScriptedModel(protocol, scripts, signed=agent.returns_signatures) for protocol in protocols]
+    models[0].overloaded = overloaded
     plugin = folder / "recorder.py"
     plugin.write_text(_RECORDER.format(path=str(folder / "records.jsonl")), "utf-8")
     (folder / "records.jsonl").touch()
@@ -177,10 +173,10 @@ def session_with(
             for upstream, model in zip(upstreams, models, strict=True):
                 upstream.default = Reply(model)
             blocks = zip(protocols, upstreams, strict=True)
-            return {"providers": {each.provider: _block(each, model_name, at.origin) for each, at in blocks}}
+            return {"providers": {each.provider: _block(each, name, at.origin) for each, at in blocks}}
 
         pair = stack.enter_context(running(folder, plugins, config))
-        session = Session(model_name, pair, models, folder)
+        session = Session(agent, pair, models, folder)
         session.note.write_text("The secret word is heron.\n", "utf-8")
         session.picture.write_bytes(PICTURE)
         yield session

@@ -33,7 +33,10 @@ def name_of(parameter: tuple[Agent, tuple[Protocol, Protocol]]) -> str:
     return f"{agent.program}-{first.provider}-{second.provider}"
 
 
-@pytest.fixture(scope="module", params=[(agent, pair) for agent in (CLAUDE_CODE, CODEX) for pair in PAIRS], ids=name_of)
+SESSIONS = [(agent, pair) for agent in (CLAUDE_CODE, CODEX) for pair in PAIRS]
+
+
+@pytest.fixture(scope="module", params=SESSIONS, ids=name_of)
 def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A session whose third request is answered by another provider than all others."""
     agent: Agent
@@ -42,7 +45,7 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         pytest.skip("this gateway does not translate to the Responses API")
     program = installed(tmp_path_factory, f"{agent.package}@{agent.version}", agent.program)
     folder = tmp_path_factory.mktemp(agent.program)
-    with session_with(protocols, agent.model_name(protocols), agent.scripts, folder, {OVERLOADED}) as session:
+    with session_with(agent, protocols, folder, {OVERLOADED}) as session:
         agent.begin(session, program)
         yield session
 

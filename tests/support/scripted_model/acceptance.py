@@ -48,8 +48,13 @@ class Issued:
         return self._call_thinking.get(call_id, "")
 
 
-def fault_of(conversation: Conversation, body: Mapping[str, Any], protocol: Protocol, issued: Issued) -> str:
-    """Return why a provider of the protocol would refuse the conversation; "" if it would not."""
+def fault_of(
+    conversation: Conversation, body: Mapping[str, Any], protocol: Protocol, issued: Issued, *, signed: bool
+) -> str:
+    """Return why a provider of the protocol would refuse the conversation; "" if it would not.
+
+    `signed` tells whether the client returns what the model has signed.
+    """
     if _ENVELOPE in json.dumps(body):
         return "an envelope of the gateway's is in the request"
     if not conversation.turns or conversation.turns[-1].role != "user":
@@ -57,7 +62,7 @@ def fault_of(conversation: Conversation, body: Mapping[str, Any], protocol: Prot
     return (
         _fault_of_pairs(conversation)
         or _fault_of_thoughts(conversation, protocol, issued)
-        or _fault_of_last_calls(conversation, protocol, issued)
+        or _fault_of_last_calls(conversation, protocol, issued, signed=signed)
         or protocol.refuses(body, conversation)
     )
 
@@ -92,14 +97,15 @@ def _fault_of_thoughts(conversation: Conversation, protocol: Protocol, issued: I
     return ""
 
 
-def _fault_of_last_calls(conversation: Conversation, protocol: Protocol, issued: Issued) -> str:
+def _fault_of_last_calls(conversation: Conversation, protocol: Protocol, issued: Issued, *, signed: bool) -> str:
     """What the model thought before its last calls has to come back with their results."""
     last = conversation.turns[-2] if len(conversation.turns) > 1 else Turn("assistant")
     if not last.calls:
         return ""
     if protocol.returns_thinking:
         expected = issued.thinking_of(last.calls[0].id)
-        if expected and expected not in [thought.text for thought in last.thoughts]:
+        is_returned = signed or protocol.signature_head is None
+        if expected and is_returned and expected not in [thought.text for thought in last.thoughts]:
             return f"the thinking before the calls is missing: {expected}"
     elif not last.calls[0].signature:
         return f"the first call has no signature: {last.calls[0]}"

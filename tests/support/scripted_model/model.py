@@ -27,11 +27,13 @@ class Script:
 class ScriptedModel:
     """A model behind a protocol. It is the part of a Reply that answers a request."""
 
-    def __init__(self, protocol: Protocol, scripts: Sequence[Script], overloaded: Collection[int] = ()):
+    def __init__(self, protocol: Protocol, scripts: Sequence[Script], *, signed: bool = True):
         self.protocol = protocol
         self.scripts = scripts
+        #: Whether the client returns what the model has signed.
+        self.signed = signed
         #: The numbers of the requests, from 1, that it has no time for.
-        self.overloaded = overloaded
+        self.overloaded: Collection[int] = ()
         #: The conversations that it received, with the script that each followed.
         self.conversations: list[tuple[Script | None, Conversation]] = []
         #: Why it refused requests.
@@ -47,7 +49,7 @@ class ScriptedModel:
         body = seen.json
         try:
             conversation = self.protocol.read(body)
-            fault = fault_of(conversation, body, self.protocol, self._issued)
+            fault = fault_of(conversation, body, self.protocol, self._issued, signed=self.signed)
         except (KeyError, TypeError, ValueError) as error:
             fault = f"{type(error).__name__}: {error}"
         if fault:
