@@ -24,6 +24,10 @@ GENERATE_CONTENT = "generate_content"
 """Gemini's API. The model is in the URL, so its adapters put it there."""
 
 
+TRANSLATED = "translated"
+"""A word in `ChatCall.protocol`: the request is translated, although the provider speaks the client's protocol."""
+
+
 class NativeRequest(msgspec.Struct, frozen=True):
     """A request that can be passed on: nothing in it is the gateway's own, or another provider's."""
 

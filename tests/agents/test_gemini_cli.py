@@ -35,9 +35,8 @@ def gateway(
     return served(config_of(first=provider(upstream, {"some-model": "vendor/some-model"})))
 
 
-def run_gemini(gateway: Gateway, folder: Path, prompt: str) -> str:
+def run_gemini(gateway: Gateway, program: Path, folder: Path, prompt: str) -> str:
     """Let Gemini CLI answer a prompt in a folder with one file; return what it prints."""
-    program = installed("@google/gemini-cli", "gemini")
     project = folder / "project"
     project.mkdir()
     (project / "word.txt").write_text("heron\n", "utf-8")
@@ -69,8 +68,11 @@ def run_gemini(gateway: Gateway, folder: Path, prompt: str) -> str:
     return finished.stdout.strip()
 
 
-def test_it_reads_a_file_and_answers(gateway: Gateway, upstream: ScriptedUpstream, tmp_path: Path) -> None:
+def test_it_reads_a_file_and_answers(
+    gateway: Gateway, upstream: ScriptedUpstream, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """With reasoning before the call, which comes back to the provider with the file."""
+    program = installed(tmp_path_factory, "@google/gemini-cli@latest", "gemini")
     call = {
         "index": 0,
         "id": "call_1",
@@ -83,7 +85,7 @@ def test_it_reads_a_file_and_answers(gateway: Gateway, upstream: ScriptedUpstrea
         )
     )
     upstream.default = completion("The word is heron.")
-    assert "The word is heron." in run_gemini(gateway, tmp_path, "Which word is in word.txt?")
+    assert "The word is heron." in run_gemini(gateway, program, tmp_path, "Which word is in word.txt?")
 
     messages = upstream.requests[-1].json["messages"]
     asked, result = messages[-2:]

@@ -6,20 +6,20 @@ https://ai.google.dev/api/generate-content
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from llms_core.contracts.body import RequestBody
-from llms_core.dialects import Dialect, OpenApi, Reply
+from llms_core.contracts.request import ChatBody
+from llms_core.dialects import Dialect, OpenApi
 from llms_core.dialects.gemini import errors
 from llms_core.dialects.gemini.answer import GenerateContentResponse, encode_answer
 from llms_core.dialects.gemini.decode import CLIENT_NAMES, decode_content, decode_prompt, decode_stream
 from llms_core.dialects.gemini.models import encode_model, encode_models
 from llms_core.dialects.gemini.request import CountTokensRequest, GenerateContentRequest
 from llms_core.dialects.gemini.stream import GeminiStreamWriter
-from llms_core.dialects.messages.tokens import estimated_prompt
+from llms_core.dialects.token_count import count_headers
+from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
+from llms_core.operations.count_tokens import COUNT_TOKENS as OPERATION_COUNT_TOKENS
 
 _TAG = "Gemini"
 _MODELS = "/v1beta/models"
@@ -37,10 +37,15 @@ class TotalTokens(msgspec.Struct, rename="camel"):
     total_tokens: int
 
 
-def _count(body: RequestBody[Any]) -> Reply:
-    """Estimate the tokens; the header tells that they were not counted."""
-    data = msgspec.json.encode(TotalTokens(estimated_prompt(body)))
-    return Reply(data, ((b"x-llms-token-count", b"estimate"),))
+class _Counted(msgspec.Struct):
+    """The answer of the operation."""
+
+    input_tokens: int
+
+
+def _encode_count(answer: Answer, body: ChatBody) -> bytes:
+    counted = msgspec.json.decode(answer.data, type=_Counted)
+    return msgspec.json.encode(TotalTokens(counted.input_tokens))
 
 
 GENERATE_CONTENT = Dialect(
@@ -91,13 +96,13 @@ STREAM_GENERATE_CONTENT = Dialect(
 
 COUNT_TOKENS = Dialect(
     name="gemini_count_tokens",
-    operation=CHAT,
+    operation=OPERATION_COUNT_TOKENS,
     paths=_paths("countTokens"),
     base_path="",
     decode=decode_prompt,
-    encode_answer=encode_answer,
+    encode_answer=_encode_count,
     encode_error=errors.encode,
-    reply=_count,
+    answer_headers=count_headers,
     names=CLIENT_NAMES,
     key_parameter=_KEY,
     openapi=OpenApi(
