@@ -39,6 +39,7 @@ from msgspec import Raw
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.upload import Upload
 from llms_core.errors import ProviderError
 from llms_core.secret import Secret
 
@@ -59,6 +60,8 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     headers: dict[str, str]
     content: bytes = b""
     method: str = "POST"
+    #: The body in place of `content`, for operations whose requests are uploads.
+    upload: Upload | None = None
     #: Parameters of the client's request that could not be translated; the client reads them in x-llms-dropped-params.
     dropped: tuple[str, ...] = ()
 
