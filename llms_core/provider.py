@@ -13,7 +13,7 @@ The life cycle of an adapter:
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
 `available`, `prepare`, `aclose`, `models` and `inlines` are optional: each belongs to a protocol of its own, which the
-core detects by the presence of the method.
+core detects by the presence of the method. So are the methods of operations other than chat (`Embeds`).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from msgspec import Raw
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.upload import Upload
 from llms_core.errors import ProviderError
@@ -102,6 +103,28 @@ class HttpAdapter(Protocol):
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an answer whose status is not 2xx; `llms_core.failure.classify` handles the usual shapes."""
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """An adapter whose provider has an API for embeddings. Its methods do no I/O, and `error` reads its errors."""
+
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what the provider accepts for one of its models, which it names by its own id."""
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Build the request to send. Raises Unsupported if the provider cannot do what the client asks for."""
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Read the vectors, in the order of the inputs. Raises ProviderError if the body is not a valid answer."""
+
+
+@runtime_checkable
+class Offers(Protocol):
+    """An adapter that has the methods of more operations than its provider has: data tells which there are."""
+
+    def offers(self, operation: str) -> bool:
+        """Whether the provider has this operation, whose methods the adapter has."""
 
 
 @runtime_checkable
@@ -259,12 +282,14 @@ class _SpecMembers(TypedDict, total=False):
     docs: str
     base_url: str
     path: str
+    paths: Mapping[str, str]
     key_env: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
     rename: Mapping[str, str]
     drop: frozenset[str]
     rules: RequestRules
+    embeddings: EmbeddingRules
     extras: frozenset[str]
     aliases: tuple[str, ...]
     models: Mapping[str, str]
@@ -290,6 +315,9 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     base_url: str = ""
     #: What is appended to the base URL for chat completions, if the adapter is an OpenAICompatible.
     path: str = "/chat/completions"
+    #: The provider's operations other than chat -> what is appended to the base URL for them. An OpenAICompatible
+    #: offers these alone; for other adapters it is documentation.
+    paths: Mapping[str, str] = {}
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
     needs_key: bool = True
@@ -300,6 +328,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     drop: frozenset[str] = frozenset()
     #: What the provider accepts in messages and tools, if its adapter is an OpenAICompatible.
     rules: RequestRules = RequestRules()
+    #: What the provider accepts in requests for embeddings, if its adapter is an OpenAICompatible.
+    embeddings: EmbeddingRules = EmbeddingRules()
     #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
     extras: frozenset[str] = frozenset()
     #: Further names for the same type.

@@ -7,8 +7,10 @@ is normalized.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Raw
@@ -41,6 +43,13 @@ _decode_view = msgspec.json.Decoder(CompletionView).decode
 _encode = msgspec.json.encode
 
 _CHAT_COMPLETIONS = "/chat/completions"
+
+OPENAI_PATHS: Mapping[str, str] = MappingProxyType(
+    {
+        "embeddings": "/embeddings",
+    }
+)
+"""OpenAI's paths of the operations that `OpenAICompatible` has methods for, beside chat."""
 
 
 class OpenAICompatible:
@@ -114,6 +123,10 @@ class OpenAICompatible:
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an error of the provider."""
         return classify(status, headers, body)
+
+    def offers(self, operation: str) -> bool:
+        """Whether the provider has an operation: of those in `OPENAI_PATHS`, the ones that `spec.paths` names."""
+        return operation in self.spec.paths or operation not in OPENAI_PATHS
 
     def models_request(self) -> UpstreamRequest:
         """Return the request for the provider's model list."""
@@ -215,6 +228,7 @@ OPENAI_COMPATIBLE = ProviderSpec(
     adapter=OpenAICompatible,
     # A server on the own machine or network often needs none. A configured key is sent.
     needs_key=False,
+    paths=OPENAI_PATHS,
     # What such a server documents is not known: the client's role is passed on.
     rules=RequestRules(developer=True),
     # The names in files of llms.py: those of version 2, then those of versions 3 and 4.

@@ -17,7 +17,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ErrorKind, ProviderError, Unsupported
 from llms_core.operations.stream import StreamReader
-from llms_core.provider import UpstreamRequest
+from llms_core.provider import Offers, UpstreamRequest
 
 FetchMedia = Callable[[str, str], Awaitable[tuple[str, bytes]]]
 """(URL, name of the parameter) -> (media type, bytes)."""
@@ -59,8 +59,19 @@ class Operation(Generic[View, Call]):
 
     #: The name in logs, records and reasons, such as `chat`.
     name: str
-    #: A runtime-checkable protocol: an adapter that implements it serves this operation.
+    #: A runtime-checkable protocol: an adapter that implements it serves this operation, unless `Offers` denies it.
     adapter_protocol: type
+    #: Whether `[routing.fallbacks]` do not apply, because the answer of another model would be a wrong answer.
+    same_model_only: bool = False
+    #: Patterns of the ids of models that serve this operation and no other, as in file names and in lower case. They
+    #: only affect lists of models: a request for any other model is passed on, too.
+    model_patterns: tuple[str, ...] = ()
+
+    def is_offered_by(self, adapter: object) -> bool:
+        """Whether an adapter serves this operation."""
+        if not isinstance(adapter, self.adapter_protocol):
+            return False
+        return not isinstance(adapter, Offers) or adapter.offers(self.name)
 
     def needed_capabilities(self, view: View) -> frozenset[str]:
         """Names of the `Capabilities` that a provider needs to serve this request."""
@@ -68,6 +79,14 @@ class Operation(Generic[View, Call]):
 
     def call(self, body: RequestBody[View], candidate: Candidate, request_id: str, created: int) -> Call:
         """Return the request as one candidate receives it, with its defaults; `created` is in Unix seconds."""
+        raise NotImplementedError
+
+    def split(self, call: Call, candidate: Candidate) -> Sequence[Call]:
+        """Return the calls, at least one, that together are this call, where a provider limits the size of one."""
+        return (call,)
+
+    def join(self, call: Call, answers: Sequence[Answer]) -> Answer:
+        """Return the answer to a call from those to its parts, in order."""
         raise NotImplementedError
 
     async def inline_media(self, call: Call, types: frozenset[str], fetch: FetchMedia) -> Call:

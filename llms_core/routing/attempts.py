@@ -71,7 +71,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         """
         model: str = body.view.model
         found = self.order(self.models.find(model))
-        for fallback in self.routing.fallbacks.get(model, ()):
+        fallbacks = () if operation.same_model_only else self.routing.fallbacks.get(model, ())
+        for fallback in fallbacks:
             found = [*found, *self.order(self.models.find(fallback))]
         if not found:
             raise RequestError.model_not_found(model)

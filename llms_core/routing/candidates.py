@@ -71,7 +71,7 @@ class ModelIndex:
     def _template(self, item: Configured, adapter: HttpAdapter, model: Model, position: int) -> Candidate:
         """A candidate with what all candidates of one provider share."""
         provider = item.provider
-        operations = [each.name for each in self._operations if isinstance(adapter, each.adapter_protocol)]
+        operations = [each.name for each in self._operations if each.is_offered_by(adapter)]
         return Candidate(
             provider_id=item.id,
             client_model=model.names[0],
