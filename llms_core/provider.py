@@ -106,8 +106,8 @@ class HttpAdapter(Protocol):
 
 
 @runtime_checkable
-class Embeds(Protocol):
-    """An adapter whose provider has an API for embeddings. Its methods do no I/O, and `error` reads its errors."""
+class Embeds(HttpAdapter, Protocol):
+    """An adapter whose provider has an API for embeddings, too. These methods do no I/O either."""
 
     def embedding_rules(self, model: str) -> EmbeddingRules:
         """Return what the provider accepts for one of its models, which it names by its own id."""

@@ -5,7 +5,6 @@ The request is OpenAI's, and an answer is its vectors. Dialects write them down.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
@@ -14,13 +13,11 @@ from msgspec import Meta, Raw
 
 from llms_core.contracts.body import BodyDecoder, Members, RequestBody
 from llms_core.contracts.completion import Usage
+from llms_core.contracts.vectors import Vector, as_json
 from llms_core.errors import RequestError
 
 Input: TypeAlias = "str | Sequence[int]"
 """What becomes one vector: a text, or the numbers of its tokens."""
-
-Vector: TypeAlias = "array[float]"
-"""One embedding. The typecode is `f` if the provider sent float32, and `d` if it sent decimal numbers."""
 
 Encoding = Literal["float", "base64"]
 """How a client wants its vectors: as numbers, or as base64 of little-endian float32."""
@@ -148,3 +145,8 @@ class Embeddings(msgspec.Struct):
 
     vectors: Sequence[Vector]
     usage: Usage | None = None
+
+    @property
+    def data(self) -> bytes:
+        """A JSON array of the vectors, each an array of numbers."""
+        return b"[%b]" % b",".join(map(as_json, self.vectors))

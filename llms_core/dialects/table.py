@@ -12,6 +12,7 @@ from llms_core.config.model import PluginsToml
 from llms_core.dialects import Dialect, responses
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
 from llms_core.dialects.completions import COMPLETIONS
+from llms_core.dialects.embeddings import OPENAI_EMBEDDINGS
 from llms_core.dialects.messages import DIALECTS as MESSAGES
 
 
@@ -21,5 +22,6 @@ def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
         CHAT_COMPLETIONS,
         COMPLETIONS,
         *MESSAGES,
+        OPENAI_EMBEDDINGS,
         responses.create(settings.responses, places.home(os.environ)),
     )

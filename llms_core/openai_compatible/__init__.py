@@ -11,17 +11,20 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
+from llms_core.openai_compatible import embeddings
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
 from llms_core.openai_compatible.members import (
@@ -124,6 +127,25 @@ class OpenAICompatible:
         """Classify an error of the provider."""
         return classify(status, headers, body)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what the provider accepts, which the spec tells for all of its models."""
+        return self.spec.embeddings
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return a request for embeddings, with the client's further members unchanged."""
+        members = embeddings.request_members(call, self.embedding_rules(call.upstream_model))
+        dropped = self._drop(members)
+        return UpstreamRequest(
+            url=f"{self.base_url}{self.spec.paths['embeddings']}",
+            headers=self.headers(),
+            content=_encode(members),
+            dropped=dropped,
+        )
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors in the order of the inputs. Raises ProviderError if the body has none."""
+        return embeddings.read_embeddings(body)
+
     def offers(self, operation: str) -> bool:
         """Whether the provider has an operation: of those in `OPENAI_PATHS`, the ones that `spec.paths` names."""
         return operation in self.spec.paths or operation not in OPENAI_PATHS
@@ -143,14 +165,14 @@ class OpenAICompatible:
             message = f"Cannot parse the provider's model list: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
 
-    def _drop(self, members: dict[str, Raw]) -> tuple[str, ...]:
+    def _drop(self, members: dict[str, Any]) -> tuple[str, ...]:
         """Remove the members that the provider rejects; return the names of those that had a value (SR-024)."""
         if not self.spec.drop:
             return ()
         dropped = []
         for name in sorted(self.spec.drop.intersection(members)):
             value = members.pop(name)
-            if not is_null(value):
+            if not isinstance(value, Raw) or not is_null(value):
                 dropped.append(name)
         return tuple(dropped)
 
@@ -229,6 +251,7 @@ OPENAI_COMPATIBLE = ProviderSpec(
     # A server on the own machine or network often needs none. A configured key is sent.
     needs_key=False,
     paths=OPENAI_PATHS,
+    embeddings=EmbeddingRules(tokens=True, dimensions="dimensions", base64=True),
     # What such a server documents is not known: the client's role is passed on.
     rules=RequestRules(developer=True),
     # The names in files of llms.py: those of version 2, then those of versions 3 and 4.

@@ -25,6 +25,7 @@ from llms_core.routing.attempt import Attempt, AttemptObserver
 from llms_core.routing.candidates import ModelIndex, cannot_serve, split_by_capability
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.limits import attempt_limits
+from llms_core.routing.parts import answer_parts
 from llms_core.routing.retry import backoff
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
@@ -166,6 +167,11 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             trace.upstream_started()
             if candidate.prepare is not None or candidate.inlines:
                 call, limits = await self._prepare(operation, candidate, call, limits)
+            if not body.view.stream and len(calls := operation.split(call, candidate)) > 1:
+                answers, dropped = await answer_parts(self.transport, operation, candidate, calls, limits)
+                answer = operation.join(call, answers)
+                attempt.succeeded(answer.usage)
+                return RoutedAnswer(candidate, dropped, answer=answer)
             request = checked_request(operation.request(adapter, call))
             if candidate.prepare is not None:
                 # It may have obtained a token, which only the request shows.
