@@ -39,6 +39,7 @@ from msgspec import Raw
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.upload import Upload
 from llms_core.errors import ProviderError
@@ -67,8 +68,11 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     dropped: tuple[str, ...] = ()
 
 
-Framing = Literal["sse", "ndjson", "aws"]
-"""How a provider separates a stream into events: server-sent events, lines of JSON, or AWS's event stream."""
+Framing = Literal["sse", "ndjson", "aws", "bytes"]
+"""How a provider separates a stream into events: server-sent events, lines of JSON, or AWS's event stream.
+
+`bytes` is for a stream that has none, such as sound: its pieces are events, and an empty one is its end.
+"""
 
 
 class ChunkTranslator(Protocol):
@@ -117,6 +121,20 @@ class Embeds(HttpAdapter, Protocol):
 
     def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
         """Read the vectors, in the order of the inputs. Raises ProviderError if the body is not a valid answer."""
+
+
+@runtime_checkable
+class Forwards(Protocol):
+    """An adapter for OpenAI's moderations, images and audio, or those that it `Offers`. Its methods do no I/O."""
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Build the request to send, with the call's `content` or `upload`.
+
+        Raises Unsupported if the provider cannot do what the client asks for.
+        """
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return a whole answer as OpenAI's API has it. Raises ProviderError if it cannot be read."""
 
 
 @runtime_checkable

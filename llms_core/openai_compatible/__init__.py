@@ -19,6 +19,7 @@ from msgspec import Raw
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.error_body import describes_error
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
@@ -50,6 +51,13 @@ _CHAT_COMPLETIONS = "/chat/completions"
 OPENAI_PATHS: Mapping[str, str] = MappingProxyType(
     {
         "embeddings": "/embeddings",
+        "moderations": "/moderations",
+        "images_generations": "/images/generations",
+        "images_edits": "/images/edits",
+        "images_variations": "/images/variations",
+        "audio_speech": "/audio/speech",
+        "audio_transcriptions": "/audio/transcriptions",
+        "audio_translations": "/audio/translations",
     }
 )
 """OpenAI's paths of the operations that `OpenAICompatible` has methods for, beside chat."""
@@ -126,6 +134,19 @@ class OpenAICompatible:
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an error of the provider."""
         return classify(status, headers, body)
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return the client's request with the provider's name of the model."""
+        return UpstreamRequest(
+            url=f"{self.base_url}{self.spec.paths[call.operation]}",
+            headers={**self.headers(), "content-type": call.content_type},
+            content=call.content,
+            upload=call.upload,
+        )
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return the provider's answer as it is."""
+        return answer
 
     def embedding_rules(self, model: str) -> EmbeddingRules:
         """Return what the provider accepts, which the spec tells for all of its models."""

@@ -101,6 +101,17 @@ class Operation(Generic[View, Call]):
         """Read the complete body of a successful response."""
         raise NotImplementedError
 
+    def typed_answer(self, adapter: Any, call: Call, body: bytes, content_type: str) -> Answer | None:
+        """Read the complete body of a successful response by its content type.
+
+        None if that is not to be relied on: then the first bytes tell whether the body is a stream, or for `answer`.
+        """
+        return None
+
+    def can_repeat(self, body: RequestBody[View]) -> bool:
+        """Whether a request that has failed can be sent again, to whichever provider."""
+        return True
+
     def stream(self, adapter: Any, call: Call) -> StreamReader:
         """Return a reader for one streamed response."""
         raise Unsupported(f"{self.name} cannot be streamed", param="stream")

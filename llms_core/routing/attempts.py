@@ -116,6 +116,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                     errors.append(error)
                 if self._action(errors[-1].kind) == "stop":
                     raise errors[-1]
+                if not operation.can_repeat(body):
+                    raise _cannot_be_repeated(errors[-1])
                 pause = backoff(self.routing.retry, errors[-1], turn, self.draw)
                 # A pause that outlasts the deadline would only delay the next candidate.
                 if turn == retries or pause is None or pause >= deadline - clock():
@@ -209,3 +211,11 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             message = "The provider could not be made ready in time"
             raise ProviderError(ErrorKind.TIMEOUT, message) from None
         return call, limits.after(clock() - started)
+
+
+def _cannot_be_repeated(error: ProviderError) -> ProviderError:
+    """Add to an error that no other provider was tried: a part of the request is not there any more."""
+    error.message += (
+        ". Nothing else was tried, because the upload does not fit [server] replay_buffer and could not be sent again"
+    )
+    return error

@@ -12,8 +12,8 @@ from typing import Protocol, cast
 
 import httptools
 
-from llms_core.errors import ErrorKind, ProviderError
 from llms_core.contracts.upload import Upload
+from llms_core.errors import ErrorKind, ProviderError
 from llms_core.upstream.http1.request_body import WRITE_SIZE, framed, sliced
 from llms_core.upstream.http1.response import Http1Response
 from llms_core.upstream.http1.validity import (

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
 from llms_core.server.openapi import with_dialects
+from llms_core.testing import Body, Reply, Status, json_body
 from tests.core.server.conftest import CHAT, TEXT, Asking, Pair
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -21,6 +22,13 @@ ROUTES = (
     ("POST", "/v1/messages"),
     ("POST", "/v1/messages/count_tokens"),
     ("POST", "/v1/responses"),
+    ("POST", "/v1/moderations"),
+    ("POST", "/v1/images/generations"),
+    ("POST", "/v1/images/edits"),
+    ("POST", "/v1/images/variations"),
+    ("POST", "/v1/audio/speech"),
+    ("POST", "/v1/audio/transcriptions"),
+    ("POST", "/v1/audio/translations"),
     ("GET", "/v1/responses/{response_id}"),
     ("DELETE", "/v1/responses/{response_id}"),
     ("GET", "/v1/responses/{response_id}/input_items"),
@@ -31,9 +39,24 @@ ROUTES = (
 )
 
 
+IMAGES = {"created": 1, "data": [{"b64_json": "QUFB"}]}
+
+#: What the healthy provider answers, by the end of the path.
+ANSWERS = {
+    "/moderations": json_body({"results": [{"flagged": False}]}),
+    "/images/generations": json_body(IMAGES),
+    "/images/edits": json_body(IMAGES),
+    "/images/variations": json_body(IMAGES),
+    "/audio/speech": Reply(Status(200, {"content-type": "audio/mpeg"}), Body(b"sound")),
+    "/audio/transcriptions": json_body({"text": "Hello"}),
+    "/audio/translations": json_body({"text": "Hello"}),
+}
+
+
 @pytest.fixture(scope="module")
 def schema(pair: Pair) -> Any:
     """The document, as Schemathesis reads it from the running server."""
+    pair.upstream.routes.update(ANSWERS)
     return schemathesis.openapi.from_url(f"{pair.gateway.origin}/docs/openapi.json")
 
 
