@@ -41,6 +41,7 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.rerank import Ranking, RerankCall
 from llms_core.contracts.upload import Upload
 from llms_core.errors import ProviderError
 from llms_core.secret import Secret
@@ -135,6 +136,20 @@ class Forwards(Protocol):
 
     def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
         """Return a whole answer as OpenAI's API has it. Raises ProviderError if it cannot be read."""
+
+
+@runtime_checkable
+class Reranks(Protocol):
+    """An adapter whose provider ranks documents. Its methods do no I/O."""
+
+    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
+        """Build the request to send."""
+
+    def ranking(self, call: RerankCall, body: bytes) -> Ranking:
+        """Read the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
+
+    def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
+        """See `HttpAdapter`."""
 
 
 @runtime_checkable

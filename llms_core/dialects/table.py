@@ -9,7 +9,7 @@ import os
 
 from llms_core.config import places
 from llms_core.config.model import PluginsToml
-from llms_core.dialects import Dialect, images, responses, transcriptions
+from llms_core.dialects import Dialect, images, rerank, responses, transcriptions
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
 from llms_core.dialects.completions import COMPLETIONS
 from llms_core.dialects.embeddings import OPENAI_EMBEDDINGS
@@ -26,6 +26,7 @@ def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
         *MESSAGES,
         OPENAI_EMBEDDINGS,
         responses.create(settings.responses, places.home(os.environ)),
+        *rerank.DIALECTS,
         MODERATIONS,
         *images.DIALECTS,
         SPEECH,

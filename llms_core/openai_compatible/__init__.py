@@ -22,6 +22,7 @@ from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
@@ -51,6 +52,7 @@ _CHAT_COMPLETIONS = "/chat/completions"
 OPENAI_PATHS: Mapping[str, str] = MappingProxyType(
     {
         "embeddings": "/embeddings",
+        "rerank": "/rerank",
         "moderations": "/moderations",
         "images_generations": "/images/generations",
         "images_edits": "/images/edits",
@@ -166,6 +168,30 @@ class OpenAICompatible:
     def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
         """Return the vectors in the order of the inputs. Raises ProviderError if the body has none."""
         return embeddings.read_embeddings(body)
+
+    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
+        """Return a request in Jina's format, which other servers have, too."""
+        members: dict[str, Raw] = {
+            **call.members,
+            "model": Raw(_encode(call.upstream_model)),
+            "query": Raw(_encode(call.query)),
+            "documents": Raw(_encode(call.documents)),
+            "top_n": Raw(_encode(call.top_n)),
+            # The gateway has them.
+            "return_documents": Raw(b"false"),
+        }
+        dropped = self._drop(members)
+        self._rename(members, call.upstream_model)
+        return UpstreamRequest(
+            url=f"{self.base_url}{self.spec.paths['rerank']}",
+            headers=self.headers(),
+            content=_encode(members),
+            dropped=dropped,
+        )
+
+    def ranking(self, call: RerankCall, body: bytes) -> Ranking:
+        """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
+        return read_ranking(body)
 
     def offers(self, operation: str) -> bool:
         """Whether the provider has an operation: of those in `OPENAI_PATHS`, the ones that `spec.paths` names."""

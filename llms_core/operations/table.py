@@ -9,12 +9,14 @@ from llms_core.operations.chat import CHAT
 from llms_core.operations.embeddings import EMBEDDINGS
 from llms_core.operations.images import EDITS, GENERATIONS, VARIATIONS
 from llms_core.operations.moderations import MODERATIONS
+from llms_core.operations.rerank import RERANK
 from llms_core.operations.speech import SPEECH
 from llms_core.operations.transcriptions import TRANSCRIPTIONS, TRANSLATIONS
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     CHAT,
     EMBEDDINGS,
+    RERANK,
     MODERATIONS,
     GENERATIONS,
     EDITS,
