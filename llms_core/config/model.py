@@ -32,6 +32,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     #: the provider's id of it
     upstream: str
     price: Price | None = None
+    #: the tokens of a prompt and its answer together; None if unknown
+    context: int | None = None
 
 
 class Provider(msgspec.Struct, kw_only=True):

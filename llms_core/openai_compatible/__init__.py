@@ -194,7 +194,12 @@ class OpenAICompatible:
         return read_ranking(body)
 
     def offers(self, operation: str) -> bool:
-        """Whether the provider has an operation: of those in `OPENAI_PATHS`, the ones that `spec.paths` names."""
+        """Whether the provider has an operation: of those in `OPENAI_PATHS`, the ones that `spec.paths` names.
+
+        A provider without chat completions has no `path`.
+        """
+        if operation == "chat":
+            return bool(self.path)
         return operation in self.spec.paths or operation not in OPENAI_PATHS
 
     def models_request(self) -> UpstreamRequest:
@@ -284,6 +289,10 @@ OPENAI_RULES = RequestRules(
 """What OpenAI itself accepts, at whichever address."""
 
 
+OPENAI_EMBEDDINGS = EmbeddingRules(tokens=True, dimensions="dimensions", base64=True)
+"""What OpenAI itself accepts in requests for embeddings."""
+
+
 # Matching takes longer than the look-up; `model` is one of the provider's, not the client's text.
 @lru_cache(maxsize=1024)
 def _matches(model: str, patterns: tuple[str, ...]) -> bool:
@@ -298,7 +307,7 @@ OPENAI_COMPATIBLE = ProviderSpec(
     # A server on the own machine or network often needs none. A configured key is sent.
     needs_key=False,
     paths=OPENAI_PATHS,
-    embeddings=EmbeddingRules(tokens=True, dimensions="dimensions", base64=True),
+    embeddings=OPENAI_EMBEDDINGS,
     # What such a server documents is not known: the client's role is passed on.
     rules=RequestRules(developer=True),
     # The names in files of llms.py: those of version 2, then those of versions 3 and 4.

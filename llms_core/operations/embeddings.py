@@ -37,8 +37,8 @@ _SYNONYMS = {
     "passage": "document",
 }
 
-#: The settings `defaults` and `force` are a provider's for all operations. These are the ones that apply to this one.
-_SETTINGS = ("dimensions", "input_type", "user")
+#: A provider's `force` is for all operations. These are the members that apply to this one.
+_FORCED = ("dimensions", "input_type", "user")
 
 _REQUEST_MEMBERS = frozenset(EmbeddingRequest.__struct_fields__)
 _USAGE = (Usage, type(None))
@@ -52,18 +52,24 @@ class Embed(Operation[EmbeddingRequest, EmbeddingCall]):
     same_model_only = True
     model_patterns = (
         "*embed*",
-        "*bge-*",
-        "*gte-*",
-        "*e5-*",
         "*minilm*",
         "*mpnet*",
+        "*multilingual-e5-*",
+        # Not those that rank, whose names continue with an r.
+        "bge-[!r]*",
+        "*/bge-[!r]*",
+        "gte-[!r]*",
+        "*/gte-[!r]*",
+        "e5-*",
+        "*/e5-*",
         "voyage-*",
         "*/voyage-*",
+        "jina-clip-*",
     )
 
     def call(self, body: EmbeddingBody, candidate: Candidate, request_id: str, created: int) -> EmbeddingCall:
         """Apply the provider's settings. Raises Unsupported for what the provider would refuse or ignore."""
-        body = _with_settings(body, candidate)
+        body = _with_forced(body, candidate)
         view = body.view
         rules = _rules(candidate)
         if not rules.tokens and not all(isinstance(item, str) for item in view.inputs):
@@ -130,18 +136,11 @@ def _rules(candidate: Candidate) -> EmbeddingRules:
     return expect(EmbeddingRules, rules, "embedding_rules")
 
 
-def _with_settings(body: EmbeddingBody, candidate: Candidate) -> EmbeddingBody:
-    """Apply a provider's `defaults`, which the client overrides, and `force`, which overrides the client."""
-    settings = candidate.settings
-    if not settings.defaults and not settings.force:
-        return body
-    changes: dict[str, Raw | None] = {}
-    for name in _SETTINGS:
-        if name in settings.defaults and getattr(body.view, name) is None:
-            changes[name] = settings.defaults[name]
-        if name in settings.force:
-            changes[name] = settings.force[name]
-    return body.with_members(changes)
+def _with_forced(body: EmbeddingBody, candidate: Candidate) -> EmbeddingBody:
+    """Apply a provider's `force`, which overrides the client. A provider's defaults are parameters of chat."""
+    force = candidate.settings.force
+    changes: dict[str, Raw | None] = {name: force[name] for name in _FORCED if name in force}
+    return body.with_members(changes) if changes else body
 
 
 def _input_type(value: str | None, rules: EmbeddingRules, provider: str) -> str | None:

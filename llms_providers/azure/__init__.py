@@ -19,8 +19,9 @@ from collections.abc import Iterable
 import msgspec
 
 from llms_core import ErrorKind, ProviderError, hookimpl
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules
 from llms_core.contracts.request import ChatCall
-from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
+from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.azure.content_filter import filtered_categories
 from llms_providers.azure.endpoint import AzureSettings, find_endpoint
@@ -47,6 +48,15 @@ _REASONING_MODEL = re.compile(r"(?:^|[^a-z0-9])(?:o[1-9]|gpt-?5)", re.IGNORECASE
 
 #: Azure may state the delay of a rate limit only in the message of the error.
 _RETRY_DELAY = re.compile(r"retry after (?P<delay>\d+) (?P<milli>milli)?second", re.IGNORECASE)
+
+
+#: Foundry's older inference API.
+_FOUNDRY_EMBEDDINGS = EmbeddingRules(
+    dimensions="dimensions",
+    input_type="input_type",
+    input_types={"query": "query", "document": "document", "text": "text"},
+    base64=True,
+)
 
 
 class Azure(OpenAICompatible):
@@ -88,9 +98,22 @@ class Azure(OpenAICompatible):
         """Return OpenAI's request for the URL of the deployment."""
         request = super().request(call)
         if not self.settings.path:
-            request.url = self.endpoint.chat_completions_url(call.upstream_model)
+            request.url = self.endpoint.url("/chat/completions", call.upstream_model)
         if self.endpoint.api == "models":
             # Parameters that this API does not know are errors unless they are passed to the model.
+            request.headers["extra-parameters"] = "pass-through"
+        return request
+
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what Azure accepts: Foundry's API, which serves other vendors' models, takes no tokens."""
+        return _FOUNDRY_EMBEDDINGS if self.endpoint.api == "models" else self.spec.embeddings
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return OpenAI's request for the URL of the deployment."""
+        request = super().embed_request(call)
+        if not self.settings.path:
+            request.url = self.endpoint.url(self.spec.paths["embeddings"], call.upstream_model)
+        if self.endpoint.api == "models":
             request.headers["extra-parameters"] = "pass-through"
         return request
 
@@ -180,6 +203,8 @@ AZURE = ProviderSpec(
     title="Azure OpenAI",
     docs="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
     adapter=Azure,
+    paths=OPENAI_PATHS,
+    embeddings=OPENAI_EMBEDDINGS,
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     drop=frozenset({"enable_thinking"}),
     rules=OPENAI_RULES,

@@ -29,10 +29,12 @@ import msgspec
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret, redact
+from llms_providers.bedrock import embeddings
 from llms_providers.bedrock.answer import to_completion, to_models
 from llms_providers.bedrock.errors import to_error
 from llms_providers.bedrock.request import to_body
@@ -121,6 +123,23 @@ class Bedrock:
         """Return a translator for one stream."""
         return ConverseChunks(call)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what a model accepts."""
+        return embeddings.rules_of(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for InvokeModel. Raises Unsupported for a model whose protocol is not known."""
+        body, dropped = embeddings.to_body(call)
+        path = embeddings.PATH.format(model=quote(call.upstream_model, safe=""))
+        url = f"{self.base_url}{path}"
+        content = msgspec.json.encode(body)
+        headers = self._headers("POST", url, content)
+        return UpstreamRequest(url=url, headers=headers, content=content, dropped=dropped)
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.to_embeddings(call, body)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Translate an error response."""
         return to_error(status, headers, body)
@@ -205,6 +224,7 @@ BEDROCK = ProviderSpec(
     docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     adapter=bedrock,
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
+    paths={"embeddings": embeddings.PATH},
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,

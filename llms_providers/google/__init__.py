@@ -27,12 +27,14 @@ import msgspec
 from llms_core import ErrorKind, ProviderError, Unsupported, hookimpl
 from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_providers.google import embeddings
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE
@@ -77,6 +79,9 @@ class _ModelList(msgspec.Struct, rename="camel"):
     #: Vertex AI's list
     publisher_models: list[_Model] = []
 
+
+#: The methods of models that this adapter calls.
+_METHODS = frozenset({"generateContent", "embedContent"})
 
 _model_list = msgspec.json.Decoder(_ModelList)
 
@@ -137,6 +142,19 @@ class Google:
         """Return a translator for one stream."""
         return GoogleChunks(call, owner_of(self.settings.id, call), self.read)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what the API accepts for a model."""
+        return embeddings.gemini_rules(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `batchEmbedContents`."""
+        body = embeddings.batch_body(call, _resource(call.upstream_model))
+        return self._embed_request(call, "batchEmbedContents", body)
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.content_embeddings(body)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""
         error = classify(status, headers, body)
@@ -151,10 +169,10 @@ class Google:
         return UpstreamRequest(method="GET", url=f"{self.base_url}/models?pageSize=1000", headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
-        """Return the models that generate content, by the names for clients. Raises ProviderError if unreadable."""
+        """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
         found = {}
         for model in decode(_model_list, body).models:
-            if "generateContent" in model.supported_generation_methods:
+            if not _METHODS.isdisjoint(model.supported_generation_methods):
                 name = model.name.removeprefix("models/")
                 found[name] = name
         return found
@@ -174,11 +192,16 @@ class Google:
             headers["x-goog-api-key"] = self.settings.api_key.reveal()
         return headers
 
+    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
+        return UpstreamRequest(
+            url=f"{self.base_url}/{quote(_resource(call.upstream_model), safe='/@:')}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=embeddings.dropped_parameters(call),
+        )
+
     def _generate_url(self, call: ChatCall) -> str:
-        model = call.upstream_model
-        if "/" not in model:
-            # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
-            model = f"models/{model}"
+        model = _resource(call.upstream_model)
         # Without `alt=sse` a stream would arrive as one JSON array.
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return f"{self.base_url}/{quote(model, safe='/@:')}:{method}"
@@ -197,6 +220,22 @@ class Vertex(Google):
 
     streams_logprobs = True
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what Vertex AI accepts for a model."""
+        return embeddings.vertex_rules(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `embedContent` or `predict`, whichever the model has."""
+        if embeddings.has_embed_content(call.upstream_model):
+            return self._embed_request(call, "embedContent", embeddings.single_body(call))
+        return self._embed_request(call, "predict", embeddings.predict_body(call))
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        if embeddings.has_embed_content(call.upstream_model):
+            return embeddings.content_embeddings(body)
+        return embeddings.predicted_embeddings(body)
+
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""
         root = re.split(r"/v\d", self.base_url, maxsplit=1)[0]
@@ -204,12 +243,12 @@ class Vertex(Google):
         return UpstreamRequest(method="GET", url=url, headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
-        """Return the Gemini models except those for embeddings. Raises ProviderError if the list is unreadable."""
+        """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
         found = {}
         for model in decode(_model_list, body).publisher_models:
             name = model.name.rpartition("/")[2]
             # Vertex AI's list does not state what a model generates, so that its name has to tell.
-            if name.startswith("gemini-") and "embedding" not in name:
+            if name.startswith(("gemini-", "text-embedding-", "text-multilingual-embedding-")):
                 found[name] = name
         return found
 
@@ -233,6 +272,14 @@ class Vertex(Google):
             return "https://aiplatform.googleapis.com/v1/publishers/google"
         host = _vertex_host(settings.location)
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
+
+
+def _resource(model: str) -> str:
+    """Return the resource name of a model."""
+    if "/" in model:
+        # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
+        return model
+    return f"models/{model}"
 
 
 def _as_google_settings(settings: ProviderSettings) -> GoogleSettings:
@@ -259,6 +306,7 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
+    paths={"embeddings": "/models/{model}:batchEmbedContents"},
     extras=frozenset({HINTS}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     settings=GoogleSettings,
@@ -271,6 +319,7 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
+    paths={"embeddings": "/models/{model}:predict"},
     extras=frozenset({HINTS}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),
     settings=VertexSettings,

@@ -9,6 +9,7 @@ What belongs in a row:
 - `rules`: what the provider accepts in messages and tools. `members` lists what its documentation has beside the common
   members; with ANY_MEMBER for servers that ignore what they do not know. Whatever else a conversation has collected at
   other providers (reasoning, signatures, annotations) is not sent.
+- `paths`: the operations that the provider has beside chat, and where. `embeddings`: what it accepts there.
 - What only some models of a provider refuse is left in the request, unless a comment gives the reason.
 
 A provider that needs more than a row has a module of its own. Rows follow the documentation named in `docs`.
@@ -39,6 +40,19 @@ from llms_providers.presets.accepted import (
     ZAI_DROP,
     ZAI_KEYS,
     ZAI_RULES,
+)
+from llms_providers.presets.embeddings import (
+    DEEPINFRA,
+    EMBEDDING_PROVIDERS,
+    EMBEDDINGS,
+    GITHUB,
+    LIKE_OPENAI,
+    MISTRAL,
+    NVIDIA,
+    OPENROUTER,
+    PLAIN,
+    QWEN,
+    RESIZABLE,
 )
 from llms_providers.presets.local_servers import LOCAL_SERVERS
 
@@ -91,10 +105,12 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://models.github.ai/inference",
         # Any GitHub token with the permission `models:read`; this is the name that GitHub Actions uses.
+        paths=EMBEDDINGS,
         key_env=("GITHUB_TOKEN",),
         drop=QWEN_ONLY,
         # The roles are documented.
         rules=RequestRules(members=frozenset({NAME}), developer=True, tool_call_id=OPENAI_RULES.tool_call_id),
+        embeddings=GITHUB,
     ),
     ProviderSpec(
         # A subscription, billed apart from `zai` and reached at another path with the same key.
@@ -141,11 +157,13 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://platform.openai.com/docs/api-reference/chat",
         adapter=OpenAICompatible,
         base_url="https://api.openai.com/v1",
+        paths=EMBEDDINGS,
         key_env=("OPENAI_API_KEY",),
         aliases=("@ai-sdk/openai",),
         # "Unrecognized request argument supplied", a 400.
         drop=QWEN_ONLY,
         rules=OPENAI_RULES,
+        embeddings=LIKE_OPENAI,
     ),
     ProviderSpec(
         name="xai",
@@ -167,11 +185,13 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://www.alibabacloud.com/help/en/model-studio/models",
         adapter=OpenAICompatible,
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        paths=EMBEDDINGS,
         key_env=("DASHSCOPE_API_KEY",),
         aliases=("alibaba", "dashscope"),
         rename=MAX_TOKENS,
         # `cache_control` marks what is cached, `partial` an answer to be continued.
         rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.partial", "cache_control"})),
+        embeddings=QWEN,
     ),
     ProviderSpec(
         name="zai",
@@ -192,12 +212,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.mistral.ai/api/",
         adapter=OpenAICompatible,
         base_url="https://api.mistral.ai/v1",
+        paths=EMBEDDINGS,
         key_env=("MISTRAL_API_KEY",),
         aliases=("@ai-sdk/mistral",),
         capabilities=MISTRAL_CAPABILITIES,
         rename=MISTRAL_RENAME,
         drop=MISTRAL_DROP,
         rules=MISTRAL_RULES,
+        embeddings=MISTRAL,
     ),
     ProviderSpec(
         name="chutes",
@@ -256,12 +278,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://fireworks.ai/docs/",
         adapter=OpenAICompatible,
         base_url="https://api.fireworks.ai/inference/v1",
+        paths=EMBEDDINGS,
         key_env=("FIREWORKS_API_KEY",),
         # Unknown parameters are errors. Those of OpenAI's platform are known but for this one.
         drop=QWEN_ONLY | {"prompt_cache_retention"},
         aliases=("fireworks-ai", "@fireworks/ai-sdk-provider"),
         # "Extra inputs are not permitted, field: 'messages[1].reasoning_details'", and the same for `reasoning`.
         rules=RequestRules(members=frozenset({NAME, REASONING})),
+        embeddings=RESIZABLE,
     ),
     ProviderSpec(
         # A router to many providers. It removes the parameters that a provider does not know.
@@ -270,6 +294,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://openrouter.ai/docs/api-reference/overview",
         adapter=OpenAICompatible,
         base_url="https://openrouter.ai/api/v1",
+        paths=EMBEDDINGS,
         key_env=("OPENROUTER_API_KEY",),
         # Documented as "Assistant Prefill".
         capabilities=Capabilities(prefill=True),
@@ -277,6 +302,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         aliases=("openrouter_free", "@openrouter/ai-sdk-provider"),
         # Recorded: a model describes the image in the result of a tool.
         rules=RequestRules(members=OPEN_RULES.members, developer=True, tool_media=True),
+        embeddings=OPENROUTER,
     ),
     ProviderSpec(
         name="nvidia",
@@ -284,11 +310,13 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.api.nvidia.com/nim/reference/llm-apis",
         adapter=OpenAICompatible,
         base_url="https://integrate.api.nvidia.com/v1",
+        paths=EMBEDDINGS,
         key_env=("NVIDIA_API_KEY",),
         rename=MAX_TOKENS,
         # "Extra inputs are not permitted", a 400 or 422 depending on the model.
         drop=QWEN_ONLY | OPENAI_ONLY,
         rules=NAME_RULES,
+        embeddings=NVIDIA,
     ),
     ProviderSpec(
         name="together",
@@ -296,12 +324,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.together.ai/v1",
+        paths=EMBEDDINGS,
         key_env=("TOGETHER_API_KEY",),
         rename=MAX_TOKENS,
         drop=QWEN_ONLY,
         aliases=("togetherai",),
         # `logprobs` is documented as a number from 0 to 20, without `top_logprobs`.
         rules=RequestRules(members=frozenset({NAME, "assistant.reasoning"}), logprobs_number=True),
+        embeddings=PLAIN,
     ),
     ProviderSpec(
         name="perplexity",
@@ -324,10 +354,12 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.sambanova.ai/v1",
+        paths=EMBEDDINGS,
         key_env=("SAMBANOVA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
         rules=RequestRules(members=frozenset()),
+        embeddings=PLAIN,
     ),
     ProviderSpec(
         name="deepinfra",
@@ -335,11 +367,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://deepinfra.com/docs/openai_api",
         adapter=OpenAICompatible,
         base_url="https://api.deepinfra.com/v1/openai",
+        paths=EMBEDDINGS,
         key_env=("DEEPINFRA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
         rules=NAME_RULES,
+        embeddings=DEEPINFRA,
     ),
+    *EMBEDDING_PROVIDERS,
     *LOCAL_SERVERS,
 )
 

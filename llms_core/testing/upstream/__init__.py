@@ -19,6 +19,7 @@ The server runs in a thread with its own event loop: a synchronous test can wait
 through `asyncio.to_thread`. Every wait has a timeout, and the thread ends with the `with` block.
 """
 
+from llms_core.testing.upstream.embeddings import embeddings, vector_of
 from llms_core.testing.upstream.replies import (
     completion,
     error,
@@ -63,10 +64,12 @@ __all__ = [
     "Step",
     "Wait",
     "completion",
+    "embeddings",
     "error",
     "events",
     "html",
     "json_body",
     "refused_base_url",
     "text_body",
+    "vector_of",
 ]
