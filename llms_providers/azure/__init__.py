@@ -20,6 +20,7 @@ import msgspec
 
 from llms_core import ErrorKind, ProviderError, hookimpl
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules
+from llms_core.contracts.forwarding import ForwardCall
 from llms_core.contracts.request import ChatCall
 from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
@@ -57,6 +58,19 @@ _FOUNDRY_EMBEDDINGS = EmbeddingRules(
     input_types={"query": "query", "document": "document", "text": "text"},
     base64=True,
 )
+
+
+_PATHS = {
+    name: OPENAI_PATHS[name]
+    for name in (
+        "embeddings",
+        "images_generations",
+        "images_edits",
+        "audio_speech",
+        "audio_transcriptions",
+        "audio_translations",
+    )
+}
 
 
 class Azure(OpenAICompatible):
@@ -115,6 +129,13 @@ class Azure(OpenAICompatible):
             request.url = self.endpoint.url(self.spec.paths["embeddings"], call.upstream_model)
         if self.endpoint.api == "models":
             request.headers["extra-parameters"] = "pass-through"
+        return request
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return OpenAI's request for the URL of the deployment."""
+        request = super().forward_request(call)
+        if not self.settings.path:
+            request.url = self.endpoint.url(self.spec.paths[call.operation], call.upstream_model)
         return request
 
     def chunks(self, call: ChatCall) -> AzureChunks:
@@ -203,7 +224,7 @@ AZURE = ProviderSpec(
     title="Azure OpenAI",
     docs="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
     adapter=Azure,
-    paths=OPENAI_PATHS,
+    paths=_PATHS,
     embeddings=OPENAI_EMBEDDINGS,
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     drop=frozenset({"enable_thinking"}),

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from llms_core import hookimpl
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
 from llms_core.provider import Capabilities, ProviderSpec, RequestRules
+from llms_providers.presets import operations
 from llms_providers.presets.accepted import (
     GOOGLE_DROP,
     LOGPROBS,
@@ -44,7 +45,6 @@ from llms_providers.presets.accepted import (
 from llms_providers.presets.embeddings import (
     DEEPINFRA,
     EMBEDDING_PROVIDERS,
-    EMBEDDINGS,
     GITHUB,
     LIKE_OPENAI,
     MISTRAL,
@@ -55,6 +55,7 @@ from llms_providers.presets.embeddings import (
     RESIZABLE,
 )
 from llms_providers.presets.local_servers import LOCAL_SERVERS
+from llms_providers.presets.operations import EMBEDDINGS
 
 PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
@@ -63,6 +64,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://console.groq.com/docs/openai",
         adapter=OpenAICompatible,
         base_url="https://api.groq.com/openai/v1",
+        paths=operations.paths("audio_speech", "audio_transcriptions", "audio_translations"),
         key_env=("GROQ_API_KEY",),
         aliases=("@ai-sdk/groq",),
         # Log probabilities, `logit_bias` and `n` above 1 are listed as unsupported, and answered with a 400.
@@ -157,7 +159,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://platform.openai.com/docs/api-reference/chat",
         adapter=OpenAICompatible,
         base_url="https://api.openai.com/v1",
-        paths=EMBEDDINGS,
+        paths=operations.OPENAI,
         key_env=("OPENAI_API_KEY",),
         aliases=("@ai-sdk/openai",),
         # "Unrecognized request argument supplied", a 400.
@@ -171,6 +173,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.x.ai/docs/guides/reasoning",
         adapter=OpenAICompatible,
         base_url="https://api.x.ai/v1",
+        paths=operations.paths("images_generations"),
         key_env=("XAI_API_KEY", "GROK_API_KEY"),
         # The reasoning models answer an error to either penalty, and so does grok-3 to the second.
         drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"},
@@ -199,6 +202,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.z.ai/api-reference/llm/chat-completion",
         adapter=OpenAICompatible,
         base_url="https://api.z.ai/api/paas/v4",
+        paths=operations.paths("images_generations", "audio_transcriptions"),
         key_env=ZAI_KEYS,
         capabilities=ZAI_CAPABILITIES,
         rename=MAX_TOKENS,
@@ -212,7 +216,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.mistral.ai/api/",
         adapter=OpenAICompatible,
         base_url="https://api.mistral.ai/v1",
-        paths=EMBEDDINGS,
+        paths=operations.paths("embeddings", "moderations", "audio_transcriptions"),
         key_env=("MISTRAL_API_KEY",),
         aliases=("@ai-sdk/mistral",),
         capabilities=MISTRAL_CAPABILITIES,
@@ -278,7 +282,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://fireworks.ai/docs/",
         adapter=OpenAICompatible,
         base_url="https://api.fireworks.ai/inference/v1",
-        paths=EMBEDDINGS,
+        paths=operations.TEXT,
         key_env=("FIREWORKS_API_KEY",),
         # Unknown parameters are errors. Those of OpenAI's platform are known but for this one.
         drop=QWEN_ONLY | {"prompt_cache_retention"},
@@ -294,7 +298,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://openrouter.ai/docs/api-reference/overview",
         adapter=OpenAICompatible,
         base_url="https://openrouter.ai/api/v1",
-        paths=EMBEDDINGS,
+        paths=operations.TEXT,
         key_env=("OPENROUTER_API_KEY",),
         # Documented as "Assistant Prefill".
         capabilities=Capabilities(prefill=True),
@@ -324,7 +328,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.together.ai/v1",
-        paths=EMBEDDINGS,
+        paths={**operations.TEXT, **operations.RECORDINGS, **operations.paths("images_generations", "audio_speech")},
         key_env=("TOGETHER_API_KEY",),
         rename=MAX_TOKENS,
         drop=QWEN_ONLY,
@@ -354,7 +358,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.sambanova.ai/v1",
-        paths=EMBEDDINGS,
+        paths={**EMBEDDINGS, **operations.RECORDINGS},
         key_env=("SAMBANOVA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
@@ -367,7 +371,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://deepinfra.com/docs/openai_api",
         adapter=OpenAICompatible,
         base_url="https://api.deepinfra.com/v1/openai",
-        paths=EMBEDDINGS,
+        paths={**EMBEDDINGS, **operations.RECORDINGS, **operations.paths("images_generations", "audio_speech")},
         key_env=("DEEPINFRA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
 from llms_core.server.openapi import with_dialects
-from llms_core.testing import Body, Reply, Status, json_body
+from llms_core.testing import Body, Reply, Seen, Status, json_body
 from tests.core.server.conftest import CHAT, TEXT, Asking, Pair
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -22,6 +22,9 @@ ROUTES = (
     ("POST", "/v1/messages"),
     ("POST", "/v1/messages/count_tokens"),
     ("POST", "/v1/responses"),
+    ("POST", "/v1/rerank"),
+    ("POST", "/rerank"),
+    ("POST", "/v2/rerank"),
     ("POST", "/v1/moderations"),
     ("POST", "/v1/images/generations"),
     ("POST", "/v1/images/edits"),
@@ -41,8 +44,15 @@ ROUTES = (
 
 IMAGES = {"created": 1, "data": [{"b64_json": "QUFB"}]}
 
+
+def ranking(seen: Seen) -> Reply:
+    """Rank all documents in their order."""
+    return json_body({"results": [{"index": i, "relevance_score": 0} for i in range(len(seen.json["documents"]))]})
+
+
 #: What the healthy provider answers, by the end of the path.
 ANSWERS = {
+    "/rerank": Reply(ranking),
     "/moderations": json_body({"results": [{"flagged": False}]}),
     "/images/generations": json_body(IMAGES),
     "/images/edits": json_body(IMAGES),
