@@ -327,7 +327,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     drop: frozenset[str] = frozenset()
     #: What the provider accepts in messages and tools, if its adapter is an OpenAICompatible.
     rules: RequestRules = RequestRules()
-    #: What the provider accepts in requests for embeddings, if its adapter is an OpenAICompatible.
+    #: What the provider accepts in requests for embeddings. For an adapter that is no OpenAICompatible it is
+    #: documentation: `embedding_rules` decides.
     embeddings: EmbeddingRules = EmbeddingRules()
     #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
     extras: frozenset[str] = frozenset()

@@ -13,7 +13,7 @@ from msgspec import Meta, Raw
 
 from llms_core.contracts.body import BodyDecoder, Members, RequestBody
 from llms_core.contracts.completion import Usage
-from llms_core.contracts.vectors import Vector, as_json
+from llms_core.contracts.vectors import MAX_DIMENSIONS, Vector, as_json
 from llms_core.errors import RequestError
 
 Input: TypeAlias = "str | Sequence[int]"
@@ -33,7 +33,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True):
     #: a text, several, the tokens of a text, or those of several: `decode` refuses mixtures
     input: str | list[str | int | list[int]]
     encoding_format: Encoding | None = None
-    dimensions: Annotated[int, Meta(ge=1)] | None = None
+    dimensions: Annotated[int, Meta(ge=1, le=MAX_DIMENSIONS)] | None = None
     input_type: str | None = None
     user: str | None = None
     #: there are no streams of embeddings

@@ -237,6 +237,7 @@ BEDROCK = ProviderSpec(
     adapter=bedrock,
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
+    embeddings=embeddings.COHERE_RULES,
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,

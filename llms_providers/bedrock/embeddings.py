@@ -32,7 +32,7 @@ _COHERE_3 = EmbeddingRules(
     },
     default_input_type="search_document",
 )
-_COHERE_4 = msgspec.structs.replace(_COHERE_3, dimensions="output_dimension")
+COHERE_RULES = msgspec.structs.replace(_COHERE_3, dimensions="output_dimension")
 #: For models that are refused anyway.
 _UNKNOWN = EmbeddingRules()
 
@@ -61,7 +61,7 @@ _decode_cohere = msgspec.json.Decoder(_CohereAnswer).decode
 def rules_of(model: str) -> EmbeddingRules:
     """Return what a model accepts, whose id may be that of an inference profile or an ARN."""
     if "cohere.embed" in model:
-        return _COHERE_3 if "-v3" in model else _COHERE_4
+        return _COHERE_3 if "-v3" in model else COHERE_RULES
     if "titan-embed" not in model:
         return _UNKNOWN
     return _TITAN_2 if "text-v2" in model else _TITAN_1

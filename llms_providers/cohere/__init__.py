@@ -114,6 +114,7 @@ COHERE = ProviderSpec(
     adapter=Cohere,
     base_url="https://api.cohere.com",
     paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
+    embeddings=embeddings.RULES,
     key_env=("CO_API_KEY", "COHERE_API_KEY"),
     capabilities=Capabilities(audio=False, files=False, n=False),
     extras=frozenset({HINTS}),
