@@ -58,6 +58,8 @@ class ForwardCall(msgspec.Struct, frozen=True, kw_only=True):
     events: bool = False
     #: The answers that were requested, such as images.
     answers: int = 1
+    #: When the request arrived, in Unix seconds.
+    created: int = 0
     #: The members of a request in JSON. Empty for a form.
     members: Mapping[str, msgspec.Raw] = {}
     content: bytes = b""

@@ -21,6 +21,10 @@ class Upload(Protocol):
     def repeatable(self) -> bool:
         """Whether it can still be sent from its beginning."""
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the client, and not the provider, is what takes time now."""
+
     def pieces(self) -> AsyncGenerator[bytes, None]:
         """Return the body from its beginning.
 

@@ -116,7 +116,7 @@ class WritesBytes(Protocol):
     It has no room for an error: if the stream breaks, the client's connection does, so that the client notices.
     """
 
-    def begin(self, content_type: str) -> None:
+    def begin_bytes(self, content_type: str) -> None:
         """Called once before the head is sent, with the provider's content type, which may be empty."""
 
 

@@ -91,7 +91,7 @@ class BytesWriter:
     content_type = b"application/octet-stream"
     keep_alive = b""
 
-    def begin(self, content_type: str) -> None:
+    def begin_bytes(self, content_type: str) -> None:
         """Use the provider's content type."""
         if content_type.isascii() and content_type.isprintable() and content_type:
             self.content_type = content_type.encode()

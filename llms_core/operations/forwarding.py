@@ -55,6 +55,7 @@ class Forwarding(Operation[Any, ForwardCall]):
             client_model=candidate.client_model,
             events=view.events,
             answers=view.answers,
+            created=created,
         )
         if isinstance(view, FormRequest):
             upload = view.form.upload(model)

@@ -45,6 +45,8 @@ class IncomingForm:
         self._watcher = watcher
         self._max_bytes = max_bytes
         self._seconds = seconds
+        #: Whether a piece is being received. It stays true if that is cancelled.
+        self.waits_for_client = False
         self._received = 0
         #: The fields that decided where the form is sent, and how its answer is read; None until they are used.
         self._used_fields: dict[str, str] | None = None
@@ -84,6 +86,7 @@ class IncomingForm:
         Raises RequestError if the form is invalid, too large, or stalls.
         """
         deadline = Deadline()
+        self.waits_for_client = True
         try:
             with deadline.at(asyncio.get_running_loop().time() + self._seconds):
                 message: Any = await self._receive()
@@ -92,6 +95,7 @@ class IncomingForm:
             raise RequestError(text, status=408, code="request_timeout") from None
         finally:
             deadline.close()
+        self.waits_for_client = False
         if message["type"] == "http.disconnect":
             self._watcher.client_gone()
             # Here the task is cancelled.
@@ -147,6 +151,11 @@ class _FormUpload:
     def repeatable(self) -> bool:
         """Whether everything that the client has sent was kept."""
         return self._form.spool.is_kept
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the client has to send more."""
+        return self._form.waits_for_client
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Return what has arrived, then what arrives."""

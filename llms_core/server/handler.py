@@ -190,7 +190,7 @@ class RequestHandler:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
         if isinstance(writer, WritesBytes):
-            writer.begin(stream.content_type)
+            writer.begin_bytes(stream.content_type)
         try:
             while not stream.is_complete:
                 data = writer.write(await stream.read())

@@ -15,7 +15,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.forwarding import ForwardedAnswer
 from llms_core.deadline import Deadline
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer, Operation
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
@@ -85,8 +85,7 @@ async def whole_answer(
         finally:
             await response.aclose()
     except TimeoutError:
-        message = f"The provider did not answer completely within {seconds_of(limits.total)}"
-        raise ProviderError(ErrorKind.TIMEOUT, message) from None
+        raise _late(request, f"The provider did not answer completely within {seconds_of(limits.total)}") from None
     finally:
         deadline.close()
     return _read(operation, adapter, call, body, response)
@@ -129,10 +128,17 @@ async def open_stream(
     except BaseException as error:
         deadline.close()
         if isinstance(error, TimeoutError):
-            message = f"The provider did not answer within {seconds_of(min(limits.first_token, limits.total))}"
-            raise ProviderError(ErrorKind.TIMEOUT, message) from None
+            limit = seconds_of(min(limits.first_token, limits.total))
+            raise _late(request, f"The provider did not answer within {limit}") from None
         raise
     return stream
+
+
+def _late(request: UpstreamRequest, message: str) -> ProviderError | RequestError:
+    """Return the error for an attempt whose time is over, which may be the client's fault."""
+    if request.upload is not None and request.upload.waits_for_client:
+        return RequestError("The client took too long to send its form", status=408, code="request_timeout")
+    return ProviderError(ErrorKind.TIMEOUT, message)
 
 
 class AnswerStream:

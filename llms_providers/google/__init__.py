@@ -29,12 +29,14 @@ from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
+from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
-from llms_providers.google import embeddings
+from llms_providers.google import embeddings, media
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE
@@ -154,6 +156,28 @@ class Google:
     def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
         """Return the vectors. Raises ProviderError if the body has none."""
         return embeddings.content_embeddings(body)
+
+    def offers(self, operation: str) -> bool:
+        """Whether an operation is offered: of those that are forwarded elsewhere, what can be translated exactly."""
+        return operation in media.OPERATIONS or operation not in OPENAI_PATHS or operation == "embeddings"
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
+        method, body, dropped = media.to_request(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}/{quote(_resource(call.upstream_model), safe='/@:')}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return an image or sound as OpenAI's API has it. Raises ProviderError if there is none."""
+        if call.operation == "audio_speech":
+            return media.to_speech(call, self.read(answer.data))
+        if media.is_imagen(call.upstream_model):
+            return media.predicted_images(call, answer.data)
+        return media.to_images(call, self.read(answer.data))
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""
@@ -306,7 +330,7 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
-    paths={"embeddings": "/models/{model}:batchEmbedContents"},
+    paths={"embeddings": "/models/{model}:batchEmbedContents", **media.PATHS},
     embeddings=embeddings.GEMINI_RULES,
     extras=frozenset({HINTS}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
@@ -320,7 +344,7 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
-    paths={"embeddings": "/models/{model}:predict"},
+    paths={"embeddings": "/models/{model}:predict", **media.PATHS},
     embeddings=embeddings.VERTEX_RULES,
     extras=frozenset({HINTS}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),

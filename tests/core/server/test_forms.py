@@ -229,6 +229,22 @@ def test_a_form_that_stalls_is_refused(
     assert first.requests == []
 
 
+def test_a_provider_is_not_blamed_for_a_client_that_is_slow(
+    two: tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]], served: Serve
+) -> None:
+    first, second, config = two
+    gateway = served(config, "[server]\nreplay_buffer = 4096\n[timeouts]\ntotal = 0.4\n")
+    with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
+        connection.sendall(_head(len(form(MODEL, FILE))) + MODEL + FILE[:50_000])
+        connection.settimeout(10)
+        answer = connection.recv(65536)
+    assert b"HTTP/1.1 408" in answer
+    assert b"took too long to send its form" in answer
+    assert first.requests == second.requests == []
+    circuits = httpx.get(f"{gateway.origin}/ready").json()["circuits"]
+    assert [circuit["failures"] for circuit in circuits] == [0]
+
+
 def test_without_room_for_a_file_the_model_has_to_come_first(
     two: tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]], served: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

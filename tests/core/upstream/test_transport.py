@@ -194,6 +194,7 @@ class Arriving:
 
     content_type = "multipart/form-data; boundary=x"
     repeatable = True
+    waits_for_client = False
 
     def __init__(self, *pieces: bytes, length: int | None = None, fault: Exception | None = None) -> None:
         self.length = length
