@@ -17,6 +17,7 @@ from llms_core.deadline import Deadline
 from llms_core.errors import RequestError
 from llms_core.server.disconnect import DisconnectWatcher
 from llms_core.server.form_parser import MODEL, FormParser, boundary_of
+from llms_core.server.request_body import exceeds
 from llms_core.server.spool import ReplayMemory, Spool
 
 
@@ -33,13 +34,15 @@ class IncomingForm:
         memory: ReplayMemory,
         names: Collection[str],
         *,
-        content_type: str,
+        headers: Mapping[bytes, bytes],
         max_bytes: int,
         seconds: float,
     ):
-        """Raises RequestError (415) if the content type is not that of a form."""
-        self.content_type = content_type
-        self.parser = FormParser(boundary_of(content_type), names)
+        """Raises RequestError: 415 if the content type is not that of a form, 413 if it is announced as too large."""
+        self.content_type = headers.get(b"content-type", b"").decode("latin-1")
+        self.parser = FormParser(boundary_of(self.content_type), names)
+        if exceeds(headers.get(b"content-length", b""), max_bytes):
+            raise _too_large(max_bytes)
         self.spool = Spool(memory)
         self._receive = receive
         self._watcher = watcher
@@ -103,8 +106,7 @@ class IncomingForm:
         piece = message.get("body", b"")
         self._received += len(piece)
         if self._received > self._max_bytes:
-            text = f"The form exceeds {self._max_bytes} bytes"
-            raise RequestError(text, status=413, code="request_too_large")
+            raise _too_large(self._max_bytes)
         data = self.parser.feed(piece) if piece else b""
         if not message.get("more_body"):
             data += self.parser.end()
@@ -128,6 +130,10 @@ class IncomingForm:
             return
         (late, *_) = self.parser.fields.keys() - self._used_fields.keys()
         raise RequestError(f"The field '{late}' must come before the file", param=late, code="invalid_form")
+
+
+def _too_large(max_bytes: int) -> RequestError:
+    return RequestError(f"The form exceeds {max_bytes} bytes", status=413, code="request_too_large")
 
 
 class _FormUpload:

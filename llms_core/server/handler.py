@@ -135,7 +135,7 @@ class RequestHandler:
                 self.watcher,
                 gateway.replay_memory,
                 names,
-                content_type=by_name(scope).get(b"content-type", b"").decode("latin-1"),
+                headers=by_name(scope),
                 max_bytes=server.max_upload,
                 seconds=server.body_timeout,
             )

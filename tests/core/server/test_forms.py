@@ -62,6 +62,7 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
 # Sent on
 
 
+@pytest.mark.parametrize("engine", ["native", "httpx"])
 @pytest.mark.parametrize("order", ["model first", "file first"])
 def test_a_large_form_arrives_completely(
     upstream: ScriptedUpstream,
@@ -69,9 +70,10 @@ def test_a_large_form_arrives_completely(
     config_of: Callable[..., dict[str, Any]],
     served: Serve,
     order: str,
+    engine: str,
 ) -> None:
     upstream.default = json_body(TEXT)
-    gateway = served(config_of(first=provider(upstream)), SMALL_BUFFER)
+    gateway = served(config_of(first=provider(upstream)), f'{SMALL_BUFFER}[upstream]\nengine = "{engine}"\n')
     parts = (MODEL, FILE) if order == "model first" else (FILE, MODEL)
     assert post(gateway, form(*parts)).json() == TEXT
     assert upstream.requests[0].body == form(*parts).replace(b"\r\nm\r\n", b"\r\nup-m\r\n")
@@ -204,12 +206,14 @@ def test_an_invalid_form_is_refused(
     assert first.requests == second.requests == []
 
 
+@pytest.mark.parametrize("announced", [True, False])
 def test_a_form_over_the_limit_is_refused(
-    two: tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]], served: Serve
+    two: tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]], served: Serve, announced: bool
 ) -> None:
     first, _, config = two
     gateway = served(config, "[server]\nmax_upload = 10000\n")
-    response = post(gateway, form(MODEL, FILE))
+    data = form(MODEL, FILE)
+    response = post(gateway, data if announced else iter([data[:5000], data[5000:]]))
     assert response.status_code == 413
     assert "exceeds 10000 bytes" in error_of(response)["message"]
     assert first.requests == []
