@@ -12,8 +12,9 @@ The life cycle of an adapter:
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
-`available`, `prepare`, `aclose`, `models` and `inlines` are optional: each belongs to a protocol of its own, which the
-core detects by the presence of the method. So are the methods of operations other than chat (`Embeds`).
+`available`, `prepare`, `aclose`, `models`, `inlines` and `passes_through` are optional: each belongs to a protocol of
+its own, which the core detects by the presence of the method. So are the methods of operations other than chat, such as
+`Embeds`.
 """
 
 from __future__ import annotations
@@ -36,13 +37,16 @@ from typing import (
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts.abilities import ANY_MEMBER as ANY_MEMBER
+from llms_core.contracts.abilities import Capabilities as Capabilities
+from llms_core.contracts.abilities import NativeEndpoint as NativeEndpoint
+from llms_core.contracts.abilities import RequestRules as RequestRules
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
-from llms_core.contracts.request_rules import ANY_MEMBER as ANY_MEMBER
-from llms_core.contracts.request_rules import RequestRules as RequestRules
 from llms_core.contracts.rerank import Ranking, RerankCall
 from llms_core.contracts.upload import Upload
 from llms_core.errors import ProviderError
@@ -127,8 +131,8 @@ class Embeds(HttpAdapter, Protocol):
 
 
 @runtime_checkable
-class Forwards(Protocol):
-    """An adapter for OpenAI's moderations, images and audio, or those that it `Offers`. Its methods do no I/O."""
+class Forwards(HttpAdapter, Protocol):
+    """An adapter for OpenAI's moderations, images and audio, or those that it `Offers`. These methods do no I/O."""
 
     def forward_request(self, call: ForwardCall) -> UpstreamRequest:
         """Build the request to send, with the call's `content` or `upload`.
@@ -141,17 +145,14 @@ class Forwards(Protocol):
 
 
 @runtime_checkable
-class Reranks(Protocol):
-    """An adapter whose provider ranks documents. Its methods do no I/O."""
+class Reranks(HttpAdapter, Protocol):
+    """An adapter whose provider ranks documents, too. These methods do no I/O either."""
 
     def rerank_request(self, call: RerankCall) -> UpstreamRequest:
         """Build the request to send."""
 
     def ranking(self, call: RerankCall, body: bytes) -> Ranking:
         """Read the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
-
-    def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
-        """See `HttpAdapter`."""
 
 
 @runtime_checkable
@@ -185,6 +186,27 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class PassesThrough(Protocol):
+    """An adapter whose provider also speaks the protocol of a dialect, so that nothing has to be translated.
+
+    If `passes_through` agrees, the call has `native`, and these methods take the place of `request`, `completion` and
+    `chunks`. `llms_core.native` reads the answers of the protocols of the dialects that ship.
+    """
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider's model (its upstream name) takes this request as it is."""
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Build the request with the client's body; `native` is the call's."""
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return the answer as the provider wrote it, marked as `native`. Raises ProviderError if it is not one."""
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Create a reader for one stream, whose chunks are `native`: they hold events as the provider wrote them."""
+
+
+@runtime_checkable
 class Closes(Protocol):
     """An adapter that holds a resource, such as a child process, that has to be released."""
 
@@ -215,30 +237,6 @@ class Available(Protocol):
         """
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can do. The router skips candidates that lack a capability that the request needs."""
-
-    streaming: bool = True
-    tools: bool = True
-    #: `response_format` of type `json_schema`
-    json_schema: bool = True
-    #: `response_format` of type `json_object`
-    json_object: bool = True
-    #: content parts of type `image_url`
-    vision: bool = True
-    #: content parts of type `input_audio` or `audio_url`
-    audio: bool = True
-    #: content parts of type `file`
-    files: bool = True
-    logprobs: bool = True
-    #: more than one choice per request
-    n: bool = True
-    #: continues a final message of the assistant instead of answering it
-    prefill: bool = False
-    #: understands `stream_options.include_usage`
-    stream_usage: bool = True
-
-
 class ProviderSettings(msgspec.Struct, kw_only=True):
     """A provider's block in llms.json, decoded. Subclass it to add settings of your own."""
 
@@ -255,6 +253,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     defaults: dict[str, Raw] = {}
     #: Parameters that replace the client's.
     force: dict[str, Raw] = {}
+    #: Whether requests in a protocol that the provider speaks are passed on as they are; see `PassesThrough`.
+    pass_through: bool = True
 
     def bearer_headers(self) -> dict[str, str]:
         """Return the headers of a JSON request: the configured ones, and the key (if any) as a bearer token."""
@@ -290,6 +290,7 @@ class _SpecMembers(TypedDict, total=False):
     rules: RequestRules
     embeddings: EmbeddingRules
     extras: frozenset[str]
+    native: Mapping[str, NativeEndpoint]
     aliases: tuple[str, ...]
     models: Mapping[str, str]
     wire: str
@@ -332,6 +333,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     embeddings: EmbeddingRules = EmbeddingRules()
     #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
     extras: frozenset[str] = frozenset()
+    #: The protocols of other dialects that the provider speaks as well, if its adapter is an OpenAICompatible.
+    native: Mapping[str, NativeEndpoint] = {}
     #: Further names for the same type.
     aliases: tuple[str, ...] = ()
     #: Model names for clients -> the provider's ids, unless llms.json lists the models.

@@ -28,7 +28,7 @@ PUBLIC_MODULES = (
 )
 
 #: Packages that are public with all their modules.
-PUBLIC_PACKAGES = ("llms_core.contracts",)
+PUBLIC_PACKAGES = ("llms_core.contracts", "llms_core.native")
 
 #: Public with all its modules, for the tests of plugins only. It may become stricter in any version.
 TESTING_PACKAGE = "llms_core.testing"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -21,10 +21,11 @@ from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embedd
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
+from llms_core.contracts.native import NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
 from llms_core.contracts.tool_call_ids import AnswerCallIds
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, ProviderError, Unsupported
 from llms_core.failure import classify
 from llms_core.openai_compatible import embeddings
 from llms_core.openai_compatible.conversation import Conversation
@@ -38,9 +39,18 @@ from llms_core.openai_compatible.members import (
     with_parameters,
     with_total_tokens,
 )
+from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
 from llms_core.openai_compatible.stream import OpenAIChunks
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, RequestRules, UpstreamRequest
+from llms_core.provider import (
+    ChunkTranslator,
+    Headers,
+    NativeEndpoint,
+    ProviderSettings,
+    ProviderSpec,
+    RequestRules,
+    UpstreamRequest,
+)
 
 __all__ = ["OpenAIChunks", "OpenAICompatible"]
 
@@ -78,6 +88,10 @@ class OpenAICompatible:
         self.path = f"{found}{query}" if found else stem
         self.api_key = settings.api_key
         self._conversation = Conversation(spec.rules)
+
+    @cached_property
+    def _native_endpoints(self) -> Mapping[str, NativeEndpoint]:
+        return endpoints_at(self.spec, self.settings, self.base_url)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. This is the only place where the key is used."""
@@ -132,6 +146,39 @@ class OpenAICompatible:
     def chunks(self, call: ChatCall) -> OpenAIChunks:
         """Return a translator for one stream."""
         return OpenAIChunks(self, call)
+
+    def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:
+        """Return where a model is offered in another protocol; None if it is not."""
+        return self._native_endpoints.get(protocol)
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider takes a request of another protocol as the client wrote it."""
+        if self.native_endpoint(native.protocol, model) is None:
+            return False
+        protocol = PROTOCOLS.get(native.protocol)
+        return protocol is not None and protocol.accepts(native, model)
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the client's request with this provider's model and key."""
+        protocol = PROTOCOLS[native.protocol]
+        endpoint = self.native_endpoint(native.protocol, call.upstream_model)
+        if endpoint is None:
+            raise Unsupported(f"The provider does not speak the protocol '{native.protocol}'")
+        headers = {"content-type": "application/json", **protocol.headers(native), **self.settings.headers}
+        if self.api_key is not None:
+            key = self.api_key.reveal()
+            headers[endpoint.key_header] = f"Bearer {key}" if endpoint.key_header == "authorization" else key
+        return UpstreamRequest(
+            url=endpoint.url, headers=headers, content=with_model(protocol.body(native.body), call.upstream_model)
+        )
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return an answer in the client's protocol as it is. Raises ProviderError if it is an error or not one."""
+        return PROTOCOLS[_protocol_of(call)].completion(call, body, self._error_in_answer)
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Return a reader for one stream in the client's protocol."""
+        return PROTOCOLS[_protocol_of(call)].chunks(call, self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an error of the provider."""
@@ -217,6 +264,9 @@ class OpenAICompatible:
             message = f"Cannot parse the provider's model list: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
 
+    def _error_in_answer(self, body: bytes) -> ProviderError:
+        return self.error(200, {}, body)
+
     def _drop(self, members: dict[str, Any]) -> tuple[str, ...]:
         """Remove the members that the provider rejects; return the names of those that had a value (SR-024)."""
         if not self.spec.drop:
@@ -276,6 +326,10 @@ class OpenAICompatible:
         if error.kind is not ErrorKind.BAD_RESPONSE or describes_error(body):
             return error
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200)
+
+
+def _protocol_of(call: ChatCall) -> str:
+    return "" if call.native is None else call.native.protocol
 
 
 OPENAI_RULES = RequestRules(

@@ -13,7 +13,7 @@ from llms_core.candidate import Candidate, Configured, Refusal
 from llms_core.config.model import Model
 from llms_core.errors import RequestError
 from llms_core.operations import Operation
-from llms_core.provider import Capabilities, HttpAdapter, Inlines, Prepares
+from llms_core.provider import Capabilities, HttpAdapter, Inlines, PassesThrough, Prepares
 from llms_core.routing.circuit import CircuitBreaker
 
 
@@ -95,6 +95,7 @@ class ModelIndex:
             retries=provider.retries,
             prepare=adapter.prepare if isinstance(adapter, Prepares) else None,
             inlines=adapter.inlines if isinstance(adapter, Inlines) else frozenset(),
+            passes_through=adapter.passes_through if isinstance(adapter, PassesThrough) else None,
         )
 
     def find(self, name: str) -> list[Candidate]:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from llms_core.contracts.rerank import Ranked, Ranking, RerankCall
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.openai_compatible import OPENAI_COMPATIBLE, OpenAICompatible
 from llms_core.operations.rerank import RERANK
-from llms_core.provider import UpstreamRequest
+from llms_core.provider import ProviderSettings
 from llms_core.testing import ScriptedUpstream, error, json_body
 
 if TYPE_CHECKING:
@@ -152,20 +153,15 @@ def test_an_invalid_request_names_the_member(
     assert upstream.requests == []
 
 
-class Provider:
-    """A `Reranks` that answers with the results it is given."""
+class Provider(OpenAICompatible):
+    """A provider that answers with the results it is given."""
 
     def __init__(self, results: list[Ranked]) -> None:
+        super().__init__(OPENAI_COMPATIBLE, ProviderSettings(id="first"))
         self._results = results
-
-    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
-        raise NotImplementedError
 
     def ranking(self, call: RerankCall, body: bytes) -> Ranking:
         return Ranking(self._results)
-
-    def error(self, status: int, headers: object, body: bytes) -> ProviderError:
-        raise NotImplementedError
 
 
 CALL = RerankCall(query="q", documents=DOCUMENTS, top_n=2, upstream_model="up-m", client_model="m")

@@ -1,8 +1,33 @@
-"""What a provider that speaks OpenAI's JSON accepts in a conversation. `llms_core.provider` has the names, too."""
+"""What a provider can do, and what it accepts: data of its spec. `llms_core.provider` has these names, too."""
 
 from __future__ import annotations
 
 import msgspec
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider can do. The router skips candidates that lack a capability that the request needs."""
+
+    streaming: bool = True
+    tools: bool = True
+    #: `response_format` of type `json_schema`
+    json_schema: bool = True
+    #: `response_format` of type `json_object`
+    json_object: bool = True
+    #: content parts of type `image_url`
+    vision: bool = True
+    #: content parts of type `input_audio` or `audio_url`
+    audio: bool = True
+    #: content parts of type `file`
+    files: bool = True
+    logprobs: bool = True
+    #: more than one choice per request
+    n: bool = True
+    #: continues a final message of the assistant instead of answering it
+    prefill: bool = False
+    #: understands `stream_options.include_usage`
+    stream_usage: bool = True
+
 
 #: In `RequestRules.members`: every member but those that come from answers and that many providers reject, which are
 #: `provider_extra`, `extra_content` and `reasoning_content`.
@@ -38,3 +63,12 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default
     #: OpenAI's reasoning models, wherever they are served.
     max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
+
+
+class NativeEndpoint(msgspec.Struct, frozen=True):
+    """Where a provider that speaks OpenAI's JSON also speaks the protocol of another dialect."""
+
+    #: What is appended to the base URL, or a URL at the host of the spec's.
+    url: str
+    #: The header for the key, in lower case: `authorization` is for a bearer token.
+    key_header: str = "authorization"
