@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -12,10 +12,12 @@ from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import Parameter
+from msgspec import UNSET, UnsetType
 
 from llms_core.candidate import Candidate
 from llms_core.dialects import Dialect
 from llms_core.errors import RequestError
+from llms_core.routing.candidates import ModelIndex
 from llms_core.server.client_dialect import client_dialect
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
@@ -24,33 +26,58 @@ from llms_core.server.openapi import error_responses
 _STARTED = int(time.time())
 
 
+class ModelPrice(msgspec.Struct, omit_defaults=True):
+    """What a model costs at its first provider, in USD per million tokens."""
+
+    input: float
+    output: float
+    cache_read: float | None = None
+
+
 class ModelObject(msgspec.Struct):
-    """A model as OpenAI lists it. `owned_by` is the first provider that serves it."""
+    """A model as OpenAI lists it, and what else is known. `owned_by` is the first provider that serves it.
+
+    `operations` are those of all of its providers; `context_length` is in tokens.
+    """
 
     id: str
     owned_by: str
+    operations: list[str]
     object: str = "model"
     created: int = _STARTED
+    context_length: int | UnsetType = UNSET
+    price: ModelPrice | UnsetType = UNSET
 
 
 class ModelList(msgspec.Struct):
-    """Every model of every enabled provider, in the order of llms.json."""
+    """Models of all enabled providers, in the order of llms.json."""
 
     data: list[ModelObject]
     object: str = "list"
 
 
-@get("/", summary="List the models", responses=error_responses(401, 503), sync_to_thread=False)
-def list_models(request: Request[object, object, State]) -> ModelList:
+@get("/", summary="List the models", responses=error_responses(400, 401, 503), sync_to_thread=False)
+def list_models(
+    request: Request[object, object, State],
+    operation: Annotated[
+        str | None,
+        Parameter(description="Only models for this operation. By default those for embeddings alone are left out."),
+    ] = None,
+) -> ModelList:
     """Every model of every enabled provider, each name once."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
-    listed = gateway.router.models.listed()
+    models = gateway.router.models
+    if operation is not None and operation not in models.operation_names:
+        known = ", ".join(models.operation_names)
+        raise RequestError(f"There is no operation '{operation:.100}', only {known}", param="operation")
+    listed = models.listed_for(operation)
     dialect = client_dialect(request.headers, gateway.dialects)
     if dialect is not None and dialect.encode_models is not None:
-        page: ModelList = _json(_encoded_list(gateway, dialect.encode_models, request.query_params))
+        names = [candidate.client_model for candidate in listed]
+        page: ModelList = _json(dialect.encode_models(names, request.query_params))
         return page
-    return ModelList([_model_object(candidate) for candidate in listed])
+    return ModelList([_model_object(models, candidate) for candidate in listed])
 
 
 @get(
@@ -71,7 +98,7 @@ def retrieve_model(
     if dialect is not None and dialect.encode_model is not None:
         model_object: ModelObject = _json(dialect.encode_model(candidate.client_model))
         return model_object
-    return _model_object(candidate)
+    return _model_object(gateway.router.models, candidate)
 
 
 def routers(gateway: Gateway) -> Sequence[Router]:
@@ -92,7 +119,8 @@ def _router_of(dialect: Dialect) -> Router:
         gateway.admit(request.scope)
         if dialect.encode_models is None:
             raise NotFoundException
-        page: Response[dict[str, Any]] = _json(_encoded_list(gateway, dialect.encode_models, request.query_params))
+        names = [candidate.client_model for candidate in gateway.router.models.listed_for(None)]
+        page: Response[dict[str, Any]] = _json(dialect.encode_models(names, request.query_params))
         return page
 
     @get(
@@ -117,12 +145,6 @@ def _router_of(dialect: Dialect) -> Router:
     return Router(path, route_handlers=[list_own, retrieve_own], tags=[dialect.openapi.tag])
 
 
-def _encoded_list(
-    gateway: Gateway, encode: Callable[[Sequence[str], Mapping[str, str]], bytes], query: Mapping[str, str]
-) -> bytes:
-    return encode([candidate.client_model for candidate in gateway.router.models.listed()], query)
-
-
 def _find(gateway: Gateway, path: str) -> Candidate:
     """Return the first candidate of a model. Raises RequestError (404)."""
     # Litestar's path parameters begin with a slash.
@@ -138,5 +160,12 @@ def _json(data: bytes) -> Any:
     return Response(data, media_type="application/json")
 
 
-def _model_object(candidate: Candidate) -> ModelObject:
-    return ModelObject(id=candidate.client_model, owned_by=candidate.provider_id)
+def _model_object(models: ModelIndex, candidate: Candidate) -> ModelObject:
+    price = candidate.price
+    return ModelObject(
+        id=candidate.client_model,
+        owned_by=candidate.provider_id,
+        operations=list(models.operations_of(candidate)),
+        context_length=UNSET if candidate.context is None else candidate.context,
+        price=UNSET if price is None else ModelPrice(price.input, price.output, price.cache_read),
+    )

@@ -37,6 +37,9 @@ _ERRORS = {
 }
 
 
+_ERRORS_OF_FORMS = {"415": "The request is not a form"}
+
+
 def error_responses(*statuses: int, body: type = ErrorBody) -> dict[int, ResponseSpec]:
     """The errors of a Litestar route, for the document."""
     return {
@@ -94,13 +97,14 @@ def _operation(dialect: Dialect, path: str, schema_of: Mapping[type, Schema]) ->
     error = {"application/json": {"schema": schema_of[openapi.error]}}
     success: dict[str, Any] = {
         "description": "The answer",
-        "content": {"application/json": {"schema": answer}},
+        "content": {openapi.answer_type: {"schema": answer}},
     }
     if dialect.stream_writer is not None:
-        default = "The whole answer, or with `stream: true` its chunks as server-sent events"
+        default = "The whole answer, or its chunks as server-sent events if they are requested"
         success["description"] = openapi.success or default
         success["content"]["text/event-stream"] = {}
-    errors = {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
+    described = _ERRORS if dialect.form_fields is None else {**_ERRORS, **_ERRORS_OF_FORMS}
+    errors = {status: {"description": text, "content": error} for status, text in described.items()}
     names = parameters(path)
     return {
         "summary": openapi.summary,
@@ -109,7 +113,7 @@ def _operation(dialect: Dialect, path: str, schema_of: Mapping[type, Schema]) ->
         **({"parameters": [_parameter(name) for name in names]} if names else {}),
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": schema_of[openapi.request]}},
+            "content": {openapi.request_type: {"schema": schema_of[openapi.request]}},
         },
         "responses": {"200": success, **errors},
     }

@@ -27,19 +27,24 @@ import msgspec
 from llms_core import ErrorKind, ProviderError, Unsupported, hookimpl
 from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.native import GENERATE_CONTENT, NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
 from llms_core.native.generate_content import GenerateContentEvents, read_answer
+from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_providers.google import embeddings, media
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE, requires_signatures
 from llms_providers.google.native import has_roles, has_unsigned_calls
 from llms_providers.google.request import dropped_parameters, request_body
+from llms_providers.google.settings import GoogleSettings, VertexSettings, as_google_settings
 from llms_providers.google.signatures import owner_of
 from llms_providers.google.stream import GoogleChunks
 
@@ -56,22 +61,6 @@ _COUNTED_BY_VERTEX = ("contents", "systemInstruction", "tools", "generationConfi
 _VERSION_AT_END = re.compile(r"/v\d\w*$")
 
 
-class GoogleSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `google`. Both members are for requests without their own (K-11, K-12)."""
-
-    safety_settings: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    thinking_config: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class VertexSettings(GoogleSettings, kw_only=True):
-    """The block of a provider of type `vertex`."""
-
-    #: With a project, `api_key` is an OAuth access token. Without one it is an API key of Vertex AI's express mode.
-    project: str = ""
-    #: `global`, a multi-region (`us`, `eu`) or a region such as `europe-west4`
-    location: str = "global"
-
-
 class _Model(msgspec.Struct, rename="camel"):
     name: str
     supported_generation_methods: list[str] = []
@@ -83,6 +72,9 @@ class _ModelList(msgspec.Struct, rename="camel"):
     #: Vertex AI's list
     publisher_models: list[_Model] = []
 
+
+#: The methods of models that this adapter calls.
+_METHODS = frozenset({"generateContent", "embedContent"})
 
 _model_list = msgspec.json.Decoder(_ModelList)
 
@@ -105,7 +97,7 @@ class Google:
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
         self.spec = spec
         self.settings = settings
-        self.google_settings = _as_google_settings(settings)
+        self.google_settings = as_google_settings(settings)
         self.base_url = self._find_base_url()
 
     def request(self, call: ChatCall) -> UpstreamRequest:
@@ -122,7 +114,7 @@ class Google:
 
     def count_request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
-        model = _model_resource(call)
+        model = _resource(call.upstream_model)
         return UpstreamRequest(
             url=f"{self.base_url}/{_quoted(model)}:countTokens",
             headers=self.headers(),
@@ -175,6 +167,41 @@ class Google:
         """Return a reader for one stream of Google's."""
         return GenerateContentEvents(call, self._error_in_answer)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what the API accepts for a model."""
+        return embeddings.gemini_rules(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `batchEmbedContents`."""
+        body = embeddings.batch_body(call, _resource(call.upstream_model))
+        return self._embed_request(call, "batchEmbedContents", body)
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.content_embeddings(body)
+
+    def offers(self, operation: str) -> bool:
+        """Whether an operation is offered: of those that are forwarded elsewhere, what can be translated exactly."""
+        return operation in media.OPERATIONS or operation not in OPENAI_PATHS or operation == "embeddings"
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
+        method, body, dropped = media.to_request(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return an image or sound as OpenAI's API has it. Raises ProviderError if there is none."""
+        if call.operation == "audio_speech":
+            return media.to_speech(call, self.read(answer.data))
+        if media.is_imagen(call.upstream_model):
+            return media.predicted_images(call, answer.data)
+        return media.to_images(call, self.read(answer.data))
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""
         error = classify(status, headers, body)
@@ -189,10 +216,10 @@ class Google:
         return UpstreamRequest(method="GET", url=f"{self.base_url}/models?pageSize=1000", headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
-        """Return the models that generate content, by the names for clients. Raises ProviderError if unreadable."""
+        """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
         found = {}
         for model in decode(_model_list, body).models:
-            if "generateContent" in model.supported_generation_methods:
+            if not _METHODS.isdisjoint(model.supported_generation_methods):
                 name = model.name.removeprefix("models/")
                 found[name] = name
         return found
@@ -218,7 +245,7 @@ class Google:
     def _generate_url(self, call: ChatCall) -> str:
         # Without `alt=sse` a stream would arrive as one JSON array.
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
-        return f"{self.base_url}/{_quoted(_model_resource(call))}:{method}"
+        return f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}"
 
     def _body(self, call: ChatCall) -> dict[str, Any]:
         return request_body(
@@ -231,6 +258,14 @@ class Google:
 
     def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         return {"generateContentRequest": {"model": model, **body}}
+
+    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=embeddings.dropped_parameters(call),
+        )
 
     def _find_base_url(self) -> str:
         url = self.settings.base_url or self.spec.base_url
@@ -253,6 +288,22 @@ class Vertex(Google):
     def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what Vertex AI accepts for a model."""
+        return embeddings.vertex_rules(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `embedContent` or `predict`, whichever the model has."""
+        if embeddings.has_embed_content(call.upstream_model):
+            return self._embed_request(call, "embedContent", embeddings.single_body(call))
+        return self._embed_request(call, "predict", embeddings.predict_body(call))
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        if embeddings.has_embed_content(call.upstream_model):
+            return embeddings.content_embeddings(body)
+        return embeddings.predicted_embeddings(body)
+
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""
         root = re.split(r"/v\d", self.base_url, maxsplit=1)[0]
@@ -260,12 +311,12 @@ class Vertex(Google):
         return UpstreamRequest(method="GET", url=url, headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
-        """Return the Gemini models except those for embeddings. Raises ProviderError if the list is unreadable."""
+        """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
         found = {}
         for model in decode(_model_list, body).publisher_models:
             name = model.name.rpartition("/")[2]
             # Vertex AI's list does not state what a model generates, so that its name has to tell.
-            if name.startswith("gemini-") and "embedding" not in name:
+            if name.startswith(("gemini-", "text-embedding-", "text-multilingual-embedding-")):
                 found[name] = name
         return found
 
@@ -291,21 +342,14 @@ class Vertex(Google):
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
 
 
-def _model_resource(call: ChatCall) -> str:
-    model = call.upstream_model
+def _resource(model: str) -> str:
+    """Return the resource name of a model."""
     # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
     return model if "/" in model else f"models/{model}"
 
 
 def _quoted(resource: str) -> str:
     return quote(resource, safe="/@:")
-
-
-def _as_google_settings(settings: ProviderSettings) -> GoogleSettings:
-    """Return the settings with Google's members; the defaults if another spec uses the adapter without them."""
-    if isinstance(settings, GoogleSettings):
-        return settings
-    return GoogleSettings(id=settings.id)
 
 
 def _vertex_host(location: str) -> str:
@@ -325,6 +369,8 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
+    paths={"embeddings": "/models/{model}:batchEmbedContents", **media.PATHS},
+    embeddings=embeddings.GEMINI_RULES,
     extras=frozenset({HINTS, "google"}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     settings=GoogleSettings,
@@ -337,6 +383,8 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
+    paths={"embeddings": "/models/{model}:predict", **media.PATHS},
+    embeddings=embeddings.VERTEX_RULES,
     extras=frozenset({HINTS, "google"}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),
     settings=VertexSettings,
