@@ -1,7 +1,7 @@
-"""Gemini's API: `POST /v1beta/models/{model}:generateContent`, `:streamGenerateContent` and `:countTokens`.
+"""Gemini's API: `POST /v1beta/models/{model}:generateContent` and the other actions.
 
-Dialects of chat: requests, answers and streams are translated, so that each of its clients works with every provider.
-https://ai.google.dev/api/generate-content
+Requests, answers and streams are translated to those of chat, or of embeddings, so that each of its clients works with
+every provider. https://ai.google.dev/api/generate-content
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import msgspec
 
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects import Dialect, OpenApi
-from llms_core.dialects.gemini import errors
+from llms_core.dialects.gemini import embeddings, errors
 from llms_core.dialects.gemini.answer import GenerateContentResponse, encode_answer
 from llms_core.dialects.gemini.decode import CLIENT_NAMES, decode_content, decode_prompt, decode_stream
 from llms_core.dialects.gemini.models import encode_model, encode_models
@@ -20,6 +20,7 @@ from llms_core.dialects.token_count import count_headers
 from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
 from llms_core.operations.count_tokens import COUNT_TOKENS as OPERATION_COUNT_TOKENS
+from llms_core.operations.embeddings import EMBEDDINGS
 
 _TAG = "Gemini"
 _MODELS = "/v1beta/models"
@@ -115,4 +116,44 @@ COUNT_TOKENS = Dialect(
     ),
 )
 
-DIALECTS = (GENERATE_CONTENT, STREAM_GENERATE_CONTENT, COUNT_TOKENS)
+EMBED_CONTENT = Dialect(
+    name="embed_content",
+    operation=EMBEDDINGS,
+    paths=_paths("embedContent"),
+    base_path="",
+    decode=embeddings.decode_one,
+    encode_answer=embeddings.encode_one,
+    encode_error=errors.encode,
+    names=embeddings.CLIENT_NAMES,
+    key_parameter=_KEY,
+    openapi=OpenApi(
+        summary="The vector of a text",
+        operation_id="EmbedContent",
+        request=embeddings.EmbedContentRequest,
+        answer=embeddings.EmbedContentResponse,
+        error=errors.GeminiError,
+        tag=_TAG,
+    ),
+)
+
+BATCH_EMBED_CONTENTS = Dialect(
+    name="batch_embed_contents",
+    operation=EMBEDDINGS,
+    paths=_paths("batchEmbedContents"),
+    base_path="",
+    decode=embeddings.decode_batch,
+    encode_answer=embeddings.encode_batch,
+    encode_error=errors.encode,
+    names=embeddings.CLIENT_NAMES,
+    key_parameter=_KEY,
+    openapi=OpenApi(
+        summary="The vectors of texts",
+        operation_id="BatchEmbedContents",
+        request=embeddings.BatchEmbedContentsRequest,
+        answer=embeddings.BatchEmbedContentsResponse,
+        error=errors.GeminiError,
+        tag=_TAG,
+    ),
+)
+
+DIALECTS = (GENERATE_CONTENT, STREAM_GENERATE_CONTENT, COUNT_TOKENS, EMBED_CONTENT, BATCH_EMBED_CONTENTS)

@@ -7,13 +7,13 @@ Members that chat has in another form are translated. What only Google understan
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs
 
 from msgspec import Raw
 
 from llms_core.contracts import extras
-from llms_core.contracts.body import BodyDecoder, RequestBody
+from llms_core.contracts.body import RequestBody
 from llms_core.contracts.extras import HINTS, Extra
 from llms_core.contracts.json import ABSENT, decode_members, encode_raw, is_null
 from llms_core.contracts.request import ChatBody, assemble
@@ -21,6 +21,7 @@ from llms_core.dialects import IncomingRequest
 from llms_core.dialects.gemini.conversation import chat_messages
 from llms_core.dialects.gemini.model_turn import GOOGLE
 from llms_core.dialects.gemini.original import original
+from llms_core.dialects.gemini.reading import decode_body
 from llms_core.dialects.gemini.request import (
     GenerateContentRequest,
     GenerationConfig,
@@ -29,11 +30,7 @@ from llms_core.dialects.gemini.request import (
     invalid,
     request_decoder,
 )
-from llms_core.dialects.gemini.spelling import camel_case, with_lists
 from llms_core.dialects.gemini.tools import add_output_format, add_tools, without_null
-from llms_core.errors import RequestError
-
-View = TypeVar("View")
 
 Json = dict[str, Any]
 
@@ -97,29 +94,18 @@ def decode_stream(incoming: IncomingRequest) -> ChatBody:
 
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
     """Decode a prompt whose tokens are to be counted."""
-    body = _decoded(count_decoder, camel_case(incoming.body))
+    body = decode_body(count_decoder, incoming.body)
     whole = body.members.get("generateContentRequest")
     if whole is None or is_null(whole):
         whole = encode_raw(body.copy_members())
-    return _chat_body(_decoded(request_decoder, bytes(whole)), _model(incoming))
+    return _chat_body(decode_body(request_decoder, bytes(whole)), _model(incoming))
 
 
 def _decode(incoming: IncomingRequest, *, stream: bool = False) -> ChatBody:
-    body = _decoded(request_decoder, camel_case(incoming.body))
+    body = decode_body(request_decoder, incoming.body)
     translated = _chat_body(body, _model(incoming), stream=stream)
     native = original(incoming, body)
     return translated if native is None else translated.with_original(native)
-
-
-def _decoded(decoder: BodyDecoder[View], data: bytes) -> RequestBody[View]:
-    """Decode a body, again with lists made of single members if it is not valid as it is."""
-    try:
-        return decoder.decode(data)
-    except RequestError:
-        listed = with_lists(data)
-        if listed is None:
-            raise
-        return decoder.decode(listed)
 
 
 def _model(incoming: IncomingRequest) -> str:

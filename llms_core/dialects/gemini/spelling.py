@@ -33,6 +33,7 @@ _LISTS = frozenset({
     "contents",
     "functionDeclarations",
     "parts",
+    "requests",
     "responseModalities",
     "safetySettings",
     "stopSequences",
