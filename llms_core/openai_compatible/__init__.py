@@ -16,15 +16,15 @@ from msgspec import Raw
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
-from llms_core.contracts.native import NativeRequest
+from llms_core.contracts.native import RESPONSES, NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
-from llms_core.errors import ErrorKind, OtherProtocol, ProviderError
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.failure import classify
-from llms_core.native import READERS
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
+from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
 from llms_core.openai_compatible.members import (
     COMPLETION,
     count_logprobs,
@@ -34,17 +34,14 @@ from llms_core.openai_compatible.members import (
     with_parameters,
     with_total_tokens,
 )
-from llms_core.openai_compatible.native import native_urls
+from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
 from llms_core.openai_compatible.protocol import (
-    CHAT,
     NO_EARLIER_REASONING,
     NO_ENCRYPTED_REASONING,
     NO_SUMMARY,
-    RESPONSES,
     after_refusal,
     after_refused_original,
-    is_translatable,
     matches,
     speaks_responses,
 )
@@ -54,6 +51,7 @@ from llms_core.provider import (
     ANY_MEMBER,
     ChunkTranslator,
     Headers,
+    NativeEndpoint,
     ProviderSettings,
     ProviderSpec,
     RequestRules,
@@ -86,9 +84,8 @@ class OpenAICompatible:
         self._conversation = Conversation(spec.rules)
 
     @cached_property
-    def native_urls(self) -> Mapping[str, str]:
-        """Where the provider offers the protocols of other clients."""
-        return native_urls(self.spec, self.settings, self.base_url)
+    def _native_endpoints(self) -> Mapping[str, NativeEndpoint]:
+        return endpoints_at(self.spec, self.settings, self.base_url)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. This is the only place where the key is used."""
@@ -109,6 +106,9 @@ class OpenAICompatible:
         dropped = self._drop(members)
         self._rename(members, call.upstream_model)
         members["messages"], lost = self._conversation.rewritten(call.request, members["messages"])
+        names = renamed_functions(call)
+        if names is not None:
+            rename_functions(members, names)
         rules = self.spec.rules
         if rules.tool_parameters and call.request.tools:
             members["tools"] = with_parameters(members["tools"])
@@ -141,6 +141,9 @@ class OpenAICompatible:
                 counts = plain.token_usage()
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
+        names = renamed_functions(call)
+        if names is not None:
+            members["choices"] = restored(members["choices"], names)
         members["model"] = Raw(_encode(call.client_model))
         members["object"] = COMPLETION
         return Completion(_encode(members), counts)
@@ -151,34 +154,40 @@ class OpenAICompatible:
             return ResponseChunks(call, self._owner(call), self._error_in_answer)
         return OpenAIChunks(self, call)
 
-    def passes_through(self, native: NativeRequest, model: str) -> bool:
-        """Whether the provider offers the client's protocol; see `ProviderSpec.native`."""
-        if native.protocol == RESPONSES and self.settings.protocol:
-            return self.settings.protocol == RESPONSES
-        return native.protocol in self.native_urls
+    def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:
+        """Return where a model is offered in another protocol; None if it is not."""
+        if protocol == RESPONSES:
+            return self._responses_endpoint()
+        return self._native_endpoints.get(protocol)
 
-    def native_request(self, call: ChatCall) -> UpstreamRequest:
-        """Return the client's request, with the provider's name of the model."""
-        native = _native(call)
-        if not _is_passed_on(call):
-            return self.request(call)
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider takes a request of another protocol as the client wrote it."""
+        if self.native_endpoint(native.protocol, model) is None:
+            return False
+        protocol = PROTOCOLS.get(native.protocol)
+        return protocol is not None and protocol.accepts(native, model)
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the client's request with this provider's model and key."""
+        protocol = PROTOCOLS[native.protocol]
+        endpoint = self.native_endpoint(native.protocol, call.upstream_model)
+        if endpoint is None:
+            raise Unsupported(f"The provider does not speak the protocol '{native.protocol}'")
+        headers = {"content-type": "application/json", **protocol.headers(native), **self.settings.headers}
+        if self.api_key is not None:
+            key = self.api_key.reveal()
+            headers[endpoint.key_header] = f"Bearer {key}" if endpoint.key_header == "authorization" else key
         return UpstreamRequest(
-            url=self.responses_url() if native.protocol == RESPONSES else self.native_urls[native.protocol],
-            headers={**native.headers, **self.headers()},
-            content=native.with_model(call.upstream_model),
+            url=endpoint.url, headers=headers, content=with_model(protocol.body(native.body), call.upstream_model)
         )
 
     def native_completion(self, call: ChatCall, body: bytes) -> Completion:
-        """Return the provider's answer. Raises ProviderError if it is an error or not one of the protocol."""
-        if not _is_passed_on(call):
-            return self.completion(call, body)
-        return READERS[_native(call).protocol].completion(call, body, self._error_in_answer)
+        """Return an answer in the client's protocol as it is. Raises ProviderError if it is an error or not one."""
+        return PROTOCOLS[_protocol_of(call)].completion(call, body, self._error_in_answer)
 
     def native_chunks(self, call: ChatCall) -> ChunkTranslator:
         """Return a reader for one stream in the client's protocol."""
-        if not _is_passed_on(call):
-            return self.chunks(call)
-        return READERS[_native(call).protocol].events(call, self._error_in_answer)
+        return PROTOCOLS[_protocol_of(call)].chunks(call, self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an error of the provider."""
@@ -191,14 +200,17 @@ class OpenAICompatible:
     def responses_url(self) -> str:
         """Return the URL of the Responses API; empty if the provider has none."""
         _, _, query = self.path.partition("?")
-        url = self.native_urls.get(RESPONSES, f"{self.base_url}/responses")
+        known = self._native_endpoints.get(RESPONSES)
+        url = f"{self.base_url}/responses" if known is None else known.url
         return f"{url}?{query}" if query else url
 
     def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
         """Return how to make a call that was refused because of the API by which it was made."""
         is_fixed = bool(self.settings.protocol)
-        if call.native is not None and _is_passed_on(call):
-            return None if is_fixed else after_refused_original(call, error)
+        if call.native is not None:
+            endpoint = self.native_endpoint(call.native.protocol, call.upstream_model)
+            is_complete = endpoint is not None and endpoint.complete
+            return after_refused_original(call, error, is_complete=is_complete, is_fixed=is_fixed)
         if not self.responses_url():
             return None
         return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
@@ -217,6 +229,16 @@ class OpenAICompatible:
         except (*UNREADABLE, KeyError, TypeError) as error:
             message = f"Cannot parse the provider's model list: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
+
+    def _responses_endpoint(self) -> NativeEndpoint | None:
+        """Where the Responses API is, for requests that its clients wrote; None if it is not known to be there."""
+        known = self.spec.native.get(RESPONSES)
+        if self.settings.protocol == RESPONSES and known is None:
+            known = NativeEndpoint("/responses")
+        url = self.responses_url()
+        if known is None or not url or self.settings.protocol not in ("", RESPONSES):
+            return None
+        return msgspec.structs.replace(known, url=url)
 
     def _error_in_answer(self, body: bytes) -> ProviderError:
         return self.error(200, {}, body)
@@ -304,6 +326,10 @@ class OpenAICompatible:
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200)
 
 
+def _protocol_of(call: ChatCall) -> str:
+    return "" if call.native is None else call.native.protocol
+
+
 OPENAI_RULES = RequestRules(
     members=frozenset({"name", "assistant.refusal", "assistant.audio", "assistant.annotations"}),
     developer=True,
@@ -324,19 +350,6 @@ OPENAI_RULES = RequestRules(
     responses_for_tools=("gpt-5.[4-9]*", "gpt-[6-9]*"),
 )
 """What OpenAI itself accepts, at whichever address."""
-
-
-def _native(call: ChatCall) -> NativeRequest:
-    if call.native is None:
-        raise ValueError("the call has no request in the client's own protocol")
-    return call.native
-
-
-def _is_passed_on(call: ChatCall) -> bool:
-    """Whether the client's own request is sent: not if the server was found to lack its protocol, and chat has it."""
-    if _native(call).protocol != RESPONSES or not is_translatable(call):
-        return True
-    return CHAT not in call.protocol.split()
 
 
 OPENAI_COMPATIBLE = ProviderSpec(

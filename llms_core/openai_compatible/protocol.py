@@ -11,12 +11,12 @@ import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from llms_core.contracts.native import RESPONSES, TRANSLATED
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, OtherProtocol, ProviderError
 from llms_core.provider import RequestRules
 
 CHAT = "chat"
-RESPONSES = "responses"
 
 # The words of `ChatCall.protocol`, beside the two above.
 
@@ -86,20 +86,21 @@ def after_refusal(call: ChatCall, error: ProviderError, *, is_responses: bool, i
     return None
 
 
-def after_refused_original(call: ChatCall, error: ProviderError) -> OtherProtocol | None:
-    """Return how to make a call that was refused as the client wrote it: translated, if the server lacks the protocol.
+def after_refused_original(
+    call: ChatCall, error: ProviderError, *, is_complete: bool, is_fixed: bool
+) -> OtherProtocol | None:
+    """Return how to make a call that was refused as the client wrote it: translated, if that may help.
 
-    Otherwise the refusal is about what the client wrote.
+    `is_complete` tells whether the server has all that the client's protocol has: it refuses only what is wrong.
+    `is_fixed` tells whether the user has chosen the protocol.
     """
-    is_responses = call.native is not None and call.native.protocol == RESPONSES
-    if is_responses and is_translatable(call) and _lacks_path(error, error.message.lower()):
-        return OtherProtocol(CHAT)
+    if call.body.untranslatable is not None:
+        return None
+    if not is_fixed and _lacks_path(error, error.message.lower()):
+        return OtherProtocol(f"{TRANSLATED} {CHAT}")
+    if error.kind is ErrorKind.INVALID_REQUEST and not is_complete:
+        return OtherProtocol(TRANSLATED, remember=False)
     return None
-
-
-def is_translatable(call: ChatCall) -> bool:
-    """Whether chat completions can express what the client wrote in its own protocol."""
-    return call.body.untranslatable is None
 
 
 def _after_responses(call: ChatCall, error: ProviderError, *, is_fixed: bool) -> OtherProtocol | None:

@@ -61,6 +61,10 @@ class Operation(Generic[View, Call]):
     name: str
     #: A runtime-checkable protocol: an adapter that implements it serves this operation.
     adapter_protocol: type
+    #: The seconds that all attempts together may take; None if only `[timeouts]` limits them.
+    max_seconds: float | None = None
+    #: Whether there is an answer without a provider, see `estimate`. Then no provider with an open circuit is tried.
+    can_estimate: bool = False
 
     def needed_capabilities(self, view: View) -> frozenset[str]:
         """Names of the `Capabilities` that a provider needs to serve this request."""
@@ -101,6 +105,10 @@ class Operation(Generic[View, Call]):
     def from_chunks(self, chunks: Sequence[Chunk]) -> Answer:
         """Return the chunks of a complete stream as one answer, for providers that stream without being asked to."""
         raise ProviderError(ErrorKind.BAD_RESPONSE, "The provider sent a stream, which was not requested")
+
+    def estimate(self, body: RequestBody[View]) -> Answer:
+        """Return the answer if no provider of the model offers the operation, or none answers."""
+        raise NotImplementedError
 
     def usage(self, chunk: Chunk) -> Usage | None:
         """Read the token counts from a stream's usage chunk."""

@@ -17,12 +17,13 @@ import msgspec
 from llms_core.candidate import Candidate
 from llms_core.config.model import Routing, Timeouts
 from llms_core.contracts.body import RequestBody
+from llms_core.contracts.native import TRANSLATED
 from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import checked_request
 from llms_core.plugins.host import PluginHost
 from llms_core.routing.attempt import Attempt, AttemptObserver
-from llms_core.routing.candidates import ModelIndex, cannot_serve, split_by_capability
+from llms_core.routing.candidates import CannotServe, ModelIndex, cannot_serve, split_by_capability
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.limits import attempt_limits
 from llms_core.routing.retry import backoff
@@ -38,9 +39,12 @@ _MAX_PROTOCOL_CHANGES = 3
 
 
 class RoutedAnswer(msgspec.Struct, eq=False):
-    """A committed answer and the candidate that gave it: either `answer`, or `stream`, which must be closed."""
+    """A committed answer and the candidate that gave it: either `answer`, or `stream`, which must be closed.
 
-    candidate: Candidate
+    There is no candidate if the answer is an estimate.
+    """
+
+    candidate: Candidate | None
     #: Names of parameters that were not sent to the provider.
     dropped: tuple[str, ...]
     answer: Answer | None = None
@@ -98,16 +102,29 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         Raises RequestError before any attempt, ProviderError if an error stops the chain, AllProvidersFailed if no
         candidate answered.
         """
+        if not operation.can_estimate:
+            return await self._first_answer(trace, operation, body)
+        try:
+            return await self._first_answer(trace, operation, body)
+        except (ProviderError, AllProvidersFailed, CannotServe):
+            # The log and the records of the attempts have the reason.
+            return RoutedAnswer(None, (), answer=operation.estimate(body))
+
+    async def _first_answer(
+        self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]
+    ) -> RoutedAnswer:
         model: str = body.view.model
-        candidates = self._without_open_circuits(trace, self.candidates(operation, body))
+        candidates = self._without_open_circuits(trace, operation, self.candidates(operation, body))
         clock = asyncio.get_running_loop().time
         # One deadline for all attempts and pauses: more providers must not mean a longer wait.
         deadline = clock() + self.timeouts.total
+        if operation.max_seconds is not None:
+            deadline = clock() + min(self.timeouts.total, operation.max_seconds)
         errors: list[ProviderError] = []
         for position, candidate in enumerate(candidates):
             candidates_left = len(candidates) - position
             retries = candidate.retries
-            if candidates_left == 1:
+            if candidates_left == 1 and not operation.can_estimate:
                 # Only the last candidate is retried by default: trying the next one costs less time than waiting.
                 retries = max(retries, self.routing.retry.attempts)
             for turn in range(retries + 1):
@@ -133,12 +150,14 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     def _action(self, kind: ErrorKind) -> Action:
         return self.routing.policy.get(kind) or ERROR_TABLE[kind].action
 
-    def _without_open_circuits(self, trace: RequestTrace, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Skip candidates with an open circuit; if all are open, the first one is tried anyway."""
+    def _without_open_circuits(
+        self, trace: RequestTrace, operation: Operation[Any, Any], candidates: Sequence[Candidate]
+    ) -> Sequence[Candidate]:
+        """Skip candidates with an open circuit; if all are open, the first one is tried anyway, or an estimate made."""
         available = [candidate for candidate in candidates if self.breaker.allows(candidate.circuit)]
         if len(available) == len(candidates):
             return candidates
-        if not available:
+        if not available and not operation.can_estimate:
             available = list(candidates[:1])
         for candidate in candidates:
             if candidate not in available:
@@ -202,6 +221,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         protocol: str,
     ) -> RoutedAnswer:
         """Make one attempt, up to the commit point. Raises ProviderError or RequestError."""
+        if TRANSLATED in protocol.split():
+            body = body.translated()
         with Attempt(self.observer, trace, candidate) as attempt:
             call = operation.call(body, candidate, trace.id, trace.created)
             if protocol:

@@ -59,7 +59,7 @@ CONVERSATIONS: dict[str, list[Json]] = {
 @pytest.fixture
 def dialect(tmp_path: Path) -> Dialect:
     """The dialect of a server that stores nothing."""
-    return responses.create(Responses(store=False), tmp_path)
+    return responses.create(Responses(store=False), tmp_path)[0]
 
 
 def decoded(dialect: Dialect, body: Json) -> ChatBody:
