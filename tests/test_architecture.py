@@ -26,6 +26,7 @@ LAYERS = (
     ("contracts",),
     ("records", "failure"),
     ("native",),
+    ("request_rules",),
     ("provider",),
     ("openai_compatible",),
     ("config",),
