@@ -25,6 +25,7 @@ from llms_core.testing.groups.faults import FaultTests
 from llms_core.testing.groups.growth import GrowthTests
 from llms_core.testing.groups.honesty import HonestyTests
 from llms_core.testing.groups.live import LiveTests
+from llms_core.testing.groups.native import NativeTests
 from llms_core.testing.groups.performance import PerformanceTests
 from llms_core.testing.groups.response import ResponseTests
 from llms_core.testing.groups.stream import StreamTests
@@ -45,7 +46,9 @@ class MetaTests(Group):
         assert not problems, "the suite was weakened: " + "; ".join(problems)
 
 
-class Translation(WireTests, ResponseTests, ErrorTests, StreamTests, FaultTests, ToolTests, HonestyTests, MetaTests):
+class Translation(
+    WireTests, ResponseTests, ErrorTests, StreamTests, FaultTests, NativeTests, ToolTests, HonestyTests, MetaTests
+):
     """The groups that need neither a server nor a clock: W, R, E, S, T and C. They are what silver requires."""
 
 
