@@ -137,8 +137,10 @@ class MessageEvents:
                 self._usage.update(_counts(received.usage))
                 if received.delta is not None and received.delta.stop_reason is not None:
                     self._stop_reason = received.delta.stop_reason
-                self._end.append(framed)
-                return ()
+                # Before the end, it only updates the usage.
+                if self._stop_reason is not None:
+                    self._end.append(framed)
+                    return ()
             case "message_stop":
                 return self._stop(framed)
             case "error":

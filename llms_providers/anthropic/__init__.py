@@ -71,10 +71,12 @@ class Anthropic:
         return headers | self._own_headers()
 
     def _own_headers(self) -> dict[str, str]:
-        headers = dict(self.settings.headers)
-        if self.settings.api_key is not None:
-            headers["x-api-key"] = self.settings.api_key.reveal()
-        return headers
+        key = self.settings.api_key
+        return {**self.settings.headers, **(self.key_headers(key.reveal()) if key is not None else {})}
+
+    def key_headers(self, key: str) -> dict[str, str]:
+        """Return the header for the key."""
+        return {"x-api-key": key}
 
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request to send. Raises Unsupported if Claude, or this model, cannot do what is asked."""
@@ -221,5 +223,8 @@ ANTHROPIC = ProviderSpec(
 
 @hookimpl
 def llms_providers() -> Iterable[ProviderSpec]:
-    """Register Anthropic."""
-    return [ANTHROPIC]
+    """Register Anthropic, and Claude on Vertex AI."""
+    # Its adapter is made of this module's.
+    from llms_providers.anthropic.vertex import VERTEX_ANTHROPIC
+
+    return [ANTHROPIC, VERTEX_ANTHROPIC]

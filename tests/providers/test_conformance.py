@@ -67,6 +67,10 @@ class TestAnthropic(ProviderConformance):
     provider = "anthropic"
 
 
+class TestClaudeOnVertex(Translation):
+    provider = "vertex-anthropic"
+
+
 class TestGoogle(ProviderConformance):
     provider = "google"
 
