@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from llms_core.config.model import Price, Provider
+from llms_core.contracts.body import RequestBody
 from llms_core.contracts.native import NativeRequest
 from llms_core.provider import HttpAdapter, ProviderSettings, ProviderSpec
 
@@ -84,6 +85,19 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     inlines: frozenset[str] = frozenset()
     #: See `PassesThrough`.
     passes_through: Callable[[NativeRequest, str], bool] | None = None
+
+    def accepted_original(self, body: RequestBody[Any]) -> NativeRequest | None:
+        """Return the request in the client's own protocol, if this candidate takes it.
+
+        The settings of a provider are written in terms of chat, so a request that they change is translated.
+        """
+        native = body.native
+        settings = self.settings
+        if native is None or self.passes_through is None or not settings.pass_through:
+            return None
+        if settings.defaults or settings.force:
+            return None
+        return native if self.passes_through(native, self.upstream_model) else None
 
     @property
     def provider(self) -> _ProviderReference:

@@ -239,7 +239,7 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
 class NativeEndpoint(msgspec.Struct, frozen=True):
     """Where a provider that speaks OpenAI's JSON also speaks the protocol of another dialect."""
 
-    #: at the host of the spec's `base_url`
+    #: What is appended to the base URL, or a URL at the host of the spec's.
     url: str
     #: The header for the key, in lower case: `authorization` is for a bearer token.
     key_header: str = "authorization"

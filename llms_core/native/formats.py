@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
-from llms_core.contracts.native import MESSAGES
+from llms_core.contracts.native import MESSAGES, RESPONSES
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.native import message_format
+from llms_core.native import message_format, response_format
 
 
 class Format(NamedTuple):
@@ -19,7 +19,10 @@ class Format(NamedTuple):
     joined: Callable[[Sequence[Chunk], Usage | None], Completion]
 
 
-_FORMATS = {MESSAGES: Format(message_format.as_chunks, message_format.joined)}
+_FORMATS = {
+    MESSAGES: Format(message_format.as_chunks, message_format.joined),
+    RESPONSES: Format(response_format.as_chunks, response_format.joined),
+}
 
 
 def format_of(protocol: str) -> Format:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -16,6 +14,7 @@ from llms_core.contracts.json import ABSENT, UNREADABLE
 from llms_core.contracts.native import MESSAGES, with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.native.events import framed
 from llms_core.native.message_usage import MessageUsage
 
 ReadError = Callable[[bytes], ProviderError]
@@ -65,7 +64,6 @@ _MISSING_STARTS = {
     "thinking_delta": b'{"type":"thinking","thinking":"","signature":""}',
 }
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 _decode_message = msgspec.json.Decoder(_Message).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -114,21 +112,21 @@ class MessageEvents:
         except UNREADABLE as error:
             message = f"Cannot parse an event of the stream: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
-        framed = _framed(event or received.type, data)
+        whole = framed(event or received.type, data)
         # Nearly every event is one more piece of an open block.
         if received.type == "content_block_delta" and received.index in self._open:
-            return (Chunk(framed, content=True, native=MESSAGES),)
+            return (Chunk(whole, content=True, native=MESSAGES),)
         match received.type:
             case "content_block_delta" | "content_block_start" | "content_block_stop" | "message_delta" if (
                 not self._has_started
             ):
                 raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream began without `message_start`")
             case "content_block_delta":
-                return (Chunk(self._missing_start(received) + framed, content=True, native=MESSAGES),)
+                return (Chunk(self._missing_start(received) + whole, content=True, native=MESSAGES),)
             case "content_block_start":
                 self._begin(received.index or 0)
                 has_content = received.content_block is None or received.content_block.type not in _EMPTY_AT_FIRST
-                return (Chunk(framed, content=has_content, native=MESSAGES),)
+                return (Chunk(whole, content=has_content, native=MESSAGES),)
             case "content_block_stop":
                 self._open.discard(received.index or 0)
             case "message_start":
@@ -139,13 +137,13 @@ class MessageEvents:
                     self._stop_reason = received.delta.stop_reason
                 # Before the end, it only updates the usage.
                 if self._stop_reason is not None:
-                    self._end.append(framed)
+                    self._end.append(whole)
                     return ()
             case "message_stop":
-                return self._stop(framed)
+                return self._stop(whole)
             case "error":
                 raise self._read_error(data)
-        return (Chunk(framed, native=MESSAGES),)
+        return (Chunk(whole, native=MESSAGES),)
 
     def _start(self, event: str, data: bytes) -> Chunk:
         if self._has_started:
@@ -157,7 +155,7 @@ class MessageEvents:
             named = with_model(message, self._model)
         except UNREADABLE as error:
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse the start of a message: {error}") from None
-        return Chunk(_framed(event, data.replace(message, named, 1)), begun=(0,), native=MESSAGES)
+        return Chunk(framed(event, data.replace(message, named, 1)), begun=(0,), native=MESSAGES)
 
     def _begin(self, index: int) -> None:
         self._blocks.add(index)
@@ -171,18 +169,18 @@ class MessageEvents:
             return b""
         self._begin(index)
         start = b'{"type":"content_block_start","index":%d,"content_block":%b}' % (index, block)
-        return _framed("content_block_start", start)
+        return framed("content_block_start", start)
 
-    def _stop(self, framed: bytes) -> tuple[Chunk, ...]:
+    def _stop(self, event: bytes) -> tuple[Chunk, ...]:
         if not self._has_started or self._stop_reason is None:
             raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the message was complete")
         # Some servers send no stop for a block, without which clients lose a tool call.
         stops = [
-            _framed("content_block_stop", b'{"type":"content_block_stop","index":%d}' % index)
+            framed("content_block_stop", b'{"type":"content_block_stop","index":%d}' % index)
             for index in sorted(self._open)
         ]
         usage = msgspec.json.encode({"choices": [], "usage": self._usage.as_chat()})
-        end = b"".join([*stops, *self._end, framed])
+        end = b"".join([*stops, *self._end, event])
         return (Chunk(end, ended=(0,), native=MESSAGES), Chunk(usage, usage=True))
 
 
@@ -192,16 +190,3 @@ def _counts(usage: Raw) -> MessageUsage | None:
         return _decode_usage(usage) if usage else None
     except UNREADABLE:
         return None
-
-
-def _framed(event: str, data: bytes) -> bytes:
-    if b"\n" in data or b"\r" in data:
-        data = data.replace(b"\r", b" ").replace(b"\n", b"\ndata: ")
-    return _head_of(event) + data + b"\n\n"
-
-
-# There are few names, and each is needed for every event.
-@lru_cache(maxsize=64)
-def _head_of(event: str) -> bytes:
-    """Return what precedes the data of an event. A name must not break out of its line."""
-    return b"event: %b\ndata: " % event.encode() if _NAME.fullmatch(event) else b"data: "

@@ -7,8 +7,9 @@ is normalized.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -66,7 +67,10 @@ class OpenAICompatible:
         self.path = f"{found}{query}" if found else stem
         self.api_key = settings.api_key
         self._conversation = Conversation(spec.rules)
-        self._native_endpoints = endpoints_at(spec, settings)
+
+    @cached_property
+    def _native_endpoints(self) -> Mapping[str, NativeEndpoint]:
+        return endpoints_at(self.spec, self.settings, self.base_url)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. This is the only place where the key is used."""

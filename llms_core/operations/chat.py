@@ -14,7 +14,6 @@ from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.extras import EXTRAS, applied
 from llms_core.contracts.joined import joined
 from llms_core.contracts.lenient_json import repaired
-from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
 from llms_core.contracts.streamed import as_chunks
 from llms_core.errors import ErrorKind, ProviderError
@@ -77,7 +76,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
         """
         settings = candidate.settings
         dropped: tuple[str, ...] = ()
-        native = _accepted_original(body, candidate)
+        native = candidate.accepted_original(body)
         if native is None and EXTRAS in body.members:
             body, dropped = applied(body, candidate.spec.extras)
         if settings.defaults or settings.force:
@@ -154,20 +153,6 @@ class Chat(Operation[ChatRequest, ChatCall]):
             return _decode_usage(chunk.data).usage
         except msgspec.ValidationError:
             return None
-
-
-def _accepted_original(body: ChatBody, candidate: Candidate) -> NativeRequest | None:
-    """Return the request in the client's own protocol, if this candidate takes it.
-
-    The settings of a provider are written in terms of chat, so a request that they change is translated.
-    """
-    native = body.native
-    settings = candidate.settings
-    if native is None or candidate.passes_through is None or not settings.pass_through:
-        return None
-    if settings.defaults or settings.force:
-        return None
-    return native if candidate.passes_through(native, candidate.upstream_model) else None
 
 
 def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:

@@ -82,6 +82,10 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found, unable = split_by_capability(found, needed)
             if not found:
                 raise cannot_serve(model, unable)
+        if body.untranslatable is not None:
+            found = [candidate for candidate in found if candidate.accepted_original(body) is not None]
+            if not found:
+                raise body.untranslatable
         # Last: plugins only see candidates that can serve the request.
         return self.host.candidates(body.view, found, operation.name)
 

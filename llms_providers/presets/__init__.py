@@ -37,6 +37,7 @@ from llms_providers.presets.accepted import (
     OPENAI_ONLY,
     QWEN_ONLY,
     REASONING,
+    RESPONSES_TOO,
     ZAI_CAPABILITIES,
     ZAI_DROP,
     ZAI_KEYS,
@@ -51,6 +52,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://console.groq.com/docs/openai",
         adapter=OpenAICompatible,
         base_url="https://api.groq.com/openai/v1",
+        native=RESPONSES_TOO,
         key_env=("GROQ_API_KEY",),
         aliases=("@ai-sdk/groq",),
         # Log probabilities, `logit_bias` and `n` above 1 are listed as unsupported, and answered with a 400.
@@ -146,6 +148,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://platform.openai.com/docs/api-reference/chat",
         adapter=OpenAICompatible,
         base_url="https://api.openai.com/v1",
+        native=RESPONSES_TOO,
         key_env=("OPENAI_API_KEY",),
         aliases=("@ai-sdk/openai",),
         # "Unrecognized request argument supplied", a 400.
@@ -158,6 +161,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.x.ai/docs/guides/reasoning",
         adapter=OpenAICompatible,
         base_url="https://api.x.ai/v1",
+        native=RESPONSES_TOO,
         key_env=("XAI_API_KEY", "GROK_API_KEY"),
         # The reasoning models answer an error to either penalty, and so does grok-3 to the second.
         drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"},
@@ -263,6 +267,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://fireworks.ai/docs/",
         adapter=OpenAICompatible,
         base_url="https://api.fireworks.ai/inference/v1",
+        native=RESPONSES_TOO,
         key_env=("FIREWORKS_API_KEY",),
         # Unknown parameters are errors. Those of OpenAI's platform are known but for this one.
         drop=QWEN_ONLY | {"prompt_cache_retention"},
@@ -277,8 +282,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://openrouter.ai/docs/api-reference/overview",
         adapter=OpenAICompatible,
         base_url="https://openrouter.ai/api/v1",
+        native={**RESPONSES_TOO, MESSAGES: NativeEndpoint("https://openrouter.ai/api/v1/messages")},
         key_env=("OPENROUTER_API_KEY",),
-        native={MESSAGES: NativeEndpoint("https://openrouter.ai/api/v1/messages")},
         # Documented as "Assistant Prefill".
         capabilities=Capabilities(prefill=True),
         # llms.py's second block for the same provider.

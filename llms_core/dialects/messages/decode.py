@@ -60,13 +60,15 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     body = message_decoder.decode(incoming.body)
     unknown: Unknown = {}
     translated = _chat_body(body, incoming.headers, unknown)
+    reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
+    reason = reasons[0] if reasons else None
     if not is_own(body.view, incoming.body):
-        for param, message in unknown.items():
+        if reason is not None:
             # No provider can get it as it was written.
-            raise RequestError(message, param=param, code="invalid_value")
+            raise reason
         return translated
     native = NativeRequest(MESSAGES, incoming.body, forwarded_headers(incoming.headers))
-    return translated.with_context(None, translated.dropped, native)
+    return translated.with_original(native, reason)
 
 
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
@@ -76,7 +78,7 @@ def decode_prompt(incoming: IncomingRequest) -> ChatBody:
 
 
 def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
-    """Return the translation, and add what it lacks to `unknown`: providers that need one refuse the request then."""
+    """Return the translation, and add what it lacks to `unknown`."""
     view: MessagesRequest = body.view
     members: Json = {}
     others: dict[str, Extra] = {}
@@ -88,8 +90,6 @@ def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
         elif name not in _TRANSLATED:
             others[name] = Extra({ANTHROPIC: {name: value}})
     members["messages"] = chat_messages(view, body.members["messages"], unknown)
-    for param, message in unknown.items():
-        others[param] = Extra({}, required=message)
     if view.tools:
         add_tools(view, body.members["tools"], members, others)
     elif view.tool_choice is not None:
