@@ -18,7 +18,7 @@ from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.native.message_request import without_billing
 from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec, UpstreamRequest
-from llms_providers.anthropic import Anthropic, AnthropicSettings
+from llms_providers.anthropic.adapter import Anthropic, AnthropicSettings
 
 _VERSION = "vertex-2023-10-16"
 

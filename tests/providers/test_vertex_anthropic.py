@@ -35,7 +35,7 @@ def adapter(**members: Any) -> VertexAnthropic:
 def test_the_url_names_the_location_the_model_and_the_method(
     location: str, host: str, stream: bool, method: str
 ) -> None:
-    call = chat_call({"model": "m", "messages": HELLO, "stream": stream}, MODEL)
+    call = chat_call({"model": "m", "messages": HELLO, "stream": stream}, model=MODEL)
     request = adapter(location=location).request(call)
     publisher = f"/v1/projects/p/locations/{location}/publishers/anthropic"
     assert request.url == f"https://{host}{publisher}/models/{MODEL}:{method}"
@@ -44,7 +44,7 @@ def test_the_url_names_the_location_the_model_and_the_method(
 
 
 def test_a_translated_request_has_the_version_in_its_body() -> None:
-    request = adapter().request(chat_call({"model": "m", "messages": HELLO, "max_tokens": 9}, MODEL))
+    request = adapter().request(chat_call({"model": "m", "messages": HELLO, "max_tokens": 9}, model=MODEL))
     assert json.loads(request.content) == {
         "anthropic_version": "vertex-2023-10-16",
         "max_tokens": 9,
@@ -60,7 +60,9 @@ def test_a_messages_request_is_passed_on_without_its_model() -> None:
     native = NativeRequest(MESSAGES, body, {"anthropic-beta": "a-1,b-2", "anthropic-version": "2023-06-01"})
     assert isinstance(adapter(), PassesThrough)
     assert adapter().passes_through(native, MODEL)
-    request = adapter().native_request(chat_call({"model": "m", "messages": HELLO, "stream": True}, MODEL), native)
+    request = adapter().native_request(
+        chat_call({"model": "m", "messages": HELLO, "stream": True}, model=MODEL), native
+    )
     assert request.url.endswith(":streamRawPredict")
     assert json.loads(request.content) == {
         "anthropic_version": "vertex-2023-10-16",
