@@ -62,7 +62,7 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     translated = _chat_body(body, incoming.headers, unknown)
     reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
     reason = reasons[0] if reasons else None
-    if not is_own(body.view, incoming.body):
+    if not is_own(body.view):
         if reason is not None:
             # No provider can get it as it was written.
             raise reason
