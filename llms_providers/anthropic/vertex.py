@@ -11,6 +11,7 @@ import re
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Raw
 
 from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.json import UNREADABLE, decode_members, encode_raw
@@ -53,6 +54,12 @@ class VertexAnthropic(Anthropic):
         """Return the client's request in Google's wrapping."""
         return self._wrapped(super().native_request(call, native), call)
 
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the request for the number of tokens of the prompt, which names the model in its body."""
+        request = super().count_request(call)
+        request.url = f"{self.base_url}/models/count-tokens:rawPredict"
+        return _versioned(request, decode_members(request.content))
+
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Claude's models: Vertex AI does not list what a project may use."""
         root = re.split(r"/v\d", self.base_url, maxsplit=1)[0]
@@ -77,12 +84,17 @@ class VertexAnthropic(Anthropic):
         method = "streamRawPredict" if call.stream else "rawPredict"
         request.url = f"{self.base_url}/models/{quote(call.upstream_model, safe='@')}:{method}"
         # Only Anthropic's own API leaves the block out of the prompt.
-        members = decode_members(without_billing(request.content or b"{}"))
+        members = decode_members(without_billing(request.content))
         members.pop("model", None)
-        members["anthropic_version"] = encode_raw(_VERSION)
-        request.content = msgspec.json.encode(members)
-        request.headers.pop("anthropic-version", None)
-        return request
+        return _versioned(request, members)
+
+
+def _versioned(request: UpstreamRequest, members: dict[str, Raw]) -> UpstreamRequest:
+    """Put the version into the body instead of the headers."""
+    members["anthropic_version"] = encode_raw(_VERSION)
+    request.content = msgspec.json.encode(members)
+    request.headers.pop("anthropic-version", None)
+    return request
 
 
 def _find_base_url(settings: ProviderSettings) -> str:

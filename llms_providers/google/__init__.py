@@ -27,12 +27,16 @@ import msgspec
 from llms_core import ErrorKind, ProviderError, Unsupported, hookimpl
 from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
+from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_providers.google import embeddings, media
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE
@@ -46,6 +50,9 @@ _ERROR_PATTERNS = (
     (ErrorKind.QUOTA, re.compile(rb'"quotaId":\s*"[^"]*PerDay|BILLING_DISABLED|credits are depleted')),
     (ErrorKind.PERMISSION, re.compile(rb"User location is not supported|SERVICE_DISABLED|_SERVICE_BLOCKED")),
 )
+
+#: What Vertex AI's `countTokens` takes of a request.
+_COUNTED_BY_VERTEX = ("contents", "systemInstruction", "tools", "generationConfig")
 
 _VERSION_AT_END = re.compile(r"/v\d\w*$")
 
@@ -78,7 +85,17 @@ class _ModelList(msgspec.Struct, rename="camel"):
     publisher_models: list[_Model] = []
 
 
+#: The methods of models that this adapter calls.
+_METHODS = frozenset({"generateContent", "embedContent"})
+
 _model_list = msgspec.json.Decoder(_ModelList)
+
+
+class _TokenCount(msgspec.Struct, rename="camel"):
+    total_tokens: int
+
+
+_token_count = msgspec.json.Decoder(_TokenCount)
 
 
 class Google:
@@ -100,19 +117,27 @@ class Google:
         if call.request.logprobs and call.stream and not self.streams_logprobs:
             message = "Gemini gives no logprobs in streams: send the request without `stream`, or use Vertex AI"
             raise Unsupported(message, param="logprobs")
-        body = request_body(
-            call,
-            self.base_url,
-            owner_of(self.settings.id, call),
-            safety_settings=self.google_settings.safety_settings,
-            default_thinking=self.google_settings.thinking_config,
-        )
+        # Without `alt=sse` a stream would arrive as one JSON array.
+        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return UpstreamRequest(
-            url=self._generate_url(call),
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
             headers=self.headers(),
-            content=msgspec.json.encode(body),
+            content=msgspec.json.encode(self._body(call)),
             dropped=dropped_parameters(call),
         )
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
+        model = _resource(call.upstream_model)
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(model)}:countTokens",
+            headers=self.headers(),
+            content=msgspec.json.encode(self._counted(self._body(call), model)),
+        )
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Return the number in an answer to `count_request`. Raises ProviderError if it has none."""
+        return decode(_token_count, body).total_tokens
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return Gemini's answer as a chat.completion. Raises ProviderError if it is an error or not an answer."""
@@ -137,6 +162,41 @@ class Google:
         """Return a translator for one stream."""
         return GoogleChunks(call, owner_of(self.settings.id, call), self.read)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what the API accepts for a model."""
+        return embeddings.gemini_rules(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `batchEmbedContents`."""
+        body = embeddings.batch_body(call, _resource(call.upstream_model))
+        return self._embed_request(call, "batchEmbedContents", body)
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.content_embeddings(body)
+
+    def offers(self, operation: str) -> bool:
+        """Whether an operation is offered: of those that are forwarded elsewhere, what can be translated exactly."""
+        return operation in media.OPERATIONS or operation not in OPENAI_PATHS or operation == "embeddings"
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
+        method, body, dropped = media.to_request(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return an image or sound as OpenAI's API has it. Raises ProviderError if there is none."""
+        if call.operation == "audio_speech":
+            return media.to_speech(call, self.read(answer.data))
+        if media.is_imagen(call.upstream_model):
+            return media.predicted_images(call, answer.data)
+        return media.to_images(call, self.read(answer.data))
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""
         error = classify(status, headers, body)
@@ -151,10 +211,10 @@ class Google:
         return UpstreamRequest(method="GET", url=f"{self.base_url}/models?pageSize=1000", headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
-        """Return the models that generate content, by the names for clients. Raises ProviderError if unreadable."""
+        """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
         found = {}
         for model in decode(_model_list, body).models:
-            if "generateContent" in model.supported_generation_methods:
+            if not _METHODS.isdisjoint(model.supported_generation_methods):
                 name = model.name.removeprefix("models/")
                 found[name] = name
         return found
@@ -174,14 +234,25 @@ class Google:
             headers["x-goog-api-key"] = self.settings.api_key.reveal()
         return headers
 
-    def _generate_url(self, call: ChatCall) -> str:
-        model = call.upstream_model
-        if "/" not in model:
-            # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
-            model = f"models/{model}"
-        # Without `alt=sse` a stream would arrive as one JSON array.
-        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
-        return f"{self.base_url}/{quote(model, safe='/@:')}:{method}"
+    def _body(self, call: ChatCall) -> dict[str, Any]:
+        return request_body(
+            call,
+            self.base_url,
+            owner_of(self.settings.id, call),
+            safety_settings=self.google_settings.safety_settings,
+            default_thinking=self.google_settings.thinking_config,
+        )
+
+    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        return {"generateContentRequest": {"model": model, **body}}
+
+    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=embeddings.dropped_parameters(call),
+        )
 
     def _find_base_url(self) -> str:
         url = self.settings.base_url or self.spec.base_url
@@ -197,6 +268,25 @@ class Vertex(Google):
 
     streams_logprobs = True
 
+    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
+
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what Vertex AI accepts for a model."""
+        return embeddings.vertex_rules(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `embedContent` or `predict`, whichever the model has."""
+        if embeddings.has_embed_content(call.upstream_model):
+            return self._embed_request(call, "embedContent", embeddings.single_body(call))
+        return self._embed_request(call, "predict", embeddings.predict_body(call))
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        if embeddings.has_embed_content(call.upstream_model):
+            return embeddings.content_embeddings(body)
+        return embeddings.predicted_embeddings(body)
+
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""
         root = re.split(r"/v\d", self.base_url, maxsplit=1)[0]
@@ -204,12 +294,12 @@ class Vertex(Google):
         return UpstreamRequest(method="GET", url=url, headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
-        """Return the Gemini models except those for embeddings. Raises ProviderError if the list is unreadable."""
+        """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
         found = {}
         for model in decode(_model_list, body).publisher_models:
             name = model.name.rpartition("/")[2]
             # Vertex AI's list does not state what a model generates, so that its name has to tell.
-            if name.startswith("gemini-") and "embedding" not in name:
+            if name.startswith(("gemini-", "text-embedding-", "text-multilingual-embedding-")):
                 found[name] = name
         return found
 
@@ -233,6 +323,16 @@ class Vertex(Google):
             return "https://aiplatform.googleapis.com/v1/publishers/google"
         host = _vertex_host(settings.location)
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
+
+
+def _resource(model: str) -> str:
+    """Return the resource name of a model."""
+    # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
+    return model if "/" in model else f"models/{model}"
+
+
+def _quoted(resource: str) -> str:
+    return quote(resource, safe="/@:")
 
 
 def _as_google_settings(settings: ProviderSettings) -> GoogleSettings:
@@ -259,6 +359,8 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
+    paths={"embeddings": "/models/{model}:batchEmbedContents", **media.PATHS},
+    embeddings=embeddings.GEMINI_RULES,
     extras=frozenset({HINTS}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     settings=GoogleSettings,
@@ -271,6 +373,8 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
+    paths={"embeddings": "/models/{model}:predict", **media.PATHS},
+    embeddings=embeddings.VERTEX_RULES,
     extras=frozenset({HINTS}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),
     settings=VertexSettings,

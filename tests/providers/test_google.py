@@ -14,9 +14,10 @@ import msgspec
 import pytest
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
 from chat_streams import ChatStream, open_chat_stream, whole_chat_answer
-from google.genai.types import Content, FunctionCall, GenerateContentConfig, GenerateContentResponse
+from google.genai.types import FunctionCall, GenerateContentResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from official_types import check_gemini
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from recordings import Recording, pieces, recordings
 
@@ -525,15 +526,6 @@ def content_part(part: Json) -> Json:
     return {"type": "file", "file": {"file_data": uri, "filename": "it"}}
 
 
-def validated(body: Json) -> list[Content]:
-    """Validate a body with Google's own types, which reject unknown members; return its contents."""
-    whole = {**body, **body.get("generationConfig", {})}
-    turns_sent = [Content.model_validate_json(json.dumps(each)) for each in whole.pop("contents")]
-    whole.pop("generationConfig", None)
-    GenerateContentConfig.model_validate_json(json.dumps(whole))
-    return turns_sent
-
-
 @pytest.mark.parametrize("recording", recordings("gemini"))
 def test_an_equivalent_openai_request_becomes_the_recorded_request(recording: Recording) -> None:
     """SR-012 … SR-023, SR-031 … SR-041, SR-117."""
@@ -549,7 +541,7 @@ def test_an_equivalent_openai_request_becomes_the_recorded_request(recording: Re
     body = json.loads(request.content)
     assert normal(body, without_what_was_made) == normal(recorded, *NOT_CARRIED)
     assert request.dropped == ()
-    validated(body)
+    check_gemini(body)
 
 
 # Any request --------------------------------------------------------------------------------------------------------
@@ -586,7 +578,7 @@ def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json, 
         assert request.param
         return
     asked = json.loads(request.content)
-    turns_sent = validated(asked)
+    turns_sent = check_gemini(asked)
     assert turns_sent
     assert all(content.parts and content.role in ("user", "model") for content in turns_sent)
     assert [turn.role for turn in turns_sent].count("model") <= [one["role"] for one in body["messages"]].count(
@@ -667,7 +659,7 @@ def test_vertex_ai_without_a_project_uses_express_mode() -> None:
     assert sent(HELLO, "m", proxied).headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_only_models_that_generate_content_are_listed() -> None:
+def test_models_for_content_and_embeddings_are_listed() -> None:
     adapter = google()
     assert isinstance(adapter, Discovers)
     listed = [
@@ -675,7 +667,8 @@ def test_only_models_that_generate_content_are_listed() -> None:
         {"name": "models/gemini-embedding-001", "supportedGenerationMethods": ["embedContent"]},
         {"name": "models/veo", "displayName": "Veo"},
     ]
-    assert adapter.models(json.dumps({"models": listed}).encode()) == {"gemini-2.5-flash": "gemini-2.5-flash"}
+    names = ("gemini-2.5-flash", "gemini-embedding-001")
+    assert adapter.models(json.dumps({"models": listed}).encode()) == {name: name for name in names}
     assert adapter.models(b"{}") == {}
 
 
@@ -683,9 +676,10 @@ def test_vertex_ai_lists_googles_gemini_models() -> None:
     adapter = vertex(project="p", location="us-central1")
     url = "https://us-central1-aiplatform.googleapis.com/v1beta1/publishers/google/models?pageSize=200"
     assert adapter.models_request().url == url
-    names = ["gemini-2.5-pro", "imagen-4", "gemini-embedding-001"]
+    names = ["gemini-2.5-pro", "imagen-4", "gemini-embedding-001", "text-embedding-005"]
     body = {"publisherModels": [{"name": f"publishers/google/models/{name}"} for name in names]}
-    assert adapter.models(json.dumps(body).encode()) == {"gemini-2.5-pro": "gemini-2.5-pro"}
+    listed = ("gemini-2.5-pro", "gemini-embedding-001", "text-embedding-005")
+    assert adapter.models(json.dumps(body).encode()) == {name: name for name in listed}
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": 1}', b"\xff", b"<html>"])

@@ -73,6 +73,14 @@ def test_a_messages_request_is_passed_on_without_its_model() -> None:
     assert "anthropic-version" not in request.headers
 
 
+def test_tokens_are_counted_at_an_address_of_their_own() -> None:
+    request = adapter().count_request(chat_call({"model": "m", "messages": HELLO}, model=MODEL))
+    assert request.url.endswith("/publishers/anthropic/models/count-tokens:rawPredict")
+    sent = json.loads(request.content)
+    assert (sent["model"], sent["anthropic_version"]) == (MODEL, "vertex-2023-10-16")
+    assert adapter().token_count(chat_call({"model": "m", "messages": HELLO}), b'{"input_tokens": 9}') == 9
+
+
 def test_a_missing_project_is_named() -> None:
     assert isinstance(adapter(), Available)
     assert adapter().available() is None

@@ -11,6 +11,7 @@ _MODULES = (
     "native",
     "tools",
     "honesty",
+    "embeddings",
     "failover",
     "performance",
     "live",

@@ -19,6 +19,7 @@ from llms_core.testing.groups.base import Group, not_applicable
 from llms_core.testing.messages_wire import ERROR, EVENTS, MESSAGE, REQUEST
 from llms_core.testing.sample_requests import CLIENT_MODEL
 from llms_core.testing.subject import Subject
+from llms_core.testing.wire import Framing
 from llms_core.upstream.stream_decoder import StreamDecoder
 
 Json = dict[str, Any]
@@ -38,8 +39,8 @@ def _native_call(subject: Subject, *, stream: bool) -> ChatCall:
 
 
 def _events(subject: Subject, call: ChatCall) -> list[bytes]:
-    reader = CHAT.stream(subject.adapter, call)
-    return encode_events(subject.wire.native_events or EVENTS, reader.framing)
+    framing: Framing = "aws" if CHAT.stream(subject.adapter, call).framing == "aws" else "sse"
+    return encode_events(subject.wire.native_events or EVENTS, framing)
 
 
 def _read(subject: Subject, call: ChatCall, pieces: list[bytes]) -> tuple[list[Chunk], bool]:
