@@ -20,7 +20,7 @@ from llms_core.contracts.request import ChatBody, assemble
 from llms_core.dialects import IncomingRequest
 from llms_core.dialects.gemini.conversation import chat_messages
 from llms_core.dialects.gemini.model_turn import GOOGLE
-from llms_core.dialects.gemini.original import original
+from llms_core.dialects.gemini.original import original, untranslated
 from llms_core.dialects.gemini.reading import decode_body
 from llms_core.dialects.gemini.request import (
     GenerateContentRequest,
@@ -31,6 +31,7 @@ from llms_core.dialects.gemini.request import (
     request_decoder,
 )
 from llms_core.dialects.gemini.tools import add_output_format, add_tools, without_null
+from llms_core.errors import RequestError
 
 Json = dict[str, Any]
 
@@ -103,8 +104,13 @@ def decode_prompt(incoming: IncomingRequest) -> ChatBody:
 
 def _decode(incoming: IncomingRequest, *, stream: bool = False) -> ChatBody:
     body = decode_body(request_decoder, incoming.body)
-    translated = _chat_body(body, _model(incoming), stream=stream)
     native = original(incoming, body)
+    try:
+        translated = _chat_body(body, _model(incoming), stream=stream)
+    except RequestError as error:
+        if native is None:
+            raise
+        return untranslated(_model(incoming), native, error, stream=stream)
     return translated if native is None else translated.with_original(native)
 
 

@@ -196,6 +196,30 @@ def test_what_only_google_has_skips_providers_without_it(
     assert first.requests[0].json["cachedContent"] == "cachedContents/1"
 
 
+UNKNOWN_PART = {"contents": [{"role": "user", "parts": [{"brandNew": {"a": 1}}]}]}
+
+
+@pytest.mark.parametrize("path", [GENERATE, STREAM])
+def test_what_chat_cannot_express_skips_providers_of_other_protocols(
+    asking_with: Ask, first: ScriptedUpstream, second: ScriptedUpstream, path: str
+) -> None:
+    other = {"type": "openai-compatible", "base_url": second.base_url, "api_key": "k", "models": {"m": "x"}}
+    ask = asking_with({"other": other, "google": google(first)})
+    assert ask.post(UNKNOWN_PART, path).status_code == 200
+    assert not second.requests
+    assert first.requests[0].json == UNKNOWN_PART
+
+
+def test_what_chat_cannot_express_is_refused_where_nobody_has_the_api(
+    asking_with: Ask, second: ScriptedUpstream
+) -> None:
+    other = {"type": "openai-compatible", "base_url": second.base_url, "api_key": "k", "models": {"m": "x"}}
+    response = asking_with({"other": other}).post(UNKNOWN_PART, GENERATE)
+    assert response.status_code == 400
+    assert "contents[0].parts[0]" in response.text
+    assert not second.requests
+
+
 def test_googles_refusal_is_the_clients_error(ask: Asking, first: ScriptedUpstream) -> None:
     first.default = error(400, "Unknown name")
     response = ask.post(BODY, GENERATE)
