@@ -41,7 +41,6 @@ class _Call:
         self.name = ""
         self.pieces: list[str] = []
         self.extra: Json = {}
-        self.is_written = False
         self._balance = Balance()
 
     def add(self, fragment: ToolCall) -> None:
@@ -69,7 +68,9 @@ class CandidateWriter:
 
     def __init__(self, index: int):
         self.index = index
+        #: calls that are not written yet, by number, in the order in which they began
         self._calls: dict[int, _Call] = {}
+        self._written: set[int] = set()
         self._has_calls = False
         self._has_content = False
         self._is_refused = False
@@ -104,9 +105,13 @@ class CandidateWriter:
             parts = [*self._take_calls(), *parts]
         for position, fragment in enumerate(message.tool_calls or ()):
             number = position if fragment.index is None else fragment.index
+            if number in self._written:
+                # Nothing can be added to a call that was complete.
+                continue
             if number not in self._calls:
                 parts += self._take_calls()
-            self._calls.setdefault(number, _Call()).add(fragment)
+                self._calls[number] = _Call()
+            self._calls[number].add(fragment)
         self._has_content |= bool(parts)
         return parts
 
@@ -169,14 +174,11 @@ class CandidateWriter:
     def _take_calls(self, *, all_of_them: bool = False) -> list[Json]:
         """Return the calls that are complete, up to the first that is not."""
         parts = []
-        for number in sorted(self._calls):
-            call = self._calls[number]
-            if call.is_written:
-                continue
+        for number, call in list(self._calls.items()):
             if not (call.is_complete or all_of_them):
                 break
-            # It stays, so that a fragment that comes too late begins no other call.
-            call.is_written = True
+            del self._calls[number]
+            self._written.add(number)
             parts.append(self._call_part(call))
         return parts
 
