@@ -7,19 +7,21 @@ is normalized.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
+from llms_core.contracts.embeddings import EmbeddingRules
 from llms_core.contracts.error_body import describes_error
-from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
+from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, encode_raw, is_set
+from llms_core.contracts.native import RESPONSES, NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
-from llms_core.errors import ErrorKind, ProviderError
-from llms_core.failure import classify
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
 from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
@@ -32,44 +34,57 @@ from llms_core.openai_compatible.members import (
     with_parameters,
     with_total_tokens,
 )
+from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
+from llms_core.openai_compatible.other_operations import OPENAI_PATHS, OtherOperations
+from llms_core.openai_compatible.protocol import (
+    NO_EARLIER_REASONING,
+    NO_ENCRYPTED_REASONING,
+    NO_SUMMARY,
+    after_refusal,
+    after_refused_original,
+    speaks_responses,
+)
+from llms_core.openai_compatible.responses import Options, ResponseChunks, build_body, owner_of, read_completion
 from llms_core.openai_compatible.stream import OpenAIChunks
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, RequestRules, UpstreamRequest
+from llms_core.provider import (
+    ANY_MEMBER,
+    ChunkTranslator,
+    NativeEndpoint,
+    ProviderSettings,
+    ProviderSpec,
+    RequestRules,
+    UpstreamRequest,
+)
 
-__all__ = ["OpenAIChunks", "OpenAICompatible"]
+__all__ = ["OPENAI_PATHS", "OpenAIChunks", "OpenAICompatible"]
 
 _decode_view = msgspec.json.Decoder(CompletionView).decode
 _encode = msgspec.json.encode
 
-_CHAT_COMPLETIONS = "/chat/completions"
 
+class OpenAICompatible(OtherOperations):
+    """The adapter for providers with OpenAI's chat completions API, or its Responses API.
 
-class OpenAICompatible:
-    """The adapter for providers with OpenAI's chat completions API. Every method may be overridden."""
+    Every method may be overridden.
+    """
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
-        self.spec = spec
-        self.settings = settings
-        base_url = (settings.base_url or spec.base_url).rstrip("/")
-        stem, found, query = (settings.path or spec.path).partition(_CHAT_COMPLETIONS)
-        #: What `/models` is appended to, and `path` for chat completions.
-        self.base_url = f"{base_url}{stem}" if found else base_url
-        self.path = f"{found}{query}" if found else stem
-        self.api_key = settings.api_key
+        super().__init__(spec, settings)
         self._conversation = Conversation(spec.rules)
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers of every request. This is the only place where the key is used."""
-        headers = {"content-type": "application/json", **self.settings.headers}
-        if self.api_key is not None:
-            headers["authorization"] = f"Bearer {self.api_key.reveal()}"
-        return headers
+    @cached_property
+    def _native_endpoints(self) -> Mapping[str, NativeEndpoint]:
+        return endpoints_at(self.spec, self.settings, self.base_url)
 
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the client's members unchanged, except for the model and what the spec's data says of the provider.
 
-        Raises Unsupported for a file that the provider cannot read.
+        If the model needs the Responses API, the request is translated to it. Raises Unsupported for a file that the
+        provider cannot read, or for what the Responses API cannot do.
         """
+        if self.speaks_responses(call):
+            return self._responses_request(call)
         members = call.body.copy_members()
         dropped = self._drop(members)
         self._rename(members, call.upstream_model)
@@ -97,6 +112,8 @@ class OpenAICompatible:
 
         Raises ProviderError if the body is an error or not a completion.
         """
+        if self.speaks_responses(call):
+            return read_completion(call, body, self._owner(call), self._error_in_answer)
         try:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
@@ -114,61 +131,103 @@ class OpenAICompatible:
         members["object"] = COMPLETION
         return Completion(_encode(members), counts)
 
-    def chunks(self, call: ChatCall) -> OpenAIChunks:
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         """Return a translator for one stream."""
+        if self.speaks_responses(call):
+            return ResponseChunks(call, self._owner(call), self._error_in_answer)
         return OpenAIChunks(self, call)
 
-    def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
-        """Classify an error of the provider."""
-        return classify(status, headers, body)
+    def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:
+        """Return where a model is offered in another protocol; None if it is not."""
+        if protocol == RESPONSES:
+            return self._responses_endpoint()
+        return self._native_endpoints.get(protocol)
 
-    def models_request(self) -> UpstreamRequest:
-        """Return the request for the provider's model list."""
-        return UpstreamRequest(method="GET", url=f"{self.base_url}/models", headers=self.headers())
-
-    def models(self, body: bytes) -> dict[str, str]:
-        """Return the ids of `GET /models`, each under its own name. Raises ProviderError if it cannot be parsed."""
-        try:
-            listing = msgspec.json.decode(body)
-            # Together returns the bare list.
-            entries = listing if isinstance(listing, list) else listing["data"]
-            return {str(entry["id"]): str(entry["id"]) for entry in entries}
-        except (*UNREADABLE, KeyError, TypeError) as error:
-            message = f"Cannot parse the provider's model list: {error}"
-            raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
-
-    def _drop(self, members: dict[str, Raw]) -> tuple[str, ...]:
-        """Remove the members that the provider rejects; return the names of those that had a value (SR-024)."""
-        if not self.spec.drop:
-            return ()
-        dropped = []
-        for name in sorted(self.spec.drop.intersection(members)):
-            value = members.pop(name)
-            if not is_null(value):
-                dropped.append(name)
-        return tuple(dropped)
-
-    def _rename(self, members: dict[str, Raw], model: str) -> None:
-        """Rename the members for which the provider uses other names (SR-014)."""
-        for name, provider_name in self.spec.rename.items():
-            value = members.pop(name, None)
-            if value is None:
-                continue
-            # null means absent (SR-027), so it must not replace what the client set under the other name.
-            if is_null(value) and provider_name in members:
-                continue
-            members[provider_name] = value
-        if "max_tokens" in members and self._rejects_max_tokens(model):
-            limit = members.pop("max_tokens")
-            # The newer name wins if the client set both.
-            if is_null(members.get("max_completion_tokens", NULL)):
-                members["max_completion_tokens"] = limit
-
-    def _rejects_max_tokens(self, model: str) -> bool:
-        """Whether a model takes `max_completion_tokens` only."""
-        if "max_completion_tokens" in self.spec.rename:
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider takes a request of another protocol as the client wrote it."""
+        if self.native_endpoint(native.protocol, model) is None:
             return False
-        return _matches(model, self.spec.rules.max_completion_tokens)
+        protocol = PROTOCOLS.get(native.protocol)
+        return protocol is not None and protocol.accepts(native, model)
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the client's request with this provider's model and key."""
+        protocol = PROTOCOLS[native.protocol]
+        endpoint = self.native_endpoint(native.protocol, call.upstream_model)
+        if endpoint is None:
+            raise Unsupported(f"The provider does not speak the protocol '{native.protocol}'")
+        headers = {"content-type": "application/json", **protocol.headers(native), **self.settings.headers}
+        if self.api_key is not None:
+            key = self.api_key.reveal()
+            headers[endpoint.key_header] = f"Bearer {key}" if endpoint.key_header == "authorization" else key
+        return UpstreamRequest(
+            url=endpoint.url, headers=headers, content=with_model(protocol.body(native.body), call.upstream_model)
+        )
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return an answer in the client's protocol as it is. Raises ProviderError if it is an error or not one."""
+        return PROTOCOLS[_protocol_of(call)].completion(call, body, self._error_in_answer)
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Return a reader for one stream in the client's protocol."""
+        return PROTOCOLS[_protocol_of(call)].chunks(call, self._error_in_answer)
+
+    def speaks_responses(self, call: ChatCall) -> bool:
+        """Whether a call is made by the Responses API."""
+        return speaks_responses(call, self.spec.rules, self.settings.protocol) and bool(self.responses_url())
+
+    def responses_url(self) -> str:
+        """Return the URL of the Responses API; empty if the provider has none."""
+        _, _, query = self.path.partition("?")
+        known = self._native_endpoints.get(RESPONSES)
+        url = f"{self.base_url}/responses" if known is None else known.url
+        return f"{url}?{query}" if query else url
+
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return how to make a call that was refused because of the API by which it was made."""
+        is_fixed = bool(self.settings.protocol)
+        if call.native is not None:
+            endpoint = self.native_endpoint(call.native.protocol, call.upstream_model)
+            is_complete = endpoint is not None and endpoint.complete
+            return after_refused_original(call, error, is_complete=is_complete, is_fixed=is_fixed)
+        if not self.responses_url():
+            return None
+        return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
+
+    def _responses_endpoint(self) -> NativeEndpoint | None:
+        """Where the Responses API is, for requests that its clients wrote; None if it is not known to be there."""
+        known = self.spec.native.get(RESPONSES)
+        if self.settings.protocol == RESPONSES and known is None:
+            known = NativeEndpoint("/responses")
+        url = self.responses_url()
+        if known is None or not url or self.settings.protocol not in ("", RESPONSES):
+            return None
+        return msgspec.structs.replace(known, url=url)
+
+    def _error_in_answer(self, body: bytes) -> ProviderError:
+        return self.error(200, {}, body)
+
+    def _responses_request(self, call: ChatCall) -> UpstreamRequest:
+        rules = self.spec.rules
+        words = call.protocol.split()
+        options = Options(
+            drop=self.spec.drop,
+            open=ANY_MEMBER in rules.members,
+            developer=rules.developer,
+            summary=NO_SUMMARY not in words,
+            encrypted=NO_ENCRYPTED_REASONING not in words,
+            earlier_reasoning=NO_EARLIER_REASONING not in words,
+        )
+        body, dropped = build_body(call, self._owner(call), options)
+        return UpstreamRequest(
+            url=self.responses_url(),
+            headers=self.headers(),
+            content=_encode(body),
+            dropped=dropped,
+        )
+
+    def _owner(self, call: ChatCall) -> Owner:
+        return owner_of(self.settings.id, call.upstream_model)
 
     def _normalize(self, call: ChatCall, body: bytes, members: dict[str, Raw]) -> Usage | None:
         """Normalize the members of a completion in place and return its usage.
@@ -198,6 +257,10 @@ class OpenAICompatible:
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200)
 
 
+def _protocol_of(call: ChatCall) -> str:
+    return "" if call.native is None else call.native.protocol
+
+
 OPENAI_RULES = RequestRules(
     members=frozenset({"name", "assistant.refusal", "assistant.audio", "assistant.annotations"}),
     developer=True,
@@ -205,14 +268,23 @@ OPENAI_RULES = RequestRules(
     tool_call_id="(?s:.{1,40})",
     # The reasoning models refuse `max_tokens`, and all others take the newer name, too.
     max_completion_tokens=("*",),
+    # Each of these models names the Responses API as its only endpoint.
+    responses=(
+        "*codex*",
+        "o1-pro*",
+        "o3-pro*",
+        "gpt-[5-9]*-pro*",
+        "*deep-research*",
+        "computer-use-preview*",
+    ),
+    # "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions."
+    responses_for_tools=("gpt-5.[4-9]*", "gpt-[6-9]*"),
 )
 """What OpenAI itself accepts, at whichever address."""
 
 
-# Matching takes longer than the look-up; `model` is one of the provider's, not the client's text.
-@lru_cache(maxsize=1024)
-def _matches(model: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(model.lower(), pattern) for pattern in patterns)
+OPENAI_EMBEDDINGS = EmbeddingRules(tokens=True, dimensions="dimensions", base64=True)
+"""What OpenAI itself accepts in requests for embeddings."""
 
 
 OPENAI_COMPATIBLE = ProviderSpec(
@@ -222,6 +294,8 @@ OPENAI_COMPATIBLE = ProviderSpec(
     adapter=OpenAICompatible,
     # A server on the own machine or network often needs none. A configured key is sent.
     needs_key=False,
+    paths=OPENAI_PATHS,
+    embeddings=OPENAI_EMBEDDINGS,
     # What such a server documents is not known: the client's role is passed on.
     rules=RequestRules(developer=True),
     # The names in files of llms.py: those of version 2, then those of versions 3 and 4.

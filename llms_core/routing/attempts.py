@@ -17,6 +17,7 @@ import msgspec
 from llms_core.candidate import Candidate
 from llms_core.config.model import Routing, Timeouts
 from llms_core.contracts.body import RequestBody
+from llms_core.contracts.native import TRANSLATED
 from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import checked_request
@@ -25,6 +26,7 @@ from llms_core.routing.attempt import Attempt, AttemptObserver
 from llms_core.routing.candidates import CannotServe, ModelIndex, cannot_serve, split_by_capability
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.limits import attempt_limits
+from llms_core.routing.parts import answer_parts
 from llms_core.routing.retry import backoff
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
@@ -32,6 +34,9 @@ from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.exchange import AnswerStream, open_stream, whole_answer
 from llms_core.upstream.transport import HttpTransport
+
+#: How often a candidate may ask for the same request in another way.
+_MAX_PROTOCOL_CHANGES = 3
 
 
 class RoutedAnswer(msgspec.Struct, eq=False):
@@ -74,7 +79,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         """
         model: str = body.view.model
         found = self.order(self.models.find(model))
-        for fallback in self.routing.fallbacks.get(model, ()):
+        fallbacks = () if operation.same_model_only else self.routing.fallbacks.get(model, ())
+        for fallback in fallbacks:
             found = [*found, *self.order(self.models.find(fallback))]
         if not found:
             raise RequestError.model_not_found(model)
@@ -85,6 +91,10 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             found, unable = split_by_capability(found, needed)
             if not found:
                 raise cannot_serve(model, unable)
+        if body.untranslatable is not None:
+            found = [candidate for candidate in found if candidate.accepted_original(body) is not None]
+            if not found:
+                raise body.untranslatable
         # Last: plugins only see candidates that can serve the request.
         return self.host.candidates(body.view, found, operation.name)
 
@@ -130,6 +140,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                     errors.append(error)
                 if self._action(errors[-1].kind) == "stop":
                     raise errors[-1]
+                if not operation.can_repeat(body):
+                    raise _cannot_be_repeated(errors[-1])
                 pause = backoff(self.routing.retry, errors[-1], turn, self.draw)
                 # A pause that outlasts the deadline would only delay the next candidate.
                 if turn == retries or pause is None or pause >= deadline - clock():
@@ -176,29 +188,91 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         body: RequestBody[Any],
         limits: AttemptLimits,
     ) -> RoutedAnswer:
-        """Try one candidate, up to the commit point. Raises ProviderError or RequestError."""
-        adapter = candidate.adapter
+        """Try one candidate; again at once if it wants the request in another protocol.
+
+        Raises ProviderError or RequestError.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        protocol = self.breaker.protocol(candidate.circuit)
+        learned = ""
+        changes = 0
+        while True:
+            try:
+                answer = await self._attempt_once(trace, operation, candidate, body, limits, protocol)
+                break
+            except ProviderError as error:
+                if error.again is None or changes == _MAX_PROTOCOL_CHANGES:
+                    raise
+                protocol = error.again.name
+                if error.again.remember:
+                    learned = protocol
+            changes += 1
+            limits = limits.after(clock() - started)
+            started = clock()
+        # Not before it has proved to be right.
+        if learned:
+            self.breaker.learn_protocol(candidate.circuit, learned)
+        return answer
+
+    async def _attempt_once(
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        candidate: Candidate,
+        body: RequestBody[Any],
+        limits: AttemptLimits,
+        protocol: str,
+    ) -> RoutedAnswer:
+        """Make one attempt, up to the commit point. Raises ProviderError or RequestError."""
+        if TRANSLATED in protocol.split():
+            body = body.translated()
         with Attempt(self.observer, trace, candidate) as attempt:
             call = operation.call(body, candidate, trace.id, trace.created)
-            trace.upstream_started()
-            if candidate.prepare is not None or candidate.inlines:
-                call, limits = await self._prepare(operation, candidate, call, limits)
-            request = checked_request(operation.request(adapter, call))
-            if candidate.prepare is not None:
-                # It may have obtained a token, which only the request shows.
-                redact_credentials(request)
-            if not body.view.stream:
-                answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
-                attempt.succeeded(answer.usage)
-                return RoutedAnswer(candidate, request.dropped, answer=answer)
-            stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
+            if protocol:
+                call = operation.in_protocol(call, protocol)
             try:
-                await stream.commit(whole=self.routing.commit == "whole")
-            except BaseException:
-                await stream.release()
+                return await self._exchange(trace, operation, candidate, call, body, limits, attempt)
+            except ProviderError as error:
+                error.again = operation.other_protocol(candidate.adapter, call, error)
                 raise
-            attempt.committed()
-            return RoutedAnswer(candidate, request.dropped, stream=stream)
+
+    async def _exchange(
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        candidate: Candidate,
+        call: Any,
+        body: RequestBody[Any],
+        limits: AttemptLimits,
+        attempt: Attempt,
+    ) -> RoutedAnswer:
+        """Send the request and read the answer, up to the commit point."""
+        adapter = candidate.adapter
+        trace.upstream_started()
+        if candidate.prepare is not None or candidate.inlines:
+            call, limits = await self._prepare(operation, candidate, call, limits)
+        if not body.view.stream and len(calls := operation.split(call, candidate)) > 1:
+            answers, dropped = await answer_parts(self.transport, operation, candidate, calls, limits)
+            answer = operation.join(call, answers)
+            attempt.succeeded(answer.usage)
+            return RoutedAnswer(candidate, dropped, answer=answer)
+        request = checked_request(operation.request(adapter, call))
+        if candidate.prepare is not None:
+            # It may have obtained a token, which only the request shows.
+            redact_credentials(request)
+        if not body.view.stream:
+            answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
+            attempt.succeeded(answer.usage)
+            return RoutedAnswer(candidate, request.dropped, answer=answer)
+        stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
+        try:
+            await stream.commit(whole=self.routing.commit == "whole")
+        except BaseException:
+            await stream.release()
+            raise
+        attempt.committed()
+        return RoutedAnswer(candidate, request.dropped, stream=stream)
 
     async def _prepare(
         self, operation: Operation[Any, Any], candidate: Candidate, call: Any, limits: AttemptLimits
@@ -220,3 +294,11 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             message = "The provider could not be made ready in time"
             raise ProviderError(ErrorKind.TIMEOUT, message) from None
         return call, limits.after(clock() - started)
+
+
+def _cannot_be_repeated(error: ProviderError) -> ProviderError:
+    """Add to an error that no other provider was tried: a part of the request is not there any more."""
+    error.message += (
+        ". Nothing else was tried, because the upload does not fit [server] replay_buffer and could not be sent again"
+    )
+    return error

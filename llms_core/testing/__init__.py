@@ -18,12 +18,15 @@ from llms_core.testing.upstream import (
     Status,
     Wait,
     completion,
+    embeddings,
     error,
     events,
     html,
     json_body,
     refused_base_url,
+    response,
     text_body,
+    vector_of,
 )
 
 __all__ = [
@@ -40,10 +43,13 @@ __all__ = [
     "Status",
     "Wait",
     "completion",
+    "embeddings",
     "error",
     "events",
     "html",
     "json_body",
     "refused_base_url",
+    "response",
     "text_body",
+    "vector_of",
 ]

@@ -1,4 +1,4 @@
-"""Amazon Bedrock's Converse and ConverseStream: one protocol for the models of many vendors.
+"""Amazon Bedrock's Converse and ConverseStream: one protocol for the models of many vendors. See `native` for Claude's.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 
@@ -23,19 +23,25 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret, redact
+from llms_providers.bedrock import embeddings, rerank
 from llms_providers.bedrock.answer import to_completion, to_models, to_token_count
 from llms_providers.bedrock.errors import to_error
 from llms_providers.bedrock.models import countable_model
+from llms_providers.bedrock.native import InvokeEvents, body_of, is_accepted, read_answer
 from llms_providers.bedrock.request import COUNTED, to_body
 from llms_providers.bedrock.sigv4 import Credentials, sign
 from llms_providers.bedrock.stream import ConverseChunks
@@ -102,17 +108,9 @@ class Bedrock:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for Converse or ConverseStream. Raises Unsupported for what Bedrock cannot do."""
         body, dropped = to_body(call)
-        action = "converse-stream" if call.stream else "converse"
-        # ARNs contain slashes and colons.
-        model = quote(call.upstream_model, safe="")
-        url = f"{self.base_url}/model/{model}/{action}"
-        content = msgspec.json.encode(body)
-        return UpstreamRequest(
-            url=url,
-            headers=self._headers("POST", url, content),
-            content=content,
-            dropped=dropped,
-        )
+        request = self._model_request(call, "converse-stream" if call.stream else "converse", msgspec.json.encode(body))
+        request.dropped = dropped
+        return request
 
     def count_request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for the number of tokens of the prompt. Raises Unsupported unless the model is Claude.
@@ -138,6 +136,50 @@ class Bedrock:
         """Return a translator for one stream."""
         return ConverseChunks(call)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what a model accepts."""
+        return embeddings.rules_of(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for InvokeModel. Raises Unsupported for a model whose protocol is not known."""
+        return self._invoke(call.upstream_model, *embeddings.to_body(call))
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.to_embeddings(call, body)
+
+    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
+        """Return the request for InvokeModel. Raises Unsupported for a model whose protocol is not known."""
+        return self._invoke(call.upstream_model, *rerank.to_body(call))
+
+    def ranking(self, call: RerankCall, body: bytes) -> Ranking:
+        """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
+        return read_ranking(body)
+
+    def _invoke(self, model: str, body: Mapping[str, Any], dropped: tuple[str, ...]) -> UpstreamRequest:
+        """Return a request in the model's own protocol."""
+        url = f"{self.base_url}{embeddings.PATH.format(model=quote(model, safe=''))}"
+        content = msgspec.json.encode(body)
+        headers = self._headers("POST", url, content)
+        return UpstreamRequest(url=url, headers=headers, content=content, dropped=dropped)
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the model is a Claude that takes a request of the Messages API as the client wrote it."""
+        return is_accepted(native, model)
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the request for InvokeModel or InvokeModelWithResponseStream."""
+        action = "invoke-with-response-stream" if call.stream else "invoke"
+        return self._model_request(call, action, body_of(native))
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return a message as it is. Raises ProviderError if it is not one."""
+        return read_answer(call, body)
+
+    def native_chunks(self, call: ChatCall) -> InvokeEvents:
+        """Return a reader for one stream that is passed on."""
+        return InvokeEvents(call)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Translate an error response."""
         return to_error(status, headers, body)
@@ -155,6 +197,12 @@ class Bedrock:
     def models(self, body: bytes) -> dict[str, str]:
         """Return the inference profiles: the name for clients and the id or ARN of each."""
         return to_models(body)
+
+    def _model_request(self, call: ChatCall, action: str, content: bytes) -> UpstreamRequest:
+        # ARNs contain slashes and colons.
+        model = quote(call.upstream_model, safe="")
+        url = f"{self.base_url}/model/{model}/{action}"
+        return UpstreamRequest(url=url, headers=self._headers("POST", url, content), content=content)
 
     def _headers(self, method: str, url: str, content: bytes) -> dict[str, str]:
         headers = {"content-type": "application/json"}
@@ -222,6 +270,8 @@ BEDROCK = ProviderSpec(
     docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     adapter=bedrock,
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
+    paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
+    embeddings=embeddings.COHERE_RULES,
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,

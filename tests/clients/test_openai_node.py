@@ -1,22 +1,19 @@
 """openai-node against the gateway: SR-001, SR-069c; as it sees them, SR-009, SR-053 … SR-055, SR-062 and SR-063.
 
-The client is installed by npm into a temporary folder.
+The client is installed by npm into a temporary folder. Its Responses API is in `test_openai_node_responses.py`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from once import once
 
-from llms_core.testing import ScriptedUpstream, completion, error
+from llms_core.testing import Body, Reply, ScriptedUpstream, Status, completion, error, events, json_body
+from tests.clients.conftest import node
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, Launch, ProviderBlock, Serve
@@ -85,28 +82,25 @@ for await (const model of client.models.list()) models.push(model.id);
 console.log(JSON.stringify(models));
 """
 
+MEDIA = """
+import OpenAI, { toFile } from 'openai';
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the client installed; required in CI, optional on machines without node or network."""
-    npm = shutil.which("npm")
-    if shutil.which("node") is None or npm is None:
-        pytest.skip("there is no node with npm on this machine")
-    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
-    command = [npm, "install", *options, "openai@>=6"]
-
-    def install(folder: Path) -> None:
-        (folder / "package.json").write_text('{"private": true, "type": "module"}')
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
-        if done.returncode:
-            (folder / "failure.txt").write_text(done.stderr)
-
-    folder = once(tmp_path_factory, "node", install)
-    failure = folder / "failure.txt"
-    if failure.exists():
-        assert not os.environ.get("CI"), failure.read_text()
-        pytest.skip(f"npm could not install openai: {failure.read_text()}")
-    return folder
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: 'not-needed', maxRetries: 0 });
+const model = 'kimi-k2';
+const moderation = await client.moderations.create({ model, input: 'Hello' });
+const image = await client.images.generate({ model, prompt: 'a cat' });
+const speech = await client.audio.speech.create({ model, voice: 'alloy', input: 'Hello' });
+const sound = await speech.arrayBuffer();
+// The file comes before the model, and is larger than what the gateway keeps in memory.
+const file = await toFile(Buffer.alloc(3_000_000), 'clip.wav');
+const text = await client.audio.transcriptions.create({ file, model });
+const stream = await client.audio.transcriptions.create({ file, model, stream: true });
+const types = [];
+for await (const event of stream) types.push(event.type);
+console.log(JSON.stringify([
+  moderation.results[0].flagged, image.data[0].b64_json, sound.byteLength, text.text, types,
+]));
+"""
 
 
 @pytest.fixture
@@ -126,14 +120,6 @@ def kimi(config: dict[str, Any], served: Serve) -> Gateway:
 def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
     """The same from the command line, for the reference's own example."""
     return gateway(config)
-
-
-def node(project: Path, program: str, kimi: Gateway) -> str:
-    """Return what the program prints."""
-    command = ["node", "--input-type=module", "-", kimi.base_url]
-    done = subprocess.run(command, cwd=project, input=program, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_sr_069c_the_example_of_the_reference(project: Path, launched: Gateway, upstream: ScriptedUpstream) -> None:
@@ -161,3 +147,17 @@ def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: Gateway, u
 
 def test_sr_009_models_list(project: Path, kimi: Gateway) -> None:
     assert json.loads(node(project, MODELS, kimi)) == ["kimi-k2"]
+
+
+def test_moderations_images_speech_and_transcriptions(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
+    sound = Reply(Status(200, {"content-type": "audio/mpeg"}), Body(bytes(100_000)))
+    upstream.script(
+        json_body({"results": [{"flagged": False}]}),
+        json_body({"created": 1, "data": [{"b64_json": "QUFB"}]}),
+        sound,
+        json_body({"text": "Hello"}),
+        events({"type": "transcript.text.delta", "delta": "Hi"}, {"type": "transcript.text.done", "text": "Hi"}),
+    )
+    seen = json.loads(node(project, MEDIA, kimi))
+    assert seen == [False, "QUFB", 100_000, "Hello", ["transcript.text.delta", "transcript.text.done"]]
+    assert all(len(seen.body) > 3_000_000 for seen in upstream.requests[3:])

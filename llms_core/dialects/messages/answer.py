@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.chunk import NativeBlock
+from llms_core.contracts.completion import Completion
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatBody
 from llms_core.contracts.signatures import Owner, owner_in
@@ -130,7 +131,9 @@ _encode = msgspec.json.encode
 
 
 def encode_answer(answer: Answer, body: ChatBody) -> bytes:
-    """Return a completion as a message."""
+    """Return a completion as a message, unless the provider's answer is one."""
+    if isinstance(answer, Completion) and answer.native:
+        return answer.data
     completion = _decode(answer.data)
     choice = completion.choices[0]
     blocks = blocks_of(choice.message)

@@ -47,6 +47,8 @@ class MessageStreamWriter:
 
     def __init__(self, body: ChatBody):
         self._body = body
+        #: Whether the provider's own events are passed on.
+        self._is_native = False
         self._events: list[bytes] = []
         self._has_started = False
         self._index = -1
@@ -67,6 +69,9 @@ class MessageStreamWriter:
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Return the events for chunks that arrived together."""
+        if self._is_native or (chunks and chunks[0].native):
+            self._is_native = True
+            return b"".join([chunk.data for chunk in chunks if chunk.native])
         for chunk in chunks:
             if not self._has_started:
                 self._start(chunk)
@@ -75,6 +80,9 @@ class MessageStreamWriter:
 
     def end(self) -> bytes:
         """Return the end of a complete answer."""
+        if self._is_native:
+            # The provider's events have been passed on to the last.
+            return b""
         self._close()
         while self._waiting:
             self._begin(self._waiting.popleft())

@@ -14,11 +14,14 @@ import msgspec
 
 from llms_core.config.model import Responses
 from llms_core.contracts.body import RequestBody
+from llms_core.contracts.completion import Completion
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects import Dialect, IncomingRequest, OpenApi, Route, openai_error
 from llms_core.dialects.responses import request as requests
 from llms_core.dialects.responses.answer import response_of
 from llms_core.dialects.responses.context import Context
+from llms_core.dialects.responses.original import id_of, original, untranslated
 from llms_core.dialects.responses.request import CLIENT_NAMES, History
 from llms_core.dialects.responses.schema import ResponseObject, ResponsesRequest
 from llms_core.dialects.responses.store import ResponseStore, StoredResponse
@@ -31,6 +34,11 @@ from llms_core.operations.chat import CHAT
 from llms_core.operations.count_tokens import COUNT_TOKENS
 
 _FILE = "responses.sqlite3"
+
+#: The code of requests that chat cannot express.
+_UNSUPPORTED = "unsupported"
+#: The codes of requests that refer to something which is not stored here.
+_UNKNOWN_HERE = frozenset({_UNSUPPORTED, "previous_response_not_found", "item_not_found"})
 
 
 _TAG = "Responses"
@@ -58,7 +66,7 @@ def _responses(api: _Api, store: ResponseStore) -> Dialect:
         decode=api.decode,
         encode_answer=api.encode_answer,
         encode_error=openai_error.encode,
-        stream_writer=lambda body: ResponsesStreamWriter(body, api.finish),
+        stream_writer=lambda body: ResponsesStreamWriter(body, api.finish, api.keep_original),
         names=CLIENT_NAMES,
         routes=(*StoredResponses(store).routes, _COMPACT),
         aclose=store.aclose,
@@ -133,13 +141,16 @@ class _Api:
 
     def _decode(self, body: RequestBody[ResponsesRequest], incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         caller = incoming.caller.name if incoming.caller is not None else ""
+        native = original(incoming)
         if body.view.previous_response_id is not None or requests.references(body.view):
-            return self._decode_with_history(body, caller)
-        return self._translate(body, History(), caller)
+            return self._decode_with_history(body, caller, native)
+        return self._translate(body, History(), caller, native)
 
     def encode_answer(self, answer: Answer, body: ChatBody) -> bytes | Awaitable[bytes]:
         """Return the response for a whole answer, and store it if it is to be."""
         context: Context = body.context
+        if isinstance(answer, Completion) and answer.native:
+            return self.keep_original(answer.data, context)
         return self.finish(response_of(answer.data, answer.usage, context), context)
 
     def finish(self, response: dict[str, Any], context: Context) -> bytes | Awaitable[bytes]:
@@ -147,28 +158,59 @@ class _Api:
         encoded = msgspec.json.encode(response)
         return self._stored(response, encoded, context) if context.stored else encoded
 
-    async def _stored(self, response: dict[str, Any], encoded: bytes, context: Context) -> bytes:
+    def keep_original(self, response: bytes, context: Context) -> bytes | Awaitable[bytes]:
+        """Return a response as the provider wrote it, and store it if it is to be."""
+        return self._stored_original(response, context) if context.stored else response
+
+    async def _stored_original(self, response: bytes, context: Context) -> bytes:
+        await self._save(id_of(response), response, context)
+        return response
+
+    async def _save(self, id: str, encoded: bytes, context: Context) -> bool:
         members = context.request.members
         previous = context.request.view.previous_response_id
-        is_stored = await self._store.save(
-            StoredResponse(context.id, previous, bytes(members["input"]), encoded), context.caller
-        )
+        return await self._store.save(StoredResponse(id, previous, bytes(members["input"]), encoded), context.caller)
+
+    async def _stored(self, response: dict[str, Any], encoded: bytes, context: Context) -> bytes:
+        is_stored = await self._save(context.id, encoded, context)
         # An answer that has been paid for is not lost over this, but the client has to know that it is not stored.
         return encoded if is_stored else msgspec.json.encode({**response, "store": False})
 
-    def _translate(self, body: RequestBody[ResponsesRequest], history: History, caller: str) -> ChatBody:
+    def _translate(
+        self, body: RequestBody[ResponsesRequest], history: History, caller: str, native: NativeRequest | None
+    ) -> ChatBody:
         stored = self._store.enabled and body.view.store is not False
-        return requests.translate(body, history, caller=caller, stored=stored)
+        try:
+            translated = requests.translate(body, history, caller=caller, stored=stored)
+        except RequestError as error:
+            if native is None or error.code != _UNSUPPORTED:
+                raise
+            return untranslated(body, native, error, caller=caller, stored=stored)
+        return translated if native is None else translated.with_original(native)
 
-    async def _decode_with_history(self, body: RequestBody[ResponsesRequest], caller: str) -> ChatBody:
-        previous = body.view.previous_response_id
-        references = requests.references(body.view)
+    async def _decode_with_history(
+        self, body: RequestBody[ResponsesRequest], caller: str, native: NativeRequest | None
+    ) -> ChatBody:
+        try:
+            history = await self._history(body.view, caller)
+        except RequestError as error:
+            # It may refer to what a provider has stored.
+            if native is None or error.code not in _UNKNOWN_HERE:
+                raise
+            return untranslated(body, native, error, caller=caller, stored=False)
+        # A provider would not know what it refers to.
+        return self._translate(body, history, caller, None)
+
+    async def _history(self, request: ResponsesRequest, caller: str) -> History:
+        """Return what a request refers to. Raises RequestError if that is not stored here."""
+        previous = request.previous_response_id
+        references = requests.references(request)
         if not self._store.enabled:
             param = f"input[{references[0][0]}].id" if previous is None else "previous_response_id"
             raise RequestError(
                 "This server stores no responses ([responses] store = false in plugins.toml): send the whole input",
                 param=param,
-                code="unsupported",
+                code=_UNSUPPORTED,
             )
         stored = StoredResponses(self._store)
         items = []
@@ -177,4 +219,4 @@ class _Api:
         found = {}
         for number, item_id in references:
             found[item_id] = await stored.item(item_id, caller, f"input[{number}].id")
-        return self._translate(body, History(items, found), caller)
+        return History(items, found)

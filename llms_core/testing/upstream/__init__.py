@@ -19,6 +19,7 @@ The server runs in a thread with its own event loop: a synchronous test can wait
 through `asyncio.to_thread`. Every wait has a timeout, and the thread ends with the `with` block.
 """
 
+from llms_core.testing.upstream.embeddings import embeddings, vector_of
 from llms_core.testing.upstream.replies import (
     completion,
     error,
@@ -28,6 +29,7 @@ from llms_core.testing.upstream.replies import (
     refused_base_url,
     text_body,
 )
+from llms_core.testing.upstream.responses import response
 from llms_core.testing.upstream.script import (
     Body,
     Chunk,
@@ -63,10 +65,13 @@ __all__ = [
     "Step",
     "Wait",
     "completion",
+    "embeddings",
     "error",
     "events",
     "html",
     "json_body",
     "refused_base_url",
+    "response",
     "text_body",
+    "vector_of",
 ]

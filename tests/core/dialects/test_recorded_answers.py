@@ -192,11 +192,11 @@ def test_a_streamed_text_completion(recording: Recording) -> None:
 
 
 @pytest.mark.slow
-def test_the_sdks_for_node_read_every_stream() -> None:
+def test_the_sdks_for_node_read_every_stream(tmp_path_factory: pytest.TempPathFactory) -> None:
     recorded = [each.values[0] for each in streams() if each.values[0] is not None]
     if not recorded:
         pytest.skip("the recordings are not there")
-    folder = folder_with("@anthropic-ai/sdk", "openai")
+    folder = folder_with(tmp_path_factory, "@anthropic-ai/sdk", "openai")
     script = Path(shutil.copy(Path(__file__).parents[2] / "support" / "sdk_streams.mjs", folder))
     lines = []
     expected = []
