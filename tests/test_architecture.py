@@ -33,6 +33,7 @@ LAYERS = (
     ("operations",),
     ("dialects",),
     ("upstream",),
+    ("middleware",),
     ("plugins",),
     ("routing",),
     ("startup",),

@@ -18,7 +18,8 @@ from llms_core.candidate import Candidate
 from llms_core.config.model import Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
-from llms_core.operations import Answer, FetchMedia, Operation
+from llms_core.middleware import Answered
+from llms_core.operations import FetchMedia, Operation
 from llms_core.operations.adapter_results import checked_request
 from llms_core.plugins.host import PluginHost
 from llms_core.routing.attempt import Attempt, AttemptObserver
@@ -30,18 +31,8 @@ from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
 from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.credentials import redact_credentials
-from llms_core.upstream.exchange import AnswerStream, open_stream, whole_answer
+from llms_core.upstream.exchange import open_stream, whole_answer
 from llms_core.upstream.transport import HttpTransport
-
-
-class RoutedAnswer(msgspec.Struct, eq=False):
-    """A committed answer and the candidate that gave it: either `answer`, or `stream`, which must be closed."""
-
-    candidate: Candidate
-    #: Names of parameters that were not sent to the provider.
-    dropped: tuple[str, ...]
-    answer: Answer | None = None
-    stream: AnswerStream | None = None
 
 
 class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -89,8 +80,16 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         # Last: plugins only see candidates that can serve the request.
         return self.host.candidates(body.view, found, operation.name)
 
-    async def answer(self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]) -> RoutedAnswer:
+    async def answer(
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        body: RequestBody[Any],
+        deadline: float | None = None,
+    ) -> Answered:
         """Return the first answer that a candidate gives.
+
+        `deadline` is the event loop's time; by default it is `[timeouts] total` from now.
 
         Raises RequestError before any attempt, ProviderError if an error stops the chain, AllProvidersFailed if no
         candidate answered.
@@ -99,7 +98,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         candidates = self._without_open_circuits(trace, self.candidates(operation, body))
         clock = asyncio.get_running_loop().time
         # One deadline for all attempts and pauses: more providers must not mean a longer wait.
-        deadline = clock() + self.timeouts.total
+        if deadline is None:
+            deadline = clock() + self.timeouts.total
         errors: list[ProviderError] = []
         for position, candidate in enumerate(candidates):
             candidates_left = len(candidates) - position
@@ -161,7 +161,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         candidate: Candidate,
         body: RequestBody[Any],
         limits: AttemptLimits,
-    ) -> RoutedAnswer:
+    ) -> Answered:
         """Try one candidate, up to the commit point. Raises ProviderError or RequestError."""
         adapter = candidate.adapter
         with Attempt(self.observer, trace, candidate) as attempt:
@@ -176,7 +176,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             if not body.view.stream:
                 answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
                 attempt.succeeded(answer.usage)
-                return RoutedAnswer(candidate, request.dropped, answer=answer)
+                return Answered(candidate=candidate, dropped=request.dropped, answer=answer)
             stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
             try:
                 await stream.commit(whole=self.routing.commit == "whole")
@@ -184,7 +184,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 await stream.release()
                 raise
             attempt.committed()
-            return RoutedAnswer(candidate, request.dropped, stream=stream)
+            return Answered(candidate=candidate, dropped=request.dropped, stream=stream)
 
     async def _prepare(
         self, operation: Operation[Any, Any], candidate: Candidate, call: Any, limits: AttemptLimits

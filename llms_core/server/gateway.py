@@ -16,6 +16,7 @@ from llms_core.config.client_keys import ClientKeys
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
 from llms_core.dialects.table import dialects
 from llms_core.errors import RequestError
+from llms_core.middleware.chain import compose
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.report import PluginReport
@@ -58,6 +59,8 @@ class Gateway:
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
         own = dialects(startup.plugins_toml)
         self.dialects = (*own, *startup.host.dialects(own, self._operations))
+        #: The middleware of all plugins as one; None if there is none.
+        self.middleware = compose(startup.host.middleware())
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._closing: set[asyncio.Task[None]] = set()

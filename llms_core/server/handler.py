@@ -13,18 +13,18 @@ from litestar.types import Receive, Scope, Send
 from llms_core.contracts.body import RequestBody
 from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, Reply, StreamWriter
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
+from llms_core.middleware import Answered, Call, ChunkStream
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
 from llms_core.records import Caller
-from llms_core.routing.attempts import RoutedAnswer
 from llms_core.routing.trace import RequestTrace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
 from llms_core.server.error_response import describe, describe_in_stream, encode, retry_headers, status_of
 from llms_core.server.gateway import Gateway
 from llms_core.server.request_body import read_body
+from llms_core.server.request_headers import tags_of
 from llms_core.server.response_writer import ResponseState, ResponseWriter
-from llms_core.upstream.exchange import AnswerStream
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class RequestHandler:
         self.writer = ResponseWriter(send, gateway.server.keep_alive)
         self.caller: Caller | None = None
         self.body: RequestBody[Any] | None = None
-        self.answer: RoutedAnswer | None = None
+        self.answer: Answered | None = None
         self.stream_writer: StreamWriter | None = None
         #: The gateway's own share of the time until the head was sent, in seconds.
         self.overhead: float | None = None
@@ -98,11 +98,35 @@ class RequestHandler:
                 return
             if self.body.view.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
-            self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
+            self.answer = await self._answer(self.body, scope)
             if self.answer.stream is not None and self.stream_writer is not None:
                 await self._send_stream(self.answer, self.answer.stream, self.stream_writer)
             elif self.answer.answer is not None:
                 await self._send_whole(self.answer, self.answer.answer, self.body)
+
+    async def _answer(self, body: RequestBody[Any], scope: Scope) -> Answered:
+        """Return the answer of a provider, by way of the middleware if there is any."""
+        gateway = self.gateway
+        operation = self.dialect.operation
+        if gateway.middleware is None:
+            return await gateway.router.answer(self.trace, operation, body)
+        router = gateway.router
+        call = Call(
+            id=self.trace.id,
+            caller=self.caller,
+            operation=operation,
+            dialect=self.dialect.name,
+            body=body.translated(),
+            deadline=asyncio.get_running_loop().time() + router.timeouts.total,
+            tags=tags_of(scope["headers"]),
+        )
+
+        async def forward(changed: Call) -> Answered:
+            return await router.answer(self.trace, operation, changed.body, changed.deadline)
+
+        answered = await gateway.middleware(call, forward)
+        # A middleware may answer in either way, and the client gets what it asked for.
+        return answered.replayed(operation) if body.view.stream else await answered.whole(operation)
 
     async def _send_reply(self, reply: Callable[[RequestBody[Any]], Reply], body: RequestBody[Any]) -> None:
         """Send an answer that needs no provider, but a model that there is."""
@@ -119,7 +143,7 @@ class RequestHandler:
         await self.writer.start(200, [*common, *headers])
         await self._write_last(data)
 
-    async def _send_whole(self, routed: RoutedAnswer, answer: Answer, body: RequestBody[Any]) -> None:
+    async def _send_whole(self, routed: Answered, answer: Answer, body: RequestBody[Any]) -> None:
         # Checked before the head is sent: after that, the client would only see a broken connection.
         data = await _bytes_of(self.dialect.encode_answer(answer, body), "encode_answer")
         length = (b"content-length", b"%d" % len(data))
@@ -135,7 +159,7 @@ class RequestHandler:
             writer.include_usage = True
         return writer
 
-    async def _send_stream(self, routed: RoutedAnswer, stream: AnswerStream, writer: StreamWriter) -> None:
+    async def _send_stream(self, routed: Answered, stream: ChunkStream, writer: StreamWriter) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
         try:
@@ -158,18 +182,19 @@ class RequestHandler:
         await self.writer.write(data, last=True)
         self.watcher.client_served()
 
-    def _headers(self, routed: RoutedAnswer) -> list[tuple[bytes, bytes]]:
+    def _headers(self, routed: Answered) -> list[tuple[bytes, bytes]]:
         candidate = routed.candidate
         trace = self.trace
         # Measured once, here, so that the header and the record agree.
         self.overhead = trace.overhead
-        headers = [
-            (b"x-request-id", trace.id.encode()),
-            (b"x-llms-provider", _header_value(candidate.provider_id)),
-            (b"x-llms-upstream-model", _header_value(candidate.upstream_model)),
-            (b"x-llms-attempts", _header_value(trace.attempts_header(candidate.provider_id))),
-            (b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)),
-        ]
+        headers = [(b"x-request-id", trace.id.encode()), (b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000))]
+        if candidate is not None:
+            headers += [
+                (b"x-llms-provider", _header_value(candidate.provider_id)),
+                (b"x-llms-upstream-model", _header_value(candidate.upstream_model)),
+                (b"x-llms-attempts", _header_value(trace.attempts_header(candidate.provider_id))),
+            ]
+        headers += [(name.lower().encode(), _encode_header(value)) for name, value in routed.headers.items()]
         dropped = routed.dropped
         if self.dialect.names:
             dropped = tuple(map(self.dialect.client_name, dropped))

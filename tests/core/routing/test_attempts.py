@@ -1069,6 +1069,7 @@ def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: st
         try:
             asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
             routed = await router.answer(trace, CHAT, decode(json.dumps(asked).encode()))
+            assert routed.candidate is not None
             attempts = trace.attempts_header(routed.candidate.provider_id)
             if routed.stream is not None:
                 await routed.stream.aclose()
