@@ -36,6 +36,7 @@ LAYERS = (
     ("middleware",),
     ("plugins",),
     ("routing",),
+    ("guard", "cache"),
     ("startup",),
     ("server",),
     ("cli",),

@@ -44,6 +44,7 @@ class FilteredStream:
     def __init__(self, stream: ChunkStream, chunks: ChunkFilter):
         self._stream = stream
         self._filter = chunks
+        self._has_content = False
 
     @property
     def is_complete(self) -> bool:
@@ -51,13 +52,15 @@ class FilteredStream:
         return self._stream.is_complete
 
     async def read(self) -> list[Chunk]:
-        """Read until the filter lets something pass, so that an answer which it refuses has not begun."""
+        """Read until the filter lets some content pass, so that an answer which it refuses has not begun."""
+        passed: list[Chunk] = []
         while True:
             chunks = await self._stream.read()
             if self._stream.is_complete:
-                return self._filter.end(chunks)
-            passed = self._filter.feed(chunks)
-            if passed:
+                return [*passed, *self._filter.end(chunks)]
+            passed += self._filter.feed(chunks)
+            self._has_content = self._has_content or any(chunk.content for chunk in passed)
+            if passed and self._has_content:
                 return passed
 
     async def aclose(self) -> None:

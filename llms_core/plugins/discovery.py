@@ -111,7 +111,9 @@ class _Loader:
     def _set_up(self, plugin: LoadedPlugin) -> tuple[ProviderSpec, ...]:
         """Call the hooks that run once, in their documented order: settings first."""
         if configure := plugin.hooks.get("llms_configure"):
-            values = {name: value for name, value in self._settings.get(plugin.name, {}).items() if name != _FAIL}
+            values = self._settings.get(plugin.name)
+            if values is not None:
+                values = {name: value for name, value in values.items() if name != _FAIL}
             reject_awaitable(configure.call(PluginSettings(plugin.name, values, self._path)))
         if providers := plugin.hooks.get("llms_providers"):
             return collect(providers)
