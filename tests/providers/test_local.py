@@ -444,7 +444,7 @@ def test_pull_rejects_a_file_with_another_hash(no_weights: Path) -> None:
 
 
 def test_pull_rejects_a_download_without_weights(no_weights: Path) -> None:
-    with pytest.raises(LlmsError, match="no .gguf file"):
+    with pytest.raises(LlmsError, match=r"no \.gguf file"):
         weights.pull(lambda folder: None, GOOD_SHA256)
 
 
