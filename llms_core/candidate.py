@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from llms_core.config.model import Price, Provider
+from llms_core.contracts.body import RequestBody
+from llms_core.contracts.native import NativeRequest
 from llms_core.provider import HttpAdapter, ProviderSettings, ProviderSpec
 
 
@@ -30,7 +32,17 @@ class Circuit:
     `routing.circuit.CircuitBreaker` maintains it.
     """
 
-    __slots__ = ("failed_probes", "failures", "in_flight", "latency", "open_until", "probing", "used")
+    __slots__ = (
+        "failed_probes",
+        "failures",
+        "in_flight",
+        "latency",
+        "open_until",
+        "probing",
+        "protocol",
+        "protocol_until",
+        "used",
+    )
 
     def __init__(self) -> None:
         #: Failures in a row.
@@ -45,6 +57,10 @@ class Circuit:
         self.open_until = 0.0
         #: Whether the single request that a half-open circuit admits is running.
         self.probing = False
+        #: The name of the protocol that the provider wants for this model, as a refusal told; empty if none did.
+        self.protocol = ""
+        #: The breaker's clock time until which that is believed.
+        self.protocol_until = 0.0
         #: Whether there has been an attempt.
         self.used = False
 
@@ -83,6 +99,21 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     prepare: Callable[[], Awaitable[None]] | None = None
     #: See `Inlines`.
     inlines: frozenset[str] = frozenset()
+    #: See `PassesThrough`.
+    passes_through: Callable[[NativeRequest, str], bool] | None = None
+
+    def accepted_original(self, body: RequestBody[Any]) -> NativeRequest | None:
+        """Return the request in the client's own protocol, if this candidate takes it.
+
+        The settings of a provider are written in terms of chat, so a request that they change is translated.
+        """
+        native = body.native
+        settings = self.settings
+        if native is None or self.passes_through is None or not settings.pass_through:
+            return None
+        if settings.defaults or settings.force:
+            return None
+        return native if self.passes_through(native, self.upstream_model) else None
 
     @property
     def provider(self) -> _ProviderReference:

@@ -12,8 +12,9 @@ The life cycle of an adapter:
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
-`available`, `prepare`, `aclose`, `models` and `inlines` are optional: each belongs to a protocol of its own, which the
-core detects by the presence of the method. So are the methods of operations other than chat (`Embeds`).
+`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through`, `other_protocol` and `count_request` are
+optional: each belongs to a protocol of its own, which the core detects by the presence of the method. So are those of
+further operations, such as `Embeds`.
 """
 
 from __future__ import annotations
@@ -36,11 +37,16 @@ from typing import (
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts.abilities import ANY_MEMBER as ANY_MEMBER
+from llms_core.contracts.abilities import Capabilities as Capabilities
+from llms_core.contracts.abilities import NativeEndpoint as NativeEndpoint
+from llms_core.contracts.abilities import RequestRules as RequestRules
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
-from llms_core.errors import ProviderError
+from llms_core.errors import OtherProtocol, ProviderError
 from llms_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -147,6 +153,27 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class PassesThrough(Protocol):
+    """An adapter whose provider also speaks the protocol of a dialect, so that nothing has to be translated.
+
+    If `passes_through` agrees, the call has `native`, and these methods take the place of `request`, `completion` and
+    `chunks`. `llms_core.native` reads the answers of the protocols of the dialects that ship.
+    """
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider's model (its upstream name) takes this request as it is."""
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Build the request with the client's body; `native` is the call's."""
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return the answer as the provider wrote it, marked as `native`. Raises ProviderError if it is not one."""
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Create a reader for one stream, whose chunks are `native`: they hold events as the provider wrote them."""
+
+
+@runtime_checkable
 class Closes(Protocol):
     """An adapter that holds a resource, such as a child process, that has to be released."""
 
@@ -167,6 +194,17 @@ class Inlines(Protocol):
 
 
 @runtime_checkable
+class CountsTokens(Protocol):
+    """An adapter whose provider counts the tokens of a prompt without answering it."""
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Build the request for the count. Raises Unsupported if the provider cannot count for this model."""
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Read the count. Raises ProviderError if the body is not a valid answer."""
+
+
+@runtime_checkable
 class Available(Protocol):
     """An adapter that depends on something optional, such as a library that may not be installed."""
 
@@ -177,64 +215,17 @@ class Available(Protocol):
         """
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can do. The router skips candidates that lack a capability that the request needs."""
+@runtime_checkable
+class Negotiates(Protocol):
+    """An adapter whose provider has several protocols and may refuse a request that is made in one of them."""
 
-    streaming: bool = True
-    tools: bool = True
-    #: `response_format` of type `json_schema`
-    json_schema: bool = True
-    #: `response_format` of type `json_object`
-    json_object: bool = True
-    #: content parts of type `image_url`
-    vision: bool = True
-    #: content parts of type `input_audio` or `audio_url`
-    audio: bool = True
-    #: content parts of type `file`
-    files: bool = True
-    logprobs: bool = True
-    #: more than one choice per request
-    n: bool = True
-    #: continues a final message of the assistant instead of answering it
-    prefill: bool = False
-    #: understands `stream_options.include_usage`
-    stream_usage: bool = True
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return how to make a refused request instead; None if the refusal stands.
 
-
-#: In `RequestRules.members`: every member but those that come from answers and that many providers reject, which are
-#: `provider_extra`, `extra_content` and `reasoning_content`.
-ANY_MEMBER = "*"
-
-
-class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider that speaks OpenAI's JSON accepts in a request. OpenAICompatible rewrites everything else.
-
-    The defaults are for a server that is not known: they are what nearly every one accepts.
-    """
-
-    #: Members of messages, tool calls, content parts and tools that the provider accepts beside the common ones. A
-    #: name may be limited to the messages of one role (`assistant.prefix`), to `tool_calls`, `parts` or `tools`
-    #: (`tool_calls.extra_content`). ANY_MEMBER is for a provider that ignores what it does not know.
-    members: frozenset[str] = frozenset({ANY_MEMBER, "extra_content", "reasoning_content"})
-    #: Whether the provider documents the role `developer`, which otherwise becomes `system`.
-    developer: bool = False
-    #: A regular expression for the whole of a tool call's id; empty if any will do.
-    tool_call_id: str = ""
-    #: Whether the assistant has to speak between a tool's result and the next message of a user.
-    assistant_after_tool: bool = False
-    #: Whether users and the assistant have to take turns, and system messages have to come first.
-    alternate: bool = False
-    #: Whether the result of a tool may have images and files, for which OpenAI has no room there.
-    tool_media: bool = False
-    #: Whether a function has to have `parameters`, even if it takes none.
-    tool_parameters: bool = False
-    #: Whether documents are parts of the type `document_url`, as Mistral calls them, instead of `file`.
-    document_url: bool = False
-    #: Whether `logprobs` is the number of alternatives for each token, which OpenAI calls `top_logprobs`.
-    logprobs_number: bool = False
-    #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default
-    #: OpenAI's reasoning models, wherever they are served.
-    max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
+        The core then makes it once more, at once, with a call that has the name as its `protocol`. Once that has
+        succeeded, further calls for the model have it from the beginning. The refusal does not count against the
+        provider's circuit.
+        """
 
 
 class ProviderSettings(msgspec.Struct, kw_only=True):
@@ -246,6 +237,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     base_url: str = ""
     #: Overrides the spec's path; empty if the block has none.
     path: str = ""
+    #: `chat` or `responses`, if the adapter is an OpenAICompatible that is not to choose itself; else empty.
+    protocol: str = ""
     api_key: Secret | None = None
     #: Extra headers for each request, names in lower case.
     headers: dict[str, str] = {}
@@ -253,6 +246,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     defaults: dict[str, Raw] = {}
     #: Parameters that replace the client's.
     force: dict[str, Raw] = {}
+    #: Whether requests in a protocol that the provider speaks are passed on as they are; see `PassesThrough`.
+    pass_through: bool = True
 
     def bearer_headers(self) -> dict[str, str]:
         """Return the headers of a JSON request: the configured ones, and the key (if any) as a bearer token."""
@@ -288,6 +283,7 @@ class _SpecMembers(TypedDict, total=False):
     rules: RequestRules
     embeddings: EmbeddingRules
     extras: frozenset[str]
+    native: Mapping[str, NativeEndpoint]
     aliases: tuple[str, ...]
     models: Mapping[str, str]
     wire: str
@@ -330,6 +326,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     embeddings: EmbeddingRules = EmbeddingRules()
     #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
     extras: frozenset[str] = frozenset()
+    #: The protocols of other dialects that the provider speaks as well, if its adapter is an OpenAICompatible.
+    native: Mapping[str, NativeEndpoint] = {}
     #: Further names for the same type.
     aliases: tuple[str, ...] = ()
     #: Model names for clients -> the provider's ids, unless llms.json lists the models.

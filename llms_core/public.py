@@ -18,6 +18,7 @@ PUBLIC_MODULES = (
     "llms_core.operations",
     "llms_core.operations.adapter_results",
     "llms_core.operations.chat",
+    "llms_core.operations.count_tokens",
     "llms_core.operations.embeddings",
     "llms_core.operations.stream",
     "llms_core.plugins.hook_types",
@@ -28,7 +29,7 @@ PUBLIC_MODULES = (
 )
 
 #: Packages that are public with all their modules.
-PUBLIC_PACKAGES = ("llms_core.contracts",)
+PUBLIC_PACKAGES = ("llms_core.contracts", "llms_core.native")
 
 #: Public with all its modules, for the tests of plugins only. It may become stricter in any version.
 TESTING_PACKAGE = "llms_core.testing"

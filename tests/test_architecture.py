@@ -25,6 +25,7 @@ LAYERS = (
     ("errors", "secret", "deadline", "write_batch", "public"),
     ("contracts",),
     ("records", "failure"),
+    ("native",),
     ("provider",),
     ("openai_compatible",),
     ("config",),

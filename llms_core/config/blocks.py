@@ -73,10 +73,12 @@ def provider(
         "id": id,
         "base_url": target.base_url,
         "path": block.path or "",
+        "protocol": block.protocol or "",
         "api_key": key,
         "headers": merged_headers,
         "defaults": _defaults(members, own),
         "force": _forced(source, (*path, "force"), members.get("force")),
+        "pass_through": block.pass_through,
     }
     return Provider(
         id=id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -133,6 +133,13 @@ class ProviderBlock(Parameters, kw_only=True):
             examples=["/api/chat/completions"],
         ),
     ] = None
+    protocol: Annotated[
+        Literal["chat", "responses"] | None,
+        Meta(
+            description="`chat` for chat completions, `responses` for OpenAI's Responses API. By default the one that "
+            "the model is known to need, or that the provider asked for. For OpenAI-compatible providers.",
+        ),
+    ] = None
     api_key: Annotated[
         str | None,
         Meta(description="`$NAME` or `${NAME}` for an environment variable, or the key itself."),
@@ -187,6 +194,13 @@ class ProviderBlock(Parameters, kw_only=True):
         Meta(description="HTTP headers of each request to the provider; `$NAME` is an environment variable."),
     ] = None
     force: Annotated[dict[str, Any] | None, Meta(description="Parameters that override the client's.")] = None
+    pass_through: Annotated[
+        bool,
+        Meta(
+            description="Whether a request in a protocol that the provider speaks itself, such as Anthropic's, is "
+            "passed on as the client wrote it, rather than translated."
+        ),
+    ] = True
     retries: Annotated[
         int,
         Meta(

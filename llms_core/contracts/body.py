@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.json import UNREADABLE, decode_members
+from llms_core.contracts.native import NativeRequest
 from llms_core.errors import RequestError
 
 View = TypeVar("View")
@@ -26,7 +27,7 @@ class RequestBody(Generic[View]):
     view again, so that a changed message, default or parameter is always what is sent.
     """
 
-    __slots__ = ("_decode_view", "_members", "context", "dropped", "members", "view")
+    __slots__ = ("_decode_view", "_members", "context", "dropped", "members", "native", "untranslatable", "view")
 
     def __init__(
         self,
@@ -35,6 +36,8 @@ class RequestBody(Generic[View]):
         decode_view: Callable[[bytes], View],
         context: Any = None,
         dropped: tuple[str, ...] = (),
+        native: NativeRequest | None = None,
+        untranslatable: RequestError | None = None,
     ):
         self._members = members
         self._decode_view = decode_view
@@ -44,9 +47,15 @@ class RequestBody(Generic[View]):
         self.context = context
         #: Parameters of the client's request that its dialect could not translate; see `UpstreamRequest.dropped`.
         self.dropped = dropped
+        #: The request in the client's own protocol, for a provider that speaks it; None if it has to be translated.
+        self.native = native
+        #: Why only a provider that takes `native` can serve the request; None if every provider can.
+        self.untranslatable = untranslatable
 
     def with_members(self, changes: Mapping[str, Raw | None]) -> RequestBody[View]:
         """A body with some members replaced; None removes a member.
+
+        It is not what the client wrote any more, so it has no `native` request.
 
         Raises msgspec.ValidationError if a new value does not fit the view.
         """
@@ -59,11 +68,29 @@ class RequestBody(Generic[View]):
         view = self.view
         if not changes.keys().isdisjoint(self.view.__struct_fields__):  # type: ignore[attr-defined]
             view = self._decode_view(msgspec.json.encode(members))
-        return RequestBody(members, view, self._decode_view, self.context, self.dropped)
+        return RequestBody(
+            members, view, self._decode_view, self.context, self.dropped, untranslatable=self.untranslatable
+        )
 
     def with_context(self, context: Any, dropped: tuple[str, ...] = ()) -> RequestBody[View]:
         """The same body with what its dialect has to remember, and what it could not translate."""
-        return RequestBody(self._members, self.view, self._decode_view, context, dropped)
+        return RequestBody(
+            self._members, self.view, self._decode_view, context, dropped, self.native, self.untranslatable
+        )
+
+    def with_original(self, native: NativeRequest, untranslatable: RequestError | None = None) -> RequestBody[View]:
+        """The same body with the request in the client's own protocol, and the reason if nobody else can serve it."""
+        return RequestBody(
+            self._members, self.view, self._decode_view, self.context, self.dropped, native, untranslatable
+        )
+
+    def translated(self) -> RequestBody[View]:
+        """The same body for those who read its members and those of the answer: no provider gets `native`."""
+        if self.native is None:
+            return self
+        return RequestBody(
+            self._members, self.view, self._decode_view, self.context, self.dropped, untranslatable=self.untranslatable
+        )
 
     def copy_members(self) -> dict[str, Raw]:
         """The members as a new dictionary, for an adapter to change and encode."""

@@ -107,3 +107,5 @@ class Chunk(msgspec.Struct):
     usage: bool = False
     #: blocks that ended before this chunk, for dialects that have them: the JSON has as much of them as it can express
     blocks: tuple[NativeBlock, ...] = ()
+    #: the client's own protocol, if `data` is bytes of it that are to be sent as they are: see `contracts.native`
+    native: str = ""

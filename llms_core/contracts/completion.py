@@ -92,6 +92,8 @@ class Completion(msgspec.Struct):
     data: bytes
     #: None if the provider sent none
     usage: Usage | None = None
+    #: the client's own protocol, if `data` is an answer in it: see `contracts.native`
+    native: str = ""
 
 
 class CalledFunctionView(msgspec.Struct):

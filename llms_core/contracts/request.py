@@ -11,6 +11,7 @@ from msgspec import Meta, Raw, UnsetType
 from llms_core.contracts.body import BodyDecoder, Members, RequestBody
 from llms_core.contracts.content import Part, is_remote_or_inline
 from llms_core.contracts.json import is_null
+from llms_core.contracts.native import NativeRequest
 from llms_core.errors import RequestError
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -132,6 +133,8 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     `body` is the request with the provider's defaults applied. `upstream_model` is the provider's id of the model,
     `client_model` the name that the client sees. `id` and `created` (Unix seconds) are for adapters whose provider
     sends neither. `dropped` names the client's parameters that this candidate does not get because it lacks them.
+    `native` is the request in the client's own protocol if this candidate takes it; see `provider.PassesThrough`.
+    `protocol` is what the adapter's `other_protocol` returned after an earlier refusal (see `Negotiates`), or empty.
     Adapters must not modify a call.
     """
 
@@ -141,6 +144,8 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     created: int
     dropped: tuple[str, ...] = ()
+    native: NativeRequest | None = None
+    protocol: str = ""
 
     @property
     def request(self) -> ChatRequest:

@@ -167,8 +167,11 @@ class AnswerCallIds:
         self._used: set[str] = set()
         self._made_up = 0
 
-    def unique(self, id: str | None) -> str:
-        """Return the provider's id, or a new one if it cannot be used. To be called once for each tool call."""
+    def unique(self, id: object) -> str:
+        """Return the provider's id, or a new one if it cannot be used. To be called once for each tool call.
+
+        An id that is not a text cannot be used.
+        """
         unique = id
         while not self.is_new(unique):
             # The request's id makes it unique. OpenAI rejects ids of over 40 characters when they are sent back.
@@ -177,11 +180,11 @@ class AnswerCallIds:
         self._used.add(unique)
         return unique
 
-    def is_new(self, id: str | None) -> TypeGuard[str]:
+    def is_new(self, id: object) -> TypeGuard[str]:
         """Whether a tool call may have this id."""
         if self._earlier is None:
             self._earlier = ids_in_conversation(self._request)
-        return id is not None and id != "" and id not in self._used and id not in self._earlier
+        return isinstance(id, str) and id != "" and id not in self._used and id not in self._earlier
 
 
 class _Identified(msgspec.Struct):

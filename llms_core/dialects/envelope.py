@@ -83,6 +83,11 @@ def is_sealed(signature: str | None) -> bool:
     return signature is not None and signature.startswith(_PREFIX)
 
 
+def may_hold_envelope(data: bytes) -> bool:
+    """Whether there may be an envelope anywhere in a request."""
+    return _PREFIX.encode() in data
+
+
 def _mac(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, key=_key(), digest_size=_MAC_BYTES).digest()
 

@@ -23,5 +23,5 @@ def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
         COMPLETIONS,
         *MESSAGES,
         OPENAI_EMBEDDINGS,
-        responses.create(settings.responses, places.home(os.environ)),
+        *responses.create(settings.responses, places.home(os.environ)),
     )

@@ -8,9 +8,7 @@ is normalized.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from functools import lru_cache
-from types import MappingProxyType
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -20,13 +18,16 @@ from llms_core.contracts.completion import Completion, CompletionView, Usage, us
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
+from llms_core.contracts.native import RESPONSES, NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.failure import classify
 from llms_core.openai_compatible import embeddings
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
+from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
 from llms_core.openai_compatible.members import (
     COMPLETION,
     count_logprobs,
@@ -36,27 +37,44 @@ from llms_core.openai_compatible.members import (
     with_parameters,
     with_total_tokens,
 )
+from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
+from llms_core.openai_compatible.own import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES
+from llms_core.openai_compatible.protocol import (
+    NO_EARLIER_REASONING,
+    NO_ENCRYPTED_REASONING,
+    NO_SUMMARY,
+    after_refusal,
+    after_refused_original,
+    matches,
+    speaks_responses,
+)
+from llms_core.openai_compatible.responses import Options, ResponseChunks, build_body, owner_of, read_completion
 from llms_core.openai_compatible.stream import OpenAIChunks
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, RequestRules, UpstreamRequest
+from llms_core.provider import (
+    ANY_MEMBER,
+    ChunkTranslator,
+    Headers,
+    NativeEndpoint,
+    ProviderSettings,
+    ProviderSpec,
+    RequestRules,
+    UpstreamRequest,
+)
 
-__all__ = ["OpenAIChunks", "OpenAICompatible"]
+__all__ = ["OPENAI_COMPATIBLE", "OPENAI_EMBEDDINGS", "OPENAI_PATHS", "OPENAI_RULES", "OpenAIChunks", "OpenAICompatible"]
 
 _decode_view = msgspec.json.Decoder(CompletionView).decode
 _encode = msgspec.json.encode
 
 _CHAT_COMPLETIONS = "/chat/completions"
 
-OPENAI_PATHS: Mapping[str, str] = MappingProxyType(
-    {
-        "embeddings": "/embeddings",
-    }
-)
-"""OpenAI's paths of the operations that `OpenAICompatible` has methods for, beside chat."""
-
 
 class OpenAICompatible:
-    """The adapter for providers with OpenAI's chat completions API. Every method may be overridden."""
+    """The adapter for providers with OpenAI's chat completions API, or its Responses API.
+
+    Every method may be overridden.
+    """
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
         self.spec = spec
@@ -69,6 +87,10 @@ class OpenAICompatible:
         self.api_key = settings.api_key
         self._conversation = Conversation(spec.rules)
 
+    @cached_property
+    def _native_endpoints(self) -> Mapping[str, NativeEndpoint]:
+        return endpoints_at(self.spec, self.settings, self.base_url)
+
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. This is the only place where the key is used."""
         headers = {"content-type": "application/json", **self.settings.headers}
@@ -79,12 +101,18 @@ class OpenAICompatible:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the client's members unchanged, except for the model and what the spec's data says of the provider.
 
-        Raises Unsupported for a file that the provider cannot read.
+        If the model needs the Responses API, the request is translated to it. Raises Unsupported for a file that the
+        provider cannot read, or for what the Responses API cannot do.
         """
+        if self.speaks_responses(call):
+            return self._responses_request(call)
         members = call.body.copy_members()
         dropped = self._drop(members)
         self._rename(members, call.upstream_model)
         members["messages"], lost = self._conversation.rewritten(call.request, members["messages"])
+        names = renamed_functions(call)
+        if names is not None:
+            rename_functions(members, names)
         rules = self.spec.rules
         if rules.tool_parameters and call.request.tools:
             members["tools"] = with_parameters(members["tools"])
@@ -105,6 +133,8 @@ class OpenAICompatible:
 
         Raises ProviderError if the body is an error or not a completion.
         """
+        if self.speaks_responses(call):
+            return read_completion(call, body, self._owner(call), self._error_in_answer)
         try:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
@@ -115,13 +145,53 @@ class OpenAICompatible:
                 counts = plain.token_usage()
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
+        names = renamed_functions(call)
+        if names is not None:
+            members["choices"] = restored(members["choices"], names)
         members["model"] = Raw(_encode(call.client_model))
         members["object"] = COMPLETION
         return Completion(_encode(members), counts)
 
-    def chunks(self, call: ChatCall) -> OpenAIChunks:
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         """Return a translator for one stream."""
+        if self.speaks_responses(call):
+            return ResponseChunks(call, self._owner(call), self._error_in_answer)
         return OpenAIChunks(self, call)
+
+    def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:
+        """Return where a model is offered in another protocol; None if it is not."""
+        if protocol == RESPONSES:
+            return self._responses_endpoint()
+        return self._native_endpoints.get(protocol)
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider takes a request of another protocol as the client wrote it."""
+        if self.native_endpoint(native.protocol, model) is None:
+            return False
+        protocol = PROTOCOLS.get(native.protocol)
+        return protocol is not None and protocol.accepts(native, model)
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the client's request with this provider's model and key."""
+        protocol = PROTOCOLS[native.protocol]
+        endpoint = self.native_endpoint(native.protocol, call.upstream_model)
+        if endpoint is None:
+            raise Unsupported(f"The provider does not speak the protocol '{native.protocol}'")
+        headers = {"content-type": "application/json", **protocol.headers(native), **self.settings.headers}
+        if self.api_key is not None:
+            key = self.api_key.reveal()
+            headers[endpoint.key_header] = f"Bearer {key}" if endpoint.key_header == "authorization" else key
+        return UpstreamRequest(
+            url=endpoint.url, headers=headers, content=with_model(protocol.body(native.body), call.upstream_model)
+        )
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return an answer in the client's protocol as it is. Raises ProviderError if it is an error or not one."""
+        return PROTOCOLS[_protocol_of(call)].completion(call, body, self._error_in_answer)
+
+    def native_chunks(self, call: ChatCall) -> ChunkTranslator:
+        """Return a reader for one stream in the client's protocol."""
+        return PROTOCOLS[_protocol_of(call)].chunks(call, self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an error of the provider."""
@@ -155,6 +225,28 @@ class OpenAICompatible:
             return bool(self.path)
         return operation in self.spec.paths or operation not in OPENAI_PATHS
 
+    def speaks_responses(self, call: ChatCall) -> bool:
+        """Whether a call is made by the Responses API."""
+        return speaks_responses(call, self.spec.rules, self.settings.protocol) and bool(self.responses_url())
+
+    def responses_url(self) -> str:
+        """Return the URL of the Responses API; empty if the provider has none."""
+        _, _, query = self.path.partition("?")
+        known = self._native_endpoints.get(RESPONSES)
+        url = f"{self.base_url}/responses" if known is None else known.url
+        return f"{url}?{query}" if query else url
+
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return how to make a call that was refused because of the API by which it was made."""
+        is_fixed = bool(self.settings.protocol)
+        if call.native is not None:
+            endpoint = self.native_endpoint(call.native.protocol, call.upstream_model)
+            is_complete = endpoint is not None and endpoint.complete
+            return after_refused_original(call, error, is_complete=is_complete, is_fixed=is_fixed)
+        if not self.responses_url():
+            return None
+        return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
+
     def models_request(self) -> UpstreamRequest:
         """Return the request for the provider's model list."""
         return UpstreamRequest(method="GET", url=f"{self.base_url}/models", headers=self.headers())
@@ -169,6 +261,19 @@ class OpenAICompatible:
         except (*UNREADABLE, KeyError, TypeError) as error:
             message = f"Cannot parse the provider's model list: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
+
+    def _responses_endpoint(self) -> NativeEndpoint | None:
+        """Where the Responses API is, for requests that its clients wrote; None if it is not known to be there."""
+        known = self.spec.native.get(RESPONSES)
+        if self.settings.protocol == RESPONSES and known is None:
+            known = NativeEndpoint("/responses")
+        url = self.responses_url()
+        if known is None or not url or self.settings.protocol not in ("", RESPONSES):
+            return None
+        return msgspec.structs.replace(known, url=url)
+
+    def _error_in_answer(self, body: bytes) -> ProviderError:
+        return self.error(200, {}, body)
 
     def _drop(self, members: dict[str, Any]) -> tuple[str, ...]:
         """Remove the members that the provider rejects; return the names of those that had a value (SR-024)."""
@@ -201,7 +306,29 @@ class OpenAICompatible:
         """Whether a model takes `max_completion_tokens` only."""
         if "max_completion_tokens" in self.spec.rename:
             return False
-        return _matches(model, self.spec.rules.max_completion_tokens)
+        return matches(model, self.spec.rules.max_completion_tokens)
+
+    def _responses_request(self, call: ChatCall) -> UpstreamRequest:
+        rules = self.spec.rules
+        words = call.protocol.split()
+        options = Options(
+            drop=self.spec.drop,
+            open=ANY_MEMBER in rules.members,
+            developer=rules.developer,
+            summary=NO_SUMMARY not in words,
+            encrypted=NO_ENCRYPTED_REASONING not in words,
+            earlier_reasoning=NO_EARLIER_REASONING not in words,
+        )
+        body, dropped = build_body(call, self._owner(call), options)
+        return UpstreamRequest(
+            url=self.responses_url(),
+            headers=self.headers(),
+            content=_encode(body),
+            dropped=dropped,
+        )
+
+    def _owner(self, call: ChatCall) -> Owner:
+        return owner_of(self.settings.id, call.upstream_model)
 
     def _normalize(self, call: ChatCall, body: bytes, members: dict[str, Raw]) -> Usage | None:
         """Normalize the members of a completion in place and return its usage.
@@ -231,25 +358,8 @@ class OpenAICompatible:
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200)
 
 
-OPENAI_RULES = RequestRules(
-    members=frozenset({"name", "assistant.refusal", "assistant.audio", "assistant.annotations"}),
-    developer=True,
-    # Longer ids are answered with "string too long".
-    tool_call_id="(?s:.{1,40})",
-    # The reasoning models refuse `max_tokens`, and all others take the newer name, too.
-    max_completion_tokens=("*",),
-)
-"""What OpenAI itself accepts, at whichever address."""
-
-
-OPENAI_EMBEDDINGS = EmbeddingRules(tokens=True, dimensions="dimensions", base64=True)
-"""What OpenAI itself accepts in requests for embeddings."""
-
-
-# Matching takes longer than the look-up; `model` is one of the provider's, not the client's text.
-@lru_cache(maxsize=1024)
-def _matches(model: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(model.lower(), pattern) for pattern in patterns)
+def _protocol_of(call: ChatCall) -> str:
+    return "" if call.native is None else call.native.protocol
 
 
 OPENAI_COMPATIBLE = ProviderSpec(

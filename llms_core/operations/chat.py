@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
@@ -13,14 +15,16 @@ from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.extras import EXTRAS, applied
 from llms_core.contracts.joined import joined
 from llms_core.contracts.lenient_json import repaired
+from llms_core.contracts.native import TRANSLATED
 from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
 from llms_core.contracts.streamed import as_chunks
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError
+from llms_core.native.formats import format_of
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
 from llms_core.operations.stream import StreamReader
-from llms_core.provider import HttpAdapter, UpstreamRequest
+from llms_core.provider import HttpAdapter, Negotiates, PassesThrough, UpstreamRequest
 
 #: The end of OpenAI's streams. Its absence alone is not an error: what counts is that every choice has ended.
 _END_MARKER = b"[DONE]"
@@ -31,6 +35,9 @@ _PART_CAPABILITIES = {
     "audio_url": "audio",
     "file": "files",
 }
+#: How providers refuse reasoning that another one, or another of their customers, got.
+_FOREIGN = re.compile(r"signature|encrypted[ _]content", re.IGNORECASE)
+
 _NOTHING: frozenset[str] = frozenset()
 _USAGE = (Usage, type(None))
 
@@ -74,7 +81,8 @@ class Chat(Operation[ChatRequest, ChatCall]):
         """
         settings = candidate.settings
         dropped: tuple[str, ...] = ()
-        if EXTRAS in body.members:
+        native = candidate.accepted_original(body)
+        if native is None and EXTRAS in body.members:
             body, dropped = applied(body, candidate.spec.extras)
         if settings.defaults or settings.force:
             body = with_provider_settings(body, settings.defaults, settings.force)
@@ -85,15 +93,38 @@ class Chat(Operation[ChatRequest, ChatCall]):
             id=f"chatcmpl-{request_id}",
             created=created,
             dropped=dropped,
+            native=native,
         )
 
     async def inline_media(self, call: ChatCall, types: frozenset[str], fetch: FetchMedia) -> ChatCall:
         """Replace URLs in content parts of these types by data URIs."""
+        if call.native is not None:
+            return call
         body = await inline(call.body, types, fetch)
         return msgspec.structs.replace(call, body=body)
 
+    def in_protocol(self, call: ChatCall, name: str) -> ChatCall:
+        """Return the call with the name of a protocol."""
+        return msgspec.structs.replace(call, protocol=name)
+
+    def other_protocol(self, adapter: HttpAdapter, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return what the adapter makes of a refusal, if it knows several protocols.
+
+        What another provider has encrypted or signed is in the client's own request without a name. It is left out of a
+        translation.
+        """
+        is_translatable = call.native is not None and call.body.untranslatable is None
+        if is_translatable and _FOREIGN.search(f"{error.code} {error.message}"):
+            return OtherProtocol(TRANSLATED, remember=False)
+        if not isinstance(adapter, Negotiates):
+            return None
+        other = adapter.other_protocol(call, error)
+        return None if other is None else expect(OtherProtocol, other, "other_protocol")
+
     def request(self, adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest:
         """Return the adapter's request."""
+        if call.native is not None:
+            return cast("PassesThrough", adapter).native_request(call, call.native)
         request = adapter.request(call)
         if call.dropped:
             expect(UpstreamRequest, request, "request")
@@ -115,8 +146,9 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def stream(self, adapter: HttpAdapter, call: ChatCall) -> StreamReader:
         """Return a reader of the adapter's chunks; the parts of the answer are its choices."""
+        is_native = call.native is not None
         return StreamReader(
-            adapter.chunks(call),
+            cast("PassesThrough", adapter).native_chunks(call) if is_native else adapter.chunks(call),
             parts=call.request.n or 1,
             end_marker=_END_MARKER,
             read_error=lambda data: _error_in_answer(adapter, data),
@@ -124,6 +156,8 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def as_chunks(self, answer: Answer) -> Sequence[Chunk]:
         """Return a completion as chunks."""
+        if isinstance(answer, Completion) and answer.native:
+            return format_of(answer.native).as_chunks(answer)
         return as_chunks(Completion(answer.data, answer.usage))
 
     def from_chunks(self, chunks: Sequence[Chunk]) -> Completion:
@@ -132,6 +166,8 @@ class Chat(Operation[ChatRequest, ChatCall]):
         for chunk in chunks:
             if chunk.usage:
                 usage = self.usage(chunk)
+        if chunks and chunks[0].native:
+            return format_of(chunks[0].native).joined(chunks, usage)
         return Completion(joined(chunks), usage)
 
     def usage(self, chunk: Chunk) -> Usage | None:
@@ -147,8 +183,9 @@ def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion
 
     Raises the error that the body describes if the adapter does not recognize it.
     """
+    read = adapter.completion if call.native is None else cast("PassesThrough", adapter).native_completion
     try:
-        return adapter.completion(call, body)
+        return read(call, body)
     except ProviderError as error:
         if error.kind is not ErrorKind.BAD_RESPONSE:
             raise
@@ -157,7 +194,7 @@ def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion
             if describes_error(body):
                 raise _error_in_answer(adapter, body) from None
             raise
-    return adapter.completion(call, valid)
+    return read(call, valid)
 
 
 def _error_in_answer(adapter: HttpAdapter, body: bytes) -> ProviderError:

@@ -6,6 +6,7 @@ from typing import Any
 
 from llms_core.operations import Operation
 from llms_core.operations.chat import CHAT
+from llms_core.operations.count_tokens import COUNT_TOKENS
 from llms_core.operations.embeddings import EMBEDDINGS
 
-OPERATIONS: tuple[Operation[Any, Any], ...] = (CHAT, EMBEDDINGS)
+OPERATIONS: tuple[Operation[Any, Any], ...] = (CHAT, COUNT_TOKENS, EMBEDDINGS)

@@ -13,7 +13,7 @@ from llms_core.candidate import Candidate, Configured, Refusal
 from llms_core.config.model import Model
 from llms_core.errors import RequestError
 from llms_core.operations import Operation
-from llms_core.provider import Capabilities, HttpAdapter, Inlines, Prepares
+from llms_core.provider import Capabilities, HttpAdapter, Inlines, PassesThrough, Prepares
 from llms_core.routing.circuit import CircuitBreaker
 
 
@@ -95,6 +95,7 @@ class ModelIndex:
             retries=provider.retries,
             prepare=adapter.prepare if isinstance(adapter, Prepares) else None,
             inlines=adapter.inlines if isinstance(adapter, Inlines) else frozenset(),
+            passes_through=adapter.passes_through if isinstance(adapter, PassesThrough) else None,
         )
 
     def find(self, name: str) -> list[Candidate]:
@@ -191,11 +192,15 @@ def split_by_capability(
     return able, unable
 
 
-def cannot_serve(model: str, refusals: Sequence[Refusal]) -> RequestError:
+class CannotServe(RequestError):
+    """No provider of the model can do what the request asks for."""
+
+
+def cannot_serve(model: str, refusals: Sequence[Refusal]) -> CannotServe:
     """The error for a request that no provider of its model can serve."""
     reasons = "; ".join(f"{refusal.provider} {refusal.reason}" for refusal in refusals)
     message = f"No enabled provider of model '{model}' can serve this request: {reasons}"
-    return RequestError(message, code="unsupported")
+    return CannotServe(message, code="unsupported")
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:

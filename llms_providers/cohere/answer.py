@@ -278,7 +278,7 @@ def _logprobs(pieces: Iterable[Any]) -> Json | None:
     tokens = []
     for piece in pieces:
         match piece:
-            case {"text": str(text), "logprobs": [_, *_] as logprobs}:
+            case {"text": str(text), "logprobs": [_, *_] as logprobs} if all(map(_is_number, logprobs)):
                 tokens.append(
                     {
                         "token": text,
@@ -290,6 +290,10 @@ def _logprobs(pieces: Iterable[Any]) -> Json | None:
     if not tokens:
         return None
     return {"content": tokens, "refusal": None}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def _usage(reported: Any) -> Usage | None:

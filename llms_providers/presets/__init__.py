@@ -10,6 +10,7 @@ What belongs in a row:
   members; with ANY_MEMBER for servers that ignore what they do not know. Whatever else a conversation has collected at
   other providers (reasoning, signatures, annotations) is not sent.
 - `paths`: the operations that the provider has beside chat, and where. `embeddings`: what it accepts there.
+- `native`: where the provider speaks the protocol of another dialect, with the header that it documents for the key.
 - What only some models of a provider refuse is left in the request, unless a comment gives the reason.
 
 A provider that needs more than a row has a module of its own. Rows follow the documentation named in `docs`.
@@ -20,8 +21,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llms_core import hookimpl
+from llms_core.contracts.native import MESSAGES, RESPONSES
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
-from llms_core.provider import Capabilities, ProviderSpec, RequestRules
+from llms_core.provider import Capabilities, NativeEndpoint, ProviderSpec, RequestRules
+from llms_providers.presets import embeddings
 from llms_providers.presets.accepted import (
     GOOGLE_DROP,
     LOGPROBS,
@@ -36,24 +39,13 @@ from llms_providers.presets.accepted import (
     OPENAI_ONLY,
     QWEN_ONLY,
     REASONING,
+    RESPONSES_TOO,
     ZAI_CAPABILITIES,
     ZAI_DROP,
     ZAI_KEYS,
     ZAI_RULES,
 )
-from llms_providers.presets.embeddings import (
-    DEEPINFRA,
-    EMBEDDING_PROVIDERS,
-    EMBEDDINGS,
-    GITHUB,
-    LIKE_OPENAI,
-    MISTRAL,
-    NVIDIA,
-    OPENROUTER,
-    PLAIN,
-    QWEN,
-    RESIZABLE,
-)
+from llms_providers.presets.embeddings import EMBEDDING_PROVIDERS, EMBEDDINGS
 from llms_providers.presets.local_servers import LOCAL_SERVERS
 
 PRESETS: tuple[ProviderSpec, ...] = (
@@ -63,6 +55,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://console.groq.com/docs/openai",
         adapter=OpenAICompatible,
         base_url="https://api.groq.com/openai/v1",
+        native=RESPONSES_TOO,
         key_env=("GROQ_API_KEY",),
         aliases=("@ai-sdk/groq",),
         # Log probabilities, `logit_bias` and `n` above 1 are listed as unsupported, and answered with a 400.
@@ -110,7 +103,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         drop=QWEN_ONLY,
         # The roles are documented.
         rules=RequestRules(members=frozenset({NAME}), developer=True, tool_call_id=OPENAI_RULES.tool_call_id),
-        embeddings=GITHUB,
+        embeddings=embeddings.GITHUB,
     ),
     ProviderSpec(
         # A subscription, billed apart from `zai` and reached at another path with the same key.
@@ -120,6 +113,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.z.ai/api/coding/paas/v4",
         key_env=ZAI_KEYS,
+        # With `zai`, it is not documented which of the two would be billed.
+        native={MESSAGES: NativeEndpoint("https://api.z.ai/api/anthropic/v1/messages")},
         capabilities=ZAI_CAPABILITIES,
         rename=MAX_TOKENS,
         drop=ZAI_DROP,
@@ -132,6 +127,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.minimax.io/v1",
         key_env=("MINIMAX_API_KEY",),
+        native={MESSAGES: NativeEndpoint("https://api.minimax.io/anthropic/v1/messages", "x-api-key")},
         # Documented limits: `n` must be 1, and there is no audio input.
         capabilities=Capabilities(n=False, audio=False),
         drop=QWEN_ONLY,
@@ -158,12 +154,13 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.openai.com/v1",
         paths=EMBEDDINGS,
+        native={RESPONSES: NativeEndpoint("/responses", complete=True)},
         key_env=("OPENAI_API_KEY",),
         aliases=("@ai-sdk/openai",),
         # "Unrecognized request argument supplied", a 400.
         drop=QWEN_ONLY,
         rules=OPENAI_RULES,
-        embeddings=LIKE_OPENAI,
+        embeddings=embeddings.LIKE_OPENAI,
     ),
     ProviderSpec(
         name="xai",
@@ -171,12 +168,18 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.x.ai/docs/guides/reasoning",
         adapter=OpenAICompatible,
         base_url="https://api.x.ai/v1",
+        native=RESPONSES_TOO,
         key_env=("XAI_API_KEY", "GROK_API_KEY"),
         # The reasoning models answer an error to either penalty, and so does grok-3 to the second.
         drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"},
         aliases=("grok", "@ai-sdk/xai"),
         # `developer` is documented as another name of `system`.
-        rules=RequestRules(members=frozenset({NAME, REASONING}), developer=True),
+        rules=RequestRules(
+            members=frozenset({NAME, REASONING}),
+            developer=True,
+            # "Multi Agent requests are not allowed on chat completions"
+            responses=("*multi-agent*",),
+        ),
     ),
     ProviderSpec(
         # The international endpoint. `enable_thinking` is this provider's own parameter.
@@ -191,7 +194,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         rename=MAX_TOKENS,
         # `cache_control` marks what is cached, `partial` an answer to be continued.
         rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.partial", "cache_control"})),
-        embeddings=QWEN,
+        embeddings=embeddings.QWEN,
     ),
     ProviderSpec(
         name="zai",
@@ -219,7 +222,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         rename=MISTRAL_RENAME,
         drop=MISTRAL_DROP,
         rules=MISTRAL_RULES,
-        embeddings=MISTRAL,
+        embeddings=embeddings.MISTRAL,
     ),
     ProviderSpec(
         name="chutes",
@@ -241,6 +244,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Without `/v1`, as DeepSeek documents it.
         base_url="https://api.deepseek.com",
         key_env=("DEEPSEEK_API_KEY",),
+        native={MESSAGES: NativeEndpoint("https://api.deepseek.com/anthropic/v1/messages", "x-api-key")},
         # The response formats are `text` and `json_object`, and content is text only.
         capabilities=Capabilities(json_schema=False, vision=False, audio=False, files=False),
         rename=MAX_TOKENS,
@@ -254,6 +258,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.moonshot.ai/v1",
         key_env=("MOONSHOT_API_KEY",),
+        native={MESSAGES: NativeEndpoint("https://api.moonshot.ai/anthropic/v1/messages")},
         # The Kimi models have fixed values for these, and answer an error to any other value, `n` included.
         capabilities=Capabilities(n=False),
         drop=QWEN_ONLY | {"temperature", "top_p", "frequency_penalty", "presence_penalty"},
@@ -279,13 +284,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.fireworks.ai/inference/v1",
         paths=EMBEDDINGS,
+        native=RESPONSES_TOO,
         key_env=("FIREWORKS_API_KEY",),
         # Unknown parameters are errors. Those of OpenAI's platform are known but for this one.
         drop=QWEN_ONLY | {"prompt_cache_retention"},
         aliases=("fireworks-ai", "@fireworks/ai-sdk-provider"),
         # "Extra inputs are not permitted, field: 'messages[1].reasoning_details'", and the same for `reasoning`.
         rules=RequestRules(members=frozenset({NAME, REASONING})),
-        embeddings=RESIZABLE,
+        embeddings=embeddings.RESIZABLE,
     ),
     ProviderSpec(
         # A router to many providers. It removes the parameters that a provider does not know.
@@ -295,6 +301,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://openrouter.ai/api/v1",
         paths=EMBEDDINGS,
+        native={**RESPONSES_TOO, MESSAGES: NativeEndpoint("https://openrouter.ai/api/v1/messages")},
         key_env=("OPENROUTER_API_KEY",),
         # Documented as "Assistant Prefill".
         capabilities=Capabilities(prefill=True),
@@ -302,7 +309,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         aliases=("openrouter_free", "@openrouter/ai-sdk-provider"),
         # Recorded: a model describes the image in the result of a tool.
         rules=RequestRules(members=OPEN_RULES.members, developer=True, tool_media=True),
-        embeddings=OPENROUTER,
+        embeddings=embeddings.OPENROUTER,
     ),
     ProviderSpec(
         name="nvidia",
@@ -316,7 +323,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # "Extra inputs are not permitted", a 400 or 422 depending on the model.
         drop=QWEN_ONLY | OPENAI_ONLY,
         rules=NAME_RULES,
-        embeddings=NVIDIA,
+        embeddings=embeddings.NVIDIA,
     ),
     ProviderSpec(
         name="together",
@@ -331,7 +338,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         aliases=("togetherai",),
         # `logprobs` is documented as a number from 0 to 20, without `top_logprobs`.
         rules=RequestRules(members=frozenset({NAME, "assistant.reasoning"}), logprobs_number=True),
-        embeddings=PLAIN,
+        embeddings=embeddings.PLAIN,
     ),
     ProviderSpec(
         name="perplexity",
@@ -359,7 +366,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
         rules=RequestRules(members=frozenset()),
-        embeddings=PLAIN,
+        embeddings=embeddings.PLAIN,
     ),
     ProviderSpec(
         name="deepinfra",
@@ -372,7 +379,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
         rules=NAME_RULES,
-        embeddings=DEEPINFRA,
+        embeddings=embeddings.DEEPINFRA,
     ),
     *EMBEDDING_PROVIDERS,
     *LOCAL_SERVERS,

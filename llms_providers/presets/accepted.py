@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llms_core.provider import ANY_MEMBER, Capabilities, RequestRules
+from llms_core.contracts.native import RESPONSES
+from llms_core.provider import ANY_MEMBER, Capabilities, NativeEndpoint, RequestRules
 
 #: Qwen's switch for reasoning. Other providers with a closed request schema refuse it.
 QWEN_ONLY = frozenset({"enable_thinking"})
@@ -56,3 +57,6 @@ ZAI_CAPABILITIES = Capabilities(json_schema=False)
 # llms.py removes `metadata` from every request, because Z.AI refuses it.
 ZAI_DROP = frozenset({"metadata"})
 ZAI_RULES = RequestRules(members=frozenset({REASONING}), tool_parameters=True)
+
+#: Providers with OpenAI's Responses API, or the larger part of it, beside chat completions.
+RESPONSES_TOO = {RESPONSES: NativeEndpoint("/responses")}

@@ -16,11 +16,15 @@ from msgspec import Raw
 from llms_core.contracts import extras
 from llms_core.contracts.extras import ANYONE, HINTS, Extra
 from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
+from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatBody, assemble
 from llms_core.dialects import IncomingRequest, RawHeaders
-from llms_core.dialects.messages.conversation import chat_messages
+from llms_core.dialects.messages import errors
+from llms_core.dialects.messages.conversation import Unknown, chat_messages
+from llms_core.dialects.messages.original import forwarded_headers, is_own
 from llms_core.dialects.messages.request import MessagesRequest, message_decoder, prompt_decoder
 from llms_core.dialects.messages.tools import ANTHROPIC, Json, add_output_format, add_tools
+from llms_core.errors import RequestError
 
 #: Members that chat has under the same or another name.
 _SAME = {
@@ -54,16 +58,30 @@ _BETA = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 def decode_message(incoming: IncomingRequest) -> ChatBody:
     """Decode a request for a message. Raises RequestError, which names the invalid member."""
-    return _chat_body(message_decoder.decode(incoming.body), incoming.headers)
+    body = message_decoder.decode(incoming.body)
+    unknown: Unknown = {}
+    translated = _chat_body(body, incoming.headers, unknown)
+    reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
+    if not is_null(body.members.get("thread", NULL)):
+        reasons.insert(0, _threads_unsupported())
+    reason = reasons[0] if reasons else None
+    if not is_own(body.view, incoming.body):
+        if reason is not None:
+            # No provider can get it as it was written.
+            raise reason
+        return translated
+    native = NativeRequest(MESSAGES, incoming.body, forwarded_headers(incoming.headers))
+    return translated.with_original(native, reason)
 
 
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
     """Decode a prompt whose tokens are to be counted."""
     body = prompt_decoder.decode(incoming.body)
-    return _chat_body(body.with_members({"stream": None}), ())
+    return _chat_body(body.with_members({"stream": None}), incoming.headers, {})
 
 
-def _chat_body(body: Any, headers: RawHeaders) -> ChatBody:
+def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
+    """Return the translation, and add what it lacks to `unknown`."""
     view: MessagesRequest = body.view
     members: Json = {}
     others: dict[str, Extra] = {}
@@ -74,7 +92,7 @@ def _chat_body(body: Any, headers: RawHeaders) -> ChatBody:
             members[_SAME[name]] = value
         elif name not in _TRANSLATED:
             others[name] = Extra({ANTHROPIC: {name: value}})
-    members["messages"] = chat_messages(view, body.members["messages"])
+    members["messages"] = chat_messages(view, body.members["messages"], unknown)
     if view.tools:
         add_tools(view, body.members["tools"], members, others)
     elif view.tool_choice is not None:
@@ -91,6 +109,15 @@ def _chat_body(body: Any, headers: RawHeaders) -> ChatBody:
     if others:
         members[extras.EXTRAS] = extras.encoded(others)
     return assemble({name: encode_raw(value) for name, value in members.items()})
+
+
+def _threads_unsupported() -> RequestError:
+    """Return the error by which the SDKs' runners of tools notice that they have to send the whole conversation.
+
+    A thread is held by one provider: another one would answer its next turn without what was said before.
+    """
+    message = "Message threads are not supported here: leave out 'thread', and send the whole conversation each time"
+    return RequestError(message, param="thread", code=errors.THREADS_UNSUPPORTED)
 
 
 def _add_thinking(view: MessagesRequest, members: Any, others: dict[str, Extra]) -> None:

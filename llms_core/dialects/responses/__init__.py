@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: `POST /v1/responses`, and what is stored of it.
+"""OpenAI's Responses API: `POST /v1/responses` and `/v1/responses/input_tokens`, and what is stored of it.
 
 A request is translated to the operation `chat`, so that every provider can answer it, and the answer back to the items
 of this API. What a provider lacks is left out with notice, or refused if the answer would be another one.
@@ -8,33 +8,57 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from llms_core.config.model import Responses
 from llms_core.contracts.body import RequestBody
+from llms_core.contracts.completion import Completion
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatBody
-from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects import Dialect, IncomingRequest, OpenApi, Route, openai_error
 from llms_core.dialects.responses import request as requests
 from llms_core.dialects.responses.answer import response_of
 from llms_core.dialects.responses.context import Context
+from llms_core.dialects.responses.original import id_of, original, untranslated
 from llms_core.dialects.responses.request import CLIENT_NAMES, History
 from llms_core.dialects.responses.schema import ResponseObject, ResponsesRequest
 from llms_core.dialects.responses.store import ResponseStore, StoredResponse
 from llms_core.dialects.responses.stored import StoredResponses
 from llms_core.dialects.responses.stream import ResponsesStreamWriter
+from llms_core.dialects.token_count import count_headers
 from llms_core.errors import RequestError
 from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
+from llms_core.operations.count_tokens import COUNT_TOKENS
 
 _FILE = "responses.sqlite3"
 
+#: The code of requests that chat cannot express.
+_UNSUPPORTED = "unsupported"
+#: The codes of requests that refer to something which is not stored here.
+_UNKNOWN_HERE = frozenset({_UNSUPPORTED, "previous_response_not_found", "item_not_found"})
 
-def create(settings: Responses, folder: Path) -> Dialect:
-    """Return the dialect, which stores its responses in `folder`."""
+
+_TAG = "Responses"
+
+
+class InputTokens(msgspec.Struct):
+    """How many tokens the input of a request has."""
+
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
+def create(settings: Responses, folder: Path) -> tuple[Dialect, ...]:
+    """Return the dialects, which store their responses in `folder`."""
     store = ResponseStore(settings, folder / _FILE)
     api = _Api(store)
+    return (_responses(api, store), _input_tokens(api))
+
+
+def _responses(api: _Api, store: ResponseStore) -> Dialect:
     return Dialect(
         name="responses",
         operation=CHAT,
@@ -42,9 +66,9 @@ def create(settings: Responses, folder: Path) -> Dialect:
         decode=api.decode,
         encode_answer=api.encode_answer,
         encode_error=openai_error.encode,
-        stream_writer=lambda body: ResponsesStreamWriter(body, api.finish),
+        stream_writer=lambda body: ResponsesStreamWriter(body, api.finish, api.keep_original),
         names=CLIENT_NAMES,
-        routes=StoredResponses(store).routes,
+        routes=(*StoredResponses(store).routes, _COMPACT),
         aclose=store.aclose,
         openapi=OpenApi(
             summary="A response",
@@ -52,9 +76,53 @@ def create(settings: Responses, folder: Path) -> Dialect:
             request=ResponsesRequest,
             answer=ResponseObject,
             error=openai_error.ErrorBody,
-            tag="Responses",
+            tag=_TAG,
         ),
     )
+
+
+def _input_tokens(api: _Api) -> Dialect:
+    return Dialect(
+        name="input_tokens",
+        operation=COUNT_TOKENS,
+        paths=("/v1/responses/input_tokens",),
+        decode=api.decode_input,
+        encode_answer=_encode_count,
+        encode_error=openai_error.encode,
+        answer_headers=count_headers,
+        names=CLIENT_NAMES,
+        openapi=OpenApi(
+            summary="The number of tokens of an input",
+            operation_id="InputTokens",
+            request=ResponsesRequest,
+            answer=InputTokens,
+            error=openai_error.ErrorBody,
+            tag=_TAG,
+        ),
+    )
+
+
+def _encode_count(answer: Answer, body: ChatBody) -> bytes:
+    count = msgspec.json.decode(answer.data)
+    return msgspec.json.encode(InputTokens("response.input_tokens", count["input_tokens"]))
+
+
+async def _refuse_compaction(incoming: IncomingRequest) -> bytes:
+    message = (
+        "Responses are not compacted here: only the provider that has compacted a conversation can read the result. "
+        "Ask for a summary with POST /v1/responses"
+    )
+    raise RequestError(message, status=404, code="unsupported")
+
+
+_COMPACT = Route(
+    method="POST",
+    path="/v1/responses/compact",
+    serve=_refuse_compaction,
+    summary="Compaction, which is refused",
+    operation_id="CompactResponse",
+    tag=_TAG,
+)
 
 
 class _Api:
@@ -65,15 +133,24 @@ class _Api:
 
     def decode(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         """Decode a request; one that refers to an earlier response is completed from the store."""
-        body = requests.decode(incoming.body)
+        return self._decode(requests.decode(incoming.body), incoming)
+
+    def decode_input(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
+        """Decode a request whose tokens are to be counted."""
+        return self._decode(requests.decode(incoming.body).with_members({"stream": None}), incoming)
+
+    def _decode(self, body: RequestBody[ResponsesRequest], incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         caller = incoming.caller.name if incoming.caller is not None else ""
+        native = original(incoming)
         if body.view.previous_response_id is not None or requests.references(body.view):
-            return self._decode_with_history(body, caller)
-        return self._translate(body, History(), caller)
+            return self._decode_with_history(body, caller, native)
+        return self._translate(body, History(), caller, native)
 
     def encode_answer(self, answer: Answer, body: ChatBody) -> bytes | Awaitable[bytes]:
         """Return the response for a whole answer, and store it if it is to be."""
         context: Context = body.context
+        if isinstance(answer, Completion) and answer.native:
+            return self.keep_original(answer.data, context)
         return self.finish(response_of(answer.data, answer.usage, context), context)
 
     def finish(self, response: dict[str, Any], context: Context) -> bytes | Awaitable[bytes]:
@@ -81,28 +158,59 @@ class _Api:
         encoded = msgspec.json.encode(response)
         return self._stored(response, encoded, context) if context.stored else encoded
 
-    async def _stored(self, response: dict[str, Any], encoded: bytes, context: Context) -> bytes:
+    def keep_original(self, response: bytes, context: Context) -> bytes | Awaitable[bytes]:
+        """Return a response as the provider wrote it, and store it if it is to be."""
+        return self._stored_original(response, context) if context.stored else response
+
+    async def _stored_original(self, response: bytes, context: Context) -> bytes:
+        await self._save(id_of(response), response, context)
+        return response
+
+    async def _save(self, id: str, encoded: bytes, context: Context) -> bool:
         members = context.request.members
         previous = context.request.view.previous_response_id
-        is_stored = await self._store.save(
-            StoredResponse(context.id, previous, bytes(members["input"]), encoded), context.caller
-        )
+        return await self._store.save(StoredResponse(id, previous, bytes(members["input"]), encoded), context.caller)
+
+    async def _stored(self, response: dict[str, Any], encoded: bytes, context: Context) -> bytes:
+        is_stored = await self._save(context.id, encoded, context)
         # An answer that has been paid for is not lost over this, but the client has to know that it is not stored.
         return encoded if is_stored else msgspec.json.encode({**response, "store": False})
 
-    def _translate(self, body: RequestBody[ResponsesRequest], history: History, caller: str) -> ChatBody:
+    def _translate(
+        self, body: RequestBody[ResponsesRequest], history: History, caller: str, native: NativeRequest | None
+    ) -> ChatBody:
         stored = self._store.enabled and body.view.store is not False
-        return requests.translate(body, history, caller=caller, stored=stored)
+        try:
+            translated = requests.translate(body, history, caller=caller, stored=stored)
+        except RequestError as error:
+            if native is None or error.code != _UNSUPPORTED:
+                raise
+            return untranslated(body, native, error, caller=caller, stored=stored)
+        return translated if native is None else translated.with_original(native)
 
-    async def _decode_with_history(self, body: RequestBody[ResponsesRequest], caller: str) -> ChatBody:
-        previous = body.view.previous_response_id
-        references = requests.references(body.view)
+    async def _decode_with_history(
+        self, body: RequestBody[ResponsesRequest], caller: str, native: NativeRequest | None
+    ) -> ChatBody:
+        try:
+            history = await self._history(body.view, caller)
+        except RequestError as error:
+            # It may refer to what a provider has stored.
+            if native is None or error.code not in _UNKNOWN_HERE:
+                raise
+            return untranslated(body, native, error, caller=caller, stored=False)
+        # A provider would not know what it refers to.
+        return self._translate(body, history, caller, None)
+
+    async def _history(self, request: ResponsesRequest, caller: str) -> History:
+        """Return what a request refers to. Raises RequestError if that is not stored here."""
+        previous = request.previous_response_id
+        references = requests.references(request)
         if not self._store.enabled:
             param = f"input[{references[0][0]}].id" if previous is None else "previous_response_id"
             raise RequestError(
                 "This server stores no responses ([responses] store = false in plugins.toml): send the whole input",
                 param=param,
-                code="unsupported",
+                code=_UNSUPPORTED,
             )
         stored = StoredResponses(self._store)
         items = []
@@ -111,4 +219,4 @@ class _Api:
         found = {}
         for number, item_id in references:
             found[item_id] = await stored.item(item_id, caller, f"input[{number}].id")
-        return self._translate(body, History(items, found), caller)
+        return History(items, found)

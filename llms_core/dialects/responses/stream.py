@@ -17,13 +17,15 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage, usage
 from llms_core.contracts.joined import merged
 from llms_core.contracts.json import ABSENT
+from llms_core.contracts.reasoning_details import consolidated
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects import ErrorResponse, sse
 from llms_core.dialects.envelope import Envelope
 from llms_core.dialects.responses import output
-from llms_core.dialects.responses.answer import Function, Message, ToolCall
+from llms_core.dialects.responses.answer import Function, Message, ToolCall, objects
 from llms_core.dialects.responses.context import Context
 from llms_core.dialects.responses.open_items import Events, OpenCall, OpenMessage, OpenReasoning
+from llms_core.dialects.responses.original_events import OriginalEvents
 
 Json = dict[str, Any]
 
@@ -57,9 +59,12 @@ class ResponsesStreamWriter:
     content_type = sse.CONTENT_TYPE
     keep_alive = sse.KEEP_ALIVE
 
-    def __init__(self, body: ChatBody, finish: Finish):
+    def __init__(self, body: ChatBody, finish: Finish, keep: Callable[[bytes, Context], bytes | Awaitable[bytes]]):
         self._context: Context = body.context
         self._finish = finish
+        self._keep = keep
+        #: The provider's own events, if they are passed on.
+        self._original: OriginalEvents | None = None
         self._events = Events(self._context)
         self._reasoning: OpenReasoning | None = None
         self._message: OpenMessage | None = None
@@ -68,6 +73,8 @@ class ResponsesStreamWriter:
         #: deltas of `provider_extra`, and of further members of calls by their id
         self._extras: list[Json] = []
         self._call_extras: dict[str, list[Json]] = {}
+        #: OpenRouter's, as their pieces have come
+        self._reasoning_details: list[Json] = []
         self._has_begun = False
         self._model = body.view.model
         self._created = int(time.time())
@@ -77,12 +84,18 @@ class ResponsesStreamWriter:
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Write the events for chunks that arrived together."""
+        if self._original is None and chunks and chunks[0].native:
+            self._original = OriginalEvents(lambda response: self._keep(response, self._context))
+        if self._original is not None:
+            return self._original.write(chunks)
         for chunk in chunks:
             self._add(_decode(chunk.data))
         return self._events.taken()
 
     def end(self) -> bytes | Awaitable[bytes]:
         """Write the end of all items, and the event that ends the response."""
+        if self._original is not None:
+            return self._original.end()
         ended = output.ended(self._finish_reason, self._usage, self._service_tier)
         status: output.Status = ended["status"]
         self._begin()
@@ -106,11 +119,13 @@ class ResponsesStreamWriter:
 
     def error(self, error: ErrorResponse) -> bytes:
         """Write the error, and the response as far as it has come, which has failed."""
+        code = _ERROR_CODES.get(error.status, "server_error")
+        if self._original is not None:
+            return self._original.error(error, code)
         self._begin()
         self._events.emit("error", code=error.code, message=error.message, param=error.param)
         if self._message is not None:
             self._message.cut()
-        code = _ERROR_CODES.get(error.status, "server_error")
         failed = self._response(status="failed", error={"code": code, "message": error.message}, store=False)
         self._events.emit("response.failed", response=failed)
         return self._events.taken()
@@ -148,6 +163,7 @@ class ResponsesStreamWriter:
             self._add_fragment(position if fragment.index is None else fragment.index, fragment)
         if delta.provider_extra:
             self._extras.append(delta.provider_extra)
+        self._reasoning_details += objects(delta.reasoning_details)
 
     def _add_fragment(self, number: int, fragment: ToolCall) -> None:
         function = fragment.function or Function()
@@ -207,6 +223,8 @@ class ResponsesStreamWriter:
         """Add an item with what has to come back to the provider, and what was not complete before the end."""
         calls = {call_id: merged(extras) for call_id, extras in self._call_extras.items()}
         envelope = Envelope(merged(self._extras), calls)
+        if self._reasoning_details:
+            envelope.message["reasoning_details"] = consolidated(self._reasoning_details)
         if envelope:
             self._events.add_item(output.reasoning(self._events.new_id("rs"), "", envelope, self._context))
 

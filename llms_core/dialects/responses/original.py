@@ -1,0 +1,67 @@
+"""Requests that are passed on to a provider of this API, as the client wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from llms_core.contracts import request as chat
+from llms_core.contracts.body import RequestBody
+from llms_core.contracts.json import encode_raw
+from llms_core.contracts.native import RESPONSES, NativeRequest
+from llms_core.contracts.request import ChatBody
+from llms_core.dialects import IncomingRequest, RawHeaders
+from llms_core.dialects.envelope import may_hold_envelope
+from llms_core.dialects.responses.context import Context, new_response_id
+from llms_core.dialects.responses.schema import ResponsesRequest
+from llms_core.dialects.responses.tools import Toolset
+from llms_core.errors import RequestError
+
+#: Everything else is between the client and the gateway, above all the keys.
+_FORWARDED = frozenset({b"openai-beta"})
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+_decode = msgspec.json.Decoder(_Identified).decode
+
+
+def original(incoming: IncomingRequest) -> NativeRequest | None:
+    """Return the request for a provider of this API; None if the client returns something that only this gateway reads.
+
+    That is an envelope with another provider's reasoning.
+    """
+    if may_hold_envelope(incoming.body):
+        return None
+    return NativeRequest(RESPONSES, incoming.body, _forwarded_headers(incoming.headers))
+
+
+def untranslated(
+    body: RequestBody[ResponsesRequest], native: NativeRequest, reason: RequestError, *, caller: str, stored: bool
+) -> ChatBody:
+    """Return a request that only providers of this API can serve, for the `reason`."""
+    members = {name: raw for name, raw in body.members.items() if name in ("model", "stream")}
+    # What routing looks at. Nobody else gets it.
+    members["messages"] = encode_raw([{"role": "user", "content": ""}])
+    context = Context(
+        id=new_response_id(),
+        request=body,
+        toolset=Toolset(),
+        caller=caller,
+        stored=stored,
+        shows_summary=False,
+        shows_logprobs=False,
+    )
+    return chat.assemble(members).with_context(context).with_original(native, reason)
+
+
+def id_of(response: bytes) -> str:
+    """Return the id of a response. Raises one of UNREADABLE if it has none."""
+    return _decode(response).id
+
+
+def _forwarded_headers(headers: RawHeaders) -> Mapping[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in headers if name in _FORWARDED}
