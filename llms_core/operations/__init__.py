@@ -61,15 +61,15 @@ class Operation(Generic[View, Call]):
     name: str
     #: A runtime-checkable protocol: an adapter that implements it serves this operation, unless `Offers` denies it.
     adapter_protocol: type
+    #: The seconds that all attempts together may take; None if only `[timeouts]` limits them.
+    max_seconds: float | None = None
+    #: Whether there is an answer without a provider, see `estimate`. Then no provider with an open circuit is tried.
+    can_estimate: bool = False
     #: Whether `[routing.fallbacks]` do not apply, because the answer of another model would be a wrong answer.
     same_model_only: bool = False
     #: Patterns of the ids of models that serve this operation and no other, as in file names and in lower case. They
     #: only affect lists of models: a request for any other model is passed on, too.
     model_patterns: tuple[str, ...] = ()
-    #: The seconds that all attempts together may take; None if only `[timeouts]` limits them.
-    max_seconds: float | None = None
-    #: Whether there is an answer without a provider, see `estimate`. Then no provider with an open circuit is tried.
-    can_estimate: bool = False
 
     def is_offered_by(self, adapter: object) -> bool:
         """Whether an adapter serves this operation."""
@@ -112,6 +112,17 @@ class Operation(Generic[View, Call]):
     def answer(self, adapter: Any, call: Call, body: bytes) -> Answer:
         """Read the complete body of a successful response."""
         raise NotImplementedError
+
+    def typed_answer(self, adapter: Any, call: Call, body: bytes, content_type: str) -> Answer | None:
+        """Read the complete body of a successful response by its content type.
+
+        None if that is not to be relied on: then the first bytes tell whether the body is a stream, or for `answer`.
+        """
+        return None
+
+    def can_repeat(self, body: RequestBody[View]) -> bool:
+        """Whether a request that has failed can be sent again, to whichever provider."""
+        return True
 
     def stream(self, adapter: Any, call: Call) -> StreamReader:
         """Return a reader for one streamed response."""

@@ -20,7 +20,10 @@ import msgspec
 
 from llms_core import ErrorKind, ProviderError, hookimpl
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules
+from llms_core.contracts.forwarding import ForwardCall
+from llms_core.contracts.native import RESPONSES
 from llms_core.contracts.request import ChatCall
+from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
 from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.azure.content_filter import filtered_categories
@@ -59,6 +62,19 @@ _FOUNDRY_EMBEDDINGS = EmbeddingRules(
 )
 
 
+_PATHS = {
+    name: OPENAI_PATHS[name]
+    for name in (
+        "embeddings",
+        "images_generations",
+        "images_edits",
+        "audio_speech",
+        "audio_transcriptions",
+        "audio_translations",
+    )
+}
+
+
 class Azure(OpenAICompatible):
     """The adapter. `base_url` is the resource's address, with or without the path of an API."""
 
@@ -73,6 +89,12 @@ class Azure(OpenAICompatible):
             self.base_url = endpoint.base_url
         elif not settings.base_url:
             self.base_url = f"{endpoint.root}{self.base_url}"
+        if settings.protocol == RESPONSES and not self.responses_url():
+            raise ConfigError(
+                "this API of Azure has no Responses API",
+                field="protocol",
+                hint="leave out 'api_version', or use 2025-03-01-preview or a later one",
+            )
 
     def available(self) -> str | None:
         """Return None if an address is configured, else how to configure one."""
@@ -117,6 +139,13 @@ class Azure(OpenAICompatible):
             request.url = self.endpoint.url(self.spec.paths["embeddings"], call.upstream_model)
         if self.endpoint.api == "models":
             request.headers["extra-parameters"] = "pass-through"
+        return request
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return OpenAI's request for the URL of the deployment."""
+        request = super().forward_request(call)
+        if not self.settings.path:
+            request.url = self.endpoint.url(self.spec.paths[call.operation], call.upstream_model)
         return request
 
     def responses_url(self) -> str:
@@ -209,7 +238,7 @@ AZURE = ProviderSpec(
     title="Azure OpenAI",
     docs="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
     adapter=Azure,
-    paths=OPENAI_PATHS,
+    paths=_PATHS,
     embeddings=OPENAI_EMBEDDINGS,
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     drop=frozenset({"enable_thinking"}),

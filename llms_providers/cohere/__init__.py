@@ -19,8 +19,9 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
-from llms_providers.cohere import embeddings
+from llms_providers.cohere import embeddings, rerank
 from llms_providers.cohere.answer import CohereChunks, to_completion, to_models
 from llms_providers.cohere.errors import to_error
 from llms_providers.cohere.request import to_body
@@ -74,6 +75,20 @@ class Cohere:
         """Return the vectors. Raises ProviderError if the body has none."""
         return embeddings.to_embeddings(body)
 
+    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
+        """Return the request for `/v2/rerank`."""
+        body, dropped = rerank.to_body(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}{rerank.PATH}",
+            headers=self.settings.bearer_headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def ranking(self, call: RerankCall, body: bytes) -> Ranking:
+        """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
+        return read_ranking(body)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Translate an error response."""
         return to_error(status, headers, body)
@@ -98,7 +113,7 @@ COHERE = ProviderSpec(
     docs="https://docs.cohere.com/reference/chat",
     adapter=Cohere,
     base_url="https://api.cohere.com",
-    paths={"embeddings": embeddings.PATH},
+    paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
     embeddings=embeddings.RULES,
     key_env=("CO_API_KEY", "COHERE_API_KEY"),
     capabilities=Capabilities(audio=False, files=False, n=False),

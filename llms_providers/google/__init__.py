@@ -29,12 +29,14 @@ from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
+from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
-from llms_providers.google import embeddings
+from llms_providers.google import embeddings, media
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE
@@ -118,7 +120,7 @@ class Google:
         # Without `alt=sse` a stream would arrive as one JSON array.
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_model_resource(call.upstream_model))}:{method}",
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
             headers=self.headers(),
             content=msgspec.json.encode(self._body(call)),
             dropped=dropped_parameters(call),
@@ -126,7 +128,7 @@ class Google:
 
     def count_request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
-        model = _model_resource(call.upstream_model)
+        model = _resource(call.upstream_model)
         return UpstreamRequest(
             url=f"{self.base_url}/{_quoted(model)}:countTokens",
             headers=self.headers(),
@@ -166,12 +168,34 @@ class Google:
 
     def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
         """Return the request for `batchEmbedContents`."""
-        body = embeddings.batch_body(call, _model_resource(call.upstream_model))
+        body = embeddings.batch_body(call, _resource(call.upstream_model))
         return self._embed_request(call, "batchEmbedContents", body)
 
     def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
         """Return the vectors. Raises ProviderError if the body has none."""
         return embeddings.content_embeddings(body)
+
+    def offers(self, operation: str) -> bool:
+        """Whether an operation is offered: of those that are forwarded elsewhere, what can be translated exactly."""
+        return operation in media.OPERATIONS or operation not in OPENAI_PATHS or operation == "embeddings"
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
+        method, body, dropped = media.to_request(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return an image or sound as OpenAI's API has it. Raises ProviderError if there is none."""
+        if call.operation == "audio_speech":
+            return media.to_speech(call, self.read(answer.data))
+        if media.is_imagen(call.upstream_model):
+            return media.predicted_images(call, answer.data)
+        return media.to_images(call, self.read(answer.data))
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""
@@ -210,14 +234,6 @@ class Google:
             headers["x-goog-api-key"] = self.settings.api_key.reveal()
         return headers
 
-    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
-        return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_model_resource(call.upstream_model))}:{method}",
-            headers=self.headers(),
-            content=msgspec.json.encode(body),
-            dropped=embeddings.dropped_parameters(call),
-        )
-
     def _body(self, call: ChatCall) -> dict[str, Any]:
         return request_body(
             call,
@@ -229,6 +245,14 @@ class Google:
 
     def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         return {"generateContentRequest": {"model": model, **body}}
+
+    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=embeddings.dropped_parameters(call),
+        )
 
     def _find_base_url(self) -> str:
         url = self.settings.base_url or self.spec.base_url
@@ -243,6 +267,9 @@ class Vertex(Google):
     """Vertex AI. A configured `base_url` has to end in `/publishers/google`."""
 
     streams_logprobs = True
+
+    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
 
     def embedding_rules(self, model: str) -> EmbeddingRules:
         """Return what Vertex AI accepts for a model."""
@@ -259,9 +286,6 @@ class Vertex(Google):
         if embeddings.has_embed_content(call.upstream_model):
             return embeddings.content_embeddings(body)
         return embeddings.predicted_embeddings(body)
-
-    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
-        return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
 
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""
@@ -301,7 +325,7 @@ class Vertex(Google):
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
 
 
-def _model_resource(model: str) -> str:
+def _resource(model: str) -> str:
     """Return the resource name of a model."""
     # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
     return model if "/" in model else f"models/{model}"
@@ -335,7 +359,7 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
-    paths={"embeddings": "/models/{model}:batchEmbedContents"},
+    paths={"embeddings": "/models/{model}:batchEmbedContents", **media.PATHS},
     embeddings=embeddings.GEMINI_RULES,
     extras=frozenset({HINTS}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
@@ -349,7 +373,7 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
-    paths={"embeddings": "/models/{model}:predict"},
+    paths={"embeddings": "/models/{model}:predict", **media.PATHS},
     embeddings=embeddings.VERTEX_RULES,
     extras=frozenset({HINTS}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),

@@ -24,7 +24,7 @@ from llms_core import hookimpl
 from llms_core.contracts.native import MESSAGES, RESPONSES
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
 from llms_core.provider import Capabilities, NativeEndpoint, ProviderSpec, RequestRules
-from llms_providers.presets import embeddings
+from llms_providers.presets import embeddings, operations
 from llms_providers.presets.accepted import (
     GOOGLE_DROP,
     LOGPROBS,
@@ -45,8 +45,8 @@ from llms_providers.presets.accepted import (
     ZAI_KEYS,
     ZAI_RULES,
 )
-from llms_providers.presets.embeddings import EMBEDDING_PROVIDERS, EMBEDDINGS
 from llms_providers.presets.local_servers import LOCAL_SERVERS
+from llms_providers.presets.operations import EMBEDDINGS
 
 PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
@@ -55,6 +55,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://console.groq.com/docs/openai",
         adapter=OpenAICompatible,
         base_url="https://api.groq.com/openai/v1",
+        paths=operations.paths("audio_speech", "audio_transcriptions", "audio_translations"),
         native=RESPONSES_TOO,
         key_env=("GROQ_API_KEY",),
         aliases=("@ai-sdk/groq",),
@@ -153,7 +154,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://platform.openai.com/docs/api-reference/chat",
         adapter=OpenAICompatible,
         base_url="https://api.openai.com/v1",
-        paths=EMBEDDINGS,
+        paths=operations.OPENAI,
         native={RESPONSES: NativeEndpoint("/responses", complete=True)},
         key_env=("OPENAI_API_KEY",),
         aliases=("@ai-sdk/openai",),
@@ -168,6 +169,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.x.ai/docs/guides/reasoning",
         adapter=OpenAICompatible,
         base_url="https://api.x.ai/v1",
+        paths=operations.paths("images_generations"),
         native=RESPONSES_TOO,
         key_env=("XAI_API_KEY", "GROK_API_KEY"),
         # The reasoning models answer an error to either penalty, and so does grok-3 to the second.
@@ -202,6 +204,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.z.ai/api-reference/llm/chat-completion",
         adapter=OpenAICompatible,
         base_url="https://api.z.ai/api/paas/v4",
+        paths=operations.paths("images_generations", "audio_transcriptions"),
         key_env=ZAI_KEYS,
         capabilities=ZAI_CAPABILITIES,
         rename=MAX_TOKENS,
@@ -215,7 +218,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.mistral.ai/api/",
         adapter=OpenAICompatible,
         base_url="https://api.mistral.ai/v1",
-        paths=EMBEDDINGS,
+        paths=operations.paths("embeddings", "moderations", "audio_transcriptions"),
         key_env=("MISTRAL_API_KEY",),
         aliases=("@ai-sdk/mistral",),
         capabilities=MISTRAL_CAPABILITIES,
@@ -283,7 +286,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://fireworks.ai/docs/",
         adapter=OpenAICompatible,
         base_url="https://api.fireworks.ai/inference/v1",
-        paths=EMBEDDINGS,
+        paths=operations.TEXT,
         native=RESPONSES_TOO,
         key_env=("FIREWORKS_API_KEY",),
         # Unknown parameters are errors. Those of OpenAI's platform are known but for this one.
@@ -300,7 +303,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://openrouter.ai/docs/api-reference/overview",
         adapter=OpenAICompatible,
         base_url="https://openrouter.ai/api/v1",
-        paths=EMBEDDINGS,
+        paths=operations.TEXT,
         native={**RESPONSES_TOO, MESSAGES: NativeEndpoint("https://openrouter.ai/api/v1/messages")},
         key_env=("OPENROUTER_API_KEY",),
         # Documented as "Assistant Prefill".
@@ -331,7 +334,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.together.ai/v1",
-        paths=EMBEDDINGS,
+        paths={**operations.TEXT, **operations.RECORDINGS, **operations.paths("images_generations", "audio_speech")},
         key_env=("TOGETHER_API_KEY",),
         rename=MAX_TOKENS,
         drop=QWEN_ONLY,
@@ -361,7 +364,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.sambanova.ai/v1",
-        paths=EMBEDDINGS,
+        paths={**EMBEDDINGS, **operations.RECORDINGS},
         key_env=("SAMBANOVA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
@@ -374,14 +377,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://deepinfra.com/docs/openai_api",
         adapter=OpenAICompatible,
         base_url="https://api.deepinfra.com/v1/openai",
-        paths=EMBEDDINGS,
+        paths={**EMBEDDINGS, **operations.RECORDINGS, **operations.paths("images_generations", "audio_speech")},
         key_env=("DEEPINFRA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
         rules=NAME_RULES,
         embeddings=embeddings.DEEPINFRA,
     ),
-    *EMBEDDING_PROVIDERS,
+    *embeddings.EMBEDDING_PROVIDERS,
     *LOCAL_SERVERS,
 )
 

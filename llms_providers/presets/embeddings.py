@@ -11,9 +11,7 @@ from llms_core.contracts.embeddings import EmbeddingRules
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.provider import ProviderSpec
 from llms_providers.presets.accepted import QWEN_ONLY
-
-EMBEDDINGS = {"embeddings": "/embeddings"}
-"""OpenAI's path, which all of these use."""
+from llms_providers.presets.operations import TEXT
 
 _QUERY_AND_DOCUMENT = {"query": "query", "document": "document"}
 
@@ -62,11 +60,13 @@ VOYAGE = ProviderSpec(
     base_url="https://api.voyageai.com/v1",
     # No chat.
     path="",
-    paths=EMBEDDINGS,
+    paths=TEXT,
     key_env=("VOYAGE_API_KEY",),
     aliases=("voyageai",),
     # It has no `user`.
     drop=QWEN_ONLY | {"user"},
+    # Its name when it ranks.
+    rename={"top_n": "top_k"},
     embeddings=EmbeddingRules(
         max_inputs=1000,
         dimensions="output_dimension",
@@ -83,7 +83,7 @@ JINA = ProviderSpec(
     base_url="https://api.jina.ai/v1",
     # No chat.
     path="",
-    paths=EMBEDDINGS,
+    paths=TEXT,
     key_env=("JINA_API_KEY", "JINAAI_API_KEY"),
     aliases=("jinaai",),
     drop=QWEN_ONLY | {"user"},

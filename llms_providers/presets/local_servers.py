@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from llms_core.openai_compatible import OpenAICompatible
+from llms_core.openai_compatible import OPENAI_PATHS, OpenAICompatible
 from llms_core.provider import Capabilities, ProviderSpec
 from llms_providers.presets.accepted import MAX_TOKENS, OPEN_RULES
-from llms_providers.presets.embeddings import EMBEDDINGS, LIKE_OPENAI, LLAMACPP, PLAIN
+from llms_providers.presets.embeddings import LIKE_OPENAI, LLAMACPP, PLAIN
+from llms_providers.presets.operations import EMBEDDINGS, RECORDINGS, TEXT
 
 LOCAL_SERVERS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
@@ -29,7 +30,7 @@ LOCAL_SERVERS: tuple[ProviderSpec, ...] = (
         docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
         adapter=OpenAICompatible,
         base_url="http://localhost:8080/v1",
-        paths=EMBEDDINGS,
+        paths=TEXT,
         needs_key=False,
         # It continues a last message of the assistant by default.
         capabilities=Capabilities(prefill=True),
@@ -45,7 +46,7 @@ LOCAL_SERVERS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="http://localhost:8000/v1",
         key_env=("VLLM_API_KEY",),
-        paths=EMBEDDINGS,
+        paths={**TEXT, **RECORDINGS},
         needs_key=False,
         rules=OPEN_RULES,
         embeddings=LIKE_OPENAI,
@@ -57,7 +58,7 @@ LOCAL_SERVERS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="http://localhost:8000/v1",
         key_env=("OPENAI_LOCAL_API_KEY",),
-        paths=EMBEDDINGS,
+        paths=OPENAI_PATHS,
         needs_key=False,
         rules=OPEN_RULES,
         embeddings=LIKE_OPENAI,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
 from llms_core.server.openapi import with_dialects
-from llms_core.testing import completion, embeddings
+from llms_core.testing import Body, Reply, Seen, Status, completion, embeddings, json_body
 from tests.core.server.conftest import CHAT, TEXT, Asking, Pair
 
 EMBEDDINGS = "/v1/embeddings"
@@ -27,6 +27,16 @@ ROUTES = (
     ("POST", "/v1/responses"),
     ("POST", "/v1/responses/input_tokens"),
     ("POST", "/v1/responses/compact"),
+    ("POST", "/v1/rerank"),
+    ("POST", "/rerank"),
+    ("POST", "/v2/rerank"),
+    ("POST", "/v1/moderations"),
+    ("POST", "/v1/images/generations"),
+    ("POST", "/v1/images/edits"),
+    ("POST", "/v1/images/variations"),
+    ("POST", "/v1/audio/speech"),
+    ("POST", "/v1/audio/transcriptions"),
+    ("POST", "/v1/audio/translations"),
     ("GET", "/v1/responses/{response_id}"),
     ("DELETE", "/v1/responses/{response_id}"),
     ("GET", "/v1/responses/{response_id}/input_items"),
@@ -37,9 +47,31 @@ ROUTES = (
 )
 
 
+IMAGES = {"created": 1, "data": [{"b64_json": "QUFB"}]}
+
+
+def ranking(seen: Seen) -> Reply:
+    """Rank all documents in their order."""
+    return json_body({"results": [{"index": i, "relevance_score": 0} for i in range(len(seen.json["documents"]))]})
+
+
+#: What the healthy provider answers, by the end of the path.
+ANSWERS = {
+    "/rerank": Reply(ranking),
+    "/moderations": json_body({"results": [{"flagged": False}]}),
+    "/images/generations": json_body(IMAGES),
+    "/images/edits": json_body(IMAGES),
+    "/images/variations": json_body(IMAGES),
+    "/audio/speech": Reply(Status(200, {"content-type": "audio/mpeg"}), Body(b"sound")),
+    "/audio/transcriptions": json_body({"text": "Hello"}),
+    "/audio/translations": json_body({"text": "Hello"}),
+}
+
+
 @pytest.fixture(scope="module")
 def schema(pair: Pair) -> Any:
     """The document, as Schemathesis reads it from the running server."""
+    pair.upstream.routes.update(ANSWERS)
     return schemathesis.openapi.from_url(f"{pair.gateway.origin}/docs/openapi.json")
 
 
