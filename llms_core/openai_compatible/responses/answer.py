@@ -44,7 +44,7 @@ def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: Error
         response = _decode(body)
     except UNREADABLE as error:
         raise bad_response(error) from None
-    if response.status in _FAILED:
+    if response.status in _FAILED or (response.status is None and response.error):
         raise failure_of(response, read_error)
     if response.output is None:
         raise read_error(body)

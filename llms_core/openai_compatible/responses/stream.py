@@ -125,7 +125,7 @@ class ResponseChunks:
             case "response.created":
                 self._identify(self._response(received))
             case "response.completed" | "response.incomplete":
-                return self._finish(self._response(received))
+                return self._finish(self._response(received), kind.removeprefix("response."))
             case "response.failed" | "response.cancelled":
                 raise failure_of(self._response(received), self._read_error)
             case "error":
@@ -257,7 +257,9 @@ class ResponseChunks:
     def _rest(self, part: _Part, whole: str) -> str:
         return whole[self._sent[part] :]
 
-    def _finish(self, response: Response) -> Iterator[Chunk]:
+    def _finish(self, response: Response, status: str) -> Iterator[Chunk]:
+        # Other servers than OpenAI's may leave it out.
+        response.status = response.status or status
         failure = unexpected(response, self._read_error)
         if failure is not None:
             raise failure
