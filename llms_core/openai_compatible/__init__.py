@@ -41,6 +41,7 @@ from llms_core.openai_compatible.members import (
 )
 from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
+from llms_core.openai_compatible.sound import sound_in_json
 from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import (
     ChunkTranslator,
@@ -194,8 +195,8 @@ class OpenAICompatible:
         )
 
     def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
-        """Return the provider's answer as it is."""
-        return answer
+        """Return the provider's answer as it is, but for sound within JSON."""
+        return sound_in_json(call, answer) if call.operation == "audio_speech" else answer
 
     def embedding_rules(self, model: str) -> EmbeddingRules:
         """Return what the provider accepts, which the spec tells for all of its models."""

@@ -18,6 +18,7 @@ from llms_core.secret import Secret
 from llms_providers.azure import AZURE, Azure
 from llms_providers.azure.endpoint import AzureSettings
 from llms_providers.bedrock.rerank import to_body
+from llms_providers.cohere import COHERE, Cohere
 from llms_providers.presets import PRESETS
 
 FORWARDED = {operation.name for operation in OPERATIONS if operation.adapter_protocol is Forwards}
@@ -69,6 +70,13 @@ def test_azure_has_a_url_for_each_deployment(version: str, url: str) -> None:
     request = Azure(AZURE, settings).forward_request(call("audio_speech"))
     assert request.url == url
     assert request.headers["api-key"] == "sk-marked-1"
+
+
+def test_cohere_transcribes() -> None:
+    adapter = Cohere(COHERE, ProviderSettings(id="cohere", api_key=Secret("sk-marked-1")))
+    assert adapter.offers("audio_transcriptions")
+    assert not adapter.offers("audio_speech")
+    assert adapter.forward_request(call("audio_transcriptions")).url == "https://api.cohere.com/v2/audio/transcriptions"
 
 
 def test_bedrock_ranks_with_known_models_only() -> None:
