@@ -12,19 +12,18 @@ The life cycle of an adapter:
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
-`available`, `prepare`, `aclose`, `models`, `inlines` and `passes_through` are optional: each belongs to a protocol of
-its own, which the core detects by the presence of the method. So are the methods of operations other than chat, such as
-`Embeds`.
+`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through`, `other_protocol` and `count_request` are
+optional: each belongs to a protocol of its own, which the core detects by the presence of the method. So are those of
+further operations, such as `Embeds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
-    Literal,
     Protocol,
     Required,
     TypedDict,
@@ -41,7 +40,8 @@ from llms_core.contracts.abilities import ANY_MEMBER as ANY_MEMBER
 from llms_core.contracts.abilities import Capabilities as Capabilities
 from llms_core.contracts.abilities import NativeEndpoint as NativeEndpoint
 from llms_core.contracts.abilities import RequestRules as RequestRules
-from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.chunk_translator import ChunkTranslator as ChunkTranslator
+from llms_core.contracts.chunk_translator import Framing as Framing
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
@@ -49,7 +49,7 @@ from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall
 from llms_core.contracts.upload import Upload
-from llms_core.errors import ProviderError
+from llms_core.errors import OtherProtocol, ProviderError
 from llms_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -73,30 +73,6 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     upload: Upload | None = None
     #: Parameters of the client's request that could not be translated; the client reads them in x-llms-dropped-params.
     dropped: tuple[str, ...] = ()
-
-
-Framing = Literal["sse", "ndjson", "aws", "bytes"]
-"""How a provider separates a stream into events: server-sent events, lines of JSON, or AWS's event stream.
-
-`bytes` is for a stream that has none, such as sound: its pieces are events, and an empty one is its end.
-"""
-
-
-class ChunkTranslator(Protocol):
-    """Translates the events of one stream into chunks; created anew for each stream."""
-
-    @property
-    def framing(self) -> Framing:
-        """How the provider separates its stream into events."""
-
-    def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
-        """Return the chunks that one event contains.
-
-        `event` is the event's name, or empty if it has none. AWS failure events are named `exception:` or `error:`
-        followed by the name of the failure.
-
-        Raises ProviderError if the event reports an error or cannot be parsed.
-        """
 
 
 @runtime_checkable
@@ -227,6 +203,17 @@ class Inlines(Protocol):
 
 
 @runtime_checkable
+class CountsTokens(Protocol):
+    """An adapter whose provider counts the tokens of a prompt without answering it."""
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Build the request for the count. Raises Unsupported if the provider cannot count for this model."""
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Read the count. Raises ProviderError if the body is not a valid answer."""
+
+
+@runtime_checkable
 class Available(Protocol):
     """An adapter that depends on something optional, such as a library that may not be installed."""
 
@@ -234,6 +221,19 @@ class Available(Protocol):
         """Return None if the adapter can be used, or what is missing and how to install it.
 
         Called at each start and reload: it must be fast and must not use the network.
+        """
+
+
+@runtime_checkable
+class Negotiates(Protocol):
+    """An adapter whose provider has several protocols and may refuse a request that is made in one of them."""
+
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return how to make a refused request instead; None if the refusal stands.
+
+        The core then makes it once more, at once, with a call that has the name as its `protocol`. Once that has
+        succeeded, further calls for the model have it from the beginning. The refusal does not count against the
+        provider's circuit.
         """
 
 
@@ -246,6 +246,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     base_url: str = ""
     #: Overrides the spec's path; empty if the block has none.
     path: str = ""
+    #: `chat` or `responses`, if the adapter is an OpenAICompatible that is not to choose itself; else empty.
+    protocol: str = ""
     api_key: Secret | None = None
     #: Extra headers for each request, names in lower case.
     headers: dict[str, str] = {}

@@ -63,6 +63,10 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default
     #: OpenAI's reasoning models, wherever they are served.
     max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
+    #: Patterns of models that are only served by the Responses API (`/responses`).
+    responses: tuple[str, ...] = ()
+    #: Patterns of models that refuse tools in chat completions unless their reasoning is switched off.
+    responses_for_tools: tuple[str, ...] = ()
 
 
 class NativeEndpoint(msgspec.Struct, frozen=True):
@@ -72,3 +76,5 @@ class NativeEndpoint(msgspec.Struct, frozen=True):
     url: str
     #: The header for the key, in lower case: `authorization` is for a bearer token.
     key_header: str = "authorization"
+    #: Whether the server has all of the protocol. Where it has not, a request that it refuses is translated.
+    complete: bool = False

@@ -25,7 +25,7 @@ def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
         COMPLETIONS,
         *MESSAGES,
         OPENAI_EMBEDDINGS,
-        responses.create(settings.responses, places.home(os.environ)),
+        *responses.create(settings.responses, places.home(os.environ)),
         *rerank.DIALECTS,
         MODERATIONS,
         *images.DIALECTS,

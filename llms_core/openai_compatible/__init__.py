@@ -8,9 +8,7 @@ is normalized.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
-from types import MappingProxyType
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -21,29 +19,47 @@ from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embedd
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
-from llms_core.contracts.native import NativeRequest, with_model
+from llms_core.contracts.native import RESPONSES, NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
+from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
-from llms_core.errors import ErrorKind, ProviderError, Unsupported
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.failure import classify
 from llms_core.openai_compatible import embeddings
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
+from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
 from llms_core.openai_compatible.members import (
     COMPLETION,
     count_logprobs,
+    json_request,
     normalized_created,
     normalized_id,
+    rename,
     with_include_usage,
     with_parameters,
     with_total_tokens,
 )
+from llms_core.openai_compatible.model_list import read_models
 from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
+from llms_core.openai_compatible.own import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES
+from llms_core.openai_compatible.protocol import (
+    NO_EARLIER_REASONING,
+    NO_ENCRYPTED_REASONING,
+    NO_SUMMARY,
+    after_refusal,
+    after_refused_original,
+    matches,
+    speaks_responses,
+)
+from llms_core.openai_compatible.ranking import ranking_members
+from llms_core.openai_compatible.responses import Options, ResponseChunks, build_body, owner_of, read_completion
 from llms_core.openai_compatible.sound import sound_in_json
 from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import (
+    ANY_MEMBER,
     ChunkTranslator,
     Headers,
     NativeEndpoint,
@@ -53,31 +69,19 @@ from llms_core.provider import (
     UpstreamRequest,
 )
 
-__all__ = ["OpenAIChunks", "OpenAICompatible"]
+__all__ = ["OPENAI_COMPATIBLE", "OPENAI_EMBEDDINGS", "OPENAI_PATHS", "OPENAI_RULES", "OpenAIChunks", "OpenAICompatible"]
 
 _decode_view = msgspec.json.Decoder(CompletionView).decode
 _encode = msgspec.json.encode
 
 _CHAT_COMPLETIONS = "/chat/completions"
 
-OPENAI_PATHS: Mapping[str, str] = MappingProxyType(
-    {
-        "embeddings": "/embeddings",
-        "rerank": "/rerank",
-        "moderations": "/moderations",
-        "images_generations": "/images/generations",
-        "images_edits": "/images/edits",
-        "images_variations": "/images/variations",
-        "audio_speech": "/audio/speech",
-        "audio_transcriptions": "/audio/transcriptions",
-        "audio_translations": "/audio/translations",
-    }
-)
-"""OpenAI's paths of the operations that `OpenAICompatible` has methods for, beside chat."""
-
 
 class OpenAICompatible:
-    """The adapter for providers with OpenAI's chat completions API. Every method may be overridden."""
+    """The adapter for providers with OpenAI's chat completions API, or its Responses API.
+
+    Every method may be overridden.
+    """
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
         self.spec = spec
@@ -104,12 +108,18 @@ class OpenAICompatible:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the client's members unchanged, except for the model and what the spec's data says of the provider.
 
-        Raises Unsupported for a file that the provider cannot read.
+        If the model needs the Responses API, the request is translated to it. Raises Unsupported for a file that the
+        provider cannot read, or for what the Responses API cannot do.
         """
+        if self.speaks_responses(call):
+            return self._responses_request(call)
         members = call.body.copy_members()
         dropped = self._drop(members)
         self._rename(members, call.upstream_model)
         members["messages"], lost = self._conversation.rewritten(call.request, members["messages"])
+        names = renamed_functions(call)
+        if names is not None:
+            rename_functions(members, names)
         rules = self.spec.rules
         if rules.tool_parameters and call.request.tools:
             members["tools"] = with_parameters(members["tools"])
@@ -130,6 +140,8 @@ class OpenAICompatible:
 
         Raises ProviderError if the body is an error or not a completion.
         """
+        if self.speaks_responses(call):
+            return read_completion(call, body, self._owner(call), self._error_in_answer)
         try:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
@@ -140,16 +152,23 @@ class OpenAICompatible:
                 counts = plain.token_usage()
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
+        names = renamed_functions(call)
+        if names is not None:
+            members["choices"] = restored(members["choices"], names)
         members["model"] = Raw(_encode(call.client_model))
         members["object"] = COMPLETION
         return Completion(_encode(members), counts)
 
-    def chunks(self, call: ChatCall) -> OpenAIChunks:
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         """Return a translator for one stream."""
+        if self.speaks_responses(call):
+            return ResponseChunks(call, self._owner(call), self._error_in_answer)
         return OpenAIChunks(self, call)
 
     def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:
         """Return where a model is offered in another protocol; None if it is not."""
+        if protocol == RESPONSES:
+            return self._responses_endpoint()
         return self._native_endpoints.get(protocol)
 
     def passes_through(self, native: NativeRequest, model: str) -> bool:
@@ -206,12 +225,7 @@ class OpenAICompatible:
         """Return a request for embeddings, with the client's further members unchanged."""
         members = embeddings.request_members(call, self.embedding_rules(call.upstream_model))
         dropped = self._drop(members)
-        return UpstreamRequest(
-            url=f"{self.base_url}{self.spec.paths['embeddings']}",
-            headers=self.headers(),
-            content=_encode(members),
-            dropped=dropped,
-        )
+        return json_request(f"{self.base_url}{self.spec.paths['embeddings']}", self.headers(), members, dropped)
 
     def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
         """Return the vectors in the order of the inputs. Raises ProviderError if the body has none."""
@@ -219,23 +233,10 @@ class OpenAICompatible:
 
     def rerank_request(self, call: RerankCall) -> UpstreamRequest:
         """Return a request in Jina's format, which other servers have, too."""
-        members: dict[str, Raw] = {
-            **call.members,
-            "model": Raw(_encode(call.upstream_model)),
-            "query": Raw(_encode(call.query)),
-            "documents": Raw(_encode(call.documents)),
-            "top_n": Raw(_encode(call.top_n)),
-            # The gateway has them.
-            "return_documents": Raw(b"false"),
-        }
+        members = ranking_members(call)
         dropped = self._drop(members)
-        self._rename(members, call.upstream_model)
-        return UpstreamRequest(
-            url=f"{self.base_url}{self.spec.paths['rerank']}",
-            headers=self.headers(),
-            content=_encode(members),
-            dropped=dropped,
-        )
+        rename(members, self.spec.rename)
+        return json_request(f"{self.base_url}{self.spec.paths['rerank']}", self.headers(), members, dropped)
 
     def ranking(self, call: RerankCall, body: bytes) -> Ranking:
         """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
@@ -250,20 +251,45 @@ class OpenAICompatible:
             return bool(self.path)
         return operation in self.spec.paths or operation not in OPENAI_PATHS
 
+    def speaks_responses(self, call: ChatCall) -> bool:
+        """Whether a call is made by the Responses API."""
+        return speaks_responses(call, self.spec.rules, self.settings.protocol) and bool(self.responses_url())
+
+    def responses_url(self) -> str:
+        """Return the URL of the Responses API; empty if the provider has none."""
+        _, _, query = self.path.partition("?")
+        known = self._native_endpoints.get(RESPONSES)
+        url = f"{self.base_url}/responses" if known is None else known.url
+        return f"{url}?{query}" if query else url
+
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return how to make a call that was refused because of the API by which it was made."""
+        is_fixed = bool(self.settings.protocol)
+        if call.native is not None:
+            endpoint = self.native_endpoint(call.native.protocol, call.upstream_model)
+            is_complete = endpoint is not None and endpoint.complete
+            return after_refused_original(call, error, is_complete=is_complete, is_fixed=is_fixed)
+        if not self.responses_url():
+            return None
+        return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
+
     def models_request(self) -> UpstreamRequest:
         """Return the request for the provider's model list."""
         return UpstreamRequest(method="GET", url=f"{self.base_url}/models", headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
         """Return the ids of `GET /models`, each under its own name. Raises ProviderError if it cannot be parsed."""
-        try:
-            listing = msgspec.json.decode(body)
-            # Together returns the bare list.
-            entries = listing if isinstance(listing, list) else listing["data"]
-            return {str(entry["id"]): str(entry["id"]) for entry in entries}
-        except (*UNREADABLE, KeyError, TypeError) as error:
-            message = f"Cannot parse the provider's model list: {error}"
-            raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
+        return read_models(body)
+
+    def _responses_endpoint(self) -> NativeEndpoint | None:
+        """Where the Responses API is, for requests that its clients wrote; None if it is not known to be there."""
+        known = self.spec.native.get(RESPONSES)
+        if self.settings.protocol == RESPONSES and known is None:
+            known = NativeEndpoint("/responses")
+        url = self.responses_url()
+        if known is None or not url or self.settings.protocol not in ("", RESPONSES):
+            return None
+        return msgspec.structs.replace(known, url=url)
 
     def _error_in_answer(self, body: bytes) -> ProviderError:
         return self.error(200, {}, body)
@@ -281,14 +307,7 @@ class OpenAICompatible:
 
     def _rename(self, members: dict[str, Raw], model: str) -> None:
         """Rename the members for which the provider uses other names (SR-014)."""
-        for name, provider_name in self.spec.rename.items():
-            value = members.pop(name, None)
-            if value is None:
-                continue
-            # null means absent (SR-027), so it must not replace what the client set under the other name.
-            if is_null(value) and provider_name in members:
-                continue
-            members[provider_name] = value
+        rename(members, self.spec.rename)
         if "max_tokens" in members and self._rejects_max_tokens(model):
             limit = members.pop("max_tokens")
             # The newer name wins if the client set both.
@@ -299,7 +318,29 @@ class OpenAICompatible:
         """Whether a model takes `max_completion_tokens` only."""
         if "max_completion_tokens" in self.spec.rename:
             return False
-        return _matches(model, self.spec.rules.max_completion_tokens)
+        return matches(model, self.spec.rules.max_completion_tokens)
+
+    def _responses_request(self, call: ChatCall) -> UpstreamRequest:
+        rules = self.spec.rules
+        words = call.protocol.split()
+        options = Options(
+            drop=self.spec.drop,
+            open=ANY_MEMBER in rules.members,
+            developer=rules.developer,
+            summary=NO_SUMMARY not in words,
+            encrypted=NO_ENCRYPTED_REASONING not in words,
+            earlier_reasoning=NO_EARLIER_REASONING not in words,
+        )
+        body, dropped = build_body(call, self._owner(call), options)
+        return UpstreamRequest(
+            url=self.responses_url(),
+            headers=self.headers(),
+            content=_encode(body),
+            dropped=dropped,
+        )
+
+    def _owner(self, call: ChatCall) -> Owner:
+        return owner_of(self.settings.id, call.upstream_model)
 
     def _normalize(self, call: ChatCall, body: bytes, members: dict[str, Raw]) -> Usage | None:
         """Normalize the members of a completion in place and return its usage.
@@ -331,27 +372,6 @@ class OpenAICompatible:
 
 def _protocol_of(call: ChatCall) -> str:
     return "" if call.native is None else call.native.protocol
-
-
-OPENAI_RULES = RequestRules(
-    members=frozenset({"name", "assistant.refusal", "assistant.audio", "assistant.annotations"}),
-    developer=True,
-    # Longer ids are answered with "string too long".
-    tool_call_id="(?s:.{1,40})",
-    # The reasoning models refuse `max_tokens`, and all others take the newer name, too.
-    max_completion_tokens=("*",),
-)
-"""What OpenAI itself accepts, at whichever address."""
-
-
-OPENAI_EMBEDDINGS = EmbeddingRules(tokens=True, dimensions="dimensions", base64=True)
-"""What OpenAI itself accepts in requests for embeddings."""
-
-
-# Matching takes longer than the look-up; `model` is one of the provider's, not the client's text.
-@lru_cache(maxsize=1024)
-def _matches(model: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(model.lower(), pattern) for pattern in patterns)
 
 
 OPENAI_COMPATIBLE = ProviderSpec(

@@ -24,6 +24,7 @@ from llms_core.testing.upstream import (
     html,
     json_body,
     refused_base_url,
+    response,
     text_body,
     vector_of,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "html",
     "json_body",
     "refused_base_url",
+    "response",
     "text_body",
     "vector_of",
 ]

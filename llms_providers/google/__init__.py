@@ -51,6 +51,9 @@ _ERROR_PATTERNS = (
     (ErrorKind.PERMISSION, re.compile(rb"User location is not supported|SERVICE_DISABLED|_SERVICE_BLOCKED")),
 )
 
+#: What Vertex AI's `countTokens` takes of a request.
+_COUNTED_BY_VERTEX = ("contents", "systemInstruction", "tools", "generationConfig")
+
 _VERSION_AT_END = re.compile(r"/v\d\w*$")
 
 
@@ -88,6 +91,13 @@ _METHODS = frozenset({"generateContent", "embedContent"})
 _model_list = msgspec.json.Decoder(_ModelList)
 
 
+class _TokenCount(msgspec.Struct, rename="camel"):
+    total_tokens: int
+
+
+_token_count = msgspec.json.Decoder(_TokenCount)
+
+
 class Google:
     """The Gemini API. The version may be missing from `base_url`, and `/openai` at its end is ignored."""
 
@@ -107,19 +117,27 @@ class Google:
         if call.request.logprobs and call.stream and not self.streams_logprobs:
             message = "Gemini gives no logprobs in streams: send the request without `stream`, or use Vertex AI"
             raise Unsupported(message, param="logprobs")
-        body = request_body(
-            call,
-            self.base_url,
-            owner_of(self.settings.id, call),
-            safety_settings=self.google_settings.safety_settings,
-            default_thinking=self.google_settings.thinking_config,
-        )
+        # Without `alt=sse` a stream would arrive as one JSON array.
+        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return UpstreamRequest(
-            url=self._generate_url(call),
+            url=f"{self.base_url}/{_quoted(_model_resource(call.upstream_model))}:{method}",
             headers=self.headers(),
-            content=msgspec.json.encode(body),
+            content=msgspec.json.encode(self._body(call)),
             dropped=dropped_parameters(call),
         )
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
+        model = _model_resource(call.upstream_model)
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(model)}:countTokens",
+            headers=self.headers(),
+            content=msgspec.json.encode(self._counted(self._body(call), model)),
+        )
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Return the number in an answer to `count_request`. Raises ProviderError if it has none."""
+        return decode(_token_count, body).total_tokens
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return Gemini's answer as a chat.completion. Raises ProviderError if it is an error or not an answer."""
@@ -150,7 +168,7 @@ class Google:
 
     def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
         """Return the request for `batchEmbedContents`."""
-        body = embeddings.batch_body(call, _resource(call.upstream_model))
+        body = embeddings.batch_body(call, _model_resource(call.upstream_model))
         return self._embed_request(call, "batchEmbedContents", body)
 
     def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
@@ -165,7 +183,7 @@ class Google:
         """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
         method, body, dropped = media.to_request(call)
         return UpstreamRequest(
-            url=f"{self.base_url}/{quote(_resource(call.upstream_model), safe='/@:')}:{method}",
+            url=f"{self.base_url}/{_quoted(_model_resource(call.upstream_model))}:{method}",
             headers=self.headers(),
             content=msgspec.json.encode(body),
             dropped=dropped,
@@ -218,17 +236,23 @@ class Google:
 
     def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
         return UpstreamRequest(
-            url=f"{self.base_url}/{quote(_resource(call.upstream_model), safe='/@:')}:{method}",
+            url=f"{self.base_url}/{_quoted(_model_resource(call.upstream_model))}:{method}",
             headers=self.headers(),
             content=msgspec.json.encode(body),
             dropped=embeddings.dropped_parameters(call),
         )
 
-    def _generate_url(self, call: ChatCall) -> str:
-        model = _resource(call.upstream_model)
-        # Without `alt=sse` a stream would arrive as one JSON array.
-        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
-        return f"{self.base_url}/{quote(model, safe='/@:')}:{method}"
+    def _body(self, call: ChatCall) -> dict[str, Any]:
+        return request_body(
+            call,
+            self.base_url,
+            owner_of(self.settings.id, call),
+            safety_settings=self.google_settings.safety_settings,
+            default_thinking=self.google_settings.thinking_config,
+        )
+
+    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        return {"generateContentRequest": {"model": model, **body}}
 
     def _find_base_url(self) -> str:
         url = self.settings.base_url or self.spec.base_url
@@ -259,6 +283,9 @@ class Vertex(Google):
         if embeddings.has_embed_content(call.upstream_model):
             return embeddings.content_embeddings(body)
         return embeddings.predicted_embeddings(body)
+
+    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
 
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""
@@ -298,12 +325,14 @@ class Vertex(Google):
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
 
 
-def _resource(model: str) -> str:
+def _model_resource(model: str) -> str:
     """Return the resource name of a model."""
-    if "/" in model:
-        # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
-        return model
-    return f"models/{model}"
+    # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
+    return model if "/" in model else f"models/{model}"
+
+
+def _quoted(resource: str) -> str:
+    return quote(resource, safe="/@:")
 
 
 def _as_google_settings(settings: ProviderSettings) -> GoogleSettings:

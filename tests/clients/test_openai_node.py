@@ -1,22 +1,19 @@
 """openai-node against the gateway: SR-001, SR-069c; as it sees them, SR-009, SR-053 … SR-055, SR-062 and SR-063.
 
-The client is installed by npm into a temporary folder.
+The client is installed by npm into a temporary folder. Its Responses API is in `test_openai_node_responses.py`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from once import once
 
 from llms_core.testing import Body, Reply, ScriptedUpstream, Status, completion, error, events, json_body
+from tests.clients.conftest import node
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, Launch, ProviderBlock, Serve
@@ -106,29 +103,6 @@ console.log(JSON.stringify([
 """
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the client installed; required in CI, optional on machines without node or network."""
-    npm = shutil.which("npm")
-    if shutil.which("node") is None or npm is None:
-        pytest.skip("there is no node with npm on this machine")
-    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
-    command = [npm, "install", *options, "openai@>=6"]
-
-    def install(folder: Path) -> None:
-        (folder / "package.json").write_text('{"private": true, "type": "module"}')
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
-        if done.returncode:
-            (folder / "failure.txt").write_text(done.stderr)
-
-    folder = once(tmp_path_factory, "node", install)
-    failure = folder / "failure.txt"
-    if failure.exists():
-        assert not os.environ.get("CI"), failure.read_text()
-        pytest.skip(f"npm could not install openai: {failure.read_text()}")
-    return folder
-
-
 @pytest.fixture
 def config(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]]
@@ -146,14 +120,6 @@ def kimi(config: dict[str, Any], served: Serve) -> Gateway:
 def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
     """The same from the command line, for the reference's own example."""
     return gateway(config)
-
-
-def node(project: Path, program: str, kimi: Gateway) -> str:
-    """Return what the program prints."""
-    command = ["node", "--input-type=module", "-", kimi.base_url]
-    done = subprocess.run(command, cwd=project, input=program, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_sr_069c_the_example_of_the_reference(project: Path, launched: Gateway, upstream: ScriptedUpstream) -> None:

@@ -19,6 +19,7 @@ from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
 from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatBody, assemble
 from llms_core.dialects import IncomingRequest, RawHeaders
+from llms_core.dialects.messages import errors
 from llms_core.dialects.messages.conversation import Unknown, chat_messages
 from llms_core.dialects.messages.original import forwarded_headers, is_own
 from llms_core.dialects.messages.request import MessagesRequest, message_decoder, prompt_decoder
@@ -61,6 +62,8 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     unknown: Unknown = {}
     translated = _chat_body(body, incoming.headers, unknown)
     reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
+    if not is_null(body.members.get("thread", NULL)):
+        reasons.insert(0, _threads_unsupported())
     reason = reasons[0] if reasons else None
     if not is_own(body.view, incoming.body):
         if reason is not None:
@@ -74,7 +77,7 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
     """Decode a prompt whose tokens are to be counted."""
     body = prompt_decoder.decode(incoming.body)
-    return _chat_body(body.with_members({"stream": None}), (), {})
+    return _chat_body(body.with_members({"stream": None}), incoming.headers, {})
 
 
 def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
@@ -106,6 +109,15 @@ def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
     if others:
         members[extras.EXTRAS] = extras.encoded(others)
     return assemble({name: encode_raw(value) for name, value in members.items()})
+
+
+def _threads_unsupported() -> RequestError:
+    """Return the error by which the SDKs' runners of tools notice that they have to send the whole conversation.
+
+    A thread is held by one provider: another one would answer its next turn without what was said before.
+    """
+    message = "Message threads are not supported here: leave out 'thread', and send the whole conversation each time"
+    return RequestError(message, param="thread", code=errors.THREADS_UNSUPPORTED)
 
 
 def _add_thinking(view: MessagesRequest, members: Any, others: dict[str, Extra]) -> None:

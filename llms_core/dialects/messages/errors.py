@@ -9,6 +9,9 @@ from llms_core.dialects import ErrorResponse, FailedAttempt
 OVERLOADED = 529
 """Anthropic's status for an overload; SDKs retry it."""
 
+THREADS_UNSUPPORTED = "thread_unsupported_request"
+"""The code of the error for message threads."""
+
 _TYPE_OF_STATUS = {
     401: "authentication_error",
     402: "billing_error",
@@ -23,11 +26,19 @@ _TYPE_OF_STATUS = {
 }
 
 
-class MessagesErrorDetail(msgspec.Struct):
-    """What went wrong."""
+class ThreadDetails(msgspec.Struct):
+    """Which members of the request a thread cannot have; the SDKs look for it."""
+
+    error_code: str
+    unsupported: list[str]
+
+
+class MessagesErrorDetail(msgspec.Struct, omit_defaults=True):
+    """What went wrong. `details` are only there if message threads are refused."""
 
     type: str
     message: str
+    details: ThreadDetails | None = None
 
 
 class MessagesError(msgspec.Struct, omit_defaults=True, tag_field="type", tag="error"):
@@ -46,7 +57,10 @@ def status(error: ErrorResponse) -> int:
 
 def encode(error: ErrorResponse) -> bytes:
     """Return the error as Anthropic's JSON."""
-    return msgspec.json.encode(MessagesError(MessagesErrorDetail(_type_of(error), error.message), error.attempts))
+    details = ThreadDetails(THREADS_UNSUPPORTED, ["thread"]) if error.code == THREADS_UNSUPPORTED else None
+    return msgspec.json.encode(
+        MessagesError(MessagesErrorDetail(_type_of(error), error.message, details), error.attempts)
+    )
 
 
 def _type_of(error: ErrorResponse) -> str:

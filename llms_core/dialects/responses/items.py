@@ -6,6 +6,7 @@ order tells beyond that is in the envelopes of reasoning items.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -101,6 +102,8 @@ _OUTPUTS = frozenset(
         "apply_patch_call_output",
     }
 )
+#: How pydantic-ai writes down reasoning without a text, if it does not know that the model takes `encrypted_content`.
+_NO_THOUGHT = re.compile(r"\s*<think>\s*</think>\s*")
 #: What OpenAI's own servers did in an earlier turn, of which other models need not know.
 _HOSTED = frozenset(
     {
@@ -177,6 +180,9 @@ class Conversation:
             self._turn = None
             self.messages.append({"role": role, "content": parts})
             return
+        if isinstance(parts, str) and _NO_THOUGHT.fullmatch(parts):
+            self.dropped.add("input.reasoning")
+            return
         turn = self._assistant()
         before = turn["content"]
         turn["content"] = parts if before in (None, "") else _as_list(before) + _as_list(parts)
@@ -185,7 +191,8 @@ class Conversation:
         turn = self._assistant()
         envelope = opened(item.encrypted_content)
         if envelope is not None:
-            reasoning = envelope.message.get("reasoning_content", "")
+            reasoning = envelope.message.pop("reasoning_content", "")
+            turn |= envelope.message
             if envelope.provider_extra:
                 turn["provider_extra"] = {**turn.get("provider_extra", {}), **envelope.provider_extra}
         elif isinstance(item.content, list) and not item.encrypted_content:

@@ -168,6 +168,21 @@ def test_parameters_have_the_names_of_chat_completions(ask: Asking, first: Scrip
     }
 
 
+def test_reasoning_without_a_text_is_no_words_of_the_assistant(ask: Asking, first: ScriptedUpstream) -> None:
+    """pydantic-ai writes reasoning of unknown models into a message; a model would read the empty marks as its own."""
+    call = {"type": "function_call", "call_id": "c", "name": "gateway", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "c", "output": "Yes"}
+    thought = {"role": "assistant", "content": "<think>\n\n</think>"}
+    response = posted(ask, input=[{"role": "user", "content": "?"}, thought, call, output])
+    assert dropped(response) == ["input.reasoning"]
+    assert [message["role"] for message in first.requests[-1].json["messages"]] == ["user", "assistant", "tool"]
+    assert "<think>" not in first.requests[-1].body.decode()
+    # A text of its own stays.
+    thought["content"] = "<think>\nHm\n</think>"
+    posted(ask, input=[{"role": "user", "content": "?"}, thought, call, output])
+    assert first.requests[-1].json["messages"][1]["content"] == "<think>\nHm\n</think>"
+
+
 def test_what_has_no_effect_is_reported(ask: Asking, first: ScriptedUpstream) -> None:
     response = posted(
         ask, truncation="auto", client_metadata={"a": "b"}, max_tool_calls=3, metadata={"k": "v"}, conversation=None
