@@ -12,18 +12,19 @@ The life cycle of an adapter:
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
-`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through`, `other_protocol` and `count_request` are
-optional: each belongs to a protocol of its own, which the core detects by the presence of the method. So are those of
-further operations, such as `Embeds`.
+`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through` and `other_protocol` are optional: each belongs
+to a protocol of its own, which the core detects by the presence of the method. So are the methods of operations other
+than chat, such as `Embeds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
+    Literal,
     Protocol,
     Required,
     TypedDict,
@@ -34,23 +35,21 @@ from typing import (
 )
 
 import msgspec
-from msgspec import Raw
 
 from llms_core.contracts.abilities import ANY_MEMBER as ANY_MEMBER
 from llms_core.contracts.abilities import Capabilities as Capabilities
 from llms_core.contracts.abilities import NativeEndpoint as NativeEndpoint
 from llms_core.contracts.abilities import RequestRules as RequestRules
-from llms_core.contracts.chunk_translator import ChunkTranslator as ChunkTranslator
-from llms_core.contracts.chunk_translator import Framing as Framing
+from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.native import NativeRequest
+from llms_core.contracts.provider_settings import ProviderSettings as ProviderSettings
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall
 from llms_core.contracts.upload import Upload
 from llms_core.errors import OtherProtocol, ProviderError
-from llms_core.secret import Secret
 
 if TYPE_CHECKING:
     # Type checkers bundle typing_extensions; at run time it would be one more dependency, only for `default=`.
@@ -73,6 +72,30 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     upload: Upload | None = None
     #: Parameters of the client's request that could not be translated; the client reads them in x-llms-dropped-params.
     dropped: tuple[str, ...] = ()
+
+
+Framing = Literal["sse", "ndjson", "aws", "bytes"]
+"""How a provider separates a stream into events: server-sent events, lines of JSON, or AWS's event stream.
+
+`bytes` is for a stream that has none, such as sound: its pieces are events, and an empty one is its end.
+"""
+
+
+class ChunkTranslator(Protocol):
+    """Translates the events of one stream into chunks; created anew for each stream."""
+
+    @property
+    def framing(self) -> Framing:
+        """How the provider separates its stream into events."""
+
+    def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
+        """Return the chunks that one event contains.
+
+        `event` is the event's name, or empty if it has none. AWS failure events are named `exception:` or `error:`
+        followed by the name of the failure.
+
+        Raises ProviderError if the event reports an error or cannot be parsed.
+        """
 
 
 @runtime_checkable
@@ -235,35 +258,6 @@ class Negotiates(Protocol):
         succeeded, further calls for the model have it from the beginning. The refusal does not count against the
         provider's circuit.
         """
-
-
-class ProviderSettings(msgspec.Struct, kw_only=True):
-    """A provider's block in llms.json, decoded. Subclass it to add settings of your own."""
-
-    #: The provider's name in llms.json.
-    id: str
-    #: Overrides the spec's base URL; empty if the block has none.
-    base_url: str = ""
-    #: Overrides the spec's path; empty if the block has none.
-    path: str = ""
-    #: `chat` or `responses`, if the adapter is an OpenAICompatible that is not to choose itself; else empty.
-    protocol: str = ""
-    api_key: Secret | None = None
-    #: Extra headers for each request, names in lower case.
-    headers: dict[str, str] = {}
-    #: Parameters for requests that do not set them.
-    defaults: dict[str, Raw] = {}
-    #: Parameters that replace the client's.
-    force: dict[str, Raw] = {}
-    #: Whether requests in a protocol that the provider speaks are passed on as they are; see `PassesThrough`.
-    pass_through: bool = True
-
-    def bearer_headers(self) -> dict[str, str]:
-        """Return the headers of a JSON request: the configured ones, and the key (if any) as a bearer token."""
-        headers = {"content-type": "application/json", **self.headers}
-        if self.api_key is not None:
-            headers["authorization"] = f"Bearer {self.api_key.reveal()}"
-        return headers
 
 
 if TYPE_CHECKING:

@@ -9,59 +9,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
-from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
+from llms_core.contracts.embeddings import EmbeddingRules
 from llms_core.contracts.error_body import describes_error
-from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
-from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
+from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, encode_raw, is_set
 from llms_core.contracts.native import RESPONSES, NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
-from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
-from llms_core.failure import classify
-from llms_core.openai_compatible import embeddings
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
 from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
 from llms_core.openai_compatible.members import (
     COMPLETION,
     count_logprobs,
-    json_request,
     normalized_created,
     normalized_id,
-    rename,
     with_include_usage,
     with_parameters,
     with_total_tokens,
 )
-from llms_core.openai_compatible.model_list import read_models
 from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
-from llms_core.openai_compatible.own import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES
+from llms_core.openai_compatible.other_operations import OPENAI_PATHS, OtherOperations
 from llms_core.openai_compatible.protocol import (
     NO_EARLIER_REASONING,
     NO_ENCRYPTED_REASONING,
     NO_SUMMARY,
     after_refusal,
     after_refused_original,
-    matches,
     speaks_responses,
 )
-from llms_core.openai_compatible.ranking import ranking_members
 from llms_core.openai_compatible.responses import Options, ResponseChunks, build_body, owner_of, read_completion
-from llms_core.openai_compatible.sound import sound_in_json
 from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import (
     ANY_MEMBER,
     ChunkTranslator,
-    Headers,
     NativeEndpoint,
     ProviderSettings,
     ProviderSpec,
@@ -69,41 +57,25 @@ from llms_core.provider import (
     UpstreamRequest,
 )
 
-__all__ = ["OPENAI_COMPATIBLE", "OPENAI_EMBEDDINGS", "OPENAI_PATHS", "OPENAI_RULES", "OpenAIChunks", "OpenAICompatible"]
+__all__ = ["OPENAI_PATHS", "OpenAIChunks", "OpenAICompatible"]
 
 _decode_view = msgspec.json.Decoder(CompletionView).decode
 _encode = msgspec.json.encode
 
-_CHAT_COMPLETIONS = "/chat/completions"
 
-
-class OpenAICompatible:
+class OpenAICompatible(OtherOperations):
     """The adapter for providers with OpenAI's chat completions API, or its Responses API.
 
     Every method may be overridden.
     """
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
-        self.spec = spec
-        self.settings = settings
-        base_url = (settings.base_url or spec.base_url).rstrip("/")
-        stem, found, query = (settings.path or spec.path).partition(_CHAT_COMPLETIONS)
-        #: What `/models` is appended to, and `path` for chat completions.
-        self.base_url = f"{base_url}{stem}" if found else base_url
-        self.path = f"{found}{query}" if found else stem
-        self.api_key = settings.api_key
+        super().__init__(spec, settings)
         self._conversation = Conversation(spec.rules)
 
     @cached_property
     def _native_endpoints(self) -> Mapping[str, NativeEndpoint]:
         return endpoints_at(self.spec, self.settings, self.base_url)
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers of every request. This is the only place where the key is used."""
-        headers = {"content-type": "application/json", **self.settings.headers}
-        if self.api_key is not None:
-            headers["authorization"] = f"Bearer {self.api_key.reveal()}"
-        return headers
 
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the client's members unchanged, except for the model and what the spec's data says of the provider.
@@ -200,57 +172,6 @@ class OpenAICompatible:
         """Return a reader for one stream in the client's protocol."""
         return PROTOCOLS[_protocol_of(call)].chunks(call, self._error_in_answer)
 
-    def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
-        """Classify an error of the provider."""
-        return classify(status, headers, body)
-
-    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
-        """Return the client's request with the provider's name of the model."""
-        return UpstreamRequest(
-            url=f"{self.base_url}{self.spec.paths[call.operation]}",
-            headers={**self.headers(), "content-type": call.content_type},
-            content=call.content,
-            upload=call.upload,
-        )
-
-    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
-        """Return the provider's answer as it is, but for sound within JSON."""
-        return sound_in_json(call, answer) if call.operation == "audio_speech" else answer
-
-    def embedding_rules(self, model: str) -> EmbeddingRules:
-        """Return what the provider accepts, which the spec tells for all of its models."""
-        return self.spec.embeddings
-
-    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
-        """Return a request for embeddings, with the client's further members unchanged."""
-        members = embeddings.request_members(call, self.embedding_rules(call.upstream_model))
-        dropped = self._drop(members)
-        return json_request(f"{self.base_url}{self.spec.paths['embeddings']}", self.headers(), members, dropped)
-
-    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
-        """Return the vectors in the order of the inputs. Raises ProviderError if the body has none."""
-        return embeddings.read_embeddings(body)
-
-    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
-        """Return a request in Jina's format, which other servers have, too."""
-        members = ranking_members(call)
-        dropped = self._drop(members)
-        rename(members, self.spec.rename)
-        return json_request(f"{self.base_url}{self.spec.paths['rerank']}", self.headers(), members, dropped)
-
-    def ranking(self, call: RerankCall, body: bytes) -> Ranking:
-        """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
-        return read_ranking(body)
-
-    def offers(self, operation: str) -> bool:
-        """Whether the provider has an operation: of those in `OPENAI_PATHS`, the ones that `spec.paths` names.
-
-        A provider without chat completions has no `path`.
-        """
-        if operation == "chat":
-            return bool(self.path)
-        return operation in self.spec.paths or operation not in OPENAI_PATHS
-
     def speaks_responses(self, call: ChatCall) -> bool:
         """Whether a call is made by the Responses API."""
         return speaks_responses(call, self.spec.rules, self.settings.protocol) and bool(self.responses_url())
@@ -273,14 +194,6 @@ class OpenAICompatible:
             return None
         return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
 
-    def models_request(self) -> UpstreamRequest:
-        """Return the request for the provider's model list."""
-        return UpstreamRequest(method="GET", url=f"{self.base_url}/models", headers=self.headers())
-
-    def models(self, body: bytes) -> dict[str, str]:
-        """Return the ids of `GET /models`, each under its own name. Raises ProviderError if it cannot be parsed."""
-        return read_models(body)
-
     def _responses_endpoint(self) -> NativeEndpoint | None:
         """Where the Responses API is, for requests that its clients wrote; None if it is not known to be there."""
         known = self.spec.native.get(RESPONSES)
@@ -293,32 +206,6 @@ class OpenAICompatible:
 
     def _error_in_answer(self, body: bytes) -> ProviderError:
         return self.error(200, {}, body)
-
-    def _drop(self, members: dict[str, Any]) -> tuple[str, ...]:
-        """Remove the members that the provider rejects; return the names of those that had a value (SR-024)."""
-        if not self.spec.drop:
-            return ()
-        dropped = []
-        for name in sorted(self.spec.drop.intersection(members)):
-            value = members.pop(name)
-            if not isinstance(value, Raw) or not is_null(value):
-                dropped.append(name)
-        return tuple(dropped)
-
-    def _rename(self, members: dict[str, Raw], model: str) -> None:
-        """Rename the members for which the provider uses other names (SR-014)."""
-        rename(members, self.spec.rename)
-        if "max_tokens" in members and self._rejects_max_tokens(model):
-            limit = members.pop("max_tokens")
-            # The newer name wins if the client set both.
-            if is_null(members.get("max_completion_tokens", NULL)):
-                members["max_completion_tokens"] = limit
-
-    def _rejects_max_tokens(self, model: str) -> bool:
-        """Whether a model takes `max_completion_tokens` only."""
-        if "max_completion_tokens" in self.spec.rename:
-            return False
-        return matches(model, self.spec.rules.max_completion_tokens)
 
     def _responses_request(self, call: ChatCall) -> UpstreamRequest:
         rules = self.spec.rules
@@ -372,6 +259,32 @@ class OpenAICompatible:
 
 def _protocol_of(call: ChatCall) -> str:
     return "" if call.native is None else call.native.protocol
+
+
+OPENAI_RULES = RequestRules(
+    members=frozenset({"name", "assistant.refusal", "assistant.audio", "assistant.annotations"}),
+    developer=True,
+    # Longer ids are answered with "string too long".
+    tool_call_id="(?s:.{1,40})",
+    # The reasoning models refuse `max_tokens`, and all others take the newer name, too.
+    max_completion_tokens=("*",),
+    # Each of these models names the Responses API as its only endpoint.
+    responses=(
+        "*codex*",
+        "o1-pro*",
+        "o3-pro*",
+        "gpt-[5-9]*-pro*",
+        "*deep-research*",
+        "computer-use-preview*",
+    ),
+    # "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions."
+    responses_for_tools=("gpt-5.[4-9]*", "gpt-[6-9]*"),
+)
+"""What OpenAI itself accepts, at whichever address."""
+
+
+OPENAI_EMBEDDINGS = EmbeddingRules(tokens=True, dimensions="dimensions", base64=True)
+"""What OpenAI itself accepts in requests for embeddings."""
 
 
 OPENAI_COMPATIBLE = ProviderSpec(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.json import ABSENT, NULL, decode_members, encode_raw, is_null
-from llms_core.provider import UpstreamRequest
 
 #: The values of `object`.
 COMPLETION = Raw(b'"chat.completion"')
@@ -118,22 +116,3 @@ def count_logprobs(members: dict[str, Raw]) -> None:
     number = members.pop("top_logprobs", NULL)
     if bytes(wanted) == b"true":
         members["logprobs"] = Raw(b"1") if is_null(number) or bytes(number) == b"0" else number
-
-
-def rename(members: dict[str, Raw], names: Mapping[str, str]) -> None:
-    """Rename members in place; `names` are the provider's, by OpenAI's."""
-    for name, provider_name in names.items():
-        value = members.pop(name, None)
-        if value is None:
-            continue
-        # null means absent (SR-027), so it must not replace what the client set under the other name.
-        if is_null(value) and provider_name in members:
-            continue
-        members[provider_name] = value
-
-
-def json_request(
-    url: str, headers: dict[str, str], members: Mapping[str, object], dropped: tuple[str, ...]
-) -> UpstreamRequest:
-    """Return a request with a JSON object as its body."""
-    return UpstreamRequest(url=url, headers=headers, content=msgspec.json.encode(members), dropped=dropped)

@@ -61,6 +61,10 @@ class Operation(Generic[View, Call]):
     name: str
     #: A runtime-checkable protocol: an adapter that implements it serves this operation, unless `Offers` denies it.
     adapter_protocol: type
+    #: The seconds that all attempts together may take; None if only `[timeouts]` limits them.
+    max_seconds: float | None = None
+    #: Whether there is an answer without a provider, see `estimate`. Then no provider with an open circuit is tried.
+    can_estimate: bool = False
     #: Whether `[routing.fallbacks]` do not apply, because the answer of another model would be a wrong answer.
     same_model_only: bool = False
     #: Whether the content type of a response tells its format, and `typed_answer` takes the place of `answer`. By
@@ -69,10 +73,6 @@ class Operation(Generic[View, Call]):
     #: Patterns of the ids of models that serve this operation and no other, as in file names and in lower case. They
     #: only affect lists of models: a request for any other model is passed on, too.
     model_patterns: tuple[str, ...] = ()
-    #: The seconds that all attempts together may take; None if only `[timeouts]` limits them.
-    max_seconds: float | None = None
-    #: Whether there is an answer without a provider, see `estimate`. Then no provider with an open circuit is tried.
-    can_estimate: bool = False
 
     def is_offered_by(self, adapter: object) -> bool:
         """Whether an adapter serves this operation."""

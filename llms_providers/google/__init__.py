@@ -120,7 +120,7 @@ class Google:
         # Without `alt=sse` a stream would arrive as one JSON array.
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_model_resource(call.upstream_model))}:{method}",
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
             headers=self.headers(),
             content=msgspec.json.encode(self._body(call)),
             dropped=dropped_parameters(call),
@@ -128,7 +128,7 @@ class Google:
 
     def count_request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
-        model = _model_resource(call.upstream_model)
+        model = _resource(call.upstream_model)
         return UpstreamRequest(
             url=f"{self.base_url}/{_quoted(model)}:countTokens",
             headers=self.headers(),
@@ -168,7 +168,7 @@ class Google:
 
     def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
         """Return the request for `batchEmbedContents`."""
-        body = embeddings.batch_body(call, _model_resource(call.upstream_model))
+        body = embeddings.batch_body(call, _resource(call.upstream_model))
         return self._embed_request(call, "batchEmbedContents", body)
 
     def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
@@ -183,7 +183,7 @@ class Google:
         """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
         method, body, dropped = media.to_request(call)
         return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_model_resource(call.upstream_model))}:{method}",
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
             headers=self.headers(),
             content=msgspec.json.encode(body),
             dropped=dropped,
@@ -234,14 +234,6 @@ class Google:
             headers["x-goog-api-key"] = self.settings.api_key.reveal()
         return headers
 
-    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
-        return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_model_resource(call.upstream_model))}:{method}",
-            headers=self.headers(),
-            content=msgspec.json.encode(body),
-            dropped=embeddings.dropped_parameters(call),
-        )
-
     def _body(self, call: ChatCall) -> dict[str, Any]:
         return request_body(
             call,
@@ -253,6 +245,14 @@ class Google:
 
     def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         return {"generateContentRequest": {"model": model, **body}}
+
+    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=embeddings.dropped_parameters(call),
+        )
 
     def _find_base_url(self) -> str:
         url = self.settings.base_url or self.spec.base_url
@@ -267,6 +267,9 @@ class Vertex(Google):
     """Vertex AI. A configured `base_url` has to end in `/publishers/google`."""
 
     streams_logprobs = True
+
+    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
 
     def embedding_rules(self, model: str) -> EmbeddingRules:
         """Return what Vertex AI accepts for a model."""
@@ -283,9 +286,6 @@ class Vertex(Google):
         if embeddings.has_embed_content(call.upstream_model):
             return embeddings.content_embeddings(body)
         return embeddings.predicted_embeddings(body)
-
-    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
-        return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
 
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""
@@ -325,7 +325,7 @@ class Vertex(Google):
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
 
 
-def _model_resource(model: str) -> str:
+def _resource(model: str) -> str:
     """Return the resource name of a model."""
     # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
     return model if "/" in model else f"models/{model}"

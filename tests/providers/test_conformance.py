@@ -87,6 +87,10 @@ class TestAnthropic(ProviderConformance):
     provider = "anthropic"
 
 
+class TestClaudeOnVertex(Translation):
+    provider = "vertex-anthropic"
+
+
 class TestGoogle(ProviderConformance):
     provider = "google"
 

@@ -65,7 +65,7 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     if not is_null(body.members.get("thread", NULL)):
         reasons.insert(0, _threads_unsupported())
     reason = reasons[0] if reasons else None
-    if not is_own(body.view, incoming.body):
+    if not is_own(body.view):
         if reason is not None:
             # No provider can get it as it was written.
             raise reason

@@ -9,11 +9,13 @@ import msgspec
 
 from llms_core.contracts.building import arguments_text, choice_of, completion_of
 from llms_core.contracts.completion import Completion, finish_reason
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ProviderError
+from llms_core.openai_compatible.function_names import RULE
 from llms_core.openai_compatible.responses.failures import ErrorReader, failure_of
 from llms_core.openai_compatible.responses.originals import kept
 from llms_core.openai_compatible.responses.views import (
@@ -51,7 +53,8 @@ def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: Error
         raise bad_response(f"its status is '{response.status}'")
     ids = AnswerCallIds(call)
     items = [with_unique_id(item, ids) for item in response.output]
-    calls = [call_of(item) for item in items if item.get("type") in CALLS]
+    names = FunctionNames(call, RULE)
+    calls = [call_of(item, names) for item in items if item.get("type") in CALLS]
     parts = [part for item in items if item.get("type") == "message" for part in objects_in(item, "content")]
     text = "".join(text_in(part, "text") for part in parts)
     refusal = "".join(text_in(part, "refusal") for part in parts)
@@ -83,12 +86,12 @@ def with_unique_id(item: Json, ids: AnswerCallIds) -> Json:
     return {**item, "call_id": ids.unique(text_in(item, "call_id"))}
 
 
-def call_of(item: Json) -> Json:
-    """Return an item that calls a tool as a tool call."""
+def call_of(item: Json, names: FunctionNames) -> Json:
+    """Return an item that calls a tool as a tool call, with the client's name of a function."""
     if item["type"] == "custom_tool_call":
         custom = {"name": item["name"], "input": text_in(item, "input")}
         return {"id": item["call_id"], "type": "custom", "custom": custom}
-    function = {"name": item["name"], "arguments": arguments_text(item.get("arguments"))}
+    function = {"name": names.to_client(item["name"]), "arguments": arguments_text(item.get("arguments"))}
     return {"id": item["call_id"], "type": "function", "function": function}
 
 

@@ -14,9 +14,11 @@ import msgspec
 
 from llms_core.contracts.building import Chunks, arguments_text
 from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
+from llms_core.openai_compatible.function_names import RULE
 from llms_core.openai_compatible.responses.answer import (
     PARAGRAPH,
     additional_members,
@@ -83,6 +85,7 @@ class ResponseChunks:
 
     def __init__(self, call: ChatCall, owner: Owner, read_error: ErrorReader):
         self._chunks = Chunks(call)
+        self._names = FunctionNames(call, RULE)
         self._owner = owner
         self._read_error = read_error
         #: how many characters of each part have been sent
@@ -237,9 +240,11 @@ class ResponseChunks:
         is_custom = item["type"] == "custom_tool_call"
         call = _Call(number, self._chunks.call_ids.unique(text_in(item, "call_id")), is_custom)
         self._calls[index] = call
-        begin: Json = {"index": number, "id": call.id, "type": "function", "function": {"name": name, "arguments": ""}}
+        begin: Json = {"index": number, "id": call.id}
         if is_custom:
-            begin = {"index": number, "id": call.id, "type": "custom", "custom": {"name": name, "input": ""}}
+            begin |= {"type": "custom", "custom": {"name": name, "input": ""}}
+        else:
+            begin |= {"type": "function", "function": {"name": self._names.to_client(name), "arguments": ""}}
         return self._chunks.delta({"tool_calls": [begin]})
 
     def _extend_call(self, index: int, delta: Any) -> Iterable[Chunk]:

@@ -271,6 +271,38 @@ def test_reasoning_that_cannot_be_decrypted_is_left_out_once(
     assert has_reasoning == [True, False, True]
 
 
+# Failover
+
+
+def test_a_conversation_goes_to_a_provider_of_chat_and_back(
+    upstreams: Callable[[], ScriptedUpstream], served: Any, provider: Any
+) -> None:
+    """Its reasoning is only sent to its owner, and tool calls in progress go along."""
+    first, second = upstreams(), upstreams()
+    first.script(WEATHER, error(500), DONE)
+    second.script(completion("Second."))
+    blocks = {"first": provider(first, {"m": "gpt-x"}, protocol="responses"), "second": provider(second)}
+    gateway = served({"providers": blocks}, NO_RETRIES)
+    asked = {"tools": [TOOL]}
+    answer = ask(gateway, **asked).json()["choices"][0]["message"]
+    messages = [QUESTION, answer, {"role": "tool", "tool_call_id": answer["tool_calls"][0]["id"], "content": "22 °C"}]
+    elsewhere = ask(gateway, messages=messages, **asked).json()["choices"][0]["message"]
+    assert elsewhere["content"] == "Second."
+    sent = second.requests[0].json["messages"]
+    assert b"gAAAAAB-opaque" not in second.requests[0].body
+    assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"]
+    back = ask(gateway, messages=[*messages, elsewhere, {"role": "user", "content": "And?"}], **asked)
+    assert back.json()["choices"][0]["message"]["content"] == "Sunny."
+    assert [item.get("type") for item in first.requests[2].json["input"]] == [
+        None,
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        None,
+        None,
+    ]
+
+
 # Clients of the same API
 
 
