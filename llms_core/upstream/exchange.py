@@ -184,6 +184,7 @@ class AnswerStream:
         #: Whether the provider has sent a complete answer.
         self._received_all = False
         self._usage: Usage | None = None
+        self._is_released = False
 
     @property
     def is_complete(self) -> bool:
@@ -273,6 +274,8 @@ class AnswerStream:
 
     async def aclose(self) -> None:
         """Release the connection; a stream that was not read to its end counts as abandoned."""
+        if self._is_released:
+            return
         if self.state is StreamState.OPEN:
             self.state = StreamState.ABANDONED
             self._outcome.failed(asyncio.CancelledError())
@@ -280,6 +283,7 @@ class AnswerStream:
 
     async def release(self) -> None:
         """Release the connection without reporting an outcome, for a stream that failed before it was committed."""
+        self._is_released = True
         try:
             if self._received_all:
                 with self._deadline.at(self._clock() + _DRAIN_SECONDS):
