@@ -197,7 +197,8 @@ class RequestHandler:
     async def _send_stream(self, routed: Answered, stream: ChunkStream, writer: StreamWriter) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
-        if isinstance(writer, WritesBytes):
+        # Asked first, because looking at a protocol's methods takes longer than sending a chunk.
+        if self.dialect.operation.reads_content_type and isinstance(writer, WritesBytes):
             writer.begin_bytes(stream.content_type)
         try:
             while not stream.is_complete:
