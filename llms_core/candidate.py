@@ -92,7 +92,10 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         The settings of a provider are written in terms of chat, so a request that they change is translated.
         """
         native = body.native
-        if native is None or self.passes_through is None or self.settings.defaults or self.settings.force:
+        settings = self.settings
+        if native is None or self.passes_through is None or not settings.pass_through:
+            return None
+        if settings.defaults or settings.force:
             return None
         return native if self.passes_through(native, self.upstream_model) else None
 

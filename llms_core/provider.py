@@ -129,14 +129,14 @@ class PassesThrough(Protocol):
     """An adapter whose provider also speaks the protocol of a dialect, so that nothing has to be translated.
 
     If `passes_through` agrees, the call has `native`, and these methods take the place of `request`, `completion` and
-    `chunks`. `llms_core.native` has them for the protocols of the dialects that ship.
+    `chunks`. `llms_core.native` reads the answers of the protocols of the dialects that ship.
     """
 
     def passes_through(self, native: NativeRequest, model: str) -> bool:
         """Whether the provider's model (its upstream name) takes this request as it is."""
 
-    def native_request(self, call: ChatCall) -> UpstreamRequest:
-        """Build the request with the client's body."""
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Build the request with the client's body; `native` is the call's."""
 
     def native_completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return the answer as the provider wrote it, marked as `native`. Raises ProviderError if it is not one."""
@@ -236,6 +236,15 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
 
 
+class NativeEndpoint(msgspec.Struct, frozen=True):
+    """Where a provider that speaks OpenAI's JSON also speaks the protocol of another dialect."""
+
+    #: What is appended to the base URL, or a URL at the host of the spec's.
+    url: str
+    #: The header for the key, in lower case: `authorization` is for a bearer token.
+    key_header: str = "authorization"
+
+
 class ProviderSettings(msgspec.Struct, kw_only=True):
     """A provider's block in llms.json, decoded. Subclass it to add settings of your own."""
 
@@ -252,6 +261,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     defaults: dict[str, Raw] = {}
     #: Parameters that replace the client's.
     force: dict[str, Raw] = {}
+    #: Whether requests in a protocol that the provider speaks are passed on as they are; see `PassesThrough`.
+    pass_through: bool = True
 
     def bearer_headers(self) -> dict[str, str]:
         """Return the headers of a JSON request: the configured ones, and the key (if any) as a bearer token."""
@@ -278,7 +289,6 @@ class _SpecMembers(TypedDict, total=False):
     docs: str
     base_url: str
     path: str
-    native: Mapping[str, str]
     key_env: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
@@ -286,6 +296,7 @@ class _SpecMembers(TypedDict, total=False):
     drop: frozenset[str]
     rules: RequestRules
     extras: frozenset[str]
+    native: Mapping[str, NativeEndpoint]
     aliases: tuple[str, ...]
     models: Mapping[str, str]
     wire: str
@@ -310,9 +321,6 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     base_url: str = ""
     #: What is appended to the base URL for chat completions, if the adapter is an OpenAICompatible.
     path: str = "/chat/completions"
-    #: Protocols of clients that the provider speaks beside chat completions (see `llms_core.contracts.native`) -> what
-    #: is appended to the base URL for them, or a URL. For an OpenAICompatible; other adapters know their own.
-    native: Mapping[str, str] = {}
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
     needs_key: bool = True
@@ -325,6 +333,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     rules: RequestRules = RequestRules()
     #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
     extras: frozenset[str] = frozenset()
+    #: The protocols of other dialects that the provider speaks as well, if its adapter is an OpenAICompatible.
+    native: Mapping[str, NativeEndpoint] = {}
     #: Further names for the same type.
     aliases: tuple[str, ...] = ()
     #: Model names for clients -> the provider's ids, unless llms.json lists the models.

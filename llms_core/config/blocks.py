@@ -77,6 +77,7 @@ def provider(
         "headers": merged_headers,
         "defaults": _defaults(members, own),
         "force": _forced(source, (*path, "force"), members.get("force")),
+        "pass_through": block.pass_through,
     }
     return Provider(
         id=id,

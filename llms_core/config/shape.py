@@ -187,6 +187,13 @@ class ProviderBlock(Parameters, kw_only=True):
         Meta(description="HTTP headers of each request to the provider; `$NAME` is an environment variable."),
     ] = None
     force: Annotated[dict[str, Any] | None, Meta(description="Parameters that override the client's.")] = None
+    pass_through: Annotated[
+        bool,
+        Meta(
+            description="Whether a request in a protocol that the provider speaks itself, such as Anthropic's, is "
+            "passed on as the client wrote it, rather than translated."
+        ),
+    ] = True
     retries: Annotated[
         int,
         Meta(

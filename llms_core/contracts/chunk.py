@@ -107,5 +107,5 @@ class Chunk(msgspec.Struct):
     usage: bool = False
     #: blocks that ended before this chunk, for dialects that have them: the JSON has as much of them as it can express
     blocks: tuple[NativeBlock, ...] = ()
-    #: `data` is not JSON but bytes of the client's own protocol, to be sent as they are: see `contracts.native`
-    native: bool = False
+    #: the client's own protocol, if `data` is bytes of it that are to be sent as they are: see `contracts.native`
+    native: str = ""

@@ -92,8 +92,8 @@ class Completion(msgspec.Struct):
     data: bytes
     #: None if the provider sent none
     usage: Usage | None = None
-    #: `data` is an answer in the client's own protocol: see `contracts.native`
-    native: bool = False
+    #: the client's own protocol, if `data` is an answer in it: see `contracts.native`
+    native: str = ""
 
 
 class CalledFunctionView(msgspec.Struct):

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Raw
 
 from llms_core.contracts.json import decode_members, encode_raw
 
@@ -36,6 +35,9 @@ class NativeRequest(msgspec.Struct, frozen=True):
         return with_model(self.body, model)
 
 
+_NAME = re.compile(rb'"model"\s*:\s*')
+
+
 def with_model(body: bytes, model: str) -> bytes:
     """Return a JSON object with another value of `model`, and otherwise the same bytes where that is possible."""
     members = decode_members(body)
@@ -43,10 +45,11 @@ def with_model(body: bytes, model: str) -> bytes:
     current = bytes(members.get("model", b""))
     if current == replacement:
         return body
-    found = list(re.finditer(rb'"model"\s*:\s*' + re.escape(current), body)) if current else []
-    if len(found) == 1:
-        end = found[0].end()
-        return b"%b%b%b" % (body[: end - len(current)], replacement, body[end:])
-    # The same text is also somewhere inside: only decoding tells which is which.
-    members["model"] = Raw(replacement)
+    name = next((found for found in _NAME.finditer(body) if body.startswith(current, found.end())), None)
+    if current and name is not None:
+        replaced = b"".join((body[: name.end()], replacement, body[name.end() + len(current) :]))
+        # The same text may also be somewhere inside, before the member itself.
+        if body[: name.start()].strip() == b"{" or decode_members(replaced).get("model") == replacement:
+            return replaced
+    members["model"] = replacement
     return msgspec.json.encode(members)

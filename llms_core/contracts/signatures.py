@@ -19,6 +19,12 @@ _HEAD = 32
 #: From the URL-safe alphabet of base64 to the standard one.
 _TO_STANDARD = str.maketrans("-_", "+/")
 
+#: How the signatures of Claude begin, decoded: a message of Protocol Buffers. Its field 2 is the signature, after a
+#: version since 2026, and starts with a header.
+_CLAUDES = re.compile(
+    rb"(?:\x08[\x00-\x7f])?\x12[\x80-\xff]*[\x00-\x7f]\x0a[\x80-\xff]*[\x00-\x7f](?:\x08[\x00-\x7f])?\x18"
+)
+
 _FIRST_WORD = re.compile(r"[a-z]*")
 
 
@@ -54,3 +60,8 @@ def head_of(signature: object) -> bytes:
         return base64.b64decode(head, validate=True)
     except ValueError:
         return b""
+
+
+def is_claudes(signature: object) -> bool:
+    """Whether a signature is one of Claude's, as far as its form tells."""
+    return _CLAUDES.match(head_of(signature)) is not None

@@ -3,82 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
+from msgspec import Raw
 
 from llms_core.contracts.chunk import Chunk
-from llms_core.contracts.completion import Completion, Usage
-from llms_core.contracts.json import UNREADABLE
-from llms_core.contracts.native import with_model
+from llms_core.contracts.completion import Completion
+from llms_core.contracts.json import ABSENT, UNREADABLE
+from llms_core.contracts.native import MESSAGES, with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.native.events import framed
+from llms_core.native.message_usage import MessageUsage
+
+ReadError = Callable[[bytes], ProviderError]
+"""Classifies an error that arrived with the status 200."""
 
 
-class _ThinkingTokens(msgspec.Struct):
-    thinking_tokens: int | None = None
-
-
-class MessageUsage(msgspec.Struct):
-    """`usage` of a message. A stream sends it in parts, so every member may be absent."""
-
-    #: without those that were read from or written to the cache
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    output_tokens_details: _ThinkingTokens | None = None
-    #: how often each of Anthropic's own tools was called
-    server_tool_use: dict[str, Any] | None = None
-
-    def updated(self, later: MessageUsage | None) -> MessageUsage:
-        """Return these counts with those that a later event has: counts are cumulative."""
-        if later is None:
-            return self
-        changes = {name: getattr(later, name) for name in self.__struct_fields__}
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})
-
-    def as_chat(self) -> Usage:
-        """Return the counts as OpenAI defines them: cached tokens are among those of the prompt."""
-        cache_read = self.cache_read_input_tokens or 0
-        cache_written = self.cache_creation_input_tokens or 0
-        details: dict[str, Any] = {}
-        if self.output_tokens_details is not None:
-            details["reasoning_tokens"] = self.output_tokens_details.thinking_tokens or 0
-        if self.server_tool_use:
-            details["server_tool_use"] = self.server_tool_use
-        return Usage(
-            prompt_tokens=(self.input_tokens or 0) + cache_read + cache_written,
-            completion_tokens=self.output_tokens or 0,
-            prompt_tokens_details={"cached_tokens": cache_read, "cache_write_tokens": cache_written},
-            completion_tokens_details=details or None,
-        )
+class _Typed(msgspec.Struct):
+    type: str = ""
 
 
 class _Message(msgspec.Struct):
-    content: list[msgspec.Raw]
-    model: str
-    stop_reason: str | None
-    type: Literal["message"]
-    usage: MessageUsage | None = None
-
-
-class _Delta(msgspec.Struct):
+    content: list[_Typed]
+    type: Literal["message", ""] = ""
     stop_reason: str | None = None
+    usage: Raw = ABSENT
 
 
 class _Start(msgspec.Struct):
-    message: msgspec.Raw
+    message: Raw
 
 
 class _StartedMessage(msgspec.Struct):
-    usage: MessageUsage | None = None
+    usage: Raw = ABSENT
 
 
-class _Block(msgspec.Struct):
-    type: str
+class _Delta(msgspec.Struct):
+    type: str = ""
+    stop_reason: str | None = None
 
 
 class _Event(msgspec.Struct):
@@ -86,21 +50,29 @@ class _Event(msgspec.Struct):
 
     type: str
     index: int | None = None
-    content_block: _Block | None = None
+    content_block: _Typed | None = None
     delta: _Delta | None = None
-    usage: MessageUsage | None = None
+    usage: Raw = ABSENT
 
 
 #: Blocks that begin empty: an attempt can still be replaced by the next.
 _EMPTY_AT_FIRST = frozenset({"text", "thinking"})
 
+#: The start of a block whose server sends none, by the type of its first delta.
+_MISSING_STARTS = {
+    "text_delta": b'{"type":"text","text":""}',
+    "thinking_delta": b'{"type":"thinking","thinking":"","signature":""}',
+}
+
+
 _decode_message = msgspec.json.Decoder(_Message).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_start = msgspec.json.Decoder(_Start).decode
 _decode_started = msgspec.json.Decoder(_StartedMessage).decode
+_decode_usage = msgspec.json.Decoder(MessageUsage | None).decode
 
 
-def completion(call: ChatCall, body: bytes, read_error: Callable[[bytes], ProviderError]) -> Completion:
+def read_message(call: ChatCall, body: bytes, read_error: ReadError) -> Completion:
     """Return a whole message with the model's name for clients. Raises ProviderError if it is an error or not one."""
     try:
         message = _decode_message(body)
@@ -110,10 +82,9 @@ def completion(call: ChatCall, body: bytes, read_error: Callable[[bytes], Provid
         if refused.kind is not ErrorKind.BAD_RESPONSE:
             raise refused from None
         raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a message: {error}", status=200) from None
-    if message.stop_reason is None:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, "The message has no stop_reason", status=200)
-    usage = message.usage.as_chat() if message.usage is not None else None
-    return Completion(with_model(body, call.client_model), usage, native=True)
+    counts = _counts(message.usage)
+    usage = counts.as_chat() if counts is not None else None
+    return Completion(with_model(body, call.client_model), usage, native=MESSAGES)
 
 
 class MessageEvents:
@@ -121,14 +92,16 @@ class MessageEvents:
 
     framing: Literal["sse"] = "sse"
 
-    def __init__(self, call: ChatCall, read_error: Callable[[bytes], ProviderError]):
+    def __init__(self, call: ChatCall, read_error: ReadError):
         self._model = call.client_model
         self._read_error = read_error
         self._has_started = False
+        #: numbers of the blocks that have begun, and of those that have not ended
+        self._blocks: set[int] = set()
         self._open: set[int] = set()
         self._usage = MessageUsage()
         self._stop_reason: str | None = None
-        #: the event with the reason why the message ended, until the next one
+        #: the events with the reason why the message ended, until the next one
         self._end: list[bytes] = []
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
@@ -139,30 +112,36 @@ class MessageEvents:
         except UNREADABLE as error:
             message = f"Cannot parse an event of the stream: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
+        whole = framed(event or received.type, data)
+        # Nearly every event is one more piece of an open block.
+        if received.type == "content_block_delta" and received.index in self._open:
+            return (Chunk(whole, content=True, native=MESSAGES),)
         match received.type:
-            case "content_block_delta" if self._has_started:
-                return (Chunk(framed(event, data), content=True, native=True),)
-            case "content_block_start" if self._has_started:
-                self._open.add(received.index or 0)
-                has_content = received.content_block is None or received.content_block.type not in _EMPTY_AT_FIRST
-                return (Chunk(framed(event, data), content=has_content, native=True),)
-            case "content_block_delta" | "content_block_start":
+            case "content_block_delta" | "content_block_start" | "content_block_stop" | "message_delta" if (
+                not self._has_started
+            ):
                 raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream began without `message_start`")
+            case "content_block_delta":
+                return (Chunk(self._missing_start(received) + whole, content=True, native=MESSAGES),)
+            case "content_block_start":
+                self._begin(received.index or 0)
+                has_content = received.content_block is None or received.content_block.type not in _EMPTY_AT_FIRST
+                return (Chunk(whole, content=has_content, native=MESSAGES),)
             case "content_block_stop":
                 self._open.discard(received.index or 0)
             case "message_start":
-                return (self._start(event, data),)
+                return (self._start(event or received.type, data),)
             case "message_delta":
-                self._usage = self._usage.updated(received.usage)
+                self._usage.update(_counts(received.usage))
                 if received.delta is not None and received.delta.stop_reason is not None:
                     self._stop_reason = received.delta.stop_reason
-                self._end.append(framed(event, data))
+                self._end.append(whole)
                 return ()
             case "message_stop":
-                return self._stop(event, data)
+                return self._stop(whole)
             case "error":
                 raise self._read_error(data)
-        return (Chunk(framed(event, data), native=True),)
+        return (Chunk(whole, native=MESSAGES),)
 
     def _start(self, event: str, data: bytes) -> Chunk:
         if self._has_started:
@@ -170,15 +149,42 @@ class MessageEvents:
         self._has_started = True
         try:
             message = bytes(_decode_start(data).message)
-            self._usage = self._usage.updated(_decode_started(message).usage)
+            self._usage.update(_counts(_decode_started(message).usage))
             named = with_model(message, self._model)
         except UNREADABLE as error:
             raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse the start of a message: {error}") from None
-        return Chunk(framed(event, data.replace(message, named, 1)), begun=(0,), native=True)
+        return Chunk(framed(event, data.replace(message, named, 1)), begun=(0,), native=MESSAGES)
 
-    def _stop(self, event: str, data: bytes) -> tuple[Chunk, ...]:
-        if not self._has_started or self._stop_reason is None or self._open:
+    def _begin(self, index: int) -> None:
+        self._blocks.add(index)
+        self._open.add(index)
+
+    def _missing_start(self, received: _Event) -> bytes:
+        """Return the start of a block that some servers leave out, because clients do without the block then."""
+        index = received.index or 0
+        block = _MISSING_STARTS.get(received.delta.type if received.delta is not None else "")
+        if index in self._blocks or block is None:
+            return b""
+        self._begin(index)
+        start = b'{"type":"content_block_start","index":%d,"content_block":%b}' % (index, block)
+        return framed("content_block_start", start)
+
+    def _stop(self, event: bytes) -> tuple[Chunk, ...]:
+        if not self._has_started or self._stop_reason is None:
             raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the message was complete")
-        end = b"".join([*self._end, framed(event, data)])
+        # Some servers send no stop for a block, without which clients lose a tool call.
+        stops = [
+            framed("content_block_stop", b'{"type":"content_block_stop","index":%d}' % index)
+            for index in sorted(self._open)
+        ]
         usage = msgspec.json.encode({"choices": [], "usage": self._usage.as_chat()})
-        return (Chunk(end, ended=(0,), native=True), Chunk(usage, usage=True))
+        end = b"".join([*stops, *self._end, event])
+        return (Chunk(end, ended=(0,), native=MESSAGES), Chunk(usage, usage=True))
+
+
+def _counts(usage: Raw) -> MessageUsage | None:
+    """Return the token counts; an unreadable usage must not fail the answer."""
+    try:
+        return _decode_usage(usage) if usage else None
+    except UNREADABLE:
+        return None

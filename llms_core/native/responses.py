@@ -14,7 +14,7 @@ from msgspec import Raw
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.json import ABSENT, UNREADABLE, is_set
-from llms_core.contracts.native import with_model
+from llms_core.contracts.native import RESPONSES, with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.native.events import framed
@@ -65,7 +65,7 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
-def completion(call: ChatCall, body: bytes, read_error: Callable[[bytes], ProviderError]) -> Completion:
+def read_response(call: ChatCall, body: bytes, read_error: Callable[[bytes], ProviderError]) -> Completion:
     """Return a whole response with the model's name for clients.
 
     Raises ProviderError if it is an error, if it failed, or if it is no response that has ended.
@@ -80,7 +80,7 @@ def completion(call: ChatCall, body: bytes, read_error: Callable[[bytes], Provid
         raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a response: {error}", status=200) from None
     _require_end(response, read_error)
     usage = response.usage.as_chat() if response.usage is not None else None
-    return Completion(with_model(body, call.client_model), usage, native=True)
+    return Completion(with_model(body, call.client_model), usage, native=RESPONSES)
 
 
 class ResponseEvents:
@@ -108,9 +108,9 @@ class ResponseEvents:
             raise self._read_error(data)
         if kind in ("response.completed", "response.incomplete", "response.failed"):
             return self._end(event, data, received.response)
-        is_first = not self._has_started
+        begun = () if self._has_started else (0,)
         self._has_started = True
-        return (Chunk(framed(event, data), content=_has_content(kind), begun=(0,) if is_first else (), native=True),)
+        return (Chunk(framed(event or kind, data), content=_has_content(kind), begun=begun, native=RESPONSES),)
 
     def _named(self, response: Raw, data: bytes) -> bytes:
         """Return an event with the model's name for clients in its response."""
@@ -125,7 +125,7 @@ class ResponseEvents:
             message = f"Cannot parse the end of the stream: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
         _require_end(response, self._read_error)
-        yield Chunk(framed(event, data), content=bool(response.output), begun=(0,), ended=(0,), native=True)
+        yield Chunk(framed(event, data), content=bool(response.output), begun=(0,), ended=(0,), native=RESPONSES)
         if response.usage is not None:
             counts = msgspec.json.encode({"choices": [], "usage": response.usage.as_chat()})
             yield Chunk(counts, usage=True)

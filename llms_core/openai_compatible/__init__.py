@@ -17,12 +17,11 @@ from msgspec import Raw
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
-from llms_core.contracts.native import NativeRequest
+from llms_core.contracts.native import NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, ProviderError, Unsupported
 from llms_core.failure import classify
-from llms_core.native import READERS
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
 from llms_core.openai_compatible.members import (
@@ -34,10 +33,18 @@ from llms_core.openai_compatible.members import (
     with_parameters,
     with_total_tokens,
 )
-from llms_core.openai_compatible.native import native_urls
+from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
 from llms_core.openai_compatible.stream import OpenAIChunks
-from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, RequestRules, UpstreamRequest
+from llms_core.provider import (
+    ChunkTranslator,
+    Headers,
+    NativeEndpoint,
+    ProviderSettings,
+    ProviderSpec,
+    RequestRules,
+    UpstreamRequest,
+)
 
 __all__ = ["OpenAIChunks", "OpenAICompatible"]
 
@@ -62,9 +69,8 @@ class OpenAICompatible:
         self._conversation = Conversation(spec.rules)
 
     @cached_property
-    def native_urls(self) -> Mapping[str, str]:
-        """Where the provider offers the protocols of other clients."""
-        return native_urls(self.spec, self.settings, self.base_url)
+    def _native_endpoints(self) -> Mapping[str, NativeEndpoint]:
+        return endpoints_at(self.spec, self.settings, self.base_url)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. This is the only place where the key is used."""
@@ -120,26 +126,38 @@ class OpenAICompatible:
         """Return a translator for one stream."""
         return OpenAIChunks(self, call)
 
-    def passes_through(self, native: NativeRequest, model: str) -> bool:
-        """Whether the provider offers the client's protocol; see `ProviderSpec.native`."""
-        return native.protocol in self.native_urls
+    def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:
+        """Return where a model is offered in another protocol; None if it is not."""
+        return self._native_endpoints.get(protocol)
 
-    def native_request(self, call: ChatCall) -> UpstreamRequest:
-        """Return the client's request, with the provider's name of the model."""
-        native = _native(call)
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the provider takes a request of another protocol as the client wrote it."""
+        if self.native_endpoint(native.protocol, model) is None:
+            return False
+        protocol = PROTOCOLS.get(native.protocol)
+        return protocol is not None and protocol.accepts(native, model)
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the client's request with this provider's model and key."""
+        protocol = PROTOCOLS[native.protocol]
+        endpoint = self.native_endpoint(native.protocol, call.upstream_model)
+        if endpoint is None:
+            raise Unsupported(f"The provider does not speak the protocol '{native.protocol}'")
+        headers = {"content-type": "application/json", **protocol.headers(native), **self.settings.headers}
+        if self.api_key is not None:
+            key = self.api_key.reveal()
+            headers[endpoint.key_header] = f"Bearer {key}" if endpoint.key_header == "authorization" else key
         return UpstreamRequest(
-            url=self.native_urls[native.protocol],
-            headers={**native.headers, **self.headers()},
-            content=native.with_model(call.upstream_model),
+            url=endpoint.url, headers=headers, content=with_model(protocol.body(native.body), call.upstream_model)
         )
 
     def native_completion(self, call: ChatCall, body: bytes) -> Completion:
-        """Return the provider's answer. Raises ProviderError if it is an error or not one of the protocol."""
-        return READERS[_native(call).protocol].completion(call, body, self._error_in_answer)
+        """Return an answer in the client's protocol as it is. Raises ProviderError if it is an error or not one."""
+        return PROTOCOLS[_protocol_of(call)].completion(call, body, self._error_in_answer)
 
     def native_chunks(self, call: ChatCall) -> ChunkTranslator:
         """Return a reader for one stream in the client's protocol."""
-        return READERS[_native(call).protocol].events(call, self._error_in_answer)
+        return PROTOCOLS[_protocol_of(call)].chunks(call, self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an error of the provider."""
@@ -224,6 +242,10 @@ class OpenAICompatible:
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200)
 
 
+def _protocol_of(call: ChatCall) -> str:
+    return "" if call.native is None else call.native.protocol
+
+
 OPENAI_RULES = RequestRules(
     members=frozenset({"name", "assistant.refusal", "assistant.audio", "assistant.annotations"}),
     developer=True,
@@ -233,12 +255,6 @@ OPENAI_RULES = RequestRules(
     max_completion_tokens=("*",),
 )
 """What OpenAI itself accepts, at whichever address."""
-
-
-def _native(call: ChatCall) -> NativeRequest:
-    if call.native is None:
-        raise ValueError("the call has no request in the client's own protocol")
-    return call.native
 
 
 # Matching takes longer than the look-up; `model` is one of the provider's, not the client's text.

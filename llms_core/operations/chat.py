@@ -17,6 +17,7 @@ from llms_core.contracts.lenient_json import repaired
 from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
 from llms_core.contracts.streamed import as_chunks
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.native.formats import format_of
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
@@ -100,7 +101,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
     def request(self, adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest:
         """Return the adapter's request."""
         if call.native is not None:
-            return cast("PassesThrough", adapter).native_request(call)
+            return cast("PassesThrough", adapter).native_request(call, call.native)
         request = adapter.request(call)
         if call.dropped:
             expect(UpstreamRequest, request, "request")
@@ -109,10 +110,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def answer(self, adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
         """Return the adapter's completion."""
-        if call.native is not None and not call.stream:
-            completion = cast("PassesThrough", adapter).native_completion(call, body)
-        else:
-            completion = _completion(adapter, call, body)
+        completion = _completion(adapter, call, body)
         if (
             type(completion) is not Completion
             or type(completion.data) is not bytes
@@ -125,7 +123,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def stream(self, adapter: HttpAdapter, call: ChatCall) -> StreamReader:
         """Return a reader of the adapter's chunks; the parts of the answer are its choices."""
-        is_native = call.native is not None and call.stream
+        is_native = call.native is not None
         return StreamReader(
             cast("PassesThrough", adapter).native_chunks(call) if is_native else adapter.chunks(call),
             parts=call.request.n or 1,
@@ -135,6 +133,8 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def as_chunks(self, answer: Answer) -> Sequence[Chunk]:
         """Return a completion as chunks."""
+        if isinstance(answer, Completion) and answer.native:
+            return format_of(answer.native).as_chunks(answer)
         return as_chunks(Completion(answer.data, answer.usage))
 
     def from_chunks(self, chunks: Sequence[Chunk]) -> Completion:
@@ -143,6 +143,8 @@ class Chat(Operation[ChatRequest, ChatCall]):
         for chunk in chunks:
             if chunk.usage:
                 usage = self.usage(chunk)
+        if chunks and chunks[0].native:
+            return format_of(chunks[0].native).joined(chunks, usage)
         return Completion(joined(chunks), usage)
 
     def usage(self, chunk: Chunk) -> Usage | None:
@@ -158,8 +160,9 @@ def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion
 
     Raises the error that the body describes if the adapter does not recognize it.
     """
+    read = adapter.completion if call.native is None else cast("PassesThrough", adapter).native_completion
     try:
-        return adapter.completion(call, body)
+        return read(call, body)
     except ProviderError as error:
         if error.kind is not ErrorKind.BAD_RESPONSE:
             raise
@@ -168,7 +171,7 @@ def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion
             if describes_error(body):
                 raise _error_in_answer(adapter, body) from None
             raise
-    return adapter.completion(call, valid)
+    return read(call, valid)
 
 
 def _error_in_answer(adapter: HttpAdapter, body: bytes) -> ProviderError:

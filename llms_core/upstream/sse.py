@@ -10,12 +10,17 @@ event are joined with LF, and comments are ignored. Three departures from it, fo
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from llms_core.upstream.event_buffer import Event, EventBuffer
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 #: A shorter block may have blank data.
 _MIN_BLOCK = len(b'data: {"a":1}')
+
+#: of an event with a name and one data line
+_LINE_ENDS_OF_NAMED = 3
 
 
 class ServerSentEvents:
@@ -30,17 +35,20 @@ class ServerSentEvents:
 
     def feed(self, piece: bytes) -> list[Event]:
         """Return the events that `piece` completes. Raises ProviderError if one is over MAX_EVENT_BYTES."""
-        # Nearly every piece is one event of one data line.
+        # Nearly every piece is one event, of one data line or of a name and one data line.
         if (
-            piece.startswith(b"data: {")
-            and piece.endswith(b"}\n\n")
-            and piece.find(b"\n") == len(piece) - 2
+            piece.endswith(b"}\n\n")
             and b"\r" not in piece
             and self._started
             and not self._buffer.size
             and not self._after_cr
         ):
-            return [("", piece[6:-2])]
+            if piece.startswith(b"data: {") and piece.find(b"\n") == len(piece) - 2:
+                return [("", piece[6:-2])]
+            if piece.startswith(b"event: ") and piece.count(b"\n") == _LINE_ENDS_OF_NAMED:
+                named = _parse_named(piece[:-2])
+                if named is not None:
+                    return [named]
         if not self._started:
             piece = self._skip_byte_order_mark(piece)
         if self._after_cr or b"\r" in piece:
@@ -89,6 +97,10 @@ def _parse(block: bytes) -> Event | None:
     # Nearly all events are one data line.
     if block.startswith(b"data: ") and b"\n" not in block and len(block) >= _MIN_BLOCK:
         return "", block[6:]
+    if block.startswith(b"event: ") and block.count(b"\n") == 1:
+        named = _parse_named(block)
+        if named is not None:
+            return named
     name = ""
     data: list[bytes] = []
     has_json = False
@@ -104,3 +116,15 @@ def _parse(block: bytes) -> Event | None:
             name = value.removeprefix(b" ").decode("utf-8", "replace")
     joined = b"\n".join(data)
     return (name, joined) if joined.strip() else None
+
+
+def _parse_named(block: bytes) -> Event | None:
+    """Return the event of two lines, its name and a JSON object; None if they are anything else."""
+    name, found, data = block.partition(b"\ndata: {")
+    return (_name_of(name), b"{" + data) if found else None
+
+
+@lru_cache(maxsize=256)
+def _name_of(line: bytes) -> str:
+    """Return the name of an event. Streams repeat the same few."""
+    return line.removeprefix(b"event: ").decode("utf-8", "replace")

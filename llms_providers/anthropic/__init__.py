@@ -16,13 +16,17 @@ import msgspec
 
 from llms_core import hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
+from llms_core.native.message_request import protocol_headers, without_billing
+from llms_core.native.messages import MessageEvents, read_message
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.anthropic.answer import read_completion
-from llms_providers.anthropic.originals import owner_of
+from llms_providers.anthropic.native import is_accepted
+from llms_providers.anthropic.originals import CLAUDE, owner_of
 from llms_providers.anthropic.request import BETA_MEMBER, build_body
 from llms_providers.anthropic.stream import MessageChunks
 
@@ -64,7 +68,10 @@ class Anthropic:
         features = dict.fromkeys((*self.beta, *beta))
         if features:
             headers["anthropic-beta"] = ",".join(features)
-        headers |= self.settings.headers
+        return headers | self._own_headers()
+
+    def _own_headers(self) -> dict[str, str]:
+        headers = dict(self.settings.headers)
         if self.settings.api_key is not None:
             headers["x-api-key"] = self.settings.api_key.reveal()
         return headers
@@ -92,6 +99,30 @@ class Anthropic:
     def chunks(self, call: ChatCall) -> MessageChunks:
         """Return a translator for one stream."""
         return MessageChunks(call, self._owner(call), self._error_in_answer)
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the model takes a request of the Messages API as the client wrote it."""
+        return is_accepted(native, model)
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the client's request with this provider's model and key, and the client's version and features."""
+        body = native.with_model(call.upstream_model)
+        if CLAUDE not in call.upstream_model.lower():
+            body = without_billing(body)
+        headers = {
+            "content-type": "application/json",
+            **protocol_headers(native, self.version, self.beta),
+            **self._own_headers(),
+        }
+        return UpstreamRequest(url=f"{self.base_url}/messages", headers=headers, content=body)
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return a message as it is. Raises ProviderError if the body is an error or invalid."""
+        return read_message(call, body, self._error_in_answer)
+
+    def native_chunks(self, call: ChatCall) -> MessageEvents:
+        """Return a reader for one stream that is passed on."""
+        return MessageEvents(call, self._error_in_answer)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return what an error means: `{"type": "error", "error": {"type": …, "message": …}}`.

@@ -13,14 +13,15 @@ from typing import Any
 import msgspec
 
 from llms_core.contracts.building import ToolCall, completion
-from llms_core.contracts.completion import Completion, Usage, finish_reason
+from llms_core.contracts.completion import Completion, finish_reason
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.native.message_usage import MessageUsage
 from llms_providers.anthropic.blocks import NAME_RULE, PROVIDER_KEY, Block
-from llms_providers.anthropic.message import BlockView, Message, MessageEnd, MessageUsage, decode, view_block
+from llms_providers.anthropic.message import BlockView, Message, MessageEnd, decode, view_block
 
 ErrorReader = Callable[[bytes], ProviderError]
 """Returns the error that a body, or an event of a stream, describes."""
@@ -62,7 +63,7 @@ def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: Error
         reasoning=reasoning,
         tool_calls=calls,
         finish_reason=openai_finish_reason(message.stop_reason, has_calls=bool(calls), is_empty=is_empty(blocks)),
-        usage=openai_usage(message.usage or MessageUsage()),
+        usage=(message.usage or MessageUsage()).as_chat(),
         message=additional_members(raw_blocks, blocks, message, owner),
     )
 
@@ -127,27 +128,6 @@ def openai_finish_reason(stop_reason: str | None, *, has_calls: bool, is_empty: 
 def is_empty(blocks: Iterable[BlockView]) -> bool:
     """Return whether an answer has no content: no block, or only ones without text."""
     return all(block.type == "text" and not block.text for block in blocks)
-
-
-def openai_usage(usage: MessageUsage) -> Usage:
-    """Return the token counts as OpenAI defines them.
-
-    Anthropic counts the tokens read from and written to its cache separately from `input_tokens`; OpenAI includes them
-    in `prompt_tokens`.
-    """
-    cache_read = usage.cache_read_input_tokens or 0
-    cache_written = usage.cache_creation_input_tokens or 0
-    completion_details: dict[str, Any] = {}
-    if usage.output_tokens_details is not None:
-        completion_details["reasoning_tokens"] = usage.output_tokens_details.thinking_tokens or 0
-    if usage.server_tool_use:
-        completion_details["server_tool_use"] = usage.server_tool_use
-    return Usage(
-        prompt_tokens=(usage.input_tokens or 0) + cache_read + cache_written,
-        completion_tokens=usage.output_tokens or 0,
-        prompt_tokens_details={"cached_tokens": cache_read, "cache_write_tokens": cache_written},
-        completion_tokens_details=completion_details or None,
-    )
 
 
 def additional_members(

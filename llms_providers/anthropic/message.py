@@ -8,28 +8,10 @@ import msgspec
 
 from llms_core.contracts.building import arguments_text
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.native.message_usage import MessageUsage
 from llms_providers.anthropic.blocks import ANSWER_TOOL, Block
 
 T = TypeVar("T")
-
-
-class OutputDetails(msgspec.Struct):
-    """`usage.output_tokens_details`."""
-
-    thinking_tokens: int | None = None
-
-
-class MessageUsage(msgspec.Struct):
-    """`usage` of a message. A stream sends it in parts, so every member may be absent."""
-
-    #: Prompt tokens, without those that were read from or written to the cache.
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    output_tokens_details: OutputDetails | None = None
-    #: How often each of Anthropic's own tools was called.
-    server_tool_use: dict[str, Any] | None = None
 
 
 class MessageEnd(msgspec.Struct):

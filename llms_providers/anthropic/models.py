@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 
@@ -31,6 +32,8 @@ class ModelFamily:
     structured_outputs: bool = True
     #: Whether `tool_choice` can force the model to call a tool.
     forced_tool_calls: bool = True
+    #: Whether messages of the role `system` may stand between the others.
+    system_messages: bool = True
 
 
 _WITHOUT_THINKING = ModelFamily(
@@ -39,6 +42,7 @@ _WITHOUT_THINKING = ModelFamily(
     thinks_by_default=False,
     sampling_parameters=2,
     structured_outputs=False,
+    system_messages=False,
 )
 _WITH_BUDGET = ModelFamily(
     max_tokens=64_000,
@@ -46,6 +50,7 @@ _WITH_BUDGET = ModelFamily(
     thinks_by_default=False,
     sampling_parameters=1,
     structured_outputs=False,
+    system_messages=False,
 )
 _ALWAYS_THINKING = ModelFamily(thinking_off=None)
 
@@ -64,9 +69,10 @@ _PATTERNS = (
     (r"claude-(?:opus|sonnet|haiku)-4-5\b", replace(_WITH_BUDGET, structured_outputs=True)),
     (
         r"claude-(?:opus|sonnet)-4-6\b",
-        ModelFamily(thinks_by_default=False, xhigh_effort=False, sampling_parameters=1),
+        ModelFamily(thinks_by_default=False, xhigh_effort=False, sampling_parameters=1, system_messages=False),
     ),
-    # Opus 4.7 and later.
+    (r"claude-opus-4-7\b", ModelFamily(thinks_by_default=False, system_messages=False)),
+    # Opus 4.8 and later.
     (r"claude-opus-4", ModelFamily(thinks_by_default=False)),
     (r"claude-(?:(?:fable|mythos)-5|mythos-preview)(?!-[1-9]\b)", _ALWAYS_THINKING),
     (r"claude-(?:fable|mythos|opus-5-5)", replace(_ALWAYS_THINKING, forced_tool_calls=False)),
@@ -77,6 +83,8 @@ _PATTERNS = (
 _FAMILIES = tuple((re.compile(pattern), family) for pattern, family in _PATTERNS)
 
 
+# Models are few, and the patterns many.
+@lru_cache(maxsize=1024)
 def family_of(model: str) -> ModelFamily:
     """Return the family of a model, given its id on any platform."""
     # Some platforms write versions with a dot: `claude-sonnet-4.5`.

@@ -8,21 +8,14 @@ sign in their own ways, or not at all, and Claude rejects the request with their
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from llms_core.contracts.signatures import Owner, first_word, head_of, owner_in
+from llms_core.contracts.signatures import Owner, first_word, is_claudes, owner_in
 from llms_providers.anthropic.blocks import PROVIDER_KEY, THINKING_TYPES, Block
 
 #: The family of all of Claude's models, whoever provides them.
 CLAUDE = "claude"
-
-#: How the signatures of Claude begin, decoded: a message of Protocol Buffers. Its field 2 is the signature, after a
-#: version since 2026, and starts with a header.
-_CLAUDES = re.compile(
-    rb"(?:\x08[\x00-\x7f])?\x12[\x80-\xff]*[\x00-\x7f]\x0a[\x80-\xff]*[\x00-\x7f](?:\x08[\x00-\x7f])?\x18"
-)
 
 
 def owner_of(provider: str, model: str) -> Owner:
@@ -54,7 +47,6 @@ def _is_accepted(block: Block, owner: Owner | None, own: Owner) -> bool:
         return True
     # Redacted thinking is encrypted as a whole.
     signature = block.get("signature") or block.get("data")
-    is_claudes = _CLAUDES.match(head_of(signature)) is not None
     if own.family == CLAUDE:
-        return bool(signature) and (owner == own or is_claudes)
-    return owner == own or (owner is None and not is_claudes)
+        return bool(signature) and (owner == own or is_claudes(signature))
+    return owner == own or (owner is None and not is_claudes(signature))

@@ -14,13 +14,13 @@ from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
+from llms_core.native.message_usage import MessageUsage
 from llms_providers.anthropic.answer import (
     ErrorReader,
     additional_members,
     call_extra,
     is_empty,
     openai_finish_reason,
-    openai_usage,
     with_unique_id,
     without_nulls,
 )
@@ -29,7 +29,6 @@ from llms_providers.anthropic.message import (
     BlockView,
     Message,
     MessageEnd,
-    MessageUsage,
     convert,
     decode,
     view_block,
@@ -176,8 +175,7 @@ class MessageChunks:
         _merge(self._end, convert(event.delta, MessageEnd))
         if self._end.usage is None:
             self._end.usage = MessageUsage()
-        if event.usage is not None:
-            _merge(self._end.usage, event.usage)
+        self._end.usage.update(event.usage)
         # Usage may be updated before the message ends.
         if not self._end.stop_reason:
             return
@@ -190,7 +188,7 @@ class MessageChunks:
         has_calls = self._call_count > 0
         reason = openai_finish_reason(self._end.stop_reason, has_calls=has_calls, is_empty=is_empty(blocks))
         yield from self._with_native([self._chunks.finish(reason, delta=members)])
-        yield self._chunks.usage(openai_usage(self._end.usage))
+        yield self._chunks.usage(self._end.usage.as_chat())
 
 
 class _PartialBlock:
@@ -254,8 +252,8 @@ def _decode_input(text: str) -> Any:
 
 
 def _merge(known: msgspec.Struct, update: msgspec.Struct) -> None:
-    """Overwrite members with those of `update` that are neither null nor a zero in place of a count."""
+    """Overwrite members with those of `update` that are not null."""
     for name in update.__struct_fields__:
         value = getattr(update, name)
-        if value is not None and not (value == 0 and getattr(known, name)):
+        if value is not None:
             setattr(known, name, value)

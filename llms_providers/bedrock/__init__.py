@@ -1,4 +1,4 @@
-"""Amazon Bedrock's Converse and ConverseStream: one protocol for the models of many vendors.
+"""Amazon Bedrock's Converse and ConverseStream: one protocol for the models of many vendors. See `native` for Claude's.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 
@@ -30,11 +30,13 @@ import msgspec
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.extras import HINTS
+from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret, redact
 from llms_providers.bedrock.answer import to_completion, to_models
 from llms_providers.bedrock.errors import to_error
+from llms_providers.bedrock.native import InvokeEvents, body_of, is_accepted, read_answer
 from llms_providers.bedrock.request import to_body
 from llms_providers.bedrock.sigv4 import Credentials, sign
 from llms_providers.bedrock.stream import ConverseChunks
@@ -101,17 +103,9 @@ class Bedrock:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for Converse or ConverseStream. Raises Unsupported for what Bedrock cannot do."""
         body, dropped = to_body(call)
-        action = "converse-stream" if call.stream else "converse"
-        # ARNs contain slashes and colons.
-        model = quote(call.upstream_model, safe="")
-        url = f"{self.base_url}/model/{model}/{action}"
-        content = msgspec.json.encode(body)
-        return UpstreamRequest(
-            url=url,
-            headers=self._headers("POST", url, content),
-            content=content,
-            dropped=dropped,
-        )
+        request = self._model_request(call, "converse-stream" if call.stream else "converse", msgspec.json.encode(body))
+        request.dropped = dropped
+        return request
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """Translate a whole answer to a chat completion. Raises ProviderError if it is not one."""
@@ -120,6 +114,23 @@ class Bedrock:
     def chunks(self, call: ChatCall) -> ConverseChunks:
         """Return a translator for one stream."""
         return ConverseChunks(call)
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the model is a Claude that takes a request of the Messages API as the client wrote it."""
+        return is_accepted(native, model)
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the request for InvokeModel or InvokeModelWithResponseStream."""
+        action = "invoke-with-response-stream" if call.stream else "invoke"
+        return self._model_request(call, action, body_of(native))
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return a message as it is. Raises ProviderError if it is not one."""
+        return read_answer(call, body)
+
+    def native_chunks(self, call: ChatCall) -> InvokeEvents:
+        """Return a reader for one stream that is passed on."""
+        return InvokeEvents(call)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Translate an error response."""
@@ -138,6 +149,12 @@ class Bedrock:
     def models(self, body: bytes) -> dict[str, str]:
         """Return the inference profiles: the name for clients and the id or ARN of each."""
         return to_models(body)
+
+    def _model_request(self, call: ChatCall, action: str, content: bytes) -> UpstreamRequest:
+        # ARNs contain slashes and colons.
+        model = quote(call.upstream_model, safe="")
+        url = f"{self.base_url}/model/{model}/{action}"
+        return UpstreamRequest(url=url, headers=self._headers("POST", url, content), content=content)
 
     def _headers(self, method: str, url: str, content: bytes) -> dict[str, str]:
         headers = {"content-type": "application/json"}

@@ -72,14 +72,19 @@ def function_names_of(call: ChatCall, family: Family) -> FunctionNames:
 
 
 def family_of(call: ChatCall) -> Family:
-    """Return the family of the call's model.
+    """Return the family of the call's model."""
+    return family_named(call.upstream_model, call.client_model)
+
+
+def family_named(model: str, client_model: str) -> Family:
+    """Return the family of a model.
 
     An ARN may end in an opaque id. The client's name for the model then decides.
     """
-    name = call.upstream_model.rpartition("/")[2]
+    name = model.rpartition("/")[2]
     prefix, _, rest = name.partition(".")
     if not rest:
-        name = f"{name} {call.client_model}".lower()
+        name = f"{name} {client_model}".lower()
         vendor = _vendor_by_name(name, default=prefix)
     elif prefix in _REGION_PREFIXES:
         vendor = rest.partition(".")[0]

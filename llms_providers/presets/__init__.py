@@ -9,6 +9,7 @@ What belongs in a row:
 - `rules`: what the provider accepts in messages and tools. `members` lists what its documentation has beside the common
   members; with ANY_MEMBER for servers that ignore what they do not know. Whatever else a conversation has collected at
   other providers (reasoning, signatures, annotations) is not sent.
+- `native`: where the provider speaks the protocol of another dialect, with the header that it documents for the key.
 - What only some models of a provider refuse is left in the request, unless a comment gives the reason.
 
 A provider that needs more than a row has a module of its own. Rows follow the documentation named in `docs`.
@@ -19,8 +20,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llms_core import hookimpl
+from llms_core.contracts.native import MESSAGES
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
-from llms_core.provider import Capabilities, ProviderSpec, RequestRules
+from llms_core.provider import Capabilities, NativeEndpoint, ProviderSpec, RequestRules
 from llms_providers.presets.accepted import (
     GOOGLE_DROP,
     LOGPROBS,
@@ -106,6 +108,8 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.z.ai/api/coding/paas/v4",
         key_env=ZAI_KEYS,
+        # With `zai`, it is not documented which of the two would be billed.
+        native={MESSAGES: NativeEndpoint("https://api.z.ai/api/anthropic/v1/messages")},
         capabilities=ZAI_CAPABILITIES,
         rename=MAX_TOKENS,
         drop=ZAI_DROP,
@@ -118,6 +122,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.minimax.io/v1",
         key_env=("MINIMAX_API_KEY",),
+        native={MESSAGES: NativeEndpoint("https://api.minimax.io/anthropic/v1/messages", "x-api-key")},
         # Documented limits: `n` must be 1, and there is no audio input.
         capabilities=Capabilities(n=False, audio=False),
         drop=QWEN_ONLY,
@@ -223,6 +228,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Without `/v1`, as DeepSeek documents it.
         base_url="https://api.deepseek.com",
         key_env=("DEEPSEEK_API_KEY",),
+        native={MESSAGES: NativeEndpoint("https://api.deepseek.com/anthropic/v1/messages", "x-api-key")},
         # The response formats are `text` and `json_object`, and content is text only.
         capabilities=Capabilities(json_schema=False, vision=False, audio=False, files=False),
         rename=MAX_TOKENS,
@@ -236,6 +242,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.moonshot.ai/v1",
         key_env=("MOONSHOT_API_KEY",),
+        native={MESSAGES: NativeEndpoint("https://api.moonshot.ai/anthropic/v1/messages")},
         # The Kimi models have fixed values for these, and answer an error to any other value, `n` included.
         capabilities=Capabilities(n=False),
         drop=QWEN_ONLY | {"temperature", "top_p", "frequency_penalty", "presence_penalty"},
@@ -275,7 +282,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://openrouter.ai/docs/api-reference/overview",
         adapter=OpenAICompatible,
         base_url="https://openrouter.ai/api/v1",
-        native=RESPONSES_TOO,
+        native={**RESPONSES_TOO, MESSAGES: NativeEndpoint("https://openrouter.ai/api/v1/messages")},
         key_env=("OPENROUTER_API_KEY",),
         # Documented as "Assistant Prefill".
         capabilities=Capabilities(prefill=True),

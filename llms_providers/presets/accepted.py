@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llms_core.contracts.native import RESPONSES
-from llms_core.provider import ANY_MEMBER, Capabilities, RequestRules
+from llms_core.provider import ANY_MEMBER, Capabilities, NativeEndpoint, RequestRules
 
 #: Qwen's switch for reasoning. Other providers with a closed request schema refuse it.
 QWEN_ONLY = frozenset({"enable_thinking"})
@@ -59,4 +59,4 @@ ZAI_DROP = frozenset({"metadata"})
 ZAI_RULES = RequestRules(members=frozenset({REASONING}), tool_parameters=True)
 
 #: Providers with OpenAI's Responses API beside chat completions.
-RESPONSES_TOO = {RESPONSES: "/responses"}
+RESPONSES_TOO = {RESPONSES: NativeEndpoint("/responses")}

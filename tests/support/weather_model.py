@@ -56,21 +56,21 @@ class Protocol(NamedTuple):
     """How a provider speaks to the gateway."""
 
     type: str
+    #: the provider's name of the model: signatures of Claude's form return to Claude only
+    model: str
     read: Callable[[Seen], _Request]
     write: Callable[[_Answer, bool], Reply]
 
-    def provider(self, upstream: ScriptedUpstream, **members: Any) -> Json:
-        """Return the provider's block in llms.json, and let the upstream be the model."""
+    def provider(self, upstream: ScriptedUpstream, *names: str) -> Json:
+        """Return the provider's block in llms.json, with names for the model, and let the upstream be the model."""
         upstream.default = Reply(self._answer)
         base_url = upstream.base_url if self.type == "OpenAiProvider" else upstream.origin
-        models = {"some-model": "vendor-model"}
         return {
             "enabled": True,
             "type": self.type,
             "base_url": base_url,
             "api_key": "sk-marked-weather",
-            "models": models,
-            **members,
+            "models": dict.fromkeys(names, self.model),
         }
 
     def _answer(self, seen: Seen) -> Reply:
@@ -255,7 +255,7 @@ def _stream(events: Sequence[Event]) -> Reply:
 
 
 PROTOCOLS = {
-    "chat": Protocol("OpenAiProvider", _read_openai, _write_openai),
-    "anthropic": Protocol("anthropic", _read_anthropic, _write_anthropic),
-    "gemini": Protocol("GoogleProvider", _read_gemini, _write_gemini),
+    "chat": Protocol("OpenAiProvider", "vendor-model", _read_openai, _write_openai),
+    "anthropic": Protocol("anthropic", "claude-sonnet-4-5", _read_anthropic, _write_anthropic),
+    "gemini": Protocol("GoogleProvider", "gemini-3-pro", _read_gemini, _write_gemini),
 }

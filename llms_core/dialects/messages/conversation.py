@@ -17,9 +17,7 @@ from msgspec import Raw
 from llms_core.dialects.envelope import Envelope, is_sealed, opened
 from llms_core.dialects.messages.request import Block, InputMessage, MessagesRequest, invalid, read
 from llms_core.dialects.messages.tools import ANTHROPIC, Json, is_set
-
-#: Claude Code's first system block changes with each session. It would spoil the prompt caches of all providers.
-_BILLING = "x-anthropic-billing-header:"
+from llms_core.native.message_request import BILLING_BLOCK
 
 #: Signatures without an envelope can only be Claude's: its adapter verifies that, and nobody else gets them.
 _CLAUDES = {"provider": "", "family": "claude"}
@@ -46,19 +44,26 @@ class _RawMessage(msgspec.Struct):
     content: Raw
 
 
-def chat_messages(view: MessagesRequest, raw_messages: Raw) -> list[Json]:
-    """Return chat's messages. Raises RequestError, which names the invalid member."""
+Unknown = dict[str, str]
+"""What only a provider of the same protocol can understand: why it cannot be translated, by the name of the member."""
+
+
+def chat_messages(view: MessagesRequest, raw_messages: Raw, unknown: Unknown) -> list[Json]:
+    """Return chat's messages, and add what they lack to `unknown`.
+
+    Raises RequestError, which names the invalid member.
+    """
     messages: list[Json] = []
     if view.system:
-        messages += _system(view.system, "system")
+        messages += _system(view.system, "system", unknown)
     raw: list[_RawMessage] | None = None
     for number, message in enumerate(view.messages):
         param = f"messages[{number}]"
         match message.role:
             case "user":
-                messages += _user(message, param)
+                messages += _user(message, param, unknown)
             case "system":
-                messages += _system(message.content, f"{param}.content")
+                messages += _system(message.content, f"{param}.content", unknown)
             case "assistant":
                 opaque = isinstance(message.content, list) and _has_opaque(message.content)
                 if opaque and raw is None:
@@ -67,19 +72,28 @@ def chat_messages(view: MessagesRequest, raw_messages: Raw) -> list[Json]:
     return messages
 
 
-def _system(content: str | list[Block], param: str) -> Iterator[Json]:
+def _system(content: str | list[Block], param: str, unknown: Unknown) -> Iterator[Json]:
     if isinstance(content, str):
         yield {"role": "system", "content": content}
         return
+    parts = []
     for number, block in enumerate(content):
-        if block.type != "text" or block.text is None:
-            raise invalid(f"{param}[{number}].type", "only blocks of type 'text' are allowed here")
-    parts = [_text(block) for block in content if not (block.text or "").startswith(_BILLING)]
+        place = f"{param}[{number}]"
+        if block.type != "text":
+            _note(unknown, f"{place}.type", "only blocks of type 'text' are allowed here")
+        elif block.text is None:
+            raise invalid(f"{place}.text", "expected a text")
+        elif not block.text.startswith(BILLING_BLOCK):
+            parts.append(_text(block))
     if parts:
         yield {"role": "system", "content": _simplified(parts)}
 
 
-def _user(message: InputMessage, param: str) -> Iterator[Json]:
+def _note(unknown: Unknown, param: str, problem: str) -> None:
+    unknown[param] = invalid(param, problem).message
+
+
+def _user(message: InputMessage, param: str, unknown: Unknown) -> Iterator[Json]:
     if isinstance(message.content, str):
         yield {"role": "user", "content": message.content}
         return
@@ -89,21 +103,21 @@ def _user(message: InputMessage, param: str) -> Iterator[Json]:
     for number, block in enumerate(message.content):
         place = f"{param}.content[{number}]"
         if block.type == "tool_result":
-            yield _result(block, place)
+            yield _result(block, place, unknown)
         else:
-            parts.append(_part(block, place))
+            parts.append(_part(block, place, unknown))
     if parts:
         yield {"role": "user", "content": _simplified(parts)}
 
 
-def _result(block: Block, param: str) -> Json:
+def _result(block: Block, param: str, unknown: Unknown) -> Json:
     if not block.tool_use_id:
         raise invalid(f"{param}.tool_use_id", "a result needs the id of its call")
     result: Json = {"role": "tool", "tool_call_id": block.tool_use_id, "content": ""}
     if is_set(block.content):
         content = read(block.content, str | list[Block], f"{param}.content")  # type: ignore[arg-type]
         if isinstance(content, list):
-            parts = [_part(each, f"{param}.content[{number}]") for number, each in enumerate(content)]
+            parts = [_part(each, f"{param}.content[{number}]", unknown) for number, each in enumerate(content)]
             content = _simplified(parts) if parts else ""
         result["content"] = content
     if block.is_error:
@@ -127,7 +141,7 @@ def _text(block: Block) -> Json:
     return part
 
 
-def _part(block: Block, param: str) -> Json:
+def _part(block: Block, param: str, unknown: Unknown) -> Json:
     """Return a block of a user's message, or of a tool's result, as a part."""
     match block.type:
         case "text":
@@ -135,13 +149,14 @@ def _part(block: Block, param: str) -> Json:
                 raise invalid(f"{param}.text", "expected a text")
             return _text(block)
         case "image":
-            part = _image(block, param)
+            part = _image(block, param, unknown)
         case "document":
-            part = _document(block, param)
+            part = _document(block, param, unknown)
         case _ if block.type in _NATIVE_PARTS:
             return _members_of(block)
         case _:
-            raise invalid(f"{param}.type", f"blocks of type '{block.type}' are not supported here")
+            _note(unknown, f"{param}.type", f"blocks of type '{block.type}' are not supported here")
+            return {"type": "text", "text": ""}
     if is_set(block.cache_control):
         part["cache_control"] = block.cache_control
     return part
@@ -157,7 +172,7 @@ def _members_of(block: Block) -> Json:
     return members
 
 
-def _image(block: Block, param: str) -> Json:
+def _image(block: Block, param: str, unknown: Unknown) -> Json:
     source = read(block.source, Source, f"{param}.source")
     match source.type:
         case "base64":
@@ -166,10 +181,11 @@ def _image(block: Block, param: str) -> Json:
             return {"type": "image_url", "image_url": {"url": _remote(source, f"{param}.source")}}
         case "file":
             return {"type": "image", "source": block.source}
-    raise invalid(f"{param}.source.type", f"'{source.type}' is not a source of images")
+    _note(unknown, f"{param}.source.type", f"'{source.type}' is not a source of images")
+    return {"type": "text", "text": ""}
 
 
-def _document(block: Block, param: str) -> Json:
+def _document(block: Block, param: str, unknown: Unknown) -> Json:
     source = read(block.source, Source, f"{param}.source")
     file: Json = {}
     match source.type:
@@ -183,7 +199,8 @@ def _document(block: Block, param: str) -> Json:
             # Uploaded at Anthropic, or made of blocks, which no other provider has.
             return _members_of(block)
         case _:
-            raise invalid(f"{param}.source.type", f"'{source.type}' is not a source of documents")
+            _note(unknown, f"{param}.source.type", f"'{source.type}' is not a source of documents")
+            return {"type": "text", "text": ""}
     if block.title is not None:
         file["filename"] = block.title
     elif source.type == "text":
@@ -235,7 +252,7 @@ def _assistant(message: InputMessage, raw_content: Raw | None, param: str) -> Js
         place = f"{param}.content[{number}]"
         match block.type:
             case "text":
-                parts.append(_part(block, place))
+                parts.append(_part(block, place, {}))
             case "tool_use":
                 calls.append(_call(block, place))
             case "thinking" | "redacted_thinking":

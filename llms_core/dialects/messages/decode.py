@@ -20,7 +20,7 @@ from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatBody, assemble
 from llms_core.dialects import IncomingRequest, RawHeaders
 from llms_core.dialects.messages import errors
-from llms_core.dialects.messages.conversation import chat_messages
+from llms_core.dialects.messages.conversation import Unknown, chat_messages
 from llms_core.dialects.messages.original import forwarded_headers, is_own
 from llms_core.dialects.messages.request import MessagesRequest, message_decoder, prompt_decoder
 from llms_core.dialects.messages.tools import ANTHROPIC, Json, add_output_format, add_tools
@@ -59,20 +59,27 @@ _BETA = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 def decode_message(incoming: IncomingRequest) -> ChatBody:
     """Decode a request for a message. Raises RequestError, which names the invalid member."""
     body = message_decoder.decode(incoming.body)
-    translated = _chat_body(body, incoming.headers)
+    unknown: Unknown = {}
+    translated = _chat_body(body, incoming.headers, unknown)
+    reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
+    reason = reasons[0] if reasons else None
     if not is_own(body.view, incoming.body):
+        if reason is not None:
+            # No provider can get it as it was written.
+            raise reason
         return translated
     native = NativeRequest(MESSAGES, incoming.body, forwarded_headers(incoming.headers))
-    return translated.with_original(native)
+    return translated.with_original(native, reason)
 
 
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
     """Decode a prompt whose tokens are to be counted."""
     body = prompt_decoder.decode(incoming.body)
-    return _chat_body(body.with_members({"stream": None}), ())
+    return _chat_body(body.with_members({"stream": None}), (), {})
 
 
-def _chat_body(body: Any, headers: RawHeaders) -> ChatBody:
+def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
+    """Return the translation, and add what it lacks to `unknown`."""
     view: MessagesRequest = body.view
     if not is_null(body.members.get("thread", NULL)):
         raise _threads_unsupported()
@@ -85,7 +92,7 @@ def _chat_body(body: Any, headers: RawHeaders) -> ChatBody:
             members[_SAME[name]] = value
         elif name not in _TRANSLATED:
             others[name] = Extra({ANTHROPIC: {name: value}})
-    members["messages"] = chat_messages(view, body.members["messages"])
+    members["messages"] = chat_messages(view, body.members["messages"], unknown)
     if view.tools:
         add_tools(view, body.members["tools"], members, others)
     elif view.tool_choice is not None:

@@ -9,11 +9,14 @@ from llms_core.dialects import RawHeaders
 from llms_core.dialects.envelope import may_hold_envelope
 from llms_core.dialects.messages.request import MessagesRequest
 
-#: Anthropic refuses other ids of calls, which other providers have given.
+#: Servers of this protocol refuse other ids of calls, which other providers have given.
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 #: Everything else is between the client and the gateway, above all the keys.
-_FORWARDED = frozenset({b"anthropic-version", b"anthropic-beta"})
+_FORWARDED = {
+    b"anthropic-version": re.compile(r"[A-Za-z0-9.-]{1,40}"),
+    b"anthropic-beta": re.compile(r"[A-Za-z0-9., _-]+"),
+}
 
 
 def is_own(view: MessagesRequest, data: bytes) -> bool:
@@ -24,6 +27,11 @@ def is_own(view: MessagesRequest, data: bytes) -> bool:
         if isinstance(message.content, str):
             continue
         for block in message.content:
+            if block.type == "text":
+                # Models answer with empty texts, which no server accepts when they come back.
+                if not block.text and message.role == "assistant":
+                    return False
+                continue
             call_id = block.tool_use_id if block.type == "tool_result" else block.id
             if call_id is not None and not _CALL_ID.fullmatch(call_id):
                 return False
@@ -31,11 +39,13 @@ def is_own(view: MessagesRequest, data: bytes) -> bool:
 
 
 def forwarded_headers(headers: RawHeaders) -> Mapping[str, str]:
-    """Return the headers that concern the provider; one that is repeated is joined."""
+    """Return the headers that concern the provider, if their values can be any; features may be in several headers."""
     found: dict[str, str] = {}
     for name, value in headers:
-        if name in _FORWARDED:
-            key = name.decode()
-            text = value.decode("latin-1")
-            found[key] = f"{found[key]},{text}" if key in found else text
+        pattern = _FORWARDED.get(name)
+        text = value.decode("latin-1")
+        if pattern is None or not pattern.fullmatch(text):
+            continue
+        key = name.decode()
+        found[key] = f"{found[key]},{text}" if key in found and name == b"anthropic-beta" else text
     return found

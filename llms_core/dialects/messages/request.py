@@ -34,6 +34,10 @@ class Block(msgspec.Struct, frozen=True):
     input: Raw = msgspec.field(default_factory=Raw)
     #: of `tool_result`
     tool_use_id: str | None = None
+    #: of `tool_reference`
+    tool_name: str | None = None
+    #: of `container_upload`
+    file_id: str | None = None
     content: Raw = msgspec.field(default_factory=Raw)
     is_error: bool | None = None
     #: of `thinking` and `redacted_thinking`
@@ -76,7 +80,7 @@ class ToolChoice(msgspec.Struct, frozen=True):
 class Thinking(msgspec.Struct, frozen=True):
     """`thinking`; the budget is for the type `enabled`."""
 
-    type: Literal["enabled", "adaptive", "disabled"]
+    type: Literal["enabled", "adaptive", "disabled", "between_tools"]
     budget_tokens: Annotated[int, Meta(ge=1)] | None = None
 
 

@@ -33,6 +33,7 @@ class OriginalEvents:
 
     def __init__(self, keep: Keep):
         self._keep = keep
+        #: Each may hold several events.
         self._first = b""
         self._last = b""
 
@@ -46,7 +47,7 @@ class OriginalEvents:
 
     def end(self) -> bytes | Awaitable[bytes]:
         """Store the response of the last event, which has been written already."""
-        kept = self._keep(_response_in(self._last))
+        kept = self._keep(_response_in(self._last.rstrip().rpartition(b"\n\n")[2]))
         return b"" if isinstance(kept, bytes) else _nothing_after(kept)
 
     def error(self, error: ErrorResponse, code: str) -> bytes:
@@ -61,7 +62,7 @@ class OriginalEvents:
             "param": error.param,
         }
         events = sse.event(msgspec.json.encode(event), b"error")
-        begun = _response_in(self._first)
+        begun = _response_in(self._first.partition(b"\n\n")[0])
         if begun:
             problem = {"code": code, "message": error.message}
             failed = {**_decode_members(begun), "status": "failed", "error": problem}

@@ -270,3 +270,14 @@ def test_a_client_that_leaves_at_the_end_is_not_a_cancellation(ask: Asking, firs
             if line == "event: response.completed":
                 break
     assert "cancelled" not in ask.gateway.log()
+
+
+def test_a_provider_that_answers_whole_still_streams_to_the_client(ask: Asking, first: ScriptedUpstream) -> None:
+    received = ask.post({"model": "m", "input": "Hi", "stream": True, "store": False}, RESPONSES)
+    assert response_in(received.text) == response(model="m", output=[MESSAGE], usage=USAGE)
+
+
+def test_a_provider_that_streams_unasked_still_answers_whole(ask: Asking, first: ScriptedUpstream) -> None:
+    first.default = stream(answer())
+    received = ask.post({"model": "m", "input": "Hi", "store": False}, RESPONSES)
+    assert received.json() == response(model="m", output=[MESSAGE], usage=USAGE)

@@ -13,7 +13,7 @@ from llms_core.contracts.native import RESPONSES, NativeRequest
 from llms_core.contracts.request import ChatCall, decode
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
-from llms_core.native.responses import ResponseEvents, completion
+from llms_core.native.responses import ResponseEvents, read_response
 
 Json = dict[str, Any]
 
@@ -50,13 +50,13 @@ def test_a_hostile_event_gives_chunks_or_a_provider_error(kind: str, response: o
 @pytest.mark.parametrize("status", ["failed", "in_progress", "queued", "cancelled", "", None, 1])
 def test_an_answer_that_has_not_ended_is_a_failure(status: object) -> None:
     with pytest.raises(ProviderError):
-        completion(call(), ended(status), read_error)
+        read_response(call(), ended(status), read_error)
 
 
 def test_a_failed_answer_is_the_error_that_it_names() -> None:
     problem = {"code": "rate_limit_exceeded", "message": "Slow down"}
     with pytest.raises(ProviderError) as caught:
-        completion(call(), ended("failed", error=problem), read_error)
+        read_response(call(), ended("failed", error=problem), read_error)
     assert caught.value.kind is ErrorKind.RATE_LIMIT
     assert caught.value.message == "Slow down"
 

@@ -1,0 +1,138 @@
+"""A message of Anthropic's API as the events of a stream, and the reverse.
+
+Some servers answer whole although a stream was requested, and some stream although none was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.native import MESSAGES
+
+Json = dict[str, Any]
+
+#: Members of a message that a stream has in its `message_delta`, because they are known only at its end.
+_END_MEMBERS = ("stop_reason", "stop_sequence", "stop_details", "container", "context_management")
+
+_decode_object = msgspec.json.Decoder(Json).decode
+
+
+def as_chunks(answer: Completion) -> list[Chunk]:
+    """Return a whole message as one chunk with all events."""
+    message = _decode_object(answer.data)
+    data = b"".join(_framed(event) for event in _events(message))
+    return [Chunk(data, content=True, begun=(0,), ended=(0,), native=MESSAGES)]
+
+
+def joined(chunks: Iterable[Chunk], usage: Usage | None) -> Completion:
+    """Return the message that the chunks of a complete stream make up."""
+    message: Json = {}
+    blocks: dict[int, Json] = {}
+    inputs: dict[int, list[str]] = {}
+    for event in _events_in(b"".join([chunk.data for chunk in chunks if chunk.native])):
+        match event:
+            case {"type": "message_start", "message": dict(started)}:
+                message = started
+            case {"type": "content_block_start", "index": int(index), "content_block": dict(block)}:
+                blocks[index] = block
+            case {"type": "content_block_delta", "index": int(index), "delta": dict(delta)} if index in blocks:
+                if isinstance(delta.get("partial_json"), str):
+                    inputs.setdefault(index, []).append(delta["partial_json"])
+                else:
+                    _extend(blocks[index], delta)
+            case {"type": "message_delta"}:
+                message |= {name: value for name, value in event.items() if name not in ("type", "delta", "usage")}
+                message |= _members(event.get("delta"))
+                message["usage"] = _members(message.get("usage")) | _members(event.get("usage"))
+    for index, pieces in inputs.items():
+        text = "".join(pieces)
+        if text:
+            blocks[index]["input"] = _decode_input(text)
+    message["content"] = [blocks[index] for index in sorted(blocks)]
+    return Completion(msgspec.json.encode(message), usage, native=MESSAGES)
+
+
+def _events(message: Json) -> Iterator[Json]:
+    end = {name: message[name] for name in _END_MEMBERS if name in message}
+    usage = _members(message.get("usage"))
+    started = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+    yield {"type": "message_start", "message": started}
+    for index, block in enumerate(message["content"]):
+        start, deltas = _streamed(block)
+        yield {"type": "content_block_start", "index": index, "content_block": start}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    yield {"type": "message_delta", "delta": end, "usage": usage}
+    yield {"type": "message_stop"}
+
+
+def _streamed(block: Json) -> tuple[Json, list[Json]]:
+    """Return the start of a block and its deltas. Blocks of other types come whole with their start."""
+    match block:
+        case {"type": "text", "text": str(text)}:
+            citations = [{"type": "citations_delta", "citation": each} for each in _items(block.get("citations"))]
+            start = {**block, "text": ""}
+            if citations:
+                start["citations"] = []
+            return start, [{"type": "text_delta", "text": text}, *citations]
+        case {"type": "thinking", "thinking": str(thinking)}:
+            deltas = [{"type": "thinking_delta", "thinking": thinking}]
+            if block.get("signature"):
+                deltas.append({"type": "signature_delta", "signature": block["signature"]})
+            return {**block, "thinking": "", "signature": ""}, deltas
+        case {"type": "tool_use" | "server_tool_use" | "mcp_tool_use", "input": input}:
+            written = input if isinstance(input, str) else msgspec.json.encode(input).decode()
+            return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": written}]
+    return block, []
+
+
+def _extend(block: Json, delta: Json) -> None:
+    """Add a delta to its block: every member but `type` extends the member with its name."""
+    for name, value in delta.items():
+        if name == "type":
+            continue
+        if name == "citation":
+            block["citations"] = [*_items(block.get("citations")), value]
+        elif isinstance(value, str) and isinstance(block.get(name), str):
+            block[name] += value
+        else:
+            block[name] = value
+
+
+def _decode_input(text: str) -> Any:
+    """Return a tool's input; {} if the answer ended within it, as it does at the token limit."""
+    try:
+        return msgspec.json.decode(text)
+    except UNREADABLE:
+        return {}
+
+
+def _items(value: object) -> list[Any]:
+    """Return the items of a list; none of anything else."""
+    return value if isinstance(value, list) else []
+
+
+def _members(value: object) -> Json:
+    """Return the members of an object that are not null; none of anything else."""
+    if not isinstance(value, dict):
+        return {}
+    return {name: member for name, member in value.items() if member is not None}
+
+
+def _framed(event: Json) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), msgspec.json.encode(event))
+
+
+def _events_in(data: bytes) -> Iterator[Json]:
+    """Decode events as `MessageEvents` has written them."""
+    for frame in data.split(b"\n\n"):
+        lines = [line.removeprefix(b"data: ") for line in frame.split(b"\n") if line.startswith(b"data: ")]
+        if lines:
+            yield _decode_object(b"\n".join(lines))
