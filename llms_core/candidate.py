@@ -32,7 +32,17 @@ class Circuit:
     `routing.circuit.CircuitBreaker` maintains it.
     """
 
-    __slots__ = ("failed_probes", "failures", "in_flight", "latency", "open_until", "probing", "used")
+    __slots__ = (
+        "failed_probes",
+        "failures",
+        "in_flight",
+        "latency",
+        "open_until",
+        "probing",
+        "protocol",
+        "protocol_until",
+        "used",
+    )
 
     def __init__(self) -> None:
         #: Failures in a row.
@@ -47,6 +57,10 @@ class Circuit:
         self.open_until = 0.0
         #: Whether the single request that a half-open circuit admits is running.
         self.probing = False
+        #: The name of the protocol that the provider wants for this model, as a refusal told; empty if none did.
+        self.protocol = ""
+        #: The breaker's clock time until which that is believed.
+        self.protocol_until = 0.0
         #: Whether there has been an attempt.
         self.used = False
 

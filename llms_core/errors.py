@@ -148,12 +148,24 @@ class RequestError(LlmsError):
         return cls(message, status=404, code="model_not_found", bare=True)
 
 
+class OtherProtocol(NamedTuple):
+    """How the same request has to be made instead, as a provider's refusal of it tells."""
+
+    #: whatever the adapter calls it: it comes back as `ChatCall.protocol`
+    name: str
+    #: Whether further requests for this model of this provider are to be made in the same way.
+    remember: bool = True
+
+
 class ProviderError(LlmsError):
     """One attempt failed.
 
     `status` is the provider's HTTP status if there was one; `type`, `param` and `code` are the provider's own;
-    `retry_after` is in seconds.
+    `retry_after` is in seconds. `again` tells how the request is repeated at once, at the same candidate; it is for
+    routing to set.
     """
+
+    again: OtherProtocol | None = None
 
     def __init__(
         self,

@@ -12,8 +12,8 @@ The life cycle of an adapter:
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
-`available`, `prepare`, `aclose`, `models`, `inlines` and `passes_through` are optional: each belongs to a protocol of
-its own, which the core detects by the presence of the method.
+`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through`, `other_protocol` and `count_request` are
+optional: each belongs to a protocol of its own, which the core detects by the presence of the method.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
-from llms_core.errors import ProviderError
+from llms_core.errors import OtherProtocol, ProviderError
 from llms_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -166,6 +166,17 @@ class Inlines(Protocol):
 
 
 @runtime_checkable
+class CountsTokens(Protocol):
+    """An adapter whose provider counts the tokens of a prompt without answering it."""
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Build the request for the count. Raises Unsupported if the provider cannot count for this model."""
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Read the count. Raises ProviderError if the body is not a valid answer."""
+
+
+@runtime_checkable
 class Available(Protocol):
     """An adapter that depends on something optional, such as a library that may not be installed."""
 
@@ -173,6 +184,19 @@ class Available(Protocol):
         """Return None if the adapter can be used, or what is missing and how to install it.
 
         Called at each start and reload: it must be fast and must not use the network.
+        """
+
+
+@runtime_checkable
+class Negotiates(Protocol):
+    """An adapter whose provider has several protocols and may refuse a request that is made in one of them."""
+
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return how to make a refused request instead; None if the refusal stands.
+
+        The core then makes it once more, at once, with a call that has the name as its `protocol`. Once that has
+        succeeded, further calls for the model have it from the beginning. The refusal does not count against the
+        provider's circuit.
         """
 
 
@@ -234,6 +258,10 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default
     #: OpenAI's reasoning models, wherever they are served.
     max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
+    #: Patterns of models that are only served by the Responses API (`/responses`).
+    responses: tuple[str, ...] = ()
+    #: Patterns of models that refuse tools in chat completions unless their reasoning is switched off.
+    responses_for_tools: tuple[str, ...] = ()
 
 
 class NativeEndpoint(msgspec.Struct, frozen=True):
@@ -243,6 +271,8 @@ class NativeEndpoint(msgspec.Struct, frozen=True):
     url: str
     #: The header for the key, in lower case: `authorization` is for a bearer token.
     key_header: str = "authorization"
+    #: Whether the server has all of the protocol. Where it has not, a request that it refuses is translated.
+    complete: bool = False
 
 
 class ProviderSettings(msgspec.Struct, kw_only=True):
@@ -254,6 +284,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     base_url: str = ""
     #: Overrides the spec's path; empty if the block has none.
     path: str = ""
+    #: `chat` or `responses`, if the adapter is an OpenAICompatible that is not to choose itself; else empty.
+    protocol: str = ""
     api_key: Secret | None = None
     #: Extra headers for each request, names in lower case.
     headers: dict[str, str] = {}

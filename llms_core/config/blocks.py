@@ -73,6 +73,7 @@ def provider(
         "id": id,
         "base_url": target.base_url,
         "path": block.path or "",
+        "protocol": block.protocol or "",
         "api_key": key,
         "headers": merged_headers,
         "defaults": _defaults(members, own),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -131,6 +131,13 @@ class ProviderBlock(Parameters, kw_only=True):
             description="The exact path of chat completions, which is appended to the URL as it is. By default "
             "`/chat/completions`. For OpenAI-compatible providers.",
             examples=["/api/chat/completions"],
+        ),
+    ] = None
+    protocol: Annotated[
+        Literal["chat", "responses"] | None,
+        Meta(
+            description="`chat` for chat completions, `responses` for OpenAI's Responses API. By default the one that "
+            "the model is known to need, or that the provider asked for. For OpenAI-compatible providers.",
         ),
     ] = None
     api_key: Annotated[

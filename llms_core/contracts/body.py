@@ -84,6 +84,14 @@ class RequestBody(Generic[View]):
             self._members, self.view, self._decode_view, self.context, self.dropped, native, untranslatable
         )
 
+    def translated(self) -> RequestBody[View]:
+        """The same body for those who read its members and those of the answer: no provider gets `native`."""
+        if self.native is None:
+            return self
+        return RequestBody(
+            self._members, self.view, self._decode_view, self.context, self.dropped, untranslatable=self.untranslatable
+        )
+
     def copy_members(self) -> dict[str, Raw]:
         """The members as a new dictionary, for an adapter to change and encode."""
         return self._members.copy()

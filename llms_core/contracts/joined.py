@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from llms_core.contracts import reasoning_details
 from llms_core.contracts.chunk import Chunk
 
 Json = dict[str, Any]
@@ -17,6 +18,10 @@ _NAMES = frozenset({"role", "id", "type", "name"})
 
 class _Text(list[str]):
     """The pieces of a text. They are joined once, because appending to a long text copies it."""
+
+
+class _Details(list[Json]):
+    """The pieces of `reasoning_details`."""
 
 
 class _Entries(dict[int, Json]):
@@ -77,6 +82,8 @@ def _merge(known: Json, delta: Mapping[str, Any]) -> None:
             if not isinstance(before, dict):
                 before = known[name] = {}
             _merge(before, value)
+        elif isinstance(value, list) and name == reasoning_details.NAME:
+            known[name] = _Details([*(before or ()), *(entry for entry in value if isinstance(entry, dict))])
         elif isinstance(value, list):
             known[name] = _extended(before, value)
         elif before is None:
@@ -100,6 +107,8 @@ def _finished(value: Any) -> Any:
     """Return a value with its texts joined, and lists in place of entries."""
     if isinstance(value, _Text):
         return "".join(value)
+    if isinstance(value, _Details):
+        return reasoning_details.consolidated(value)
     if isinstance(value, _Entries):
         return [_finished(_without_index(value[index])) for index in sorted(value)]
     if isinstance(value, dict):

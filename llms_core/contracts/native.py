@@ -21,6 +21,10 @@ RESPONSES = "responses"
 """OpenAI's Responses API."""
 
 
+TRANSLATED = "translated"
+"""A word in `ChatCall.protocol`: the request is translated, although the provider speaks the client's protocol."""
+
+
 class NativeRequest(msgspec.Struct, frozen=True):
     """A request that can be passed on: nothing in it is the gateway's own, or another provider's."""
 

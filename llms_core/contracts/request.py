@@ -134,6 +134,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     `client_model` the name that the client sees. `id` and `created` (Unix seconds) are for adapters whose provider
     sends neither. `dropped` names the client's parameters that this candidate does not get because it lacks them.
     `native` is the request in the client's own protocol if this candidate takes it; see `provider.PassesThrough`.
+    `protocol` is what the adapter's `other_protocol` returned after an earlier refusal (see `Negotiates`), or empty.
     Adapters must not modify a call.
     """
 
@@ -144,6 +145,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     dropped: tuple[str, ...] = ()
     native: NativeRequest | None = None
+    protocol: str = ""
 
     @property
     def request(self) -> ChatRequest:

@@ -118,17 +118,10 @@ class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = "Completions"
 
 
-class Reply(NamedTuple):
-    """An answer that needs no provider: JSON, and further headers."""
-
-    data: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """A further route of a dialect, for what it has stored. It is authenticated like all others."""
+    """A further route of a dialect, for what it has stored. It is authenticated like all others, and reads no body."""
 
-    method: Literal["GET", "DELETE"]
+    method: Literal["GET", "POST", "DELETE"]
     #: Parameters are in braces: `/v1/responses/{response_id}`.
     path: str
     #: Return the body of the response, in JSON. Raises RequestError.
@@ -169,8 +162,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     encode_models: Callable[[Sequence[str], Mapping[str, str]], bytes] | None = None
     #: Return one model.
     encode_model: Callable[[str], bytes] | None = None
-    #: Answer a request for a known model without any provider; None if the operation does.
-    reply: Callable[[RequestBody[Any]], Reply] | None = None
+    #: Return further headers of a complete answer.
+    answer_headers: Callable[[Answer], Iterable[tuple[bytes, bytes]]] | None = None
+    #: The headers that name a request, answered or refused, in lower case.
+    request_id_headers: tuple[bytes, ...] = (b"x-request-id",)
     #: What clients call the operation's parameters, where the names differ: for errors and x-llms-dropped-params.
     names: Mapping[str, str] = MappingProxyType({})
     #: Further routes, for what the dialect has stored.

@@ -76,9 +76,7 @@ def _param_in(text: str) -> str | None:
 def _encode_answer(answer: Answer, body: ChatBody) -> bytes:
     completion: dict[str, Any] = msgspec.json.decode(answer.data)
     completion["object"] = "text_completion"
-    completion["choices"] = [
-        _text_choice(choice, choice["message"].get("content")) for choice in completion.get("choices") or ()
-    ]
+    completion["choices"] = [_text_choice(choice, choice["message"]) for choice in completion.get("choices") or ()]
     return _encode(completion)
 
 
@@ -94,18 +92,22 @@ class TextStreamWriter(ChatStreamWriter):
 def _text_chunk(data: bytes) -> bytes:
     chunk: dict[str, Any] = msgspec.json.decode(data)
     chunk["object"] = "text_completion"
-    chunk["choices"] = [
-        _text_choice(choice, choice.get("delta", {}).get("content")) for choice in chunk.get("choices") or ()
-    ]
+    chunk["choices"] = [_text_choice(choice, choice.get("delta", {})) for choice in chunk.get("choices") or ()]
     return _encode(chunk)
 
 
-def _text_choice(choice: dict[str, Any], text: str | None) -> dict[str, Any]:
+#: This API has no tools: a model that called one all the same has ended its text.
+_FINISH_REASONS = {"tool_calls": "stop", "function_call": "stop"}
+
+
+def _text_choice(choice: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+    reason: str | None = choice.get("finish_reason")
     return {
         "index": choice.get("index", 0),
-        "text": text or "",
+        # A refusal is a text as well; chat has a member of its own for it.
+        "text": (message.get("content") or "") + (message.get("refusal") or ""),
         "logprobs": None,
-        "finish_reason": choice.get("finish_reason"),
+        "finish_reason": _FINISH_REASONS.get(reason or "", reason),
     }
 
 

@@ -21,5 +21,5 @@ def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
         CHAT_COMPLETIONS,
         COMPLETIONS,
         *MESSAGES,
-        responses.create(settings.responses, places.home(os.environ)),
+        *responses.create(settings.responses, places.home(os.environ)),
     )

@@ -8,8 +8,7 @@ is normalized.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import msgspec
 from msgspec import Raw
@@ -17,13 +16,15 @@ from msgspec import Raw
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
 from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
-from llms_core.contracts.native import NativeRequest, with_model
+from llms_core.contracts.native import RESPONSES, NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
-from llms_core.errors import ErrorKind, ProviderError, Unsupported
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.failure import classify
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
+from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
 from llms_core.openai_compatible.members import (
     COMPLETION,
     count_logprobs,
@@ -35,8 +36,19 @@ from llms_core.openai_compatible.members import (
 )
 from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
+from llms_core.openai_compatible.protocol import (
+    NO_EARLIER_REASONING,
+    NO_ENCRYPTED_REASONING,
+    NO_SUMMARY,
+    after_refusal,
+    after_refused_original,
+    matches,
+    speaks_responses,
+)
+from llms_core.openai_compatible.responses import Options, ResponseChunks, build_body, owner_of, read_completion
 from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import (
+    ANY_MEMBER,
     ChunkTranslator,
     Headers,
     NativeEndpoint,
@@ -55,7 +67,10 @@ _CHAT_COMPLETIONS = "/chat/completions"
 
 
 class OpenAICompatible:
-    """The adapter for providers with OpenAI's chat completions API. Every method may be overridden."""
+    """The adapter for providers with OpenAI's chat completions API, or its Responses API.
+
+    Every method may be overridden.
+    """
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
         self.spec = spec
@@ -82,12 +97,18 @@ class OpenAICompatible:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the client's members unchanged, except for the model and what the spec's data says of the provider.
 
-        Raises Unsupported for a file that the provider cannot read.
+        If the model needs the Responses API, the request is translated to it. Raises Unsupported for a file that the
+        provider cannot read, or for what the Responses API cannot do.
         """
+        if self.speaks_responses(call):
+            return self._responses_request(call)
         members = call.body.copy_members()
         dropped = self._drop(members)
         self._rename(members, call.upstream_model)
         members["messages"], lost = self._conversation.rewritten(call.request, members["messages"])
+        names = renamed_functions(call)
+        if names is not None:
+            rename_functions(members, names)
         rules = self.spec.rules
         if rules.tool_parameters and call.request.tools:
             members["tools"] = with_parameters(members["tools"])
@@ -108,6 +129,8 @@ class OpenAICompatible:
 
         Raises ProviderError if the body is an error or not a completion.
         """
+        if self.speaks_responses(call):
+            return read_completion(call, body, self._owner(call), self._error_in_answer)
         try:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
@@ -118,16 +141,23 @@ class OpenAICompatible:
                 counts = plain.token_usage()
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
+        names = renamed_functions(call)
+        if names is not None:
+            members["choices"] = restored(members["choices"], names)
         members["model"] = Raw(_encode(call.client_model))
         members["object"] = COMPLETION
         return Completion(_encode(members), counts)
 
-    def chunks(self, call: ChatCall) -> OpenAIChunks:
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         """Return a translator for one stream."""
+        if self.speaks_responses(call):
+            return ResponseChunks(call, self._owner(call), self._error_in_answer)
         return OpenAIChunks(self, call)
 
     def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:
         """Return where a model is offered in another protocol; None if it is not."""
+        if protocol == RESPONSES:
+            return self._responses_endpoint()
         return self._native_endpoints.get(protocol)
 
     def passes_through(self, native: NativeRequest, model: str) -> bool:
@@ -163,6 +193,28 @@ class OpenAICompatible:
         """Classify an error of the provider."""
         return classify(status, headers, body)
 
+    def speaks_responses(self, call: ChatCall) -> bool:
+        """Whether a call is made by the Responses API."""
+        return speaks_responses(call, self.spec.rules, self.settings.protocol) and bool(self.responses_url())
+
+    def responses_url(self) -> str:
+        """Return the URL of the Responses API; empty if the provider has none."""
+        _, _, query = self.path.partition("?")
+        known = self._native_endpoints.get(RESPONSES)
+        url = f"{self.base_url}/responses" if known is None else known.url
+        return f"{url}?{query}" if query else url
+
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return how to make a call that was refused because of the API by which it was made."""
+        is_fixed = bool(self.settings.protocol)
+        if call.native is not None:
+            endpoint = self.native_endpoint(call.native.protocol, call.upstream_model)
+            is_complete = endpoint is not None and endpoint.complete
+            return after_refused_original(call, error, is_complete=is_complete, is_fixed=is_fixed)
+        if not self.responses_url():
+            return None
+        return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
+
     def models_request(self) -> UpstreamRequest:
         """Return the request for the provider's model list."""
         return UpstreamRequest(method="GET", url=f"{self.base_url}/models", headers=self.headers())
@@ -177,6 +229,16 @@ class OpenAICompatible:
         except (*UNREADABLE, KeyError, TypeError) as error:
             message = f"Cannot parse the provider's model list: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
+
+    def _responses_endpoint(self) -> NativeEndpoint | None:
+        """Where the Responses API is, for requests that its clients wrote; None if it is not known to be there."""
+        known = self.spec.native.get(RESPONSES)
+        if self.settings.protocol == RESPONSES and known is None:
+            known = NativeEndpoint("/responses")
+        url = self.responses_url()
+        if known is None or not url or self.settings.protocol not in ("", RESPONSES):
+            return None
+        return msgspec.structs.replace(known, url=url)
 
     def _error_in_answer(self, body: bytes) -> ProviderError:
         return self.error(200, {}, body)
@@ -212,7 +274,29 @@ class OpenAICompatible:
         """Whether a model takes `max_completion_tokens` only."""
         if "max_completion_tokens" in self.spec.rename:
             return False
-        return _matches(model, self.spec.rules.max_completion_tokens)
+        return matches(model, self.spec.rules.max_completion_tokens)
+
+    def _responses_request(self, call: ChatCall) -> UpstreamRequest:
+        rules = self.spec.rules
+        words = call.protocol.split()
+        options = Options(
+            drop=self.spec.drop,
+            open=ANY_MEMBER in rules.members,
+            developer=rules.developer,
+            summary=NO_SUMMARY not in words,
+            encrypted=NO_ENCRYPTED_REASONING not in words,
+            earlier_reasoning=NO_EARLIER_REASONING not in words,
+        )
+        body, dropped = build_body(call, self._owner(call), options)
+        return UpstreamRequest(
+            url=self.responses_url(),
+            headers=self.headers(),
+            content=_encode(body),
+            dropped=dropped,
+        )
+
+    def _owner(self, call: ChatCall) -> Owner:
+        return owner_of(self.settings.id, call.upstream_model)
 
     def _normalize(self, call: ChatCall, body: bytes, members: dict[str, Raw]) -> Usage | None:
         """Normalize the members of a completion in place and return its usage.
@@ -253,14 +337,19 @@ OPENAI_RULES = RequestRules(
     tool_call_id="(?s:.{1,40})",
     # The reasoning models refuse `max_tokens`, and all others take the newer name, too.
     max_completion_tokens=("*",),
+    # Each of these models names the Responses API as its only endpoint.
+    responses=(
+        "*codex*",
+        "o1-pro*",
+        "o3-pro*",
+        "gpt-[5-9]*-pro*",
+        "*deep-research*",
+        "computer-use-preview*",
+    ),
+    # "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions."
+    responses_for_tools=("gpt-5.[4-9]*", "gpt-[6-9]*"),
 )
 """What OpenAI itself accepts, at whichever address."""
-
-
-# Matching takes longer than the look-up; `model` is one of the provider's, not the client's text.
-@lru_cache(maxsize=1024)
-def _matches(model: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(model.lower(), pattern) for pattern in patterns)
 
 
 OPENAI_COMPATIBLE = ProviderSpec(

@@ -16,6 +16,7 @@ from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.openai_compatible.fast_path import TextChunks
+from llms_core.openai_compatible.function_names import renamed_functions, restored
 from llms_core.openai_compatible.members import (
     CHUNK,
     EMPTY_LIST,
@@ -51,6 +52,8 @@ class OpenAIChunks:
         self._usage: Usage | None = None
         self._normalizer = ChunkNormalizer(AnswerCallIds(call))
         self._text_chunks = TextChunks(self._normalizer.begun)
+        #: None if no name of a function was changed
+        self._names = renamed_functions(call)
 
     def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
         """Return the chunks of one event: usage that comes along with choices becomes a chunk of its own (SR-055).
@@ -113,6 +116,8 @@ class OpenAIChunks:
         normalized = self._normalizer.normalized(choices, members["choices"])
         if normalized is not None:
             members["choices"] = encode_raw(normalized)
+        if self._names is not None:
+            members["choices"] = restored(members["choices"], self._names)
         ended = tuple(choice.index for choice in choices if choice.finish_reason)
         late_calls = [choice for choice in choices if choice.index in self._ended and _has_calls(choice)]
         for choice in choices:

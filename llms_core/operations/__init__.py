@@ -15,7 +15,7 @@ from llms_core.candidate import Candidate
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
-from llms_core.errors import ErrorKind, ProviderError, Unsupported
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
 
@@ -61,6 +61,10 @@ class Operation(Generic[View, Call]):
     name: str
     #: A runtime-checkable protocol: an adapter that implements it serves this operation.
     adapter_protocol: type
+    #: The seconds that all attempts together may take; None if only `[timeouts]` limits them.
+    max_seconds: float | None = None
+    #: Whether there is an answer without a provider, see `estimate`. Then no provider with an open circuit is tried.
+    can_estimate: bool = False
 
     def needed_capabilities(self, view: View) -> frozenset[str]:
         """Names of the `Capabilities` that a provider needs to serve this request."""
@@ -73,6 +77,14 @@ class Operation(Generic[View, Call]):
     async def inline_media(self, call: Call, types: frozenset[str], fetch: FetchMedia) -> Call:
         """Replace URLs in content parts of these types by the files' bytes, for adapters that declare `Inlines`."""
         return call
+
+    def in_protocol(self, call: Call, name: str) -> Call:
+        """Return the call, to be made in another protocol; see `llms_core.provider.Negotiates`."""
+        return call
+
+    def other_protocol(self, adapter: Any, call: Call, error: ProviderError) -> OtherProtocol | None:
+        """Return how an adapter would make a refused call instead; None if it cannot."""
+        return None
 
     def request(self, adapter: Any, call: Call) -> UpstreamRequest:
         """Return the HTTP request to send. Raises Unsupported before any network access."""
@@ -93,6 +105,10 @@ class Operation(Generic[View, Call]):
     def from_chunks(self, chunks: Sequence[Chunk]) -> Answer:
         """Return the chunks of a complete stream as one answer, for providers that stream without being asked to."""
         raise ProviderError(ErrorKind.BAD_RESPONSE, "The provider sent a stream, which was not requested")
+
+    def estimate(self, body: RequestBody[View]) -> Answer:
+        """Return the answer if no provider of the model offers the operation, or none answers."""
+        raise NotImplementedError
 
     def usage(self, chunk: Chunk) -> Usage | None:
         """Read the token counts from a stream's usage chunk."""

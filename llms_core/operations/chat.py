@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import cast
 
@@ -14,15 +15,16 @@ from llms_core.contracts.error_body import describes_error
 from llms_core.contracts.extras import EXTRAS, applied
 from llms_core.contracts.joined import joined
 from llms_core.contracts.lenient_json import repaired
+from llms_core.contracts.native import TRANSLATED
 from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_provider_settings
 from llms_core.contracts.streamed import as_chunks
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError
 from llms_core.native.formats import format_of
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
 from llms_core.operations.stream import StreamReader
-from llms_core.provider import HttpAdapter, PassesThrough, UpstreamRequest
+from llms_core.provider import HttpAdapter, Negotiates, PassesThrough, UpstreamRequest
 
 #: The end of OpenAI's streams. Its absence alone is not an error: what counts is that every choice has ended.
 _END_MARKER = b"[DONE]"
@@ -33,6 +35,9 @@ _PART_CAPABILITIES = {
     "audio_url": "audio",
     "file": "files",
 }
+#: How providers refuse reasoning that another one, or another of their customers, got.
+_FOREIGN = re.compile(r"signature|encrypted[ _]content", re.IGNORECASE)
+
 _NOTHING: frozenset[str] = frozenset()
 _USAGE = (Usage, type(None))
 
@@ -97,6 +102,24 @@ class Chat(Operation[ChatRequest, ChatCall]):
             return call
         body = await inline(call.body, types, fetch)
         return msgspec.structs.replace(call, body=body)
+
+    def in_protocol(self, call: ChatCall, name: str) -> ChatCall:
+        """Return the call with the name of a protocol."""
+        return msgspec.structs.replace(call, protocol=name)
+
+    def other_protocol(self, adapter: HttpAdapter, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        """Return what the adapter makes of a refusal, if it knows several protocols.
+
+        What another provider has encrypted or signed is in the client's own request without a name. It is left out of a
+        translation.
+        """
+        is_translatable = call.native is not None and call.body.untranslatable is None
+        if is_translatable and _FOREIGN.search(f"{error.code} {error.message}"):
+            return OtherProtocol(TRANSLATED, remember=False)
+        if not isinstance(adapter, Negotiates):
+            return None
+        other = adapter.other_protocol(call, error)
+        return None if other is None else expect(OtherProtocol, other, "other_protocol")
 
     def request(self, adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest:
         """Return the adapter's request."""

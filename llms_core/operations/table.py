@@ -6,5 +6,6 @@ from typing import Any
 
 from llms_core.operations import Operation
 from llms_core.operations.chat import CHAT
+from llms_core.operations.count_tokens import COUNT_TOKENS
 
-OPERATIONS: tuple[Operation[Any, Any], ...] = (CHAT,)
+OPERATIONS: tuple[Operation[Any, Any], ...] = (CHAT, COUNT_TOKENS)

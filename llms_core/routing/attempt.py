@@ -112,7 +112,11 @@ class Attempt:
         error.message = self._observer.redact(error.message)
         # An adapter may have read any number from its provider's answer.
         error.retry_after = plausible_delay(error.retry_after)
-        breaker.attempt_failed(circuit, error, self._clock() - self._started)
+        if error.again is None:
+            breaker.attempt_failed(circuit, error, self._clock() - self._started)
+        else:
+            # The provider works, and says how it wants to be asked.
+            breaker.attempt_abandoned(circuit)
         self._record(error, None)
         return error
 

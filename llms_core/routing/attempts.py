@@ -17,12 +17,13 @@ import msgspec
 from llms_core.candidate import Candidate
 from llms_core.config.model import Routing, Timeouts
 from llms_core.contracts.body import RequestBody
+from llms_core.contracts.native import TRANSLATED
 from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import checked_request
 from llms_core.plugins.host import PluginHost
 from llms_core.routing.attempt import Attempt, AttemptObserver
-from llms_core.routing.candidates import ModelIndex, cannot_serve, split_by_capability
+from llms_core.routing.candidates import CannotServe, ModelIndex, cannot_serve, split_by_capability
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.limits import attempt_limits
 from llms_core.routing.retry import backoff
@@ -33,11 +34,17 @@ from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.exchange import AnswerStream, open_stream, whole_answer
 from llms_core.upstream.transport import HttpTransport
 
+#: How often a candidate may ask for the same request in another way.
+_MAX_PROTOCOL_CHANGES = 3
+
 
 class RoutedAnswer(msgspec.Struct, eq=False):
-    """A committed answer and the candidate that gave it: either `answer`, or `stream`, which must be closed."""
+    """A committed answer and the candidate that gave it: either `answer`, or `stream`, which must be closed.
 
-    candidate: Candidate
+    There is no candidate if the answer is an estimate.
+    """
+
+    candidate: Candidate | None
     #: Names of parameters that were not sent to the provider.
     dropped: tuple[str, ...]
     answer: Answer | None = None
@@ -95,16 +102,29 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         Raises RequestError before any attempt, ProviderError if an error stops the chain, AllProvidersFailed if no
         candidate answered.
         """
+        if not operation.can_estimate:
+            return await self._first_answer(trace, operation, body)
+        try:
+            return await self._first_answer(trace, operation, body)
+        except (ProviderError, AllProvidersFailed, CannotServe):
+            # The log and the records of the attempts have the reason.
+            return RoutedAnswer(None, (), answer=operation.estimate(body))
+
+    async def _first_answer(
+        self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]
+    ) -> RoutedAnswer:
         model: str = body.view.model
-        candidates = self._without_open_circuits(trace, self.candidates(operation, body))
+        candidates = self._without_open_circuits(trace, operation, self.candidates(operation, body))
         clock = asyncio.get_running_loop().time
         # One deadline for all attempts and pauses: more providers must not mean a longer wait.
         deadline = clock() + self.timeouts.total
+        if operation.max_seconds is not None:
+            deadline = clock() + min(self.timeouts.total, operation.max_seconds)
         errors: list[ProviderError] = []
         for position, candidate in enumerate(candidates):
             candidates_left = len(candidates) - position
             retries = candidate.retries
-            if candidates_left == 1:
+            if candidates_left == 1 and not operation.can_estimate:
                 # Only the last candidate is retried by default: trying the next one costs less time than waiting.
                 retries = max(retries, self.routing.retry.attempts)
             for turn in range(retries + 1):
@@ -130,12 +150,14 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     def _action(self, kind: ErrorKind) -> Action:
         return self.routing.policy.get(kind) or ERROR_TABLE[kind].action
 
-    def _without_open_circuits(self, trace: RequestTrace, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Skip candidates with an open circuit; if all are open, the first one is tried anyway."""
+    def _without_open_circuits(
+        self, trace: RequestTrace, operation: Operation[Any, Any], candidates: Sequence[Candidate]
+    ) -> Sequence[Candidate]:
+        """Skip candidates with an open circuit; if all are open, the first one is tried anyway, or an estimate made."""
         available = [candidate for candidate in candidates if self.breaker.allows(candidate.circuit)]
         if len(available) == len(candidates):
             return candidates
-        if not available:
+        if not available and not operation.can_estimate:
             available = list(candidates[:1])
         for candidate in candidates:
             if candidate not in available:
@@ -162,29 +184,86 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         body: RequestBody[Any],
         limits: AttemptLimits,
     ) -> RoutedAnswer:
-        """Try one candidate, up to the commit point. Raises ProviderError or RequestError."""
-        adapter = candidate.adapter
+        """Try one candidate; again at once if it wants the request in another protocol.
+
+        Raises ProviderError or RequestError.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        protocol = self.breaker.protocol(candidate.circuit)
+        learned = ""
+        changes = 0
+        while True:
+            try:
+                answer = await self._attempt_once(trace, operation, candidate, body, limits, protocol)
+                break
+            except ProviderError as error:
+                if error.again is None or changes == _MAX_PROTOCOL_CHANGES:
+                    raise
+                protocol = error.again.name
+                if error.again.remember:
+                    learned = protocol
+            changes += 1
+            limits = limits.after(clock() - started)
+            started = clock()
+        # Not before it has proved to be right.
+        if learned:
+            self.breaker.learn_protocol(candidate.circuit, learned)
+        return answer
+
+    async def _attempt_once(
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        candidate: Candidate,
+        body: RequestBody[Any],
+        limits: AttemptLimits,
+        protocol: str,
+    ) -> RoutedAnswer:
+        """Make one attempt, up to the commit point. Raises ProviderError or RequestError."""
+        if TRANSLATED in protocol.split():
+            body = body.translated()
         with Attempt(self.observer, trace, candidate) as attempt:
             call = operation.call(body, candidate, trace.id, trace.created)
-            trace.upstream_started()
-            if candidate.prepare is not None or candidate.inlines:
-                call, limits = await self._prepare(operation, candidate, call, limits)
-            request = checked_request(operation.request(adapter, call))
-            if candidate.prepare is not None:
-                # It may have obtained a token, which only the request shows.
-                redact_credentials(request)
-            if not body.view.stream:
-                answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
-                attempt.succeeded(answer.usage)
-                return RoutedAnswer(candidate, request.dropped, answer=answer)
-            stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
+            if protocol:
+                call = operation.in_protocol(call, protocol)
             try:
-                await stream.commit(whole=self.routing.commit == "whole")
-            except BaseException:
-                await stream.release()
+                return await self._exchange(trace, operation, candidate, call, body, limits, attempt)
+            except ProviderError as error:
+                error.again = operation.other_protocol(candidate.adapter, call, error)
                 raise
-            attempt.committed()
-            return RoutedAnswer(candidate, request.dropped, stream=stream)
+
+    async def _exchange(
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        candidate: Candidate,
+        call: Any,
+        body: RequestBody[Any],
+        limits: AttemptLimits,
+        attempt: Attempt,
+    ) -> RoutedAnswer:
+        """Send the request and read the answer, up to the commit point."""
+        adapter = candidate.adapter
+        trace.upstream_started()
+        if candidate.prepare is not None or candidate.inlines:
+            call, limits = await self._prepare(operation, candidate, call, limits)
+        request = checked_request(operation.request(adapter, call))
+        if candidate.prepare is not None:
+            # It may have obtained a token, which only the request shows.
+            redact_credentials(request)
+        if not body.view.stream:
+            answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
+            attempt.succeeded(answer.usage)
+            return RoutedAnswer(candidate, request.dropped, answer=answer)
+        stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
+        try:
+            await stream.commit(whole=self.routing.commit == "whole")
+        except BaseException:
+            await stream.release()
+            raise
+        attempt.committed()
+        return RoutedAnswer(candidate, request.dropped, stream=stream)
 
     async def _prepare(
         self, operation: Operation[Any, Any], candidate: Candidate, call: Any, limits: AttemptLimits

@@ -149,11 +149,15 @@ def split_by_capability(
     return able, unable
 
 
-def cannot_serve(model: str, refusals: Sequence[Refusal]) -> RequestError:
+class CannotServe(RequestError):
+    """No provider of the model can do what the request asks for."""
+
+
+def cannot_serve(model: str, refusals: Sequence[Refusal]) -> CannotServe:
     """The error for a request that no provider of its model can serve."""
     reasons = "; ".join(f"{refusal.provider} {refusal.reason}" for refusal in refusals)
     message = f"No enabled provider of model '{model}' can serve this request: {reasons}"
-    return RequestError(message, code="unsupported")
+    return CannotServe(message, code="unsupported")
 
 
 def _names_of(capabilities: Capabilities) -> frozenset[str]:

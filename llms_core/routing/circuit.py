@@ -16,6 +16,8 @@ _MAX_OPEN_SECONDS = 3600.0
 _SECONDS_PER_SECOND_LOST = 10.0
 #: What each failed probe multiplies the cooldown by: a recovery is noticed after about a quarter of the outage's time.
 _GROWTH = 1.25
+#: Seconds for which a model's protocol is remembered: a server may get the other one, or have lacked it by mistake.
+_PROTOCOL_SECONDS = 3600.0
 #: The weight of the latest attempt in the moving average of the latency.
 _LATENCY_WEIGHT = 0.2
 
@@ -69,6 +71,17 @@ class CircuitBreaker:
         circuit.in_flight += 1
         if circuit.open_until:
             circuit.probing = True
+
+    def protocol(self, circuit: Circuit) -> str:
+        """Return the name of the protocol that was learned; empty if none was, or long ago."""
+        if circuit.protocol and self.clock() >= circuit.protocol_until:
+            circuit.protocol = ""
+        return circuit.protocol
+
+    def learn_protocol(self, circuit: Circuit, name: str) -> None:
+        """Remember the protocol in which a provider answers for this model."""
+        circuit.protocol = name
+        circuit.protocol_until = self.clock() + _PROTOCOL_SECONDS
 
     def attempt_succeeded(self, circuit: Circuit, latency: float) -> None:
         """Close the circuit; `latency` is the time to the first token in seconds."""

@@ -63,11 +63,12 @@ def _record(
 ) -> RequestRecord:
     last = trace.attempts[-1] if trace.attempts else None
     # Attempts end in order: the one that answered is the last.
-    served = last if answer is not None else None
+    candidate = answer.candidate if answer is not None else None
+    served = last if candidate is not None else None
     usage = served.usage if served is not None else None
     cost = None
-    if answer is not None and usage is not None:
-        cost = cost_of(answer.candidate.price, usage)
+    if candidate is not None and usage is not None:
+        cost = cost_of(candidate.price, usage)
     kind = stream_error
     if kind is None and last is not None:
         kind = last.kind

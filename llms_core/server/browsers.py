@@ -25,7 +25,7 @@ HeaderList = list[tuple[bytes, bytes]]
 #: The headers of ours that a page may read, besides those that it always may.
 _EXPOSED = (
     b"x-request-id, x-llms-provider, x-llms-upstream-model, x-llms-attempts, x-llms-overhead-ms, "
-    b"x-llms-dropped-params, x-should-retry, retry-after"
+    b"x-llms-dropped-params, x-llms-token-count, x-should-retry, retry-after, request-id"
 )
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 #: Seconds for which a browser may remember what a preflight allowed; Chrome's own maximum.

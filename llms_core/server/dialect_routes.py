@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from litestar import Response, delete, get
+from litestar import Response, delete, get, post
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
@@ -17,7 +17,11 @@ from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_DECORATORS = {"GET": get, "DELETE": delete}
+_DECORATORS: Mapping[str, Callable[..., Callable[[Callable[..., Any]], HTTPRouteHandler]]] = {
+    "GET": get,
+    "POST": post,
+    "DELETE": delete,
+}
 
 
 def handlers(gateway: Gateway) -> Sequence[HTTPRouteHandler]:

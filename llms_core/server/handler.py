@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from litestar.types import Receive, Scope, Send
 
 from llms_core.contracts.body import RequestBody
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, Reply, StreamWriter
+from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, StreamWriter
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
@@ -93,9 +93,6 @@ class RequestHandler:
                 decoded = await decoded
             # Checked here because the record of the request is made from it as well.
             self.body = expect(RequestBody, decoded, "decode")
-            if self.dialect.reply is not None:
-                await self._send_reply(self.dialect.reply, self.body)
-                return
             if self.body.view.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
             self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
@@ -104,26 +101,14 @@ class RequestHandler:
             elif self.answer.answer is not None:
                 await self._send_whole(self.answer, self.answer.answer, self.body)
 
-    async def _send_reply(self, reply: Callable[[RequestBody[Any]], Reply], body: RequestBody[Any]) -> None:
-        """Send an answer that needs no provider, but a model that there is."""
-        if not self.gateway.router.models.find(body.view.model):
-            raise RequestError.model_not_found(body.view.model)
-        data, headers = expect(Reply, reply(body), "reply")
-        self.overhead = self.trace.overhead
-        common = [
-            _JSON,
-            (b"content-length", b"%d" % len(data)),
-            (b"x-request-id", self.trace.id.encode()),
-            (b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)),
-        ]
-        await self.writer.start(200, [*common, *headers])
-        await self._write_last(data)
-
     async def _send_whole(self, routed: RoutedAnswer, answer: Answer, body: RequestBody[Any]) -> None:
         # Checked before the head is sent: after that, the client would only see a broken connection.
         data = await _bytes_of(self.dialect.encode_answer(answer, body), "encode_answer")
         length = (b"content-length", b"%d" % len(data))
-        await self.writer.start(200, [_JSON, length, *self._headers(routed)])
+        headers = [_JSON, length, *self._headers(routed)]
+        if self.dialect.answer_headers is not None:
+            headers += self.dialect.answer_headers(answer)
+        await self.writer.start(200, headers)
         await self._write_last(data)
 
     def _new_stream_writer(self, body: RequestBody[Any]) -> StreamWriter:
@@ -163,13 +148,16 @@ class RequestHandler:
         trace = self.trace
         # Measured once, here, so that the header and the record agree.
         self.overhead = trace.overhead
-        headers = [
-            (b"x-request-id", trace.id.encode()),
-            (b"x-llms-provider", _header_value(candidate.provider_id)),
-            (b"x-llms-upstream-model", _header_value(candidate.upstream_model)),
-            (b"x-llms-attempts", _header_value(trace.attempts_header(candidate.provider_id))),
-            (b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)),
-        ]
+        headers = self._request_id()
+        if candidate is not None:
+            headers += [
+                (b"x-llms-provider", _header_value(candidate.provider_id)),
+                (b"x-llms-upstream-model", _header_value(candidate.upstream_model)),
+                (b"x-llms-attempts", _header_value(trace.attempts_header(candidate.provider_id))),
+            ]
+        elif attempts := trace.attempts_header():
+            headers.append((b"x-llms-attempts", _header_value(attempts)))
+        headers.append((b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)))
         dropped = routed.dropped
         if self.dialect.names:
             dropped = tuple(map(self.dialect.client_name, dropped))
@@ -178,6 +166,10 @@ class RequestHandler:
         if dropped:
             headers.append((b"x-llms-dropped-params", _dropped_header(dropped)))
         return headers
+
+    def _request_id(self) -> list[tuple[bytes, bytes]]:
+        value = self.trace.id.encode()
+        return [(name, value) for name in self.dialect.request_id_headers]
 
     async def refuse(self, error: BaseException) -> None:
         """Send an error: as a response of its own, or as the last event of a stream that has begun."""
@@ -199,7 +191,7 @@ class RequestHandler:
         headers = [
             _JSON,
             (b"content-length", b"%d" % len(data)),
-            (b"x-request-id", self.trace.id.encode()),
+            *self._request_id(),
             (b"x-llms-overhead-ms", b"%.2f" % (self.trace.overhead * 1000)),
         ]
         if attempts := self.trace.attempts_header():

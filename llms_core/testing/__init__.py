@@ -23,6 +23,7 @@ from llms_core.testing.upstream import (
     html,
     json_body,
     refused_base_url,
+    response,
     text_body,
 )
 
@@ -45,5 +46,6 @@ __all__ = [
     "html",
     "json_body",
     "refused_base_url",
+    "response",
     "text_body",
 ]

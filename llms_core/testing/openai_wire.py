@@ -117,7 +117,7 @@ _LOGPROBS = {
     "refusal": None,
 }
 
-_FAILURES = (
+FAILURES = (
     # Some providers and proxies send errors with a success status.
     Failure(
         200,
@@ -218,6 +218,6 @@ OPENAI = Wire(
         means=Meaning(text="I", finish_reason="content_filter"),
         usage=(9, 1),
     ),
-    failures=_FAILURES,
+    failures=FAILURES,
     stream_failures=(_error("The server had an error while processing your request", "server_error"),),
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -27,7 +28,7 @@ from llms_core.provider import Capabilities, Headers, ProviderSettings, Provider
 from llms_providers.anthropic.answer import read_completion
 from llms_providers.anthropic.native import is_accepted
 from llms_providers.anthropic.originals import CLAUDE, owner_of
-from llms_providers.anthropic.request import BETA_MEMBER, build_body
+from llms_providers.anthropic.request import BETA_MEMBER, COUNTED, build_body
 from llms_providers.anthropic.stream import MessageChunks
 
 #: The last version with `temperature`, `top_p` and `top_k`, and the one that other vendors' servers implement.
@@ -80,17 +81,21 @@ class Anthropic:
         """Return the request to send. Raises Unsupported if Claude, or this model, cannot do what is asked."""
         # Versions are dates, so they compare as text.
         body, dropped = build_body(call, self._owner(call), sampling=self.version <= VERSION)
-        # The client's own features, if it speaks this protocol.
-        beta: list[str] = body.pop(BETA_MEMBER, [])
-        content = msgspec.json.encode(body)
-        if b'"file_id":"' in content:
-            beta.append(FILES_BETA)
-        return UpstreamRequest(
-            url=f"{self.base_url}/messages",
-            headers=self.headers(*beta),
-            content=content,
-            dropped=dropped,
-        )
+        return self._post("/messages", body, dropped)
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
+        body, _ = build_body(call, self._owner(call), sampling=self.version <= VERSION)
+        counted = {name: value for name, value in body.items() if name in COUNTED or name == BETA_MEMBER}
+        return self._post("/messages/count_tokens", counted)
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Return the number in an answer to `count_request`. Raises ProviderError if it has none."""
+        try:
+            return _count_decoder.decode(body).input_tokens
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"Cannot parse Anthropic's token count: {error}"
+            raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return a message as a chat completion. Raises ProviderError if the body is an error or invalid."""
@@ -152,6 +157,19 @@ class Anthropic:
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
         return {model.id: model.id for model in listed.data}
 
+    def _post(self, path: str, body: dict[str, Any], dropped: tuple[str, ...] = ()) -> UpstreamRequest:
+        # The client's own features, if it speaks this protocol.
+        beta: list[str] = body.pop(BETA_MEMBER, [])
+        content = msgspec.json.encode(body)
+        if b'"file_id":"' in content:
+            beta.append(FILES_BETA)
+        return UpstreamRequest(
+            url=f"{self.base_url}{path}",
+            headers=self.headers(*beta),
+            content=content,
+            dropped=dropped,
+        )
+
     def _owner(self, call: ChatCall) -> Owner:
         return owner_of(self.settings.id, call.upstream_model)
 
@@ -174,6 +192,13 @@ class _Models(msgspec.Struct):
 
 
 _models_decoder = msgspec.json.Decoder(_Models)
+
+
+class _TokenCount(msgspec.Struct):
+    input_tokens: int
+
+
+_count_decoder = msgspec.json.Decoder(_TokenCount)
 
 # `invalid_request_error` is not in this table: its message tells what it is.
 _KIND_BY_TYPE = {

@@ -62,6 +62,22 @@ _NATIVE = (
     "user_profile_id",
 )
 
+#: Members of a body that `/messages/count_tokens` accepts, too. It rejects all others.
+COUNTED = frozenset({
+    "cache_control",
+    "context_management",
+    "mcp_servers",
+    "messages",
+    "model",
+    "output_config",
+    "speed",
+    "system",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "user_profile_id",
+})  # fmt: skip
+
 #: Parameters that have to be JSON objects because their members are read.
 _OBJECTS = ("metadata", "output_config", "thinking")
 

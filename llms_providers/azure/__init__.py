@@ -21,7 +21,7 @@ import msgspec
 from llms_core import ErrorKind, ProviderError, hookimpl
 from llms_core.contracts.request import ChatCall
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.azure.content_filter import filtered_categories
 from llms_providers.azure.endpoint import AzureSettings, find_endpoint
 from llms_providers.azure.stream import AzureChunks
@@ -87,6 +87,8 @@ class Azure(OpenAICompatible):
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return OpenAI's request for the URL of the deployment."""
         request = super().request(call)
+        if self.speaks_responses(call):
+            return request
         if not self.settings.path:
             request.url = self.endpoint.chat_completions_url(call.upstream_model)
         if self.endpoint.api == "models":
@@ -94,9 +96,13 @@ class Azure(OpenAICompatible):
             request.headers["extra-parameters"] = "pass-through"
         return request
 
-    def chunks(self, call: ChatCall) -> AzureChunks:
+    def responses_url(self) -> str:
+        """Return the URL of the Responses API; empty if this API or its version has none."""
+        return super().responses_url() if self.settings.path else self.endpoint.responses_url()
+
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         """Return a translator for one stream."""
-        return AzureChunks(self, call)
+        return super().chunks(call) if self.speaks_responses(call) else AzureChunks(self, call)
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return what an error means, with Azure's own details of content filters and rate limits."""

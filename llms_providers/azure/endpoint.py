@@ -41,6 +41,9 @@ _API_PATH = re.compile(
 #: The version of the models API to use if none is given: it requires one.
 _MODELS_VERSION = "2024-05-01-preview"
 
+#: The first dated version with the Responses API.
+_FIRST_VERSION_WITH_RESPONSES = "2025-03-01-preview"
+
 Api = Literal["v1", "deployments", "models"]
 
 
@@ -77,6 +80,17 @@ class Endpoint(NamedTuple):
         if self.version:
             url += f"?api-version={self.version}"
         return url
+
+    def responses_url(self) -> str:
+        """Return the URL of the Responses API, which has no deployment in its path; empty if there is none."""
+        match self.api:
+            case "v1":
+                url = f"{self.base_url}/responses"
+            case "deployments" if self.version >= _FIRST_VERSION_WITH_RESPONSES:
+                url = f"{self.root}/openai/responses"
+            case _:
+                return ""
+        return f"{url}?api-version={self.version}" if self.version else url
 
 
 class _Address(NamedTuple):

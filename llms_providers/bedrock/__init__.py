@@ -34,10 +34,11 @@ from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret, redact
-from llms_providers.bedrock.answer import to_completion, to_models
+from llms_providers.bedrock.answer import to_completion, to_models, to_token_count
 from llms_providers.bedrock.errors import to_error
+from llms_providers.bedrock.models import countable_model
 from llms_providers.bedrock.native import InvokeEvents, body_of, is_accepted, read_answer
-from llms_providers.bedrock.request import to_body
+from llms_providers.bedrock.request import COUNTED, to_body
 from llms_providers.bedrock.sigv4 import Credentials, sign
 from llms_providers.bedrock.stream import ConverseChunks
 
@@ -106,6 +107,22 @@ class Bedrock:
         request = self._model_request(call, "converse-stream" if call.stream else "converse", msgspec.json.encode(body))
         request.dropped = dropped
         return request
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the request for the number of tokens of the prompt. Raises Unsupported unless the model is Claude.
+
+        https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html
+        """
+        model = countable_model(call)
+        body, _ = to_body(call)
+        counted = {name: value for name, value in body.items() if name in COUNTED}
+        url = f"{self.base_url}/model/{quote(model, safe='')}/count-tokens"
+        content = msgspec.json.encode({"input": {"converse": counted}})
+        return UpstreamRequest(url=url, headers=self._headers("POST", url, content), content=content)
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Return the number in an answer to `count_request`. Raises ProviderError if it has none."""
+        return to_token_count(body)
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """Translate a whole answer to a chat completion. Raises ProviderError if it is not one."""

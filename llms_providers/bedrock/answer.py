@@ -162,6 +162,13 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_profiles = msgspec.json.Decoder(_ProfileList).decode
 
 
+class _TokenCount(msgspec.Struct, rename="camel"):
+    input_tokens: int
+
+
+_decode_token_count = msgspec.json.Decoder(_TokenCount).decode
+
+
 class MessageExtra:
     """`provider_extra.bedrock` of a message: what OpenAI's message has no member for.
 
@@ -297,6 +304,14 @@ def to_models(body: bytes) -> dict[str, str]:
             system[profile.inference_profile_id] = profile.inference_profile_id
     # The account's own profiles take precedence.
     return system | own
+
+
+def to_token_count(body: bytes) -> int:
+    """Return the number of tokens in an answer of CountTokens. Raises ProviderError if it is unreadable."""
+    try:
+        return _decode_token_count(body).input_tokens
+    except UNREADABLE as error:
+        raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Bedrock's token count: {error}") from None
 
 
 def translate_stop_reason(reason: str, *, has_tool_calls: bool, is_empty: bool) -> str:

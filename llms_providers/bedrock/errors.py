@@ -52,7 +52,7 @@ _KINDS_BY_MESSAGE = (
         ErrorKind.MODEL_NOT_FOUND,
         re.compile(
             r"model identifier is invalid|on-demand throughput isn.t supported|could not resolve the foundation model"
-            r"|end of its life"
+            r"|end of its life|doesn.t support counting tokens"
         ),
     ),
     (

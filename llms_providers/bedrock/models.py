@@ -10,6 +10,7 @@ import re
 
 import msgspec
 
+from llms_core import Unsupported
 from llms_core.contracts.function_names import FunctionNames, NameRule
 from llms_core.contracts.request import ChatCall
 
@@ -92,6 +93,21 @@ def family_named(model: str, client_model: str) -> Family:
         vendor = prefix
     claude_version = _claude_version(name) if vendor == "anthropic" else (0, 0)
     return Family(vendor, name, claude_version)
+
+
+def countable_model(call: ChatCall) -> str:
+    """Return the id by which CountTokens knows the call's model. Raises Unsupported if it does not.
+
+    It takes ids of foundation models and none of inference profiles, and counts for Claude only:
+    https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html
+    """
+    model = call.upstream_model.rpartition("/")[2]
+    prefix, _, rest = model.partition(".")
+    if prefix in _REGION_PREFIXES:
+        model = rest
+    if not model.startswith("anthropic."):
+        raise Unsupported("Bedrock does not count tokens for this model")
+    return model
 
 
 def _vendor_by_name(name: str, default: str) -> str:

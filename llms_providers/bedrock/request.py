@@ -52,6 +52,8 @@ _SUPPORTED = frozenset(
         *_PASSED_THROUGH,
     }
 )
+#: Members of the body that CountTokens accepts, too.
+COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
 #: Members that cannot be dropped: the client would not get the kind of answer that it expects.
 _REJECTED = ("audio", "functions", "function_call", "web_search_options")
 _SERVICE_TIERS = frozenset({"default", "flex", "priority", "reserved"})

@@ -47,6 +47,9 @@ _ERROR_PATTERNS = (
     (ErrorKind.PERMISSION, re.compile(rb"User location is not supported|SERVICE_DISABLED|_SERVICE_BLOCKED")),
 )
 
+#: What Vertex AI's `countTokens` takes of a request.
+_COUNTED_BY_VERTEX = ("contents", "systemInstruction", "tools", "generationConfig")
+
 _VERSION_AT_END = re.compile(r"/v\d\w*$")
 
 
@@ -81,6 +84,13 @@ class _ModelList(msgspec.Struct, rename="camel"):
 _model_list = msgspec.json.Decoder(_ModelList)
 
 
+class _TokenCount(msgspec.Struct, rename="camel"):
+    total_tokens: int
+
+
+_token_count = msgspec.json.Decoder(_TokenCount)
+
+
 class Google:
     """The Gemini API. The version may be missing from `base_url`, and `/openai` at its end is ignored."""
 
@@ -100,19 +110,27 @@ class Google:
         if call.request.logprobs and call.stream and not self.streams_logprobs:
             message = "Gemini gives no logprobs in streams: send the request without `stream`, or use Vertex AI"
             raise Unsupported(message, param="logprobs")
-        body = request_body(
-            call,
-            self.base_url,
-            owner_of(self.settings.id, call),
-            safety_settings=self.google_settings.safety_settings,
-            default_thinking=self.google_settings.thinking_config,
-        )
+        # Without `alt=sse` a stream would arrive as one JSON array.
+        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return UpstreamRequest(
-            url=self._generate_url(call),
+            url=f"{self.base_url}/{_quoted(_model_resource(call))}:{method}",
             headers=self.headers(),
-            content=msgspec.json.encode(body),
+            content=msgspec.json.encode(self._body(call)),
             dropped=dropped_parameters(call),
         )
+
+    def count_request(self, call: ChatCall) -> UpstreamRequest:
+        """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
+        model = _model_resource(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(model)}:countTokens",
+            headers=self.headers(),
+            content=msgspec.json.encode(self._counted(self._body(call), model)),
+        )
+
+    def token_count(self, call: ChatCall, body: bytes) -> int:
+        """Return the number in an answer to `count_request`. Raises ProviderError if it has none."""
+        return decode(_token_count, body).total_tokens
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return Gemini's answer as a chat.completion. Raises ProviderError if it is an error or not an answer."""
@@ -174,14 +192,17 @@ class Google:
             headers["x-goog-api-key"] = self.settings.api_key.reveal()
         return headers
 
-    def _generate_url(self, call: ChatCall) -> str:
-        model = call.upstream_model
-        if "/" not in model:
-            # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
-            model = f"models/{model}"
-        # Without `alt=sse` a stream would arrive as one JSON array.
-        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
-        return f"{self.base_url}/{quote(model, safe='/@:')}:{method}"
+    def _body(self, call: ChatCall) -> dict[str, Any]:
+        return request_body(
+            call,
+            self.base_url,
+            owner_of(self.settings.id, call),
+            safety_settings=self.google_settings.safety_settings,
+            default_thinking=self.google_settings.thinking_config,
+        )
+
+    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        return {"generateContentRequest": {"model": model, **body}}
 
     def _find_base_url(self) -> str:
         url = self.settings.base_url or self.spec.base_url
@@ -196,6 +217,9 @@ class Vertex(Google):
     """Vertex AI. A configured `base_url` has to end in `/publishers/google`."""
 
     streams_logprobs = True
+
+    def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
 
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""
@@ -233,6 +257,16 @@ class Vertex(Google):
             return "https://aiplatform.googleapis.com/v1/publishers/google"
         host = _vertex_host(settings.location)
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
+
+
+def _model_resource(call: ChatCall) -> str:
+    model = call.upstream_model
+    # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
+    return model if "/" in model else f"models/{model}"
+
+
+def _quoted(resource: str) -> str:
+    return quote(resource, safe="/@:")
 
 
 def _as_google_settings(settings: ProviderSettings) -> GoogleSettings:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llms_core import hookimpl
-from llms_core.contracts.native import MESSAGES
+from llms_core.contracts.native import MESSAGES, RESPONSES
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
 from llms_core.provider import Capabilities, NativeEndpoint, ProviderSpec, RequestRules
 from llms_providers.presets.accepted import (
@@ -148,7 +148,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://platform.openai.com/docs/api-reference/chat",
         adapter=OpenAICompatible,
         base_url="https://api.openai.com/v1",
-        native=RESPONSES_TOO,
+        native={RESPONSES: NativeEndpoint("/responses", complete=True)},
         key_env=("OPENAI_API_KEY",),
         aliases=("@ai-sdk/openai",),
         # "Unrecognized request argument supplied", a 400.
@@ -167,7 +167,12 @@ PRESETS: tuple[ProviderSpec, ...] = (
         drop=QWEN_ONLY | {"frequency_penalty", "presence_penalty"},
         aliases=("grok", "@ai-sdk/xai"),
         # `developer` is documented as another name of `system`.
-        rules=RequestRules(members=frozenset({NAME, REASONING}), developer=True),
+        rules=RequestRules(
+            members=frozenset({NAME, REASONING}),
+            developer=True,
+            # "Multi Agent requests are not allowed on chat completions"
+            responses=("*multi-agent*",),
+        ),
     ),
     ProviderSpec(
         # The international endpoint. `enable_thinking` is this provider's own parameter.

@@ -58,5 +58,5 @@ ZAI_CAPABILITIES = Capabilities(json_schema=False)
 ZAI_DROP = frozenset({"metadata"})
 ZAI_RULES = RequestRules(members=frozenset({REASONING}), tool_parameters=True)
 
-#: Providers with OpenAI's Responses API beside chat completions.
+#: Providers with OpenAI's Responses API, or the larger part of it, beside chat completions.
 RESPONSES_TOO = {RESPONSES: NativeEndpoint("/responses")}

@@ -18,11 +18,9 @@ from typing import Any
 import anthropic
 import httpx2
 import msgspec
-import pydantic
 import pytest
 from anthropic.types import ModelParam
 from anthropic.types.beta import BetaMessage
-from anthropic.types.beta.message_create_params import MessageCreateParamsNonStreaming
 from chat_requests import (
     PDF,
     PNG,
@@ -38,6 +36,7 @@ from chat_requests import (
 from chat_streams import ChatStream
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from official_types import check_anthropic
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from recordings import Recording, pieces, recordings
 
@@ -334,7 +333,7 @@ def test_the_openai_equivalent_of_a_recorded_request_is_sent_like_it(recording: 
     assert request.dropped == ()
     assert normalized(body) == normalized(recorded)
     assert request.url.endswith("/v1/messages")
-    assert_sdk_accepts(body)
+    check_anthropic(body)
 
 
 # Parameters that are the same in both formats, or that only Anthropic has.
@@ -534,29 +533,6 @@ def is_blank(block: Json) -> bool:
     return "text" in block and not block["text"].strip()
 
 
-sdk_params = pydantic.TypeAdapter(MessageCreateParamsNonStreaming)
-
-# The SDK's version of the API has no sampling parameters.
-NOT_IN_SDK = {"stream", "temperature", "top_p", "top_k"}
-
-
-def assert_sdk_accepts(body: Json) -> None:
-    """Check a request with Anthropic's own types, which have to declare all of its members."""
-    members = {name: value for name, value in body.items() if name not in NOT_IN_SDK}
-    assert members.keys() <= MessageCreateParamsNonStreaming.__annotations__.keys()
-    exhaust(sdk_params.validate_python(members))
-
-
-def exhaust(value: Any) -> None:
-    """Iterate over everything: pydantic validates the items of an `Iterable` only when they are read."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        return
-    for item in value:
-        exhaust(item)
-
-
 # Any request, any answer ----------------------------------------------------------------------------------------------
 
 
@@ -582,7 +558,7 @@ def test_any_valid_request_is_accepted_by_the_official_sdk(body: Json, model: st
         event(f"refused: {refusal.param}")
         return
     event(f"dropped: {bool(request.dropped)}")
-    assert_sdk_accepts(payload)
+    check_anthropic(payload)
     assert set(request.dropped) <= body.keys() | {"messages[].name"}
     turns = payload["messages"]
     for turn, next_turn in pairwise(turns):
@@ -844,7 +820,7 @@ def test_images_and_documents_are_sent_by_url_or_as_bytes(part: Json, block: Jso
     """SR-035, SR-036, SR-038: Anthropic fetches URLs itself."""
     payload = payload_of({"messages": [{"role": "user", "content": [part, {"type": "text", "text": "?"}]}]})
     assert payload["messages"][0]["content"] == [block, {"type": "text", "text": "?"}]
-    assert_sdk_accepts(payload)
+    check_anthropic(payload)
     assert not isinstance(adapter(), Inlines)
 
 
@@ -1080,7 +1056,7 @@ def test_reasoning_effort_is_translated_for_the_model(
     """SR-023."""
     payload, request = translate({"reasoning_effort": effort}, model)
     assert (payload.get("thinking"), payload.get("output_config"), request.dropped) == (thinking, config, dropped)
-    assert_sdk_accepts(payload)
+    check_anthropic(payload)
 
 
 def test_the_clients_own_thinking_and_output_config_are_passed_on() -> None:

@@ -214,6 +214,30 @@ def test_requests_to_the_v1_api_equal_those_of_openais_client(upstream: Scripted
     assert (ours.url, json.loads(ours.content)) == (upstream.origin + theirs.path, theirs.json)
 
 
+@pytest.mark.parametrize(
+    ("base_url", "api_version", "path"),
+    [
+        ("https://r.openai.azure.com", "", "/openai/v1/responses"),
+        ("https://r.openai.azure.com", "preview", "/openai/v1/responses?api-version=preview"),
+        ("https://r.openai.azure.com", "2025-04-01-preview", "/openai/responses?api-version=2025-04-01-preview"),
+    ],
+)
+def test_codex_models_are_reached_by_the_responses_api(base_url: str, api_version: str, path: str) -> None:
+    request = sent(azure(base_url, api_version=api_version), model="my-gpt-5.1-codex")
+    assert request.url == f"https://r.openai.azure.com{path}"
+    assert json.loads(request.content)["model"] == "my-gpt-5.1-codex"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "api_version"),
+    [("https://r.openai.azure.com", "2024-10-21"), ("https://r.services.ai.azure.com/models", "")],
+)
+def test_versions_without_the_responses_api_get_chat_completions(base_url: str, api_version: str) -> None:
+    request = sent(azure(base_url, api_version=api_version), model="my-gpt-5.1-codex")
+    assert "/chat/completions" in request.url
+    assert "messages" in json.loads(request.content)
+
+
 def test_the_key_is_only_in_a_header() -> None:
     """SR-005, SR-066."""
     for adapter in (azure(RESOURCE), azure(RESOURCE, api_version="2024-10-21"), azure(MODELS)):

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -20,11 +19,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as SDKCredentials
 from botocore.eventstream import EventStream, EventStreamBuffer
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
 from botocore.parsers import EventStreamJSONParser, create_parser
 from botocore.serialize import create_serializer
-from botocore.validate import ParamValidator
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
 from chat_streams import ChatStream, open_chat_stream
 from client_view import (
@@ -36,6 +32,7 @@ from client_view import (
 )
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from official_types import bedrock_service, check_bedrock
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion
 from recordings import Recording, failures, pieces, recordings, streams, whole_answers
@@ -77,7 +74,7 @@ def sent(body: Mapping[str, Any], model: str = CLAUDE) -> UpstreamRequest:
 def native(model: str = CLAUDE, /, **members: Any) -> Json:
     """Return the body sent to Bedrock for a request with these members, after validation by Amazon's SDK."""
     found: Json = json.loads(sent({**HELLO, **members}, model).content)
-    assert_valid(found, model)
+    check_bedrock(found, model)
     return found
 
 
@@ -122,60 +119,9 @@ def wanted(schema: Json = SCHEMA, **more: Any) -> Json:
 # Amazon's SDK -------------------------------------------------------------------------------------------------------
 
 
-@cache
-def service(name: str = "bedrock-runtime") -> ServiceModel:
-    return ServiceModel(Loader().load_service_model(name, "service-2"))
-
-
-def converse_shape() -> Any:
-    return service().operation_model("Converse").input_shape
-
-
-def as_params(shape: Any, value: Any, where: str) -> Any:
-    """Return JSON as parameters of the SDK, with blobs decoded; assert that the API declares and allows all of it."""
-    if getattr(shape, "is_document_type", False):
-        return value
-    limits = shape.metadata
-    match shape.type_name:
-        case "structure":
-            unknown = value.keys() - shape.members.keys()
-            assert not unknown, f"{where}: {unknown}"
-            return {name: as_params(shape.members[name], each, f"{where}.{name}") for name, each in value.items()}
-        case "list":
-            assert len(value) <= limits.get("max", len(value)), where
-            return [as_params(shape.member, each, f"{where}[{at}]") for at, each in enumerate(value)]
-        case "map":
-            return {name: as_params(shape.value, each, f"{where}.{name}") for name, each in value.items()}
-        case "blob":
-            return base64.b64decode(value, validate=True)
-        case "string":
-            assert len(value) <= limits.get("max", len(value)), where
-            assert "enum" not in limits or value in limits["enum"], f"{where}: {value}"
-            assert "pattern" not in limits or re.fullmatch(limits["pattern"], value), f"{where}: {value}"
-        case "float" | "integer":
-            assert limits.get("min", value) <= value <= limits.get("max", value), where
-    return value
-
-
-def assert_valid(body: Json, model: str) -> Json:
-    """Assert that a request is valid by the SDK's model of the service. Return the parameters as the SDK takes them."""
-    params: Json = as_params(converse_shape(), {**body, "modelId": model}, "")
-    report = ParamValidator().validate(params, converse_shape())
-    assert not report.has_errors(), report.generate_report()
-    roles = [each["role"] for each in body["messages"]]
-    assert roles == [("user", "assistant")[at % 2] for at in range(len(roles))]
-    blocks = [block for each in body["messages"] for block in each["content"]]
-    assert all(block["text"].strip() for block in blocks if "text" in block)
-    assert "toolConfig" in body or not any("toolUse" in block or "toolResult" in block for block in blocks)
-    names = [block["document"]["name"] for block in blocks if "document" in block]
-    assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"(?!.*  )[A-Za-z0-9()\[\] -]+", name) for name in names)
-    return params
-
-
 def sdk_answer(body: bytes) -> Json:
     """Return a whole answer as the SDK reads it."""
-    shape = service().operation_model("Converse").output_shape
+    shape = bedrock_service().operation_model("Converse").output_shape
     found: Json = create_parser("rest-json").parse({"status_code": 200, "headers": {}, "body": body}, shape)
     return found
 
@@ -187,7 +133,7 @@ def sdk_events(body: bytes) -> Iterator[Json]:
         def stream(self) -> Iterator[bytes]:
             yield from pieces(self.getvalue(), 1000)
 
-    shape = service().operation_model("ConverseStream").output_shape.members["stream"]
+    shape = bedrock_service().operation_model("ConverseStream").output_shape.members["stream"]
     yield from EventStream(Stream(body), shape, EventStreamJSONParser(), "Converse")
 
 
@@ -563,7 +509,7 @@ def test_recorded_requests_survive_translation_from_openais_format(recording: Re
     body, model = recording.request["body"], model_of(recording)
     request = sent(as_openai(body), model)
     made = json.loads(request.content)
-    assert_valid(made, model)
+    check_bedrock(made, model)
     assert compared(made) == compared(body)
     assert request.dropped == ()
 
@@ -573,8 +519,8 @@ def test_request_is_that_of_amazons_sdk(recording: Recording) -> None:
     """The path contains the escaped model id, and the body is what the SDK writes for the same parameters."""
     model = model_of(recording)
     request = sent({**HELLO, "stream": recording.stream}, model)
-    operation = service().operation_model("ConverseStream" if recording.stream else "Converse")
-    params = assert_valid(json.loads(request.content), model)
+    operation = bedrock_service().operation_model("ConverseStream" if recording.stream else "Converse")
+    params = check_bedrock(json.loads(request.content), model)
     theirs = create_serializer("rest-json").serialize_to_request(params, operation)
     assert request.url == "https://bedrock-runtime.us-east-1.amazonaws.com" + theirs["url_path"]
     assert json.loads(request.content) == json.loads(theirs["body"])
@@ -627,7 +573,7 @@ def test_any_request_is_valid_for_amazons_sdk_or_rejected_with_a_reason(body: Js
         request = adapter().request(call)
     except (Unsupported, RequestError):
         return
-    assert_valid(json.loads(request.content), model)
+    check_bedrock(json.loads(request.content), model)
     assert set(request.dropped) - {"messages[].name", "tools[].function.strict"} <= body.keys()
     assert request.url.endswith("/converse-stream" if body.get("stream") else "/converse")
 

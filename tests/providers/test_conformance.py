@@ -63,6 +63,26 @@ def test_the_command_rates_a_declared_provider_gold(tmp_path: Path) -> None:
     assert result["distribution"] == f"[types] of {plugins}"
 
 
+RESPONSES_ONLY = """
+[types.acme]
+title = "Acme"
+base_url = "https://api.acme.test/v1"
+key_env = "ACME_KEY"
+capabilities = { audio = false, files = false, n = false }
+rules = { responses = ["*"] }
+"""
+
+
+@pytest.mark.slow
+def test_the_command_rates_a_provider_of_the_responses_api_gold(tmp_path: Path) -> None:
+    plugins = tmp_path / "plugins.toml"
+    plugins.write_text(RESPONSES_ONLY, "utf-8")
+    wire = "llms_core.testing.responses_wire:RESPONSES"
+    code, result, output = conformance(tmp_path, "acme", "--plugins", str(plugins), "--wire", wire)
+    assert code == 0, output
+    assert result["level"] == "gold", output
+
+
 class TestAnthropic(ProviderConformance):
     provider = "anthropic"
 

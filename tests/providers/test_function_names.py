@@ -13,7 +13,7 @@ from llms_core.testing.groups.base import body_of
 from llms_core.testing.playback import decode_stream
 from llms_core.testing.subject import Subject, find
 
-NATIVE = ("anthropic", "bedrock", "cohere", "google", "ollama", "vertex")
+PROVIDERS = ("anthropic", "azure", "bedrock", "cohere", "google", "mistral", "ollama", "openai", "vertex")
 NAMES = ("3d_render", "get-weather", "files.read", "mcp/search query", "n" * 80)
 QUESTION = {"role": "user", "content": "Which?"}
 
@@ -43,7 +43,7 @@ def conversation_with(name: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(params=NATIVE)
+@pytest.fixture(params=PROVIDERS)
 def subject(request: pytest.FixtureRequest) -> Subject:
     return find(request.param, None)
 
@@ -79,3 +79,21 @@ def test_names_that_become_equal_are_told_apart(subject: Subject) -> None:
     body = json.loads(subject.request(tools=[tool("a.b"), tool("a/b"), tool("a_b")]).content)
     names = list(names_in(body))
     assert len(set(names)) == len(names) == 3
+
+
+def test_names_that_need_no_change_are_passed_on_as_bytes() -> None:
+    subject = find("openai", None)
+    odd = {"type": "function", "function": {"name": "f", "parameters": {"default": {"name": "a.b"}, "x": 1.50}}}
+    request = subject.request(tools=[odd])
+    assert json.loads(request.content)["tools"] == [odd]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_name_of_an_earlier_call_needs_no_tool(provider: str) -> None:
+    """The conversation may have begun with other tools."""
+    subject = find(provider, None)
+    sent = json.loads(subject.request(messages=conversation_with("files.read"), tools=[tool("files_read")]).content)
+    assert len(set(names_in(sent))) <= 2
+    if provider in ("openai", "azure", "mistral"):
+        assert len(set(names_in(sent))) == 2
+        assert "files.read" not in set(names_in(sent))

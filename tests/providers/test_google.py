@@ -14,9 +14,10 @@ import msgspec
 import pytest
 from chat_requests import PDF, PNG, WAV, chat_call, chat_requests, data_uri
 from chat_streams import ChatStream, open_chat_stream, whole_chat_answer
-from google.genai.types import Content, FunctionCall, GenerateContentConfig, GenerateContentResponse
+from google.genai.types import FunctionCall, GenerateContentResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from official_types import check_gemini
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from recordings import Recording, pieces, recordings
 
@@ -525,15 +526,6 @@ def content_part(part: Json) -> Json:
     return {"type": "file", "file": {"file_data": uri, "filename": "it"}}
 
 
-def validated(body: Json) -> list[Content]:
-    """Validate a body with Google's own types, which reject unknown members; return its contents."""
-    whole = {**body, **body.get("generationConfig", {})}
-    turns_sent = [Content.model_validate_json(json.dumps(each)) for each in whole.pop("contents")]
-    whole.pop("generationConfig", None)
-    GenerateContentConfig.model_validate_json(json.dumps(whole))
-    return turns_sent
-
-
 @pytest.mark.parametrize("recording", recordings("gemini"))
 def test_an_equivalent_openai_request_becomes_the_recorded_request(recording: Recording) -> None:
     """SR-012 … SR-023, SR-031 … SR-041, SR-117."""
@@ -549,7 +541,7 @@ def test_an_equivalent_openai_request_becomes_the_recorded_request(recording: Re
     body = json.loads(request.content)
     assert normal(body, without_what_was_made) == normal(recorded, *NOT_CARRIED)
     assert request.dropped == ()
-    validated(body)
+    check_gemini(body)
 
 
 # Any request --------------------------------------------------------------------------------------------------------
@@ -586,7 +578,7 @@ def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json, 
         assert request.param
         return
     asked = json.loads(request.content)
-    turns_sent = validated(asked)
+    turns_sent = check_gemini(asked)
     assert turns_sent
     assert all(content.parts and content.role in ("user", "model") for content in turns_sent)
     assert [turn.role for turn in turns_sent].count("model") <= [one["role"] for one in body["messages"]].count(

@@ -167,7 +167,16 @@ def violations(spec: ProviderSpec, body: Json) -> Iterator[str]:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_a_preset_gets_only_what_it_accepts(spec: ProviderSpec, model: str) -> None:
-    parameters = {"max_tokens": 9, "seed": 1, "metadata": {}, "user": "u", "store": True, "enable_thinking": False}
+    # Models that otherwise want another protocol get chat completions if they are not to reason.
+    parameters = {
+        "reasoning_effort": "none",
+        "max_tokens": 9,
+        "seed": 1,
+        "metadata": {},
+        "user": "u",
+        "store": True,
+        "enable_thinking": False,
+    }
     body = sent(spec, CONVERSATION, model=model, tools=TOOLS, logprobs=True, top_logprobs=3, **parameters)
     assert list(violations(spec, body)) == []
     limits = [body.get("max_tokens"), body.get("max_completion_tokens")]

@@ -8,11 +8,13 @@ from typing import Any
 import httpx2
 from anthropic import Anthropic
 from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types.beta import BetaMessage, BetaRawMessageStreamEvent
 from pydantic import TypeAdapter
 
 Json = dict[str, Any]
 
 _event = TypeAdapter[Any](RawMessageStreamEvent)
+_beta_event = TypeAdapter[Any](BetaRawMessageStreamEvent)
 
 #: What a block's deltas may be.
 _DELTAS = {
@@ -73,7 +75,21 @@ def check_types(events: list[Json]) -> None:
     """Check every event against the SDK's types, without any conversion."""
     for event in events:
         if event["type"] not in ("ping", "error"):
-            _event.validate_json(json.dumps(event), strict=True)
+            type_ = _beta_event if _is_beta(event.get("content_block") or {}) else _event
+            type_.validate_json(json.dumps(event), strict=True)
+
+
+def checked_message(data: bytes) -> Message:
+    """Return a whole message, checked without any conversion."""
+    if any(map(_is_beta, json.loads(data)["content"])):
+        BetaMessage.model_validate_json(data, strict=True)
+        return Message.construct(**BetaMessage.model_validate_json(data).__dict__)
+    return Message.model_validate_json(data, strict=True)
+
+
+def _is_beta(block: Json) -> bool:
+    """Whether a block is of a feature in beta, for which the SDK has types of its own."""
+    return str(block.get("type")).startswith(("mcp_", "advisor_")) or block.get("name") == "advisor"
 
 
 def final_message(data: bytes) -> Message:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from openai import omit
+from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
@@ -32,16 +34,30 @@ def response_in(text: str) -> Json:
     """The response that a stream ends with, after every event has been checked."""
     events = events_of(text)
     for event in events:
-        _event_type.validate_json(json.dumps(event))
+        _event_type.validate_json(json.dumps(event), strict=True)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
     terminal = [event for event in events if event["type"] in TERMINAL]
     assert terminal == events[-1:]
     response: Json = terminal[0]["response"]
-    Response.model_validate(response)
+    Response.model_validate_json(json.dumps(response), strict=True)
     if response["status"] != "failed":
         _check_items(events[2:-1], response)
     return response
+
+
+def final_response(text: str) -> Response:
+    """The response that OpenAI's SDK makes of a stream."""
+    state: ResponseStreamState[Any] = ResponseStreamState(input_tools=omit, text_format=omit)
+    for event in events_of(text):
+        if event["type"] == "response.incomplete":
+            # The SDK looks for its result in `completed` only.
+            return Response.model_validate(event["response"])
+        parsed = _event_type.validate_python(event)
+        for seen in state.handle_event(parsed):
+            if seen.type == "response.completed":
+                return seen.response
+    raise AssertionError("the stream has no end")
 
 
 def _check_items(events: list[Json], response: Json) -> None:

@@ -32,6 +32,10 @@ _INTRODUCTION = """# Providers
 Generated from the specs of the installed providers (`python -m llms_core.cli.reference.providers`). A provider that
 lacks a capability is skipped for requests that need it. Parameters that a provider rejects are dropped, and listed in
 the header `x-llms-dropped-params`. The table does not show differences between the models of one provider.
+
+Some models are only served by OpenAI's Responses API, `/responses`. Requests for them are translated to it, and so are
+those for further models whose provider refuses them in chat completions with a reference to that API; a server without
+it gets chat completions. `"protocol": "responses"` or `"chat"` in a provider's block of `llms.json` decides it instead.
 """
 
 
@@ -80,6 +84,10 @@ def _details(spec: ProviderSpec) -> Iterator[str]:
         yield f"dropped: {', '.join(_quoted(sorted(spec.drop)))}"
     if _is_openai_compatible(spec) and spec.rules.members:
         yield f"members of messages: {', '.join(_quoted(sorted(spec.rules.members)))}"
+    if spec.rules.responses:
+        yield f"through the Responses API: {', '.join(_quoted(spec.rules.responses))}"
+    if spec.rules.responses_for_tools:
+        yield f"and with tools, unless they do not reason: {', '.join(_quoted(spec.rules.responses_for_tools))}"
 
 
 def _quoted(names: Iterable[str]) -> list[str]:

@@ -1,38 +1,39 @@
 """Anthropic's Messages API: `POST /v1/messages` and `POST /v1/messages/count_tokens`.
 
-A dialect of chat: requests, answers and events are translated, so that each of its clients works with every provider.
+Requests, answers and events are translated to those of chat, so that each of its clients works with every provider.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from llms_core.contracts.body import RequestBody
-from llms_core.dialects import Dialect, OpenApi, Reply
+from llms_core.contracts.request import ChatBody
+from llms_core.dialects import Dialect, OpenApi
 from llms_core.dialects.messages import errors
 from llms_core.dialects.messages.answer import MessageAnswer, encode_answer
 from llms_core.dialects.messages.decode import decode_message, decode_prompt
 from llms_core.dialects.messages.models import encode_model, encode_models
 from llms_core.dialects.messages.request import CountTokensRequest, MessagesRequest
 from llms_core.dialects.messages.stream import MessageStreamWriter
-from llms_core.dialects.messages.tokens import estimated_prompt
+from llms_core.dialects.token_count import count_headers
+from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
+from llms_core.operations.count_tokens import COUNT_TOKENS as OPERATION_COUNT_TOKENS
 
 _TAG = "Messages"
 
+#: The first is the gateway's own; Anthropic's SDK reads the second.
+_REQUEST_ID_HEADERS = (b"x-request-id", b"request-id")
 
-class TokenCount(msgspec.Struct):
+
+class MessageTokensCount(msgspec.Struct):
     """How many tokens a prompt has."""
 
     input_tokens: int
 
 
-def _count(body: RequestBody[Any]) -> Reply:
-    """Estimate the tokens; the header tells that they were not counted."""
-    data = msgspec.json.encode(TokenCount(estimated_prompt(body)))
-    return Reply(data, ((b"x-llms-token-count", b"estimate"),))
+def _encode_count(answer: Answer, body: ChatBody) -> bytes:
+    return answer.data
 
 
 MESSAGES = Dialect(
@@ -46,6 +47,7 @@ MESSAGES = Dialect(
     error_status=errors.status,
     stream_writer=MessageStreamWriter,
     header="anthropic-version",
+    request_id_headers=_REQUEST_ID_HEADERS,
     encode_models=encode_models,
     encode_model=encode_model,
     openapi=OpenApi(
@@ -60,19 +62,20 @@ MESSAGES = Dialect(
 
 COUNT_TOKENS = Dialect(
     name="count_tokens",
-    operation=CHAT,
+    operation=OPERATION_COUNT_TOKENS,
     paths=("/v1/messages/count_tokens",),
     base_path="",
     decode=decode_prompt,
-    encode_answer=encode_answer,
+    encode_answer=_encode_count,
     encode_error=errors.encode,
     error_status=errors.status,
-    reply=_count,
+    answer_headers=count_headers,
+    request_id_headers=_REQUEST_ID_HEADERS,
     openapi=OpenApi(
         summary="The number of tokens of a prompt",
         operation_id="CountTokens",
         request=CountTokensRequest,
-        answer=TokenCount,
+        answer=MessageTokensCount,
         error=errors.MessagesError,
         tag=_TAG,
     ),

@@ -13,9 +13,10 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatBody
 from llms_core.contracts.signatures import Owner, owner_in
+from llms_core.contracts.token_estimate import estimated_text
 from llms_core.contracts.tools import INVALID_ARGUMENTS
 from llms_core.dialects.envelope import Envelope, seal
-from llms_core.dialects.messages.tokens import Tokens, estimated_text, tokens_of
+from llms_core.dialects.messages.tokens import Tokens, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
 from llms_core.operations import Answer
 
@@ -68,7 +69,7 @@ class ChatMessage(msgspec.Struct):
     tool_calls: list[Called] | None = None
     images: list[Image] | None = None
     provider_extra: dict[str, Any] | None = None
-    reasoning_details: list[Any] | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
 
 
 class Choice(msgspec.Struct):

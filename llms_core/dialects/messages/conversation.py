@@ -14,6 +14,8 @@ from itertools import takewhile
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts import reasoning_details
+from llms_core.contracts.reasoning_details import consolidated
 from llms_core.dialects.envelope import Envelope, is_sealed, opened
 from llms_core.dialects.messages.request import Block, InputMessage, MessagesRequest, invalid, read
 from llms_core.dialects.messages.tools import ANTHROPIC, Json, is_set
@@ -295,7 +297,11 @@ def _call(block: Block, param: str) -> Json:
 
 def _merge(envelope: Envelope, other: Envelope) -> None:
     envelope.calls.update(other.calls)
+    # What a stream had in several blocks belongs together.
+    details = [*envelope.message.get(reasoning_details.NAME, ()), *other.message.get(reasoning_details.NAME, ())]
     envelope.message.update(other.message)
+    if details:
+        envelope.message[reasoning_details.NAME] = consolidated(details)
     for adapter, extra in other.provider_extra.items():
         known = envelope.provider_extra.setdefault(adapter, {})
         for name, value in extra.items():

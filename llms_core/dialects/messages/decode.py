@@ -62,6 +62,8 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     unknown: Unknown = {}
     translated = _chat_body(body, incoming.headers, unknown)
     reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
+    if not is_null(body.members.get("thread", NULL)):
+        reasons.insert(0, _threads_unsupported())
     reason = reasons[0] if reasons else None
     if not is_own(body.view, incoming.body):
         if reason is not None:
@@ -75,14 +77,12 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
     """Decode a prompt whose tokens are to be counted."""
     body = prompt_decoder.decode(incoming.body)
-    return _chat_body(body.with_members({"stream": None}), (), {})
+    return _chat_body(body.with_members({"stream": None}), incoming.headers, {})
 
 
 def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
     """Return the translation, and add what it lacks to `unknown`."""
     view: MessagesRequest = body.view
-    if not is_null(body.members.get("thread", NULL)):
-        raise _threads_unsupported()
     members: Json = {}
     others: dict[str, Extra] = {}
     for name, value in body.members.items():

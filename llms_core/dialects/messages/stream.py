@@ -13,9 +13,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts import reasoning_details
 from llms_core.contracts.chunk import Chunk, NativeBlock
 from llms_core.contracts.completion import Usage
+from llms_core.contracts.reasoning_details import consolidated
 from llms_core.contracts.request import ChatBody
+from llms_core.contracts.token_estimate import estimated_prompt, estimated_text
 from llms_core.dialects import ErrorResponse, sse
 from llms_core.dialects.envelope import Envelope, seal
 from llms_core.dialects.messages import errors
@@ -29,7 +32,7 @@ from llms_core.dialects.messages.answer import (
 )
 from llms_core.dialects.messages.blocks import StreamedBlock, call_block, text_block, thinking_block
 from llms_core.dialects.messages.text_chunks import TextChunks
-from llms_core.dialects.messages.tokens import Tokens, estimated_prompt, estimated_text, tokens_of
+from llms_core.dialects.messages.tokens import Tokens, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
 from llms_core.dialects.messages.views import CallFragment, Delta, decode_chunk, decode_frame, decode_whole
 
@@ -161,7 +164,7 @@ class MessageStreamWriter:
         if delta.provider_extra is not None:
             self._keep(delta.provider_extra)
         if delta.reasoning_details:
-            self._envelope.message.setdefault("reasoning_details", []).extend(delta.reasoning_details)
+            self._envelope.message.setdefault(reasoning_details.NAME, []).extend(delta.reasoning_details)
         reasoning = delta.reasoning_content if _has_text(delta.reasoning_content) else delta.reasoning
         if _has_text(reasoning):
             self._add_text(reasoning, "thinking")
@@ -264,8 +267,7 @@ class MessageStreamWriter:
         if self._open.kind == "thinking":
             signature = self._open.signature
             if not signature:
-                signature = seal(self._envelope)
-                self._envelope = Envelope()
+                signature = self._sealed()
             self._write_other_delta({"type": "signature_delta", "signature": signature})
         self._event(b"content_block_stop", b'{"type":"content_block_stop","index":%d}' % self._index)
         self._open = None
@@ -306,8 +308,15 @@ class MessageStreamWriter:
                 self._enqueue(StreamedBlock("whole", block))
 
     def _add_envelope(self) -> None:
-        self._add_block({"type": "redacted_thinking", "data": seal(self._envelope)})
+        self._add_block({"type": "redacted_thinking", "data": self._sealed()})
+
+    def _sealed(self) -> str:
+        """Return what has to come back, and begin anew."""
+        envelope = self._envelope
         self._envelope = Envelope()
+        if reasoning_details.NAME in envelope.message:
+            envelope.message[reasoning_details.NAME] = consolidated(envelope.message[reasoning_details.NAME])
+        return seal(envelope)
 
     def _write_envelope(self) -> None:
         self._add_envelope()

@@ -37,7 +37,7 @@ class Delta(msgspec.Struct):
     tool_calls: list[CallFragment] | None = None
     images: list[Image] | None = None
     provider_extra: dict[str, Any] | None = None
-    reasoning_details: list[Any] | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
 
 
 class Choice(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: `POST /v1/responses`, and what is stored of it.
+"""OpenAI's Responses API: `POST /v1/responses` and `/v1/responses/input_tokens`, and what is stored of it.
 
 A request is translated to the operation `chat`, so that every provider can answer it, and the answer back to the items
 of this API. What a provider lacks is left out with notice, or refused if the answer would be another one.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,7 +17,7 @@ from llms_core.contracts.body import RequestBody
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatBody
-from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects import Dialect, IncomingRequest, OpenApi, Route, openai_error
 from llms_core.dialects.responses import request as requests
 from llms_core.dialects.responses.answer import response_of
 from llms_core.dialects.responses.context import Context
@@ -27,9 +27,11 @@ from llms_core.dialects.responses.schema import ResponseObject, ResponsesRequest
 from llms_core.dialects.responses.store import ResponseStore, StoredResponse
 from llms_core.dialects.responses.stored import StoredResponses
 from llms_core.dialects.responses.stream import ResponsesStreamWriter
+from llms_core.dialects.token_count import count_headers
 from llms_core.errors import RequestError
 from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
+from llms_core.operations.count_tokens import COUNT_TOKENS
 
 _FILE = "responses.sqlite3"
 
@@ -39,10 +41,24 @@ _UNSUPPORTED = "unsupported"
 _UNKNOWN_HERE = frozenset({_UNSUPPORTED, "previous_response_not_found", "item_not_found"})
 
 
-def create(settings: Responses, folder: Path) -> Dialect:
-    """Return the dialect, which stores its responses in `folder`."""
+_TAG = "Responses"
+
+
+class InputTokens(msgspec.Struct):
+    """How many tokens the input of a request has."""
+
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
+def create(settings: Responses, folder: Path) -> tuple[Dialect, ...]:
+    """Return the dialects, which store their responses in `folder`."""
     store = ResponseStore(settings, folder / _FILE)
     api = _Api(store)
+    return (_responses(api, store), _input_tokens(api))
+
+
+def _responses(api: _Api, store: ResponseStore) -> Dialect:
     return Dialect(
         name="responses",
         operation=CHAT,
@@ -52,7 +68,7 @@ def create(settings: Responses, folder: Path) -> Dialect:
         encode_error=openai_error.encode,
         stream_writer=lambda body: ResponsesStreamWriter(body, api.finish, api.keep_original),
         names=CLIENT_NAMES,
-        routes=StoredResponses(store).routes,
+        routes=(*StoredResponses(store).routes, _COMPACT),
         aclose=store.aclose,
         openapi=OpenApi(
             summary="A response",
@@ -60,9 +76,53 @@ def create(settings: Responses, folder: Path) -> Dialect:
             request=ResponsesRequest,
             answer=ResponseObject,
             error=openai_error.ErrorBody,
-            tag="Responses",
+            tag=_TAG,
         ),
     )
+
+
+def _input_tokens(api: _Api) -> Dialect:
+    return Dialect(
+        name="input_tokens",
+        operation=COUNT_TOKENS,
+        paths=("/v1/responses/input_tokens",),
+        decode=api.decode_input,
+        encode_answer=_encode_count,
+        encode_error=openai_error.encode,
+        answer_headers=count_headers,
+        names=CLIENT_NAMES,
+        openapi=OpenApi(
+            summary="The number of tokens of an input",
+            operation_id="InputTokens",
+            request=ResponsesRequest,
+            answer=InputTokens,
+            error=openai_error.ErrorBody,
+            tag=_TAG,
+        ),
+    )
+
+
+def _encode_count(answer: Answer, body: ChatBody) -> bytes:
+    count = msgspec.json.decode(answer.data)
+    return msgspec.json.encode(InputTokens("response.input_tokens", count["input_tokens"]))
+
+
+async def _refuse_compaction(incoming: IncomingRequest) -> bytes:
+    message = (
+        "Responses are not compacted here: only the provider that has compacted a conversation can read the result. "
+        "Ask for a summary with POST /v1/responses"
+    )
+    raise RequestError(message, status=404, code="unsupported")
+
+
+_COMPACT = Route(
+    method="POST",
+    path="/v1/responses/compact",
+    serve=_refuse_compaction,
+    summary="Compaction, which is refused",
+    operation_id="CompactResponse",
+    tag=_TAG,
+)
 
 
 class _Api:
@@ -73,7 +133,13 @@ class _Api:
 
     def decode(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         """Decode a request; one that refers to an earlier response is completed from the store."""
-        body = requests.decode(incoming.body)
+        return self._decode(requests.decode(incoming.body), incoming)
+
+    def decode_input(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
+        """Decode a request whose tokens are to be counted."""
+        return self._decode(requests.decode(incoming.body).with_members({"stream": None}), incoming)
+
+    def _decode(self, body: RequestBody[ResponsesRequest], incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         caller = incoming.caller.name if incoming.caller is not None else ""
         native = original(incoming)
         if body.view.previous_response_id is not None or requests.references(body.view):

@@ -62,6 +62,8 @@ class Message(msgspec.Struct):
     annotations: Any = None
     images: Any = None
     provider_extra: Json | None = None
+    #: OpenRouter's, which has to come back
+    reasoning_details: Any = None
 
     def texts(self) -> tuple[str, str]:
         """Return the reasoning and the text."""
@@ -79,12 +81,12 @@ class Message(msgspec.Struct):
 
     def text_annotations(self) -> list[Json]:
         """Return the annotations as this API has them."""
-        return [output.annotation(each) for each in _objects(self.annotations)]
+        return [output.annotation(each) for each in objects(self.annotations)]
 
     def image_urls(self) -> list[str]:
         """Return the images that the model has made."""
         found = []
-        for image in _objects(self.images):
+        for image in objects(self.images):
             url = image.get("image_url")
             if isinstance(url, dict):
                 url = url.get("url")
@@ -112,7 +114,7 @@ _decode = msgspec.json.Decoder(_Completion).decode
 def token_logprobs(logprobs: Any) -> list[Json]:
     """Return the log probabilities of an answer, or of a piece of it, as this API has them."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return [output.logprob(each) for each in _objects(content)]
+    return [output.logprob(each) for each in objects(content)]
 
 
 def response_of(data: bytes, usage: Usage | None, context: Context) -> Json:
@@ -132,6 +134,8 @@ def _items(choice: _Choice, status: output.Status, context: Context) -> Sequence
 
     extras = {call.id or "": extra for call in calls if (extra := call.extra())}
     envelope = Envelope(message.provider_extra or {}, extras, {"reasoning_content": thought} if thought else {})
+    if details := objects(message.reasoning_details):
+        envelope.message["reasoning_details"] = details
     if envelope:
         items.append(output.reasoning(context.item_id("rs", 0), thought, envelope, context))
     content = []
@@ -154,7 +158,8 @@ def _items(choice: _Choice, status: output.Status, context: Context) -> Sequence
     return items
 
 
-def _objects(value: Any) -> list[Json]:
+def objects(value: Any) -> list[Json]:
+    """Return the objects in a list of a provider's own, which may be anything."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 

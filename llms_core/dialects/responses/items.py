@@ -191,7 +191,8 @@ class Conversation:
         turn = self._assistant()
         envelope = opened(item.encrypted_content)
         if envelope is not None:
-            reasoning = envelope.message.get("reasoning_content", "")
+            reasoning = envelope.message.pop("reasoning_content", "")
+            turn |= envelope.message
             if envelope.provider_extra:
                 turn["provider_extra"] = {**turn.get("provider_extra", {}), **envelope.provider_extra}
         elif isinstance(item.content, list) and not item.encrypted_content:

@@ -176,14 +176,15 @@ def ended(finish_reason: str | None, usage: Usage | None, service_tier: object) 
 
 def annotation(raw: Json) -> Json:
     """Return an annotation of a chat completion as this API has it: without a member of its own."""
-    inner = raw.get(raw.get("type", ""))
-    if not isinstance(inner, dict):
-        return raw
-    found = {"type": raw["type"], **inner}
-    if found["type"] == "url_citation":
-        # All of them have to be there; not every provider says which text it means.
-        found = {"start_index": 0, "end_index": 0, "title": "", "url": "", **found}
-    return found
+    kind = raw.get("type", "")
+    inner = raw.get(kind)
+    # Some providers leave that member out as well.
+    members = {"type": kind, **inner} if isinstance(inner, dict) else raw
+    if kind != "url_citation":
+        return members
+    # All of them have to be there; not every provider says which text it means.
+    found = {"start_index": 0, "end_index": 0, "title": "", "url": ""}
+    return found | {name: value for name, value in members.items() if value is not None}
 
 
 def logprob(raw: Json) -> Json:

@@ -17,11 +17,12 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage, usage
 from llms_core.contracts.joined import merged
 from llms_core.contracts.json import ABSENT
+from llms_core.contracts.reasoning_details import consolidated
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects import ErrorResponse, sse
 from llms_core.dialects.envelope import Envelope
 from llms_core.dialects.responses import output
-from llms_core.dialects.responses.answer import Function, Message, ToolCall
+from llms_core.dialects.responses.answer import Function, Message, ToolCall, objects
 from llms_core.dialects.responses.context import Context
 from llms_core.dialects.responses.open_items import Events, OpenCall, OpenMessage, OpenReasoning
 from llms_core.dialects.responses.original_events import OriginalEvents
@@ -72,6 +73,8 @@ class ResponsesStreamWriter:
         #: deltas of `provider_extra`, and of further members of calls by their id
         self._extras: list[Json] = []
         self._call_extras: dict[str, list[Json]] = {}
+        #: OpenRouter's, as their pieces have come
+        self._reasoning_details: list[Json] = []
         self._has_begun = False
         self._model = body.view.model
         self._created = int(time.time())
@@ -160,6 +163,7 @@ class ResponsesStreamWriter:
             self._add_fragment(position if fragment.index is None else fragment.index, fragment)
         if delta.provider_extra:
             self._extras.append(delta.provider_extra)
+        self._reasoning_details += objects(delta.reasoning_details)
 
     def _add_fragment(self, number: int, fragment: ToolCall) -> None:
         function = fragment.function or Function()
@@ -219,6 +223,8 @@ class ResponsesStreamWriter:
         """Add an item with what has to come back to the provider, and what was not complete before the end."""
         calls = {call_id: merged(extras) for call_id, extras in self._call_extras.items()}
         envelope = Envelope(merged(self._extras), calls)
+        if self._reasoning_details:
+            envelope.message["reasoning_details"] = consolidated(self._reasoning_details)
         if envelope:
             self._events.add_item(output.reasoning(self._events.new_id("rs"), "", envelope, self._context))
 

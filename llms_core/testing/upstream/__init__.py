@@ -28,6 +28,7 @@ from llms_core.testing.upstream.replies import (
     refused_base_url,
     text_body,
 )
+from llms_core.testing.upstream.responses import response
 from llms_core.testing.upstream.script import (
     Body,
     Chunk,
@@ -68,5 +69,6 @@ __all__ = [
     "html",
     "json_body",
     "refused_base_url",
+    "response",
     "text_body",
 ]

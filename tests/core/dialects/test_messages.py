@@ -379,6 +379,17 @@ def test_errors_of_the_server_are_anthropics_at_and_below_its_paths(pair: Pair) 
         error_of(response)
 
 
+def test_the_sdk_reads_the_id_of_a_request(claude: anthropic.Anthropic, pair: Pair) -> None:
+    pair.upstream.default = completion()
+    message = claude.messages.create(model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}])
+    assert message._request_id
+    with pytest.raises(anthropic.NotFoundError) as raised:
+        claude.messages.create(model="none", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}])
+    assert raised.value.request_id
+    for response in (ask(pair), ask(pair, stream=True), ask(pair, max_tokens=0)):
+        assert response.headers["request-id"] == response.headers["x-request-id"]
+
+
 # Keys, models and tokens
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from chat_streams import ChatStream
+from official_types import CHECKS
 from openai.types.responses import Response
 from response_events import response_in
 
@@ -19,6 +20,7 @@ from llms_core.contracts.body import RequestBody
 from llms_core.contracts.request import ChatBody, ChatCall
 from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, responses
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.operations.chat import CHAT
 from llms_core.testing.framing import encode_events, encode_json
 from llms_core.testing.subject import Subject, find
 from llms_core.testing.wire import Example
@@ -38,7 +40,7 @@ TOOLS = [{"type": "function", "name": name, "parameters": {"type": "object"}} fo
 @pytest.fixture(scope="module")
 def dialect(tmp_path_factory: pytest.TempPathFactory) -> Dialect:
     """The dialect of a server that stores nothing."""
-    return responses.create(Responses(store=False), tmp_path_factory.mktemp("none"))
+    return responses.create(Responses(store=False), tmp_path_factory.mktemp("none"))[0]
 
 
 @cache
@@ -98,6 +100,16 @@ def test_every_recorded_request_is_accepted_and_translated(dialect: Dialect, sub
         if tool["type"] == "namespace":
             assert all(f"{tool['name']}__{inner['name']}" in sent for inner in tool["tools"])
     assert ("Go [[tool:get_weather" in texts) == ("Go [[tool:get_weather" in sent)
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded requests are not here")
+@pytest.mark.parametrize("provider", CHECKS)
+@pytest.mark.parametrize("capture", list(captures()))
+def test_the_providers_own_sdk_could_have_sent_it(dialect: Dialect, provider: str, capture: Json) -> None:
+    subject = subject_of(provider)
+    call = call_of(subject, decoded(dialect, **{**capture, "stream": False}))
+    request = CHAT.request(subject.adapter, call)
+    CHECKS[provider](json.loads(request.content), subject.wire.model)
 
 
 def examples(subject: Subject) -> Iterator[Example]:

@@ -20,7 +20,7 @@ from llms_core.dialects import IncomingRequest, responses
 from llms_core.dialects.responses.items import _CALLS, _HOSTED, _OUTPUTS
 from llms_core.errors import RequestError
 
-DIALECT = responses.create(Responses(store=False), Path("unused"))
+DIALECT = responses.create(Responses(store=False), Path("unused"))[0]
 
 ITEM_TYPES = sorted({"message", "reasoning", "item_reference", "additional_tools", *_CALLS, *_OUTPUTS, *_HOSTED})
 TOOL_TYPES = ["function", "custom", "namespace", "tool_search", "local_shell", "shell", "apply_patch", "web_search"]

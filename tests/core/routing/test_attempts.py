@@ -16,12 +16,12 @@ from llms_core.candidate import Configured
 from llms_core.config.model import Model, Provider, Retry, Routing, Timeouts, Upstream
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall, decode
-from llms_core.errors import ErrorKind, ProviderError, Unsupported
-from llms_core.openai_compatible import OpenAIChunks, OpenAICompatible
+from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
+from llms_core.openai_compatible import OpenAICompatible
 from llms_core.operations.chat import CHAT
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.host import PluginHost
-from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.routing import strategies
 from llms_core.routing.attempt import AttemptObserver
 from llms_core.routing.attempts import Router
@@ -1017,7 +1017,7 @@ class Failing(OpenAICompatible):
         self._fail("completion")
         return super().completion(call, body)
 
-    def chunks(self, call: ChatCall) -> OpenAIChunks:
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         self._fail("chunks")
         return super().chunks(call)
 
@@ -1069,6 +1069,7 @@ def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: st
         try:
             asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
             routed = await router.answer(trace, CHAT, decode(json.dumps(asked).encode()))
+            assert routed.candidate is not None
             attempts = trace.attempts_header(routed.candidate.provider_id)
             if routed.stream is not None:
                 await routed.stream.aclose()
@@ -1104,3 +1105,32 @@ def test_a_bug_in_an_adapter_is_a_failure_of_its_provider(
 def test_a_provider_that_cannot_be_prepared_is_skipped(upstream: ScriptedUpstream) -> None:
     """SR-072."""
     assert answered(upstream, Unready, stream=False) == "x;error=overloaded, plain;ok"
+
+
+# Adapters with several protocols
+
+
+class Undecided(OpenAICompatible):
+    """Wants each request in yet another protocol, whatever was the matter."""
+
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        return OtherProtocol(f"{call.protocol}+")
+
+
+class Confused(OpenAICompatible):
+    """Has a bug in `other_protocol`."""
+
+    def other_protocol(self, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+        raise KeyError("sk-of-the-first")
+
+
+@STREAMED
+def test_a_candidate_may_change_the_protocol_only_so_often(upstream: ScriptedUpstream, stream: bool) -> None:
+    upstream.script(*[error(400)] * 4)
+    refused = ["x;error=invalid_request;status=400"] * 4
+    assert answered(upstream, Undecided, stream=stream) == ", ".join([*refused, "plain;ok"])
+
+
+def test_a_bug_in_the_choice_of_a_protocol_is_a_failure_of_its_provider(upstream: ScriptedUpstream) -> None:
+    upstream.script(error(400))
+    assert answered(upstream, Confused, stream=False) == "x;error=bad_response, plain;ok"

@@ -123,6 +123,15 @@ def test_a_disconnected_client_does_not_count(breaker: CircuitBreaker, state: Ci
     assert (breaker.allows(state), state.failures, state.in_flight) == (True, 0, 0)
 
 
+def test_a_protocol_is_forgotten_after_an_hour(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+    """The server may have got the other one since, or have lacked it by mistake."""
+    breaker.learn_protocol(state, "other")
+    watch.now += 3599
+    assert breaker.protocol(state) == "other"
+    watch.now += 1
+    assert breaker.protocol(state) == ""
+
+
 def test_a_delay_requested_by_the_provider_opens_the_circuit_at_once(
     breaker: CircuitBreaker, state: Circuit, watch: Watch
 ) -> None:

@@ -147,6 +147,7 @@ class World:
                 while not routed.stream.is_complete:
                     await routed.stream.read()
                 await routed.stream.aclose()
+            assert routed.candidate is not None
             provider = routed.candidate.provider_id
         except AllProvidersFailed:
             provider = None

@@ -15,8 +15,8 @@ import pytest
 
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall
-from llms_core.openai_compatible import OpenAIChunks, OpenAICompatible
-from llms_core.provider import UpstreamRequest
+from llms_core.openai_compatible import OpenAICompatible
+from llms_core.provider import ChunkTranslator, UpstreamRequest
 from llms_core.testing.conformance import MetaTests, ProviderConformance, weakened
 from llms_core.testing.groups.base import Group
 from llms_core.testing.groups.wire import WireTests
@@ -344,7 +344,7 @@ class ModifiesInCompletion(OpenAICompatible):
 
 
 class ModifiesInChunks(OpenAICompatible):
-    def chunks(self, call: ChatCall) -> OpenAIChunks:
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         call.request.messages.reverse()
         return super().chunks(call)
 
@@ -352,7 +352,7 @@ class ModifiesInChunks(OpenAICompatible):
 class ModifiesMembers(OpenAICompatible):
     """`call.members` is read-only, but an adapter could reach the dictionary behind it."""
 
-    def chunks(self, call: ChatCall) -> OpenAIChunks:
+    def chunks(self, call: ChatCall) -> ChunkTranslator:
         del call.body._members["stop"]
         return super().chunks(call)
 
