@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WeatherGateway = Callable[..., "Gateway"]
 
+SIGNED = ("anthropic", "gemini")
+"""Protocols whose answers have a signature, even if a client of the Responses API does not ask for it."""
+
 
 @pytest.fixture
 def weather_gateway(upstream: ScriptedUpstream, served: Serve) -> WeatherGateway:

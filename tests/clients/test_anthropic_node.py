@@ -125,7 +125,7 @@ console.log(JSON.stringify([input_tokens > 0, models]));
 """
 
 
-@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_a_turn_with_tools(
     project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream, protocol: str
 ) -> None:

@@ -110,7 +110,7 @@ def gateway(weather_gateway: WeatherGateway) -> Callable[[str], Gateway]:
     return lambda protocol: weather_gateway(protocol, names=names)
 
 
-@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_a_turn_with_tools(
     python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream, protocol: str
 ) -> None:
