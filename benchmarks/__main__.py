@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks [scaling | memory | workers]`; see `--help`.
+"""The command: `python -m benchmarks [scaling | memory | uploads | workers]`; see `--help`.
 
 The exit code is 1 if any answer was wrong: the figures of a gateway that answers wrongly are meaningless.
 """
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import memory, scaling, workers
+from benchmarks import memory, scaling, uploads, workers
 from benchmarks.chart import svg
 from benchmarks.compare import PHASES, available, compare
 from benchmarks.gateways import GATEWAYS
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     modules = {
         "scaling": scaling,
         "memory": memory,
+        "uploads": uploads,
         "workers": workers,
     }
     for name, module in modules.items():

@@ -87,6 +87,8 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     position: int
     #: The names of the model that clients may use; the first one is listed.
     names: tuple[str, ...]
+    #: The tokens of a prompt and its answer together; None if unknown.
+    context: int | None = None
     #: Names of the operations that the adapter serves.
     operations: frozenset[str]
     #: Names of the provider's `Capabilities` that are true.

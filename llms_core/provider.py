@@ -12,8 +12,9 @@ The life cycle of an adapter:
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
 
-`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through`, `other_protocol` and `count_request` are
-optional: each belongs to a protocol of its own, which the core detects by the presence of the method.
+`available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through` and `other_protocol` are optional: each belongs
+to a protocol of its own, which the core detects by the presence of the method. So are the methods of operations other
+than chat, such as `Embeds`.
 """
 
 from __future__ import annotations
@@ -34,14 +35,21 @@ from typing import (
 )
 
 import msgspec
-from msgspec import Raw
 
+from llms_core.contracts.abilities import ANY_MEMBER as ANY_MEMBER
+from llms_core.contracts.abilities import Capabilities as Capabilities
+from llms_core.contracts.abilities import NativeEndpoint as NativeEndpoint
+from llms_core.contracts.abilities import RequestRules as RequestRules
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.native import NativeRequest
+from llms_core.contracts.provider_settings import ProviderSettings as ProviderSettings
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.rerank import Ranking, RerankCall
+from llms_core.contracts.upload import Upload
 from llms_core.errors import OtherProtocol, ProviderError
-from llms_core.secret import Secret
 
 if TYPE_CHECKING:
     # Type checkers bundle typing_extensions; at run time it would be one more dependency, only for `default=`.
@@ -60,12 +68,17 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     headers: dict[str, str]
     content: bytes = b""
     method: str = "POST"
+    #: The body in place of `content`, for operations whose requests are uploads.
+    upload: Upload | None = None
     #: Parameters of the client's request that could not be translated; the client reads them in x-llms-dropped-params.
     dropped: tuple[str, ...] = ()
 
 
-Framing = Literal["sse", "ndjson", "aws"]
-"""How a provider separates a stream into events: server-sent events, lines of JSON, or AWS's event stream."""
+Framing = Literal["sse", "ndjson", "aws", "bytes"]
+"""How a provider separates a stream into events: server-sent events, lines of JSON, or AWS's event stream.
+
+`bytes` is for a stream that has none, such as sound: its pieces are events, and an empty one is its end.
+"""
 
 
 class ChunkTranslator(Protocol):
@@ -100,6 +113,53 @@ class HttpAdapter(Protocol):
 
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Classify an answer whose status is not 2xx; `llms_core.failure.classify` handles the usual shapes."""
+
+
+@runtime_checkable
+class Embeds(HttpAdapter, Protocol):
+    """An adapter whose provider has an API for embeddings, too. These methods do no I/O either."""
+
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what the provider accepts for one of its models, which it names by its own id."""
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Build the request to send. Raises Unsupported if the provider cannot do what the client asks for."""
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Read the vectors, in the order of the inputs. Raises ProviderError if the body is not a valid answer."""
+
+
+@runtime_checkable
+class Forwards(HttpAdapter, Protocol):
+    """An adapter for OpenAI's moderations, images and audio, or those that it `Offers`. These methods do no I/O."""
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Build the request to send, with the call's `content` or `upload`.
+
+        Raises Unsupported if the provider cannot do what the client asks for.
+        """
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return a whole answer as OpenAI's API has it. Raises ProviderError if it cannot be read."""
+
+
+@runtime_checkable
+class Reranks(HttpAdapter, Protocol):
+    """An adapter whose provider ranks documents, too. These methods do no I/O either."""
+
+    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
+        """Build the request to send."""
+
+    def ranking(self, call: RerankCall, body: bytes) -> Ranking:
+        """Read the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
+
+
+@runtime_checkable
+class Offers(Protocol):
+    """An adapter that has the methods of more operations than its provider has: data tells which there are."""
+
+    def offers(self, operation: str) -> bool:
+        """Whether the provider has this operation, whose methods the adapter has."""
 
 
 @runtime_checkable
@@ -200,110 +260,6 @@ class Negotiates(Protocol):
         """
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can do. The router skips candidates that lack a capability that the request needs."""
-
-    streaming: bool = True
-    tools: bool = True
-    #: `response_format` of type `json_schema`
-    json_schema: bool = True
-    #: `response_format` of type `json_object`
-    json_object: bool = True
-    #: content parts of type `image_url`
-    vision: bool = True
-    #: content parts of type `input_audio` or `audio_url`
-    audio: bool = True
-    #: content parts of type `file`
-    files: bool = True
-    logprobs: bool = True
-    #: more than one choice per request
-    n: bool = True
-    #: continues a final message of the assistant instead of answering it
-    prefill: bool = False
-    #: understands `stream_options.include_usage`
-    stream_usage: bool = True
-
-
-#: In `RequestRules.members`: every member but those that come from answers and that many providers reject, which are
-#: `provider_extra`, `extra_content` and `reasoning_content`.
-ANY_MEMBER = "*"
-
-
-class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider that speaks OpenAI's JSON accepts in a request. OpenAICompatible rewrites everything else.
-
-    The defaults are for a server that is not known: they are what nearly every one accepts.
-    """
-
-    #: Members of messages, tool calls, content parts and tools that the provider accepts beside the common ones. A
-    #: name may be limited to the messages of one role (`assistant.prefix`), to `tool_calls`, `parts` or `tools`
-    #: (`tool_calls.extra_content`). ANY_MEMBER is for a provider that ignores what it does not know.
-    members: frozenset[str] = frozenset({ANY_MEMBER, "extra_content", "reasoning_content"})
-    #: Whether the provider documents the role `developer`, which otherwise becomes `system`.
-    developer: bool = False
-    #: A regular expression for the whole of a tool call's id; empty if any will do.
-    tool_call_id: str = ""
-    #: Whether the assistant has to speak between a tool's result and the next message of a user.
-    assistant_after_tool: bool = False
-    #: Whether users and the assistant have to take turns, and system messages have to come first.
-    alternate: bool = False
-    #: Whether the result of a tool may have images and files, for which OpenAI has no room there.
-    tool_media: bool = False
-    #: Whether a function has to have `parameters`, even if it takes none.
-    tool_parameters: bool = False
-    #: Whether documents are parts of the type `document_url`, as Mistral calls them, instead of `file`.
-    document_url: bool = False
-    #: Whether `logprobs` is the number of alternatives for each token, which OpenAI calls `top_logprobs`.
-    logprobs_number: bool = False
-    #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default
-    #: OpenAI's reasoning models, wherever they are served.
-    max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
-    #: Patterns of models that are only served by the Responses API (`/responses`).
-    responses: tuple[str, ...] = ()
-    #: Patterns of models that refuse tools in chat completions unless their reasoning is switched off.
-    responses_for_tools: tuple[str, ...] = ()
-
-
-class NativeEndpoint(msgspec.Struct, frozen=True):
-    """Where a provider that speaks OpenAI's JSON also speaks the protocol of another dialect."""
-
-    #: What is appended to the base URL, or a URL at the host of the spec's.
-    url: str
-    #: The header for the key, in lower case: `authorization` is for a bearer token.
-    key_header: str = "authorization"
-    #: Whether the server has all of the protocol. Where it has not, a request that it refuses is translated.
-    complete: bool = False
-
-
-class ProviderSettings(msgspec.Struct, kw_only=True):
-    """A provider's block in llms.json, decoded. Subclass it to add settings of your own."""
-
-    #: The provider's name in llms.json.
-    id: str
-    #: Overrides the spec's base URL; empty if the block has none.
-    base_url: str = ""
-    #: Overrides the spec's path; empty if the block has none.
-    path: str = ""
-    #: `chat` or `responses`, if the adapter is an OpenAICompatible that is not to choose itself; else empty.
-    protocol: str = ""
-    api_key: Secret | None = None
-    #: Extra headers for each request, names in lower case.
-    headers: dict[str, str] = {}
-    #: Parameters for requests that do not set them.
-    defaults: dict[str, Raw] = {}
-    #: Parameters that replace the client's.
-    force: dict[str, Raw] = {}
-    #: Whether requests in a protocol that the provider speaks are passed on as they are; see `PassesThrough`.
-    pass_through: bool = True
-
-    def bearer_headers(self) -> dict[str, str]:
-        """Return the headers of a JSON request: the configured ones, and the key (if any) as a bearer token."""
-        headers = {"content-type": "application/json", **self.headers}
-        if self.api_key is not None:
-            headers["authorization"] = f"Bearer {self.api_key.reveal()}"
-        return headers
-
-
 if TYPE_CHECKING:
     # Covariant, so that a list of specs with different settings is a `list[ProviderSpec]`.
     Settings_co = TypeVar("Settings_co", bound=ProviderSettings, default=ProviderSettings, covariant=True)
@@ -321,12 +277,14 @@ class _SpecMembers(TypedDict, total=False):
     docs: str
     base_url: str
     path: str
+    paths: Mapping[str, str]
     key_env: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
     rename: Mapping[str, str]
     drop: frozenset[str]
     rules: RequestRules
+    embeddings: EmbeddingRules
     extras: frozenset[str]
     native: Mapping[str, NativeEndpoint]
     aliases: tuple[str, ...]
@@ -353,6 +311,9 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     base_url: str = ""
     #: What is appended to the base URL for chat completions, if the adapter is an OpenAICompatible.
     path: str = "/chat/completions"
+    #: The provider's operations other than chat -> what is appended to the base URL for them. An OpenAICompatible
+    #: offers these alone; for other adapters it is documentation.
+    paths: Mapping[str, str] = {}
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
     needs_key: bool = True
@@ -363,6 +324,9 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     drop: frozenset[str] = frozenset()
     #: What the provider accepts in messages and tools, if its adapter is an OpenAICompatible.
     rules: RequestRules = RequestRules()
+    #: What the provider accepts in requests for embeddings. For an adapter that is no OpenAICompatible it is
+    #: documentation: `embedding_rules` decides.
+    embeddings: EmbeddingRules = EmbeddingRules()
     #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
     extras: frozenset[str] = frozenset()
     #: The protocols of other dialects that the provider speaks as well, if its adapter is an OpenAICompatible.

@@ -19,6 +19,7 @@ PUBLIC_MODULES = (
     "llms_core.operations.adapter_results",
     "llms_core.operations.chat",
     "llms_core.operations.count_tokens",
+    "llms_core.operations.embeddings",
     "llms_core.operations.stream",
     "llms_core.plugins.hook_types",
     "llms_core.plugins.settings",

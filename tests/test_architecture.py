@@ -49,6 +49,7 @@ IMPORTERS = {
     "httpx": ("upstream",),
     "httptools": ("upstream", "server"),
     "litestar": ("server",),
+    "multipart": ("server",),
     "uvicorn": ("server", "testing"),
     "pluggy": ("plugins",),
     "click": ("cli", "plugins"),

@@ -6,52 +6,71 @@ import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llms_core.cli.files import files
-from llms_core.errors import RequestError
+from llms_core.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
     from llms_core.candidate import Candidate, Refusal
     from llms_core.config.model import Provider
+    from llms_core.operations import Operation
     from llms_core.routing.candidates import ModelIndex
 
 
 @click.command(short_help="Show which providers would be tried for a model, and why.")
 @click.argument("model")
+@click.option("--operation", default="chat", show_default=True, help="The operation: chat, embeddings, …")
 @click.option("--explain", is_flag=True, help="Also list the providers that do not have the model.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @files
-def command(model: str, explain: bool, as_json: bool, config: Path | None, plugins: Path | None) -> None:
+def command(
+    model: str, operation: str, explain: bool, as_json: bool, config: Path | None, plugins: Path | None
+) -> None:
     """Show the candidates for MODEL in the order in which they are tried, and why others are skipped.
 
     No request is sent to any provider. Models that only a running gateway discovers are not known here.
     """
     from llms_core import startup
     from llms_core.operations.table import OPERATIONS
-    from llms_core.routing.candidates import ModelIndex
+    from llms_core.routing.candidates import ModelIndex, cannot_serve
     from llms_core.routing.circuit import CircuitBreaker
 
     found = startup.load(config, plugins)
-    index = ModelIndex(found.configured, OPERATIONS, CircuitBreaker())
-    names = (model, *found.plugins_toml.routing.fallbacks.get(model, ()))
-    candidates = [candidate for name in names for candidate in index.find(name)]
+    operations = (*OPERATIONS, *found.host.operations(OPERATIONS))
+    wanted = _operation(operations, operation)
+    index = ModelIndex(found.configured, operations, CircuitBreaker())
+    fallbacks = () if wanted.same_model_only else found.plugins_toml.routing.fallbacks.get(model, ())
+    names = (model, *fallbacks)
+    having = [candidate for name in names for candidate in index.find(name)]
+    candidates, unable = index.for_operation(having, wanted)
 
     # A provider that has a candidate is not skipped, even if it is skipped for another of the names.
     hidden = {candidate.provider_id for candidate in candidates}
     if not explain:
         hidden.update(item.id for item in found.configured if not _has_any(item.provider, names))
-    refusals = [refusal for refusal in index.explain(model)[1] if refusal.provider not in hidden]
+    refusals = [refusal for refusal in (*unable, *index.explain(model)[1]) if refusal.provider not in hidden]
 
     if as_json:
         _print_json(model, candidates, refusals)
     else:
         _print_text(model, candidates, refusals)
+    if not candidates and having:
+        raise cannot_serve(model, unable)
     if not candidates:
         click.echo(_suggestion(index, model), err=True)
         raise RequestError.model_not_found(model)
+
+
+def _operation(operations: Sequence[Operation[Any, Any]], name: str) -> Operation[Any, Any]:
+    """Return the operation of this name. Raises ConfigError if there is none."""
+    for operation in operations:
+        if operation.name == name:
+            return operation
+    known = ", ".join(each.name for each in operations)
+    raise ConfigError(f"unknown operation '{name}'", hint=f"known: {known}")
 
 
 def _print_json(model: str, candidates: Sequence[Candidate], refusals: Sequence[Refusal]) -> None:

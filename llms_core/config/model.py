@@ -32,6 +32,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     #: the provider's id of it
     upstream: str
     price: Price | None = None
+    #: the tokens of a prompt and its answer together; None if unknown
+    context: int | None = None
 
 
 class Provider(msgspec.Struct, kw_only=True):
@@ -117,8 +119,13 @@ class Server(_Strict, frozen=True):
     drain: Seconds = 30.0
     #: pause between comment frames while a stream has nothing to send
     keep_alive: Seconds = 15.0
-    #: how long a client may take to send a body
+    #: how long a client may take to send a body, or to send nothing of a form with files
     body_timeout: Seconds = 60.0
+    #: size of a form with files, in bytes; it is sent on while it arrives
+    max_upload: Annotated[int, Meta(ge=1024)] = 256 * 1024 * 1024
+    #: bytes of a form that are kept in memory, so that it can be sent to another provider; for all forms together,
+    #: sixteen times as many
+    replay_buffer: Annotated[int, Meta(ge=1024)] = 2 * 1024 * 1024
     #: how long a client that has a response to read may read nothing
     write_timeout: Seconds = 60.0
     #: whether the message "All providers failed …" says why each of them failed

@@ -90,6 +90,7 @@ def _model(block: ProviderBlock, offered: OfferedModel) -> Model:
         names=_names(offered, lenient=bool(block.lenient_names)),
         upstream=offered.upstream,
         price=price(row or offered.entry.cost or block.default_pricing),
+        context=None if offered.entry.limit is None else offered.entry.limit.context,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.upload import Form
 from llms_core.operations import Answer, Operation
 from llms_core.records import Caller
 
@@ -33,6 +34,8 @@ class IncomingRequest(NamedTuple):
     caller: Caller | None = None
     #: The parameters in the path of a `Route`, by name.
     parameters: Mapping[str, str] = MappingProxyType({})
+    #: The form, for a dialect with `form_fields`; then `body` is empty.
+    form: Form | None = None
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +109,17 @@ class OmitsUsage(Protocol):
     include_usage: bool
 
 
+@runtime_checkable
+class WritesBytes(Protocol):
+    """A `StreamWriter` whose body is neither text nor events, such as sound.
+
+    It has no room for an error: if the stream breaks, the client's connection does, so that the client notices.
+    """
+
+    def begin_bytes(self, content_type: str) -> None:
+        """Called once before the head is sent, with the provider's content type, which may be empty."""
+
+
 class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
     """A dialect's part of the OpenAPI document; types are described by their msgspec schema."""
 
@@ -116,6 +130,16 @@ class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
     #: The body of every response that is not 2xx.
     error: type
     tag: str = "Completions"
+    #: Content types of the request and of the answer.
+    request_type: str = "application/json"
+    answer_type: str = "application/json"
+
+
+class TypedBody(NamedTuple):
+    """The body of a response that is not JSON."""
+
+    data: bytes
+    content_type: str
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,11 +168,15 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...]
     #: Decode and validate a request. Raises RequestError, which names the invalid member.
     decode: Callable[[IncomingRequest], RequestBody[Any] | Awaitable[RequestBody[Any]]]
-    #: Return a complete answer as the client gets it, in JSON. The body is the one that `decode` returned.
-    encode_answer: Callable[[Answer, RequestBody[Any]], bytes | Awaitable[bytes]]
+    #: Return a complete answer as the client gets it, in JSON or with its type. The body is the one that `decode`
+    #: returned.
+    encode_answer: Callable[[Answer, RequestBody[Any]], bytes | TypedBody | Awaitable[bytes]]
     #: Return an error body, in JSON.
     encode_error: Callable[[ErrorResponse], bytes]
     openapi: OpenApi
+    #: The text fields that `decode` reads besides `model`, if requests are forms with files. None if they are JSON.
+    #: Forms are sent on while they arrive.
+    form_fields: frozenset[str] | None = None
     #: Return the writer for one stream; None if answers are never streamed.
     stream_writer: Callable[[RequestBody[Any]], StreamWriter] | None = None
     #: Return the HTTP status of an error; None if it is the error's own.

@@ -9,10 +9,13 @@ import os
 
 from llms_core.config import places
 from llms_core.config.model import PluginsToml
-from llms_core.dialects import Dialect, responses
+from llms_core.dialects import Dialect, images, rerank, responses, transcriptions
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
 from llms_core.dialects.completions import COMPLETIONS
+from llms_core.dialects.embeddings import OPENAI_EMBEDDINGS
 from llms_core.dialects.messages import DIALECTS as MESSAGES
+from llms_core.dialects.moderations import MODERATIONS
+from llms_core.dialects.speech import SPEECH
 
 
 def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
@@ -21,5 +24,11 @@ def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
         CHAT_COMPLETIONS,
         COMPLETIONS,
         *MESSAGES,
+        OPENAI_EMBEDDINGS,
         *responses.create(settings.responses, places.home(os.environ)),
+        *rerank.DIALECTS,
+        MODERATIONS,
+        *images.DIALECTS,
+        SPEECH,
+        *transcriptions.DIALECTS,
     )

@@ -14,14 +14,14 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Completion, CompletionView, Usage, usage
+from llms_core.contracts.embeddings import EmbeddingRules
 from llms_core.contracts.error_body import describes_error
-from llms_core.contracts.json import ABSENT, NULL, UNREADABLE, decode_members, encode_raw, is_null, is_set
+from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, encode_raw, is_set
 from llms_core.contracts.native import RESPONSES, NativeRequest, with_model
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
-from llms_core.failure import classify
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
 from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
@@ -36,13 +36,13 @@ from llms_core.openai_compatible.members import (
 )
 from llms_core.openai_compatible.native import PROTOCOLS, endpoints_at
 from llms_core.openai_compatible.normalize import is_nonconforming, normalized, repeats_ids
+from llms_core.openai_compatible.other_operations import OPENAI_PATHS, OtherOperations
 from llms_core.openai_compatible.protocol import (
     NO_EARLIER_REASONING,
     NO_ENCRYPTED_REASONING,
     NO_SUMMARY,
     after_refusal,
     after_refused_original,
-    matches,
     speaks_responses,
 )
 from llms_core.openai_compatible.responses import Options, ResponseChunks, build_body, owner_of, read_completion
@@ -50,7 +50,6 @@ from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import (
     ANY_MEMBER,
     ChunkTranslator,
-    Headers,
     NativeEndpoint,
     ProviderSettings,
     ProviderSpec,
@@ -58,41 +57,25 @@ from llms_core.provider import (
     UpstreamRequest,
 )
 
-__all__ = ["OpenAIChunks", "OpenAICompatible"]
+__all__ = ["OPENAI_PATHS", "OpenAIChunks", "OpenAICompatible"]
 
 _decode_view = msgspec.json.Decoder(CompletionView).decode
 _encode = msgspec.json.encode
 
-_CHAT_COMPLETIONS = "/chat/completions"
 
-
-class OpenAICompatible:
+class OpenAICompatible(OtherOperations):
     """The adapter for providers with OpenAI's chat completions API, or its Responses API.
 
     Every method may be overridden.
     """
 
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
-        self.spec = spec
-        self.settings = settings
-        base_url = (settings.base_url or spec.base_url).rstrip("/")
-        stem, found, query = (settings.path or spec.path).partition(_CHAT_COMPLETIONS)
-        #: What `/models` is appended to, and `path` for chat completions.
-        self.base_url = f"{base_url}{stem}" if found else base_url
-        self.path = f"{found}{query}" if found else stem
-        self.api_key = settings.api_key
+        super().__init__(spec, settings)
         self._conversation = Conversation(spec.rules)
 
     @cached_property
     def _native_endpoints(self) -> Mapping[str, NativeEndpoint]:
         return endpoints_at(self.spec, self.settings, self.base_url)
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers of every request. This is the only place where the key is used."""
-        headers = {"content-type": "application/json", **self.settings.headers}
-        if self.api_key is not None:
-            headers["authorization"] = f"Bearer {self.api_key.reveal()}"
-        return headers
 
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the client's members unchanged, except for the model and what the spec's data says of the provider.
@@ -189,10 +172,6 @@ class OpenAICompatible:
         """Return a reader for one stream in the client's protocol."""
         return PROTOCOLS[_protocol_of(call)].chunks(call, self._error_in_answer)
 
-    def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
-        """Classify an error of the provider."""
-        return classify(status, headers, body)
-
     def speaks_responses(self, call: ChatCall) -> bool:
         """Whether a call is made by the Responses API."""
         return speaks_responses(call, self.spec.rules, self.settings.protocol) and bool(self.responses_url())
@@ -215,21 +194,6 @@ class OpenAICompatible:
             return None
         return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
 
-    def models_request(self) -> UpstreamRequest:
-        """Return the request for the provider's model list."""
-        return UpstreamRequest(method="GET", url=f"{self.base_url}/models", headers=self.headers())
-
-    def models(self, body: bytes) -> dict[str, str]:
-        """Return the ids of `GET /models`, each under its own name. Raises ProviderError if it cannot be parsed."""
-        try:
-            listing = msgspec.json.decode(body)
-            # Together returns the bare list.
-            entries = listing if isinstance(listing, list) else listing["data"]
-            return {str(entry["id"]): str(entry["id"]) for entry in entries}
-        except (*UNREADABLE, KeyError, TypeError) as error:
-            message = f"Cannot parse the provider's model list: {error}"
-            raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
-
     def _responses_endpoint(self) -> NativeEndpoint | None:
         """Where the Responses API is, for requests that its clients wrote; None if it is not known to be there."""
         known = self.spec.native.get(RESPONSES)
@@ -242,39 +206,6 @@ class OpenAICompatible:
 
     def _error_in_answer(self, body: bytes) -> ProviderError:
         return self.error(200, {}, body)
-
-    def _drop(self, members: dict[str, Raw]) -> tuple[str, ...]:
-        """Remove the members that the provider rejects; return the names of those that had a value (SR-024)."""
-        if not self.spec.drop:
-            return ()
-        dropped = []
-        for name in sorted(self.spec.drop.intersection(members)):
-            value = members.pop(name)
-            if not is_null(value):
-                dropped.append(name)
-        return tuple(dropped)
-
-    def _rename(self, members: dict[str, Raw], model: str) -> None:
-        """Rename the members for which the provider uses other names (SR-014)."""
-        for name, provider_name in self.spec.rename.items():
-            value = members.pop(name, None)
-            if value is None:
-                continue
-            # null means absent (SR-027), so it must not replace what the client set under the other name.
-            if is_null(value) and provider_name in members:
-                continue
-            members[provider_name] = value
-        if "max_tokens" in members and self._rejects_max_tokens(model):
-            limit = members.pop("max_tokens")
-            # The newer name wins if the client set both.
-            if is_null(members.get("max_completion_tokens", NULL)):
-                members["max_completion_tokens"] = limit
-
-    def _rejects_max_tokens(self, model: str) -> bool:
-        """Whether a model takes `max_completion_tokens` only."""
-        if "max_completion_tokens" in self.spec.rename:
-            return False
-        return matches(model, self.spec.rules.max_completion_tokens)
 
     def _responses_request(self, call: ChatCall) -> UpstreamRequest:
         rules = self.spec.rules
@@ -352,6 +283,10 @@ OPENAI_RULES = RequestRules(
 """What OpenAI itself accepts, at whichever address."""
 
 
+OPENAI_EMBEDDINGS = EmbeddingRules(tokens=True, dimensions="dimensions", base64=True)
+"""What OpenAI itself accepts in requests for embeddings."""
+
+
 OPENAI_COMPATIBLE = ProviderSpec(
     name="openai-compatible",
     title="Any OpenAI-compatible server",
@@ -359,6 +294,8 @@ OPENAI_COMPATIBLE = ProviderSpec(
     adapter=OpenAICompatible,
     # A server on the own machine or network often needs none. A configured key is sent.
     needs_key=False,
+    paths=OPENAI_PATHS,
+    embeddings=OPENAI_EMBEDDINGS,
     # What such a server documents is not known: the client's role is passed on.
     rules=RequestRules(developer=True),
     # The names in files of llms.py: those of version 2, then those of versions 3 and 4.

@@ -17,7 +17,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.operations.stream import StreamReader
-from llms_core.provider import UpstreamRequest
+from llms_core.provider import Offers, UpstreamRequest
 
 FetchMedia = Callable[[str, str], Awaitable[tuple[str, bytes]]]
 """(URL, name of the parameter) -> (media type, bytes)."""
@@ -59,12 +59,23 @@ class Operation(Generic[View, Call]):
 
     #: The name in logs, records and reasons, such as `chat`.
     name: str
-    #: A runtime-checkable protocol: an adapter that implements it serves this operation.
+    #: A runtime-checkable protocol: an adapter that implements it serves this operation, unless `Offers` denies it.
     adapter_protocol: type
     #: The seconds that all attempts together may take; None if only `[timeouts]` limits them.
     max_seconds: float | None = None
     #: Whether there is an answer without a provider, see `estimate`. Then no provider with an open circuit is tried.
     can_estimate: bool = False
+    #: Whether `[routing.fallbacks]` do not apply, because the answer of another model would be a wrong answer.
+    same_model_only: bool = False
+    #: Patterns of the ids of models that serve this operation and no other, as in file names and in lower case. They
+    #: only affect lists of models: a request for any other model is passed on, too.
+    model_patterns: tuple[str, ...] = ()
+
+    def is_offered_by(self, adapter: object) -> bool:
+        """Whether an adapter serves this operation."""
+        if not isinstance(adapter, self.adapter_protocol):
+            return False
+        return not isinstance(adapter, Offers) or adapter.offers(self.name)
 
     def needed_capabilities(self, view: View) -> frozenset[str]:
         """Names of the `Capabilities` that a provider needs to serve this request."""
@@ -72,6 +83,14 @@ class Operation(Generic[View, Call]):
 
     def call(self, body: RequestBody[View], candidate: Candidate, request_id: str, created: int) -> Call:
         """Return the request as one candidate receives it, with its defaults; `created` is in Unix seconds."""
+        raise NotImplementedError
+
+    def split(self, call: Call, candidate: Candidate) -> Sequence[Call]:
+        """Return the calls, at least one, that together are this call, where a provider limits the size of one."""
+        return (call,)
+
+    def join(self, call: Call, answers: Sequence[Answer]) -> Answer:
+        """Return the answer to a call from those to its parts, in order."""
         raise NotImplementedError
 
     async def inline_media(self, call: Call, types: frozenset[str], fetch: FetchMedia) -> Call:
@@ -93,6 +112,17 @@ class Operation(Generic[View, Call]):
     def answer(self, adapter: Any, call: Call, body: bytes) -> Answer:
         """Read the complete body of a successful response."""
         raise NotImplementedError
+
+    def typed_answer(self, adapter: Any, call: Call, body: bytes, content_type: str) -> Answer | None:
+        """Read the complete body of a successful response by its content type.
+
+        None if that is not to be relied on: then the first bytes tell whether the body is a stream, or for `answer`.
+        """
+        return None
+
+    def can_repeat(self, body: RequestBody[View]) -> bool:
+        """Whether a request that has failed can be sent again, to whichever provider."""
+        return True
 
     def stream(self, adapter: Any, call: Call) -> StreamReader:
         """Return a reader for one streamed response."""

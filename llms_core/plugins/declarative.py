@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ from llms_core.openai_compatible.conversation import generated_id_length
 from llms_core.provider import Capabilities, HttpAdapter, ProviderSettings, ProviderSpec, RequestRules
 from llms_core.secret import Secret, redact
 
+Rules = TypeVar("Rules", bound=msgspec.Struct)
 AdapterFactory = Callable[[ProviderSpec[Any], Any], HttpAdapter]
 
 
@@ -31,6 +32,8 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     base_url: Annotated[str, Meta(pattern="^https?://")] | None = None
     #: What is appended to the base URL for chat completions.
     path: Annotated[str, Meta(pattern=PATH_PATTERN)] | None = None
+    #: Operation -> what is appended to the base URL for it; replaces the inherited ones.
+    paths: dict[str, Annotated[str, Meta(pattern=PATH_PATTERN)]] | None = None
     key_env: str | tuple[str, ...] | None = None
     #: None: as inherited, but true if `key_env` names a variable.
     needs_key: bool | None = None
@@ -39,6 +42,8 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     drop: tuple[str, ...] = ()
     #: Members of RequestRules, each of which replaces the inherited one.
     rules: dict[str, Any] = {}
+    #: Members of EmbeddingRules, each of which replaces the inherited one.
+    embeddings: dict[str, Any] = {}
     #: Sent with each request; a provider block may override them.
     headers: dict[str, str] = {}
     capabilities: dict[str, bool] = {}
@@ -77,11 +82,13 @@ def _spec(name: str, table: Mapping[str, Any], known: Mapping[str, ProviderSpec]
         adapter=_with_headers(base.adapter, declaration.headers),
         base_url=_base_url(declaration, base),
         path=declaration.path or base.path,
+        paths=base.paths if declaration.paths is None else declaration.paths,
         key_env=_key_env(declaration, base),
         needs_key=_needs_key(declaration, base),
         rename={**base.rename, **declaration.rename},
         drop=base.drop.union(declaration.drop),
         rules=_rules(declaration, base, f"{field}.rules", path),
+        embeddings=_replaced(base.embeddings, declaration.embeddings, f"{field}.embeddings", path),
         capabilities=msgspec.structs.replace(base.capabilities, **declaration.capabilities),
         models=_models(declaration, base),
         aliases=declaration.aliases,
@@ -114,14 +121,22 @@ def _base_url(declaration: DeclaredType, base: ProviderSpec) -> str:
     return declaration.base_url.rstrip("/")
 
 
-def _rules(declaration: DeclaredType, base: ProviderSpec, field: str, path: str) -> RequestRules:
-    if not declaration.rules:
-        return base.rules
-    _check_names(declaration.rules, RequestRules.__struct_fields__, field, path)
+def _replaced(inherited: Rules, members: Mapping[str, Any], field: str, path: str) -> Rules:
+    """Return rules with some of their members replaced."""
+    if not members:
+        return inherited
+    _check_names(members, inherited.__struct_fields__, field, path)
     try:
-        rules = msgspec.convert({**msgspec.structs.asdict(base.rules), **declaration.rules}, RequestRules)
+        return msgspec.convert({**msgspec.structs.asdict(inherited), **members}, type(inherited))
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error), path=path, field=field) from None
+
+
+def _rules(declaration: DeclaredType, base: ProviderSpec, field: str, path: str) -> RequestRules:
+    rules = _replaced(base.rules, declaration.rules, field, path)
+    try:
         valid_id = re.compile(rules.tool_call_id)
-    except (msgspec.ValidationError, re.error) as error:
+    except re.error as error:
         raise ConfigError(str(error), path=path, field=field) from None
     if rules.tool_call_id and not generated_id_length(valid_id):
         message = "must match hexadecimal digits of some length, of which ids are made"

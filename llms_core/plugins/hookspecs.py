@@ -127,7 +127,7 @@ def llms_public_routes() -> Set[str]:
 def llms_operations() -> Iterable[Operation[Any, Any]]:
     """Operations: what clients can request of a provider. Called once, at startup.
 
-    An adapter serves an operation if it implements the operation's `adapter_protocol`.
+    An adapter serves an operation if it implements the operation's `adapter_protocol`, unless its `offers` says no.
     """
     raise NotImplementedError
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from llms_core.contracts.embeddings import EmbeddingRules
 from llms_core.errors import PluginError
 from llms_core.plugins.report import summary
 from llms_core.plugins.verify import Hook
@@ -88,6 +89,10 @@ def _validation_error(spec: ProviderSpec) -> str | None:
             return f"`{field}` must be a collection of strings"
     if not callable(spec.adapter):
         return "`adapter` must be callable"
+    if not isinstance(spec.paths, Mapping) or not _is_collection_of_strings([*spec.paths, *spec.paths.values()]):
+        return "`paths` must map names of operations to paths"
+    if not isinstance(spec.embeddings, EmbeddingRules):
+        return "`embeddings` must be an instance of EmbeddingRules"
     if not isinstance(spec.capabilities, Capabilities):
         return "`capabilities` must be an instance of Capabilities"
     if not (isinstance(spec.settings, type) and issubclass(spec.settings, ProviderSettings)):

@@ -26,6 +26,7 @@ from llms_core.routing.attempt import Attempt, AttemptObserver
 from llms_core.routing.candidates import CannotServe, ModelIndex, cannot_serve, split_by_capability
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.limits import attempt_limits
+from llms_core.routing.parts import answer_parts
 from llms_core.routing.retry import backoff
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
@@ -78,7 +79,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         """
         model: str = body.view.model
         found = self.order(self.models.find(model))
-        for fallback in self.routing.fallbacks.get(model, ()):
+        fallbacks = () if operation.same_model_only else self.routing.fallbacks.get(model, ())
+        for fallback in fallbacks:
             found = [*found, *self.order(self.models.find(fallback))]
         if not found:
             raise RequestError.model_not_found(model)
@@ -138,6 +140,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                     errors.append(error)
                 if self._action(errors[-1].kind) == "stop":
                     raise errors[-1]
+                if not operation.can_repeat(body):
+                    raise _cannot_be_repeated(errors[-1])
                 pause = backoff(self.routing.retry, errors[-1], turn, self.draw)
                 # A pause that outlasts the deadline would only delay the next candidate.
                 if turn == retries or pause is None or pause >= deadline - clock():
@@ -248,6 +252,11 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         trace.upstream_started()
         if candidate.prepare is not None or candidate.inlines:
             call, limits = await self._prepare(operation, candidate, call, limits)
+        if not body.view.stream and len(calls := operation.split(call, candidate)) > 1:
+            answers, dropped = await answer_parts(self.transport, operation, candidate, calls, limits)
+            answer = operation.join(call, answers)
+            attempt.succeeded(answer.usage)
+            return RoutedAnswer(candidate, dropped, answer=answer)
         request = checked_request(operation.request(adapter, call))
         if candidate.prepare is not None:
             # It may have obtained a token, which only the request shows.
@@ -285,3 +294,11 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             message = "The provider could not be made ready in time"
             raise ProviderError(ErrorKind.TIMEOUT, message) from None
         return call, limits.after(clock() - started)
+
+
+def _cannot_be_repeated(error: ProviderError) -> ProviderError:
+    """Add to an error that no other provider was tried: a part of the request is not there any more."""
+    error.message += (
+        ". Nothing else was tried, because the upload does not fit [server] replay_buffer and could not be sent again"
+    )
+    return error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import translate
 from typing import Any
 
 import msgspec
@@ -34,6 +36,9 @@ class ModelIndex:
         #: By lower-case name, for providers whose names are matched without case.
         self._folded: dict[str, list[Candidate]] = {}
         self._listed: dict[str, Candidate] = {}
+        self._patterns = [(each.name, _any_of(each.model_patterns)) for each in self._operations if each.model_patterns]
+        #: The results of `_special_operations`, because clients ask for the list again and again.
+        self._special: dict[str, Sequence[str]] = {}
         for position, item in enumerate(self.configured):
             if item.adapter is None or item.disabled is not None:
                 continue
@@ -56,6 +61,7 @@ class ModelIndex:
                 upstream_model=model.upstream,
                 names=model.names,
                 price=model.price,
+                context=model.context,
                 circuit=self._breaker.circuit(item.id, model.upstream, self._default_operation.name),
             )
             if rank == 0:
@@ -71,13 +77,14 @@ class ModelIndex:
     def _template(self, item: Configured, adapter: HttpAdapter, model: Model, position: int) -> Candidate:
         """A candidate with what all candidates of one provider share."""
         provider = item.provider
-        operations = [each.name for each in self._operations if isinstance(adapter, each.adapter_protocol)]
+        operations = [each.name for each in self._operations if each.is_offered_by(adapter)]
         return Candidate(
             provider_id=item.id,
             client_model=model.names[0],
             upstream_model=model.upstream,
             names=model.names,
             price=model.price,
+            context=model.context,
             circuit=self._breaker.circuit(item.id, model.upstream, self._default_operation.name),
             spec=provider.spec,
             settings=provider.settings,
@@ -117,9 +124,45 @@ class ModelIndex:
                 able.append(msgspec.structs.replace(candidate, circuit=circuit))
         return able, unable
 
+    @property
+    def operation_names(self) -> Sequence[str]:
+        """The names of all operations."""
+        return [each.name for each in self._operations]
+
     def listed(self) -> Iterable[Candidate]:
-        """The first candidate of every model in configured order, for `GET /v1/models`."""
+        """The first candidate of every model in configured order."""
         return self._listed.values()
+
+    def listed_for(self, operation: str | None) -> Sequence[Candidate]:
+        """Return the models of a list for clients: those for an operation, or those that clients choose to chat with.
+
+        The latter are all whose name does not tell that they only serve another operation.
+        """
+        if operation is None:
+            return [each for each in self._listed.values() if not self._special_operations(each)]
+        return [each for each in self._listed.values() if operation in self.operations_of(each)]
+
+    def operations_of(self, listed: Candidate) -> Sequence[str]:
+        """Return the operations of a listed model at any of its providers, as far as its name tells.
+
+        It restricts no request: names are chosen freely, and the provider knows what its models do.
+        """
+        offered: set[str] = set()
+        for candidate in self.find(listed.client_model):
+            offered |= candidate.operations
+        special = self._special_operations(listed)
+        if not special:
+            special = [each.name for each in self._operations if not each.model_patterns]
+        return [name for name in special if name in offered]
+
+    def _special_operations(self, candidate: Candidate) -> Sequence[str]:
+        """The operations that a model serves and no others, which its name tells; empty for most models."""
+        special = self._special.get(candidate.client_model)
+        if special is None:
+            names = (candidate.client_model.lower(), candidate.upstream_model.lower())
+            special = [name for name, pattern in self._patterns if any(map(pattern.fullmatch, names))]
+            self._special[candidate.client_model] = special
+        return special
 
     def explain(self, name: str, needed: frozenset[str] = frozenset()) -> tuple[list[Candidate], list[Refusal]]:
         """Return who could serve a model with these capabilities, and why each other provider cannot."""
@@ -158,6 +201,11 @@ def cannot_serve(model: str, refusals: Sequence[Refusal]) -> CannotServe:
     reasons = "; ".join(f"{refusal.provider} {refusal.reason}" for refusal in refusals)
     message = f"No enabled provider of model '{model}' can serve this request: {reasons}"
     return CannotServe(message, code="unsupported")
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """Return a regular expression for patterns as in file names."""
+    return re.compile("|".join(map(translate, patterns)))
 
 
 def _names_of(capabilities: Capabilities) -> frozenset[str]:

@@ -28,6 +28,7 @@ from llms_core.routing.candidates import ModelIndex
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.secret import redact
 from llms_core.server import accounting, authenticate
+from llms_core.server.spool import ReplayMemory
 from llms_core.startup import Startup
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.fetch import Fetcher
@@ -58,6 +59,8 @@ class Gateway:
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
         own = dialects(startup.plugins_toml)
         self.dialects = (*own, *startup.host.dialects(own, self._operations))
+        #: What is kept of uploads, so that they can be sent again.
+        self.replay_memory = ReplayMemory(startup.plugins_toml.server.replay_buffer)
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._closing: set[asyncio.Task[None]] = set()

@@ -11,7 +11,15 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from llms_core.contracts.body import RequestBody
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OmitsUsage, StreamWriter
+from llms_core.dialects import (
+    Dialect,
+    ErrorResponse,
+    IncomingRequest,
+    OmitsUsage,
+    StreamWriter,
+    TypedBody,
+    WritesBytes,
+)
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
@@ -21,8 +29,11 @@ from llms_core.routing.trace import RequestTrace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
 from llms_core.server.error_response import describe, describe_in_stream, encode, retry_headers, status_of
+from llms_core.server.form import IncomingForm
 from llms_core.server.gateway import Gateway
+from llms_core.server.http1.cycle import BREAKS_OFF
 from llms_core.server.request_body import read_body
+from llms_core.server.request_headers import by_name
 from llms_core.server.response_writer import ResponseState, ResponseWriter
 from llms_core.upstream.exchange import AnswerStream
 
@@ -55,7 +66,7 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
         log.exception("request %s failed", handler.trace.id)
         await handler.refuse(error)
     finally:
-        handler.writer.close()
+        handler.close()
         gateway.request_ended()
         # Last: what plugins do with the record must not delay the response.
         handler.record()
@@ -67,11 +78,13 @@ class RequestHandler:
     def __init__(self, gateway: Gateway, dialect: Dialect, receive: Receive, send: Send):
         self.gateway = gateway
         self.dialect = dialect
+        self.scope: Any = {}
         self.trace = RequestTrace()
         self.watcher = DisconnectWatcher(receive)
         self.writer = ResponseWriter(send, gateway.server.keep_alive)
         self.caller: Caller | None = None
         self.body: RequestBody[Any] | None = None
+        self.form: IncomingForm | None = None
         self.answer: RoutedAnswer | None = None
         self.stream_writer: StreamWriter | None = None
         #: The gateway's own share of the time until the head was sent, in seconds.
@@ -82,12 +95,11 @@ class RequestHandler:
     async def run(self, scope: Scope, receive: Receive) -> None:
         """Read the request, route it, and send the answer."""
         gateway = self.gateway
+        self.scope = scope
         # Before the body is read, so that unknown callers cannot make the server receive one.
         self.caller = gateway.admit(scope)
         with self.watcher:
-            data = await read_body(scope, receive, gateway.max_body, gateway.server.body_timeout)
-            self.watcher.start()
-            request = IncomingRequest(data, scope["path"], scope["query_string"], scope["headers"], self.caller)
+            request = await self._read_request(scope, receive)
             decoded = self.dialect.decode(request)
             if not isinstance(decoded, RequestBody) and isinstance(decoded, Awaitable):
                 decoded = await decoded
@@ -96,16 +108,54 @@ class RequestHandler:
             if self.body.view.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
             self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
+            if self.form is not None:
+                # The provider may have answered before the client had sent everything.
+                self.watcher.start()
             if self.answer.stream is not None and self.stream_writer is not None:
                 await self._send_stream(self.answer, self.answer.stream, self.stream_writer)
             elif self.answer.answer is not None:
                 await self._send_whole(self.answer, self.answer.answer, self.body)
 
+    async def _read_request(self, scope: Scope, receive: Receive) -> IncomingRequest:
+        """Read the request's body, or what is needed of a form: the rest is read while it is sent on."""
+        gateway = self.gateway
+        server = gateway.server
+        names = self.dialect.form_fields
+        if names is None:
+            data = await read_body(scope, receive, gateway.max_body, server.body_timeout)
+            self.watcher.start()
+        else:
+            data = b""
+            self.form = IncomingForm(
+                receive,
+                self.watcher,
+                gateway.replay_memory,
+                names,
+                headers=by_name(scope),
+                max_bytes=server.max_upload,
+                seconds=server.body_timeout,
+            )
+            await self.form.read_ahead()
+        return IncomingRequest(
+            data, scope["path"], scope["query_string"], scope["headers"], self.caller, form=self.form
+        )
+
+    def close(self) -> None:
+        """Release what the request holds."""
+        self.writer.close()
+        if self.form is not None:
+            self.form.close()
+
     async def _send_whole(self, routed: RoutedAnswer, answer: Answer, body: RequestBody[Any]) -> None:
         # Checked before the head is sent: after that, the client would only see a broken connection.
-        data = await _bytes_of(self.dialect.encode_answer(answer, body), "encode_answer")
+        encoded = self.dialect.encode_answer(answer, body)
+        content_type = _JSON
+        if isinstance(encoded, TypedBody):
+            content_type = (b"content-type", _encode_header(encoded.content_type))
+            encoded = encoded.data
+        data = await _bytes_of(encoded, "encode_answer")
         length = (b"content-length", b"%d" % len(data))
-        headers = [_JSON, length, *self._headers(routed)]
+        headers = [content_type, length, *self._headers(routed)]
         if self.dialect.answer_headers is not None:
             headers += self.dialect.answer_headers(answer)
         await self.writer.start(200, headers)
@@ -123,6 +173,8 @@ class RequestHandler:
     async def _send_stream(self, routed: RoutedAnswer, stream: AnswerStream, writer: StreamWriter) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
+        if isinstance(writer, WritesBytes):
+            writer.begin_bytes(stream.content_type)
         try:
             while not stream.is_complete:
                 data = writer.write(await stream.read())
@@ -135,9 +187,17 @@ class RequestHandler:
                     await response.write(data)
         except ProviderError as error:
             self.stream_error = error.kind
-            await self._write_last(writer.error(describe_in_stream(error)))
+            await self._end_broken_stream(writer, error)
         finally:
             await stream.aclose()
+
+    async def _end_broken_stream(self, writer: StreamWriter, error: BaseException) -> None:
+        """Tell the client that what it has received is not the whole answer."""
+        if isinstance(writer, WritesBytes):
+            # The response ends without its end, which breaks the connection.
+            self.scope[BREAKS_OFF] = True
+        else:
+            await self._write_last(writer.error(describe_in_stream(error)))
 
     async def _write_last(self, data: bytes) -> None:
         await self.writer.write(data, last=True)
@@ -184,7 +244,7 @@ class RequestHandler:
                 if isinstance(error, RequestError):
                     # The server stops while the stream runs.
                     self.stream_error = ErrorKind.CANCELLED
-                await self._write_last(self.stream_writer.error(describe_in_stream(error)))
+                await self._end_broken_stream(self.stream_writer, error)
 
     async def _send_error(self, response: ErrorResponse) -> None:
         data = encode(response, self.dialect)

@@ -36,6 +36,9 @@ _ERRORS = {
 }
 
 
+_ERRORS_OF_FORMS = {"415": "The request is not a form"}
+
+
 def error_responses(*statuses: int) -> dict[int, ResponseSpec]:
     """The errors of a Litestar route, for the document."""
     return {
@@ -94,19 +97,20 @@ def _operation(dialect: Dialect, schema_of: Mapping[type, Schema]) -> dict[str, 
     error = {"application/json": {"schema": schema_of[openapi.error]}}
     success: dict[str, Any] = {
         "description": "The answer",
-        "content": {"application/json": {"schema": answer}},
+        "content": {openapi.answer_type: {"schema": answer}},
     }
     if dialect.stream_writer is not None:
-        success["description"] = "The whole answer, or with `stream: true` its chunks as server-sent events"
+        success["description"] = "The whole answer, or its chunks as server-sent events if they are requested"
         success["content"]["text/event-stream"] = {}
-    errors = {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
+    described = _ERRORS if dialect.form_fields is None else {**_ERRORS, **_ERRORS_OF_FORMS}
+    errors = {status: {"description": text, "content": error} for status, text in described.items()}
     return {
         "summary": openapi.summary,
         "operationId": openapi.operation_id,
         "tags": [openapi.tag],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": schema_of[openapi.request]}},
+            "content": {openapi.request_type: {"schema": schema_of[openapi.request]}},
         },
         "responses": {"200": success, **errors},
     }

@@ -28,8 +28,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: flo
     ClientDisconnected.
     """
     # If the client sent a Content-Length, a body that is too large is refused before it is read.
-    length = by_name(scope).get(b"content-length", b"")
-    if length.isdigit() and (len(length) > _MAX_DIGITS or int(length) > max_bytes):
+    if exceeds(by_name(scope).get(b"content-length", b""), max_bytes):
         raise _too_large(max_bytes)
     deadline = Deadline()
     try:
@@ -44,6 +43,11 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: flo
         message = f"The objects in the request body have more than {MAX_MEMBERS} members together"
         raise RequestError(message, status=413, code="request_too_large")
     return data
+
+
+def exceeds(length: bytes, max_bytes: int) -> bool:
+    """Whether a Content-Length announces a body that is too large."""
+    return length.isdigit() and (len(length) > _MAX_DIGITS or int(length) > max_bytes)
 
 
 async def _read_all(receive: Receive, max_bytes: int) -> bytes:

@@ -18,6 +18,7 @@ from llms_core.testing.upstream import (
     Status,
     Wait,
     completion,
+    embeddings,
     error,
     events,
     html,
@@ -25,6 +26,7 @@ from llms_core.testing.upstream import (
     refused_base_url,
     response,
     text_body,
+    vector_of,
 )
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "Status",
     "Wait",
     "completion",
+    "embeddings",
     "error",
     "events",
     "html",
@@ -48,4 +51,5 @@ __all__ = [
     "refused_base_url",
     "response",
     "text_body",
+    "vector_of",
 ]

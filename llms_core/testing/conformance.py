@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from llms_core.testing.groups.base import Group
+from llms_core.testing.groups.embeddings import EmbeddingTests
 from llms_core.testing.groups.errors import ErrorTests
 from llms_core.testing.groups.failover import FailoverTests
 from llms_core.testing.groups.faults import FaultTests
@@ -45,8 +46,18 @@ class MetaTests(Group):
         assert not problems, "the suite was weakened: " + "; ".join(problems)
 
 
-class Translation(WireTests, ResponseTests, ErrorTests, StreamTests, FaultTests, ToolTests, HonestyTests, MetaTests):
-    """The groups that need neither a server nor a clock: W, R, E, S, T and C. They are what silver requires."""
+class Translation(
+    WireTests,
+    ResponseTests,
+    ErrorTests,
+    StreamTests,
+    FaultTests,
+    ToolTests,
+    HonestyTests,
+    EmbeddingTests,
+    MetaTests,
+):
+    """The groups that need neither a server nor a clock: W, R, E, S, T, C and V. They are what silver requires."""
 
 
 class ProviderConformance(Translation, FailoverTests, PerformanceTests, GrowthTests, LiveTests):

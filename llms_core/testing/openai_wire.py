@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llms_core.errors import ErrorKind
-from llms_core.testing.wire import Call, Event, Example, Failure, Meaning, Wire
+from llms_core.testing.wire import Call, EmbeddingExample, Event, Example, Failure, Meaning, Wire
 
 _ENVELOPE: Mapping[str, Any] = {
     "id": "chatcmpl-8xY2",
@@ -220,4 +220,17 @@ OPENAI = Wire(
     ),
     failures=FAILURES,
     stream_failures=(_error("The server had an error while processing your request", "server_error"),),
+    embeddings=EmbeddingExample(
+        whole={
+            "object": "list",
+            "data": [
+                {"object": "embedding", "index": 1, "embedding": [0.0123, -0.5, 1]},
+                {"object": "embedding", "index": 0, "embedding": [-0.0023064255, 1e-7, 0.25]},
+            ],
+            "model": "text-embedding-2026-01",
+            "usage": {"prompt_tokens": 8, "total_tokens": 8},
+        },
+        vectors=[[-0.0023064255, 1e-7, 0.25], [0.0123, -0.5, 1]],
+        tokens=8,
+    ),
 )

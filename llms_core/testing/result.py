@@ -21,6 +21,7 @@ GROUPS = {
     "S": "stream",
     "T": "tools",
     "C": "capabilities",
+    "V": "embeddings",
     "F": "failover",
     "P": "performance",
     "L": "live",
@@ -29,7 +30,7 @@ GROUPS = {
 
 LEVELS = (
     ("bronze", "MWRE"),
-    ("silver", "STC"),
+    ("silver", "STCV"),
     ("gold", "FP"),
     ("platinum", "L"),
 )

@@ -102,6 +102,19 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmbeddingExample:
+    """One response to a request for embeddings, and the vectors in it."""
+
+    whole: Mapping[str, Any] | bytes
+    #: One vector for each text; the suite sends as many texts as there are vectors.
+    vectors: Sequence[Sequence[float]]
+    #: The tokens of the texts; None if the provider does not count them.
+    tokens: int | None = None
+    #: The provider's id of the model, for adapters that inspect it. By default that of the Wire.
+    model: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wire:
     """A provider's protocol by example. Only `text`, `length` and `failures` are always required.
 
@@ -126,6 +139,8 @@ class Wire:
     empty: Example | None = None
     #: A response that a content filter stopped.
     blocked: Example | None = None
+    #: Required if the adapter offers embeddings.
+    embeddings: EmbeddingExample | None = None
     #: Events that end a stream with an error.
     stream_failures: Sequence[Event] = ()
     #: Events without content, such as pings.

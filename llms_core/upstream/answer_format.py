@@ -16,11 +16,15 @@ from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations import Answer, Operation
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import Framing
+from llms_core.secret import redact
 from llms_core.upstream.stream_decoder import StreamDecoder
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: How lines of server-sent events begin.
 _SSE_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+
+_MEDIA = ("audio/", "image/", "video/")
 
 
 class Format(Enum):
@@ -39,6 +43,21 @@ class Format(Enum):
 def beginning(data: bytes) -> bytes:
     """Return the first bytes of an answer without a byte order mark and white space."""
     return data.removeprefix(_BYTE_ORDER_MARK).lstrip()
+
+
+def format_of_type(content_type: str, framing: Framing) -> Format | None:
+    """Return the format of an answer if its type tells, which it does for bytes without events. None if it does not.
+
+    Raises ProviderError if the answer is media, and events were expected.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if framing == "bytes":
+        is_text = media_type.startswith("text/") or media_type.endswith("json")
+        return Format.WHOLE if is_text else Format.STREAM
+    if media_type.startswith(_MEDIA):
+        message = f"The provider answered with {redact.truncated(media_type, 50)} instead of a stream of events"
+        raise ProviderError(ErrorKind.BAD_RESPONSE, message)
+    return None
 
 
 def detect_format(first: bytes, framing: Framing) -> Format | None:

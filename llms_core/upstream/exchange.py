@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
+from llms_core.contracts.forwarding import ForwardedAnswer
 from llms_core.deadline import Deadline
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, ProviderError, RequestError
 from llms_core.operations import Answer, Operation
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import UpstreamRequest
-from llms_core.upstream.answer_format import Format, beginning, detect_format, read_answer
+from llms_core.upstream.answer_format import Format, beginning, detect_format, format_of_type, read_answer
 from llms_core.upstream.body import GRACE_SECONDS, AttemptLimits, read_body, read_refusal, seconds_of, too_large
 from llms_core.upstream.stream_decoder import StreamDecoder
 from llms_core.upstream.transport import HttpResponse, HttpTransport
@@ -84,11 +85,16 @@ async def whole_answer(
         finally:
             await response.aclose()
     except TimeoutError:
-        message = f"The provider did not answer completely within {seconds_of(limits.total)}"
-        raise ProviderError(ErrorKind.TIMEOUT, message) from None
+        raise _late(request, f"The provider did not answer completely within {seconds_of(limits.total)}") from None
     finally:
         deadline.close()
-    return read_answer(operation, adapter, call, body)
+    return _read(operation, adapter, call, body, response)
+
+
+def _read(operation: Operation[Any, Any], adapter: Any, call: Any, body: bytes, response: HttpResponse) -> Answer:
+    content_type = response.headers.get("content-type", "")
+    answer = operation.typed_answer(adapter, call, body, content_type)
+    return read_answer(operation, adapter, call, body) if answer is None else answer
 
 
 async def open_stream(
@@ -115,17 +121,24 @@ async def open_stream(
             stream = AnswerStream(
                 response, operation, reader, limits, deadline, first_token_deadline, total_deadline, outcome
             )
-            await stream.begin(lambda body: read_answer(operation, adapter, call, body))
+            await stream.begin(lambda body: _read(operation, adapter, call, body, response))
         except BaseException:
             await response.aclose()
             raise
     except BaseException as error:
         deadline.close()
         if isinstance(error, TimeoutError):
-            message = f"The provider did not answer within {seconds_of(min(limits.first_token, limits.total))}"
-            raise ProviderError(ErrorKind.TIMEOUT, message) from None
+            limit = seconds_of(min(limits.first_token, limits.total))
+            raise _late(request, f"The provider did not answer within {limit}") from None
         raise
     return stream
+
+
+def _late(request: UpstreamRequest, message: str) -> ProviderError | RequestError:
+    """Return the error for an attempt whose time is over, which may be the client's fault."""
+    if request.upload is not None and request.upload.waits_for_client:
+        return RequestError("The client took too long to send its form", status=408, code="request_timeout")
+    return ProviderError(ErrorKind.TIMEOUT, message)
 
 
 class AnswerStream:
@@ -148,6 +161,8 @@ class AnswerStream:
         outcome: Outcome,
     ):
         self.state = StreamState.OPEN
+        #: The type of the answer; empty if the provider did not state any.
+        self.content_type = response.headers.get("content-type", "")
         self._response = response
         self._operation = operation
         self._reader = reader
@@ -180,8 +195,9 @@ class AnswerStream:
         Raises ProviderError if the stream breaks before, or if it is no answer.
         """
         framing = self._reader.framing
+        answer_format = format_of_type(self.content_type, framing)
         first = b""
-        while (answer_format := detect_format(first, framing)) is None:
+        while answer_format is None:
             try:
                 with self._deadline.at(self._first_token_deadline):
                     piece = await self._response.read()
@@ -191,8 +207,9 @@ class AnswerStream:
             if not piece:
                 message = "The provider answered with nothing instead of a stream"
                 raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
+            answer_format = detect_format(first, framing)
         if answer_format is Format.PAGE:
-            content_type = self._response.headers.get("content-type", "no content-type")
+            content_type = self.content_type or "no content-type"
             message = f"The provider answered with a page instead of a stream ({content_type})"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
         if answer_format is Format.WHOLE:
@@ -209,6 +226,8 @@ class AnswerStream:
     def _replay(self, answer: Answer) -> None:
         """Hand on a complete answer as a stream."""
         self._buffer = list(self._operation.as_chunks(answer))
+        if isinstance(answer, ForwardedAnswer):
+            self.content_type = answer.content_type
         self._usage = answer.usage
         self._received_all = True
 

@@ -87,12 +87,14 @@ class HttpxTransport:
             headers = {"accept-encoding": ACCEPT_ENCODING, **request.headers}
             if url.authorization:
                 headers.setdefault("authorization", url.authorization)
+            if request.upload is not None and request.upload.length is not None:
+                headers["content-length"] = str(request.upload.length)
             response = await transport.handle_async_request(
                 httpx.Request(
                     request.method,
                     request.url,
                     headers=headers,
-                    content=request.content,
+                    content=request.content if request.upload is None else request.upload.pieces(),
                     extensions={"timeout": {"connect": connect_timeout}},
                 )
             )

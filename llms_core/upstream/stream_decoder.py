@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.errors import ProviderError
-from llms_core.operations.stream import StreamReader
+from llms_core.operations.stream import Event, StreamReader
 from llms_core.provider import Framing
 from llms_core.upstream.aws_event_stream import EventStreamMessages
 from llms_core.upstream.ndjson import Lines
 from llms_core.upstream.sse import ServerSentEvents
 
-_EVENT_READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages]] = {
+
+class _Pieces:
+    """Returns each piece of a stream without events as an event, and its end as an empty one."""
+
+    def feed(self, piece: bytes) -> list[Event]:
+        return [("", piece)]
+
+    def end(self) -> list[Event]:
+        return [("", b"")]
+
+
+_EVENT_READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages | _Pieces]] = {
     "sse": ServerSentEvents,
     "ndjson": Lines,
     "aws": EventStreamMessages,
+    "bytes": _Pieces,
 }
 
 

@@ -19,8 +19,10 @@ from collections.abc import Iterable
 import msgspec
 
 from llms_core import ErrorKind, ProviderError, hookimpl
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules
+from llms_core.contracts.forwarding import ForwardCall
 from llms_core.contracts.request import ChatCall
-from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
+from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
 from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.azure.content_filter import filtered_categories
 from llms_providers.azure.endpoint import AzureSettings, find_endpoint
@@ -47,6 +49,28 @@ _REASONING_MODEL = re.compile(r"(?:^|[^a-z0-9])(?:o[1-9]|gpt-?5)", re.IGNORECASE
 
 #: Azure may state the delay of a rate limit only in the message of the error.
 _RETRY_DELAY = re.compile(r"retry after (?P<delay>\d+) (?P<milli>milli)?second", re.IGNORECASE)
+
+
+#: Foundry's older inference API.
+_FOUNDRY_EMBEDDINGS = EmbeddingRules(
+    dimensions="dimensions",
+    input_type="input_type",
+    input_types={"query": "query", "document": "document", "text": "text"},
+    base64=True,
+)
+
+
+_PATHS = {
+    name: OPENAI_PATHS[name]
+    for name in (
+        "embeddings",
+        "images_generations",
+        "images_edits",
+        "audio_speech",
+        "audio_transcriptions",
+        "audio_translations",
+    )
+}
 
 
 class Azure(OpenAICompatible):
@@ -90,10 +114,30 @@ class Azure(OpenAICompatible):
         if self.speaks_responses(call):
             return request
         if not self.settings.path:
-            request.url = self.endpoint.chat_completions_url(call.upstream_model)
+            request.url = self.endpoint.url("/chat/completions", call.upstream_model)
         if self.endpoint.api == "models":
             # Parameters that this API does not know are errors unless they are passed to the model.
             request.headers["extra-parameters"] = "pass-through"
+        return request
+
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what Azure accepts: Foundry's API, which serves other vendors' models, takes no tokens."""
+        return _FOUNDRY_EMBEDDINGS if self.endpoint.api == "models" else self.spec.embeddings
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return OpenAI's request for the URL of the deployment."""
+        request = super().embed_request(call)
+        if not self.settings.path:
+            request.url = self.endpoint.url(self.spec.paths["embeddings"], call.upstream_model)
+        if self.endpoint.api == "models":
+            request.headers["extra-parameters"] = "pass-through"
+        return request
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return OpenAI's request for the URL of the deployment."""
+        request = super().forward_request(call)
+        if not self.settings.path:
+            request.url = self.endpoint.url(self.spec.paths[call.operation], call.upstream_model)
         return request
 
     def responses_url(self) -> str:
@@ -186,6 +230,8 @@ AZURE = ProviderSpec(
     title="Azure OpenAI",
     docs="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
     adapter=Azure,
+    paths=_PATHS,
+    embeddings=OPENAI_EMBEDDINGS,
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     drop=frozenset({"enable_thinking"}),
     rules=OPENAI_RULES,

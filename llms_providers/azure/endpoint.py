@@ -72,11 +72,11 @@ class Endpoint(NamedTuple):
             return f"{self.root}/models"
         return f"{self.root}/openai/v1"
 
-    def chat_completions_url(self, deployment: str) -> str:
-        """Return the URL for chat completions of a deployment."""
-        url = f"{self.base_url}/chat/completions"
+    def url(self, path: str, deployment: str) -> str:
+        """Return the URL of an operation of a deployment; `path` is OpenAI's path of the operation."""
+        url = f"{self.base_url}{path}"
         if self.api == "deployments":
-            url = f"{self.root}/openai/deployments/{quote(deployment, safe='')}/chat/completions"
+            url = f"{self.root}/openai/deployments/{quote(deployment, safe='')}{path}"
         if self.version:
             url += f"?api-version={self.version}"
         return url

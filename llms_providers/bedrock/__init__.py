@@ -23,17 +23,21 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret, redact
+from llms_providers.bedrock import embeddings, rerank
 from llms_providers.bedrock.answer import to_completion, to_models, to_token_count
 from llms_providers.bedrock.errors import to_error
 from llms_providers.bedrock.models import countable_model
@@ -131,6 +135,33 @@ class Bedrock:
     def chunks(self, call: ChatCall) -> ConverseChunks:
         """Return a translator for one stream."""
         return ConverseChunks(call)
+
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what a model accepts."""
+        return embeddings.rules_of(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for InvokeModel. Raises Unsupported for a model whose protocol is not known."""
+        return self._invoke(call.upstream_model, *embeddings.to_body(call))
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.to_embeddings(call, body)
+
+    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
+        """Return the request for InvokeModel. Raises Unsupported for a model whose protocol is not known."""
+        return self._invoke(call.upstream_model, *rerank.to_body(call))
+
+    def ranking(self, call: RerankCall, body: bytes) -> Ranking:
+        """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
+        return read_ranking(body)
+
+    def _invoke(self, model: str, body: Mapping[str, Any], dropped: tuple[str, ...]) -> UpstreamRequest:
+        """Return a request in the model's own protocol."""
+        url = f"{self.base_url}{embeddings.PATH.format(model=quote(model, safe=''))}"
+        content = msgspec.json.encode(body)
+        headers = self._headers("POST", url, content)
+        return UpstreamRequest(url=url, headers=headers, content=content, dropped=dropped)
 
     def passes_through(self, native: NativeRequest, model: str) -> bool:
         """Whether the model is a Claude that takes a request of the Messages API as the client wrote it."""
@@ -239,6 +270,8 @@ BEDROCK = ProviderSpec(
     docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     adapter=bedrock,
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
+    paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
+    embeddings=embeddings.COHERE_RULES,
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,

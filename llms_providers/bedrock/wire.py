@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from llms_core.errors import ErrorKind
-from llms_core.testing.wire import Call, Event, Example, Failure, Meaning, Wire
+from llms_core.testing.wire import Call, EmbeddingExample, Event, Example, Failure, Meaning, Wire
 
 Json = dict[str, Any]
 #: A content block of a stream: its start, {} if it has none, and its deltas.
@@ -147,6 +147,16 @@ BEDROCK = Wire(
     base="",
     model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     settings={"region": "us-west-2"},
+    embeddings=EmbeddingExample(
+        whole={
+            "id": "5d6a",
+            "embeddings": {"float": [[0.016, -0.0084, 0.25], [-0.5, 0.125, 0.0]]},
+            "response_type": "embeddings_by_type",
+            "texts": ["grüße, welt!", "the second of several texts"],
+        },
+        vectors=[[0.016, -0.0084, 0.25], [-0.5, 0.125, 0.0]],
+        model="us.cohere.embed-v4:0",
+    ),
 )
 
 # With an access key: requests are signed, and the key itself is not sent.
@@ -159,4 +169,10 @@ SIGNED = replace(
         "access_key_id": "AKIACONFORMANCE0",
         "secret_access_key": "$KEY",
     },
+    embeddings=EmbeddingExample(
+        whole={"embedding": [0.016, -0.0084, 0.25], "inputTextTokenCount": 5},
+        vectors=[[0.016, -0.0084, 0.25]],
+        tokens=5,
+        model="amazon.titan-embed-text-v2:0",
+    ),
 )

@@ -16,9 +16,12 @@ import msgspec
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_providers.cohere import embeddings, rerank
 from llms_providers.cohere.answer import CohereChunks, to_completion, to_models
 from llms_providers.cohere.errors import to_error
 from llms_providers.cohere.request import to_body
@@ -54,16 +57,48 @@ class Cohere:
         """Return a translator for one stream."""
         return CohereChunks(call)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what Cohere accepts."""
+        return embeddings.RULES
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `/v2/embed`."""
+        body, dropped = embeddings.to_body(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}{embeddings.PATH}",
+            headers=self.settings.bearer_headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.to_embeddings(body)
+
+    def rerank_request(self, call: RerankCall) -> UpstreamRequest:
+        """Return the request for `/v2/rerank`."""
+        body, dropped = rerank.to_body(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}{rerank.PATH}",
+            headers=self.settings.bearer_headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def ranking(self, call: RerankCall, body: bytes) -> Ranking:
+        """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
+        return read_ranking(body)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Translate an error response."""
         return to_error(status, headers, body)
 
     def models_request(self) -> UpstreamRequest:
-        """Return the request for the models that support chat, on one page."""
+        """Return the request for all models, on one page."""
         return UpstreamRequest(
             method="GET",
             # The list of models exists only in version 1 of the API. 1000 is the largest page size.
-            url=f"{self.base_url}/v1/models?endpoint=chat&page_size=1000",
+            url=f"{self.base_url}/v1/models?page_size=1000",
             headers=self.settings.bearer_headers(),
         )
 
@@ -78,6 +113,8 @@ COHERE = ProviderSpec(
     docs="https://docs.cohere.com/reference/chat",
     adapter=Cohere,
     base_url="https://api.cohere.com",
+    paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
+    embeddings=embeddings.RULES,
     key_env=("CO_API_KEY", "COHERE_API_KEY"),
     capabilities=Capabilities(audio=False, files=False, n=False),
     extras=frozenset({HINTS}),

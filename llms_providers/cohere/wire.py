@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llms_core.errors import ErrorKind
-from llms_core.testing.wire import Call, Event, Example, Failure, Meaning, Wire
+from llms_core.testing.wire import Call, EmbeddingExample, Event, Example, Failure, Meaning, Wire
 
 Json = dict[str, Any]
 
@@ -180,5 +180,17 @@ COHERE = Wire(
     ignored=(
         _event("debug", prompt="x"),
         _event("citation-end", index=0),
+    ),
+    embeddings=EmbeddingExample(
+        whole={
+            "id": "5d6a",
+            "embeddings": {"float": [[0.016, -0.0084, 0.25], [-0.5, 0.125, 0.0]]},
+            "texts": ["grüße, welt!", "the second of several texts"],
+            "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 9}},
+            "response_type": "embeddings_by_type",
+        },
+        vectors=[[0.016, -0.0084, 0.25], [-0.5, 0.125, 0.0]],
+        tokens=9,
+        model="embed-v4.0",
     ),
 )

@@ -27,12 +27,16 @@ import msgspec
 from llms_core import ErrorKind, ProviderError, Unsupported, hookimpl
 from llms_core.contracts.building import completion_of
 from llms_core.contracts.completion import Completion, Usage
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
+from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_providers.google import embeddings, media
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE
@@ -81,6 +85,9 @@ class _ModelList(msgspec.Struct, rename="camel"):
     publisher_models: list[_Model] = []
 
 
+#: The methods of models that this adapter calls.
+_METHODS = frozenset({"generateContent", "embedContent"})
+
 _model_list = msgspec.json.Decoder(_ModelList)
 
 
@@ -113,7 +120,7 @@ class Google:
         # Without `alt=sse` a stream would arrive as one JSON array.
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_model_resource(call))}:{method}",
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
             headers=self.headers(),
             content=msgspec.json.encode(self._body(call)),
             dropped=dropped_parameters(call),
@@ -121,7 +128,7 @@ class Google:
 
     def count_request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
-        model = _model_resource(call)
+        model = _resource(call.upstream_model)
         return UpstreamRequest(
             url=f"{self.base_url}/{_quoted(model)}:countTokens",
             headers=self.headers(),
@@ -155,6 +162,41 @@ class Google:
         """Return a translator for one stream."""
         return GoogleChunks(call, owner_of(self.settings.id, call), self.read)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what the API accepts for a model."""
+        return embeddings.gemini_rules(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `batchEmbedContents`."""
+        body = embeddings.batch_body(call, _resource(call.upstream_model))
+        return self._embed_request(call, "batchEmbedContents", body)
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.content_embeddings(body)
+
+    def offers(self, operation: str) -> bool:
+        """Whether an operation is offered: of those that are forwarded elsewhere, what can be translated exactly."""
+        return operation in media.OPERATIONS or operation not in OPENAI_PATHS or operation == "embeddings"
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
+        method, body, dropped = media.to_request(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return an image or sound as OpenAI's API has it. Raises ProviderError if there is none."""
+        if call.operation == "audio_speech":
+            return media.to_speech(call, self.read(answer.data))
+        if media.is_imagen(call.upstream_model):
+            return media.predicted_images(call, answer.data)
+        return media.to_images(call, self.read(answer.data))
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the meaning of an error, from its details and texts if the status is ambiguous."""
         error = classify(status, headers, body)
@@ -169,10 +211,10 @@ class Google:
         return UpstreamRequest(method="GET", url=f"{self.base_url}/models?pageSize=1000", headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
-        """Return the models that generate content, by the names for clients. Raises ProviderError if unreadable."""
+        """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
         found = {}
         for model in decode(_model_list, body).models:
-            if "generateContent" in model.supported_generation_methods:
+            if not _METHODS.isdisjoint(model.supported_generation_methods):
                 name = model.name.removeprefix("models/")
                 found[name] = name
         return found
@@ -204,6 +246,14 @@ class Google:
     def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         return {"generateContentRequest": {"model": model, **body}}
 
+    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
+        return UpstreamRequest(
+            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=embeddings.dropped_parameters(call),
+        )
+
     def _find_base_url(self) -> str:
         url = self.settings.base_url or self.spec.base_url
         # The OpenAI-compatible endpoint is below this one: its address, copied from elsewhere, is taken as well.
@@ -221,6 +271,22 @@ class Vertex(Google):
     def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what Vertex AI accepts for a model."""
+        return embeddings.vertex_rules(model)
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `embedContent` or `predict`, whichever the model has."""
+        if embeddings.has_embed_content(call.upstream_model):
+            return self._embed_request(call, "embedContent", embeddings.single_body(call))
+        return self._embed_request(call, "predict", embeddings.predict_body(call))
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        if embeddings.has_embed_content(call.upstream_model):
+            return embeddings.content_embeddings(body)
+        return embeddings.predicted_embeddings(body)
+
     def models_request(self) -> UpstreamRequest:
         """Return the request for all of Google's models: Vertex AI does not list what a project may use."""
         root = re.split(r"/v\d", self.base_url, maxsplit=1)[0]
@@ -228,12 +294,12 @@ class Vertex(Google):
         return UpstreamRequest(method="GET", url=url, headers=self.headers())
 
     def models(self, body: bytes) -> dict[str, str]:
-        """Return the Gemini models except those for embeddings. Raises ProviderError if the list is unreadable."""
+        """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
         found = {}
         for model in decode(_model_list, body).publisher_models:
             name = model.name.rpartition("/")[2]
             # Vertex AI's list does not state what a model generates, so that its name has to tell.
-            if name.startswith("gemini-") and "embedding" not in name:
+            if name.startswith(("gemini-", "text-embedding-", "text-multilingual-embedding-")):
                 found[name] = name
         return found
 
@@ -259,8 +325,8 @@ class Vertex(Google):
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
 
 
-def _model_resource(call: ChatCall) -> str:
-    model = call.upstream_model
+def _resource(model: str) -> str:
+    """Return the resource name of a model."""
     # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
     return model if "/" in model else f"models/{model}"
 
@@ -293,6 +359,8 @@ GOOGLE = ProviderSpec(
     docs="https://ai.google.dev/api/generate-content",
     adapter=Google,
     base_url="https://generativelanguage.googleapis.com/v1beta",
+    paths={"embeddings": "/models/{model}:batchEmbedContents", **media.PATHS},
+    embeddings=embeddings.GEMINI_RULES,
     extras=frozenset({HINTS}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     settings=GoogleSettings,
@@ -305,6 +373,8 @@ VERTEX = ProviderSpec(
     title="Google Vertex AI",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
+    paths={"embeddings": "/models/{model}:predict", **media.PATHS},
+    embeddings=embeddings.VERTEX_RULES,
     extras=frozenset({HINTS}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),
     settings=VertexSettings,

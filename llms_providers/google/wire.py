@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from llms_core.errors import ErrorKind
-from llms_core.testing.wire import Call, Example, Failure, Meaning, Wire
+from llms_core.testing.wire import Call, EmbeddingExample, Example, Failure, Meaning, Wire
 
 Json = dict[str, Any]
 
@@ -200,6 +200,11 @@ GOOGLE = Wire(
     ignored=(_answer(_usage(9, 0), {"index": 0}),),
     auth=frozenset({"x-goog-api-key"}),
     model="gemini-3-flash",
+    embeddings=EmbeddingExample(
+        whole={"embeddings": [{"values": [-0.02, 0.0125]}, {"values": [0.5, 0.25]}]},
+        vectors=[[-0.02, 0.0125], [0.5, 0.25]],
+        model="gemini-embedding-001",
+    ),
 )
 
 VERTEX = replace(
@@ -213,4 +218,16 @@ VERTEX = replace(
     # A base URL with a project takes an OAuth token.
     auth=frozenset({"authorization"}),
     base="/v1/projects/conformance/locations/global/publishers/google",
+    embeddings=EmbeddingExample(
+        whole={
+            "predictions": [
+                {"embeddings": {"values": [-0.02, 0.0125], "statistics": {"truncated": False, "token_count": 6}}},
+                {"embeddings": {"values": [0.5, 0.25], "statistics": {"truncated": False, "token_count": 3}}},
+            ],
+            "metadata": {"billableCharacterCount": 39},
+        },
+        vectors=[[-0.02, 0.0125], [0.5, 0.25]],
+        tokens=9,
+        model="text-embedding-005",
+    ),
 )

@@ -14,9 +14,11 @@ import msgspec
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_providers.ollama import embeddings
 from llms_providers.ollama.answer import OllamaChunks, to_completion, to_models
 from llms_providers.ollama.errors import to_error
 from llms_providers.ollama.request import to_body
@@ -58,6 +60,24 @@ class Ollama:
         """Return a translator for one stream."""
         return OllamaChunks(call)
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        """Return what Ollama accepts."""
+        return embeddings.RULES
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        """Return the request for `/api/embed`."""
+        body, dropped = embeddings.to_body(call)
+        return UpstreamRequest(
+            url=f"{self.base_url}{embeddings.PATH}",
+            headers=self.settings.bearer_headers(),
+            content=msgspec.json.encode(body),
+            dropped=dropped,
+        )
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        """Return the vectors. Raises ProviderError if the body has none."""
+        return embeddings.to_embeddings(body)
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Translate an error response."""
         return to_error(status, headers, body)
@@ -81,6 +101,8 @@ OLLAMA = ProviderSpec(
     docs="https://docs.ollama.com/api/chat",
     adapter=Ollama,
     base_url="http://localhost:11434",
+    paths={"embeddings": embeddings.PATH},
+    embeddings=embeddings.RULES,
     needs_key=False,
     capabilities=Capabilities(files=False, n=False),
     extras=frozenset({HINTS}),
@@ -93,6 +115,8 @@ OLLAMA_CLOUD = ProviderSpec(
     docs="https://docs.ollama.com/cloud",
     adapter=Ollama,
     base_url="https://ollama.com",
+    paths=OLLAMA.paths,
+    embeddings=OLLAMA.embeddings,
     key_env=("OLLAMA_API_KEY",),
     extras=frozenset({HINTS}),
     capabilities=OLLAMA.capabilities,

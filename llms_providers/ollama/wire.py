@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llms_core.errors import ErrorKind
-from llms_core.testing.wire import Call, Example, Failure, Meaning, Wire
+from llms_core.testing.wire import Call, EmbeddingExample, Example, Failure, Meaning, Wire
 
 Json = dict[str, Any]
 
@@ -118,4 +118,16 @@ OLLAMA = Wire(
     ),
     stream_failures=({"error": "an error was encountered while running the model"},),
     framing="ndjson",
+    embeddings=EmbeddingExample(
+        whole={
+            "model": "all-minilm",
+            "embeddings": [[0.010071029, -0.0017594862], [0.05007221, 0.04692972]],
+            "total_duration": 14143917,
+            "load_duration": 1019500,
+            "prompt_eval_count": 8,
+        },
+        vectors=[[0.010071029, -0.0017594862], [0.05007221, 0.04692972]],
+        tokens=8,
+        model="all-minilm:latest",
+    ),
 )

@@ -9,6 +9,7 @@ What belongs in a row:
 - `rules`: what the provider accepts in messages and tools. `members` lists what its documentation has beside the common
   members; with ANY_MEMBER for servers that ignore what they do not know. Whatever else a conversation has collected at
   other providers (reasoning, signatures, annotations) is not sent.
+- `paths`: the operations that the provider has beside chat, and where. `embeddings`: what it accepts there.
 - `native`: where the provider speaks the protocol of another dialect, with the header that it documents for the key.
 - What only some models of a provider refuse is left in the request, unless a comment gives the reason.
 
@@ -23,6 +24,7 @@ from llms_core import hookimpl
 from llms_core.contracts.native import MESSAGES, RESPONSES
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
 from llms_core.provider import Capabilities, NativeEndpoint, ProviderSpec, RequestRules
+from llms_providers.presets import embeddings, operations
 from llms_providers.presets.accepted import (
     GOOGLE_DROP,
     LOGPROBS,
@@ -44,6 +46,7 @@ from llms_providers.presets.accepted import (
     ZAI_RULES,
 )
 from llms_providers.presets.local_servers import LOCAL_SERVERS
+from llms_providers.presets.operations import EMBEDDINGS
 
 PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
@@ -52,6 +55,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://console.groq.com/docs/openai",
         adapter=OpenAICompatible,
         base_url="https://api.groq.com/openai/v1",
+        paths=operations.paths("audio_speech", "audio_transcriptions", "audio_translations"),
         native=RESPONSES_TOO,
         key_env=("GROQ_API_KEY",),
         aliases=("@ai-sdk/groq",),
@@ -95,10 +99,12 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://models.github.ai/inference",
         # Any GitHub token with the permission `models:read`; this is the name that GitHub Actions uses.
+        paths=EMBEDDINGS,
         key_env=("GITHUB_TOKEN",),
         drop=QWEN_ONLY,
         # The roles are documented.
         rules=RequestRules(members=frozenset({NAME}), developer=True, tool_call_id=OPENAI_RULES.tool_call_id),
+        embeddings=embeddings.GITHUB,
     ),
     ProviderSpec(
         # A subscription, billed apart from `zai` and reached at another path with the same key.
@@ -148,12 +154,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://platform.openai.com/docs/api-reference/chat",
         adapter=OpenAICompatible,
         base_url="https://api.openai.com/v1",
+        paths=operations.OPENAI,
         native={RESPONSES: NativeEndpoint("/responses", complete=True)},
         key_env=("OPENAI_API_KEY",),
         aliases=("@ai-sdk/openai",),
         # "Unrecognized request argument supplied", a 400.
         drop=QWEN_ONLY,
         rules=OPENAI_RULES,
+        embeddings=embeddings.LIKE_OPENAI,
     ),
     ProviderSpec(
         name="xai",
@@ -161,6 +169,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.x.ai/docs/guides/reasoning",
         adapter=OpenAICompatible,
         base_url="https://api.x.ai/v1",
+        paths=operations.paths("images_generations"),
         native=RESPONSES_TOO,
         key_env=("XAI_API_KEY", "GROK_API_KEY"),
         # The reasoning models answer an error to either penalty, and so does grok-3 to the second.
@@ -181,11 +190,13 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://www.alibabacloud.com/help/en/model-studio/models",
         adapter=OpenAICompatible,
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        paths=EMBEDDINGS,
         key_env=("DASHSCOPE_API_KEY",),
         aliases=("alibaba", "dashscope"),
         rename=MAX_TOKENS,
         # `cache_control` marks what is cached, `partial` an answer to be continued.
         rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.partial", "cache_control"})),
+        embeddings=embeddings.QWEN,
     ),
     ProviderSpec(
         name="zai",
@@ -193,6 +204,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.z.ai/api-reference/llm/chat-completion",
         adapter=OpenAICompatible,
         base_url="https://api.z.ai/api/paas/v4",
+        paths=operations.paths("images_generations", "audio_transcriptions"),
         key_env=ZAI_KEYS,
         capabilities=ZAI_CAPABILITIES,
         rename=MAX_TOKENS,
@@ -206,12 +218,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.mistral.ai/api/",
         adapter=OpenAICompatible,
         base_url="https://api.mistral.ai/v1",
+        paths=operations.paths("embeddings", "moderations", "audio_transcriptions"),
         key_env=("MISTRAL_API_KEY",),
         aliases=("@ai-sdk/mistral",),
         capabilities=MISTRAL_CAPABILITIES,
         rename=MISTRAL_RENAME,
         drop=MISTRAL_DROP,
         rules=MISTRAL_RULES,
+        embeddings=embeddings.MISTRAL,
     ),
     ProviderSpec(
         name="chutes",
@@ -272,6 +286,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://fireworks.ai/docs/",
         adapter=OpenAICompatible,
         base_url="https://api.fireworks.ai/inference/v1",
+        paths=operations.TEXT,
         native=RESPONSES_TOO,
         key_env=("FIREWORKS_API_KEY",),
         # Unknown parameters are errors. Those of OpenAI's platform are known but for this one.
@@ -279,6 +294,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         aliases=("fireworks-ai", "@fireworks/ai-sdk-provider"),
         # "Extra inputs are not permitted, field: 'messages[1].reasoning_details'", and the same for `reasoning`.
         rules=RequestRules(members=frozenset({NAME, REASONING})),
+        embeddings=embeddings.RESIZABLE,
     ),
     ProviderSpec(
         # A router to many providers. It removes the parameters that a provider does not know.
@@ -287,6 +303,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://openrouter.ai/docs/api-reference/overview",
         adapter=OpenAICompatible,
         base_url="https://openrouter.ai/api/v1",
+        paths=operations.TEXT,
         native={**RESPONSES_TOO, MESSAGES: NativeEndpoint("https://openrouter.ai/api/v1/messages")},
         key_env=("OPENROUTER_API_KEY",),
         # Documented as "Assistant Prefill".
@@ -295,6 +312,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         aliases=("openrouter_free", "@openrouter/ai-sdk-provider"),
         # Recorded: a model describes the image in the result of a tool.
         rules=RequestRules(members=OPEN_RULES.members, developer=True, tool_media=True),
+        embeddings=embeddings.OPENROUTER,
     ),
     ProviderSpec(
         name="nvidia",
@@ -302,11 +320,13 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.api.nvidia.com/nim/reference/llm-apis",
         adapter=OpenAICompatible,
         base_url="https://integrate.api.nvidia.com/v1",
+        paths=EMBEDDINGS,
         key_env=("NVIDIA_API_KEY",),
         rename=MAX_TOKENS,
         # "Extra inputs are not permitted", a 400 or 422 depending on the model.
         drop=QWEN_ONLY | OPENAI_ONLY,
         rules=NAME_RULES,
+        embeddings=embeddings.NVIDIA,
     ),
     ProviderSpec(
         name="together",
@@ -314,12 +334,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.together.ai/v1",
+        paths={**operations.TEXT, **operations.RECORDINGS, **operations.paths("images_generations", "audio_speech")},
         key_env=("TOGETHER_API_KEY",),
         rename=MAX_TOKENS,
         drop=QWEN_ONLY,
         aliases=("togetherai",),
         # `logprobs` is documented as a number from 0 to 20, without `top_logprobs`.
         rules=RequestRules(members=frozenset({NAME, "assistant.reasoning"}), logprobs_number=True),
+        embeddings=embeddings.PLAIN,
     ),
     ProviderSpec(
         name="perplexity",
@@ -342,10 +364,12 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.sambanova.ai/v1",
+        paths={**EMBEDDINGS, **operations.RECORDINGS},
         key_env=("SAMBANOVA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
         rules=RequestRules(members=frozenset()),
+        embeddings=embeddings.PLAIN,
     ),
     ProviderSpec(
         name="deepinfra",
@@ -353,11 +377,14 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://deepinfra.com/docs/openai_api",
         adapter=OpenAICompatible,
         base_url="https://api.deepinfra.com/v1/openai",
+        paths={**EMBEDDINGS, **operations.RECORDINGS, **operations.paths("images_generations", "audio_speech")},
         key_env=("DEEPINFRA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,
         rules=NAME_RULES,
+        embeddings=embeddings.DEEPINFRA,
     ),
+    *embeddings.EMBEDDING_PROVIDERS,
     *LOCAL_SERVERS,
 )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llms_core.testing import ScriptedUpstream, completion, error
+from llms_core.testing import Body, Reply, ScriptedUpstream, Status, completion, error, events, json_body
 from tests.clients.conftest import node
 
 if TYPE_CHECKING:
@@ -82,6 +82,26 @@ for await (const model of client.models.list()) models.push(model.id);
 console.log(JSON.stringify(models));
 """
 
+MEDIA = """
+import OpenAI, { toFile } from 'openai';
+
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: 'not-needed', maxRetries: 0 });
+const model = 'kimi-k2';
+const moderation = await client.moderations.create({ model, input: 'Hello' });
+const image = await client.images.generate({ model, prompt: 'a cat' });
+const speech = await client.audio.speech.create({ model, voice: 'alloy', input: 'Hello' });
+const sound = await speech.arrayBuffer();
+// The file comes before the model, and is larger than what the gateway keeps in memory.
+const file = await toFile(Buffer.alloc(3_000_000), 'clip.wav');
+const text = await client.audio.transcriptions.create({ file, model });
+const stream = await client.audio.transcriptions.create({ file, model, stream: true });
+const types = [];
+for await (const event of stream) types.push(event.type);
+console.log(JSON.stringify([
+  moderation.results[0].flagged, image.data[0].b64_json, sound.byteLength, text.text, types,
+]));
+"""
+
 
 @pytest.fixture
 def config(
@@ -127,3 +147,17 @@ def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: Gateway, u
 
 def test_sr_009_models_list(project: Path, kimi: Gateway) -> None:
     assert json.loads(node(project, MODELS, kimi)) == ["kimi-k2"]
+
+
+def test_moderations_images_speech_and_transcriptions(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
+    sound = Reply(Status(200, {"content-type": "audio/mpeg"}), Body(bytes(100_000)))
+    upstream.script(
+        json_body({"results": [{"flagged": False}]}),
+        json_body({"created": 1, "data": [{"b64_json": "QUFB"}]}),
+        sound,
+        json_body({"text": "Hello"}),
+        events({"type": "transcript.text.delta", "delta": "Hi"}, {"type": "transcript.text.done", "text": "Hi"}),
+    )
+    seen = json.loads(node(project, MEDIA, kimi))
+    assert seen == [False, "QUFB", 100_000, "Hello", ["transcript.text.delta", "transcript.text.done"]]
+    assert all(len(seen.body) > 3_000_000 for seen in upstream.requests[3:])

@@ -7,6 +7,8 @@ SR-040, SR-042 … SR-049, SR-052 … SR-064, SR-068, SR-072.
 from __future__ import annotations
 
 import asyncio
+import base64
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,19 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnionParam
 from pydantic import BaseModel
 
-from llms_core.testing import Close, Reply, ScriptedUpstream, Stall, Wait, completion, error, events, json_body
+from llms_core.testing import (
+    Close,
+    Reply,
+    ScriptedUpstream,
+    Stall,
+    Wait,
+    completion,
+    embeddings,
+    error,
+    events,
+    json_body,
+    vector_of,
+)
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, Launch, ProviderBlock, Serve
@@ -456,3 +470,37 @@ def test_sr_069e_legacy_completions_stream(client: OpenAI, upstream: ScriptedUps
     assert "".join(chunk.choices[0].text for chunk in chunks) == "Hello there"
     assert {chunk.object for chunk in chunks} == {"text_completion"}
     assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+def test_embeddings_in_each_encoding(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    """By default the client requests base64, and decodes it."""
+    upstream.default = embeddings()
+    by_default = client.embeddings.create(model="kimi-k2", input=["one", "two"])
+    as_numbers = client.embeddings.create(model="kimi-k2", input=["one", "two"], encoding_format="float")
+    as_base64 = client.embeddings.create(model="kimi-k2", input="one", encoding_format="base64")
+    expected = [vector_of("one"), vector_of("two")]
+    assert [each.embedding for each in by_default.data] == expected
+    assert [each.embedding for each in as_numbers.data] == expected
+    assert list(struct.unpack("<4f", base64.b64decode(str(as_base64.data[0].embedding)))) == expected[0]
+    assert (by_default.model, by_default.object, by_default.usage.total_tokens) == ("kimi-k2", "list", 2)
+    assert [seen.json.get("encoding_format") for seen in upstream.requests] == ["base64", None, "base64"]
+
+
+def test_embeddings_of_tokens_and_of_fewer_dimensions(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    upstream.default = embeddings()
+    tokens = client.embeddings.create(model="kimi-k2", input=[[1, 2], [3]])
+    assert [each.embedding for each in tokens.data] == [vector_of([1, 2]), vector_of([3])]
+    small = client.embeddings.create(model="kimi-k2", input=[1, 2, 3], dimensions=2)
+    assert [each.embedding for each in small.data] == [vector_of([1, 2, 3], 2)]
+
+
+def test_an_empty_input_is_a_bad_request(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model="kimi-k2", input=["one", ""])
+    assert caught.value.param == "input[1]"
+
+
+def test_the_list_of_models_has_further_members(client: OpenAI) -> None:
+    (model,) = client.models.list()
+    assert model.id == "kimi-k2"
+    assert (model.model_extra or {})["operations"] == ["chat"]

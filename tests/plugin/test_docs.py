@@ -56,7 +56,7 @@ def test_the_plugin_is_short() -> None:
     """Without blank lines, comments and docstrings."""
     source = re.sub(r'^ *""".*?"""$', "", (ACME / "llms_provider_acme.py").read_text("utf-8"), flags=re.M | re.S)
     code = [line for line in source.splitlines() if line.strip() and not line.strip().startswith("#")]
-    assert len(code) <= 150
+    assert len(code) <= 170
 
 
 def test_the_reference_of_hooks_is_up_to_date() -> None:

@@ -377,7 +377,7 @@ def test_base_url_may_contain_a_version(path: str) -> None:
     adapter = cohere(f"https://api.cohere.com{path}", "co-key")
     request, listing = adapter.request(chat_call(HELLO)), adapter.models_request()
     assert (request.method, request.url) == ("POST", "https://api.cohere.com/v2/chat")
-    url = "https://api.cohere.com/v1/models?endpoint=chat&page_size=1000"
+    url = "https://api.cohere.com/v1/models?page_size=1000"
     assert (listing.method, listing.url) == ("GET", url)
     assert request.headers["authorization"] == listing.headers["authorization"] == "Bearer co-key"
     assert b"co-key" not in request.content

@@ -659,7 +659,7 @@ def test_vertex_ai_without_a_project_uses_express_mode() -> None:
     assert sent(HELLO, "m", proxied).headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_only_models_that_generate_content_are_listed() -> None:
+def test_models_for_content_and_embeddings_are_listed() -> None:
     adapter = google()
     assert isinstance(adapter, Discovers)
     listed = [
@@ -667,7 +667,8 @@ def test_only_models_that_generate_content_are_listed() -> None:
         {"name": "models/gemini-embedding-001", "supportedGenerationMethods": ["embedContent"]},
         {"name": "models/veo", "displayName": "Veo"},
     ]
-    assert adapter.models(json.dumps({"models": listed}).encode()) == {"gemini-2.5-flash": "gemini-2.5-flash"}
+    names = ("gemini-2.5-flash", "gemini-embedding-001")
+    assert adapter.models(json.dumps({"models": listed}).encode()) == {name: name for name in names}
     assert adapter.models(b"{}") == {}
 
 
@@ -675,9 +676,10 @@ def test_vertex_ai_lists_googles_gemini_models() -> None:
     adapter = vertex(project="p", location="us-central1")
     url = "https://us-central1-aiplatform.googleapis.com/v1beta1/publishers/google/models?pageSize=200"
     assert adapter.models_request().url == url
-    names = ["gemini-2.5-pro", "imagen-4", "gemini-embedding-001"]
+    names = ["gemini-2.5-pro", "imagen-4", "gemini-embedding-001", "text-embedding-005"]
     body = {"publisherModels": [{"name": f"publishers/google/models/{name}"} for name in names]}
-    assert adapter.models(json.dumps(body).encode()) == {"gemini-2.5-pro": "gemini-2.5-pro"}
+    listed = ("gemini-2.5-pro", "gemini-embedding-001", "text-embedding-005")
+    assert adapter.models(json.dumps(body).encode()) == {name: name for name in listed}
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": 1}', b"\xff", b"<html>"])

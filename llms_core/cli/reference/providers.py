@@ -39,6 +39,20 @@ it gets chat completions. `"protocol": "responses"` or `"chat"` in a provider's 
 """
 
 
+_OPERATIONS = """## Operations
+
+Which provider offers which operation, and where: the path is appended to the base URL. A model can be requested for any
+operation of its provider; names of models, such as `*embed*`, only decide which ones a list of models shows.
+"""
+
+_EMBEDDINGS = """## Embeddings
+
+What providers accept in `POST /v1/embeddings`. More inputs than the largest number are sent in several requests. What a
+provider does not accept is refused, unless another provider of the same model accepts it. Azure, Bedrock and Google
+have other limits for some models.
+"""
+
+
 def page(specs: Iterable[ProviderSpec]) -> str:
     """Return the page as Markdown."""
     # A spec occurs once for each of its aliases.
@@ -46,6 +60,8 @@ def page(specs: Iterable[ProviderSpec]) -> str:
     header = ["provider", "type", "protocol", *_COLUMNS.values()]
     lines = [_INTRODUCTION, _table_row(header), _table_row(["---"] * len(header))]
     lines += [_table_row(_cells(spec)) for spec in ordered]
+    lines += ["", _OPERATIONS, *_operations_table(ordered)]
+    lines += ["", _EMBEDDINGS, *_embeddings_table(ordered)]
     lines += ["", "## Keys, base URLs, renamed and dropped parameters", ""]
     lines += [f"- **{spec.name}**: {'; '.join(_details(spec))}" for spec in ordered]
     return "\n".join([*lines, ""])
@@ -54,8 +70,44 @@ def page(specs: Iterable[ProviderSpec]) -> str:
 def _cells(spec: ProviderSpec) -> list[str]:
     name = f"[{spec.title}]({spec.docs})" if spec.docs else spec.title
     protocol = "OpenAI's" if _is_openai_compatible(spec) else "its own"
-    capabilities = [_yes_or_dash(getattr(spec.capabilities, member)) for member in _COLUMNS]
+    # The capabilities are those of chat.
+    has_chat = _chat_path(spec) != "–"
+    capabilities = [_yes_or_dash(has_chat and getattr(spec.capabilities, member)) for member in _COLUMNS]
     return [name, f"`{spec.name}`", protocol, *capabilities]
+
+
+def _chat_path(spec: ProviderSpec) -> str:
+    if not _is_openai_compatible(spec):
+        return "yes"
+    return f"`{spec.path}`" if spec.path else "–"
+
+
+def _operations_table(specs: Iterable[ProviderSpec]) -> Iterator[str]:
+    """A row for each provider that offers more than chat, or no chat."""
+    shown = [spec for spec in specs if spec.paths or _chat_path(spec) == "–"]
+    names = sorted({name for spec in shown for name in spec.paths})
+    yield _table_row(["type", "chat", *names])
+    yield _table_row(["---"] * (len(names) + 2))
+    for spec in shown:
+        paths = [f"`{spec.paths[name]}`" if name in spec.paths else "–" for name in names]
+        yield _table_row([f"`{spec.name}`", _chat_path(spec), *paths])
+
+
+def _embeddings_table(specs: Iterable[ProviderSpec]) -> Iterator[str]:
+    """A row for each provider of embeddings."""
+    yield _table_row(["type", "inputs", "tokens", "`dimensions`", "`input_type`", "without `input_type`"])
+    yield _table_row(["---"] * 6)
+    for spec in specs:
+        if "embeddings" not in spec.paths:
+            continue
+        rules = spec.embeddings
+        cells = [
+            f"`{spec.name}`",
+            str(rules.max_inputs),
+            _yes_or_dash(rules.tokens),
+            _yes_or_dash(bool(rules.dimensions)),
+        ]
+        yield _table_row([*cells, ", ".join(_quoted(rules.input_types)) or "–", rules.default_input_type or "–"])
 
 
 def _is_openai_compatible(spec: ProviderSpec) -> bool:

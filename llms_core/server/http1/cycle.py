@@ -22,6 +22,9 @@ MAX_UNREAD = 64 * 1024
 _FRAMING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 _FRAMING_LENGTHS = frozenset(map(len, _FRAMING))
 
+BREAKS_OFF = "llms_core.breaks_off"
+"""The member of an ASGI scope by which an application says that its response ends in the middle: its source broke."""
+
 _STATUSES_WITHOUT_BODY = frozenset({204, 304})
 
 _DISCONNECT: Mapping[str, Any] = {"type": "http.disconnect"}
@@ -117,7 +120,8 @@ class RequestCycle:
             self._abandon()
         else:
             if not self.response_complete and not self.disconnected:
-                log.error("The application ended without a complete response")
+                if not self.scope.get(BREAKS_OFF):
+                    log.error("The application ended without a complete response")
                 self._abandon()
 
     def _abandon(self) -> None:
@@ -127,7 +131,11 @@ class RequestCycle:
         if not self.response_started:
             self._write(refusal(500, _FAILED))
         self.response_complete = True
-        self._connection.close()
+        if self.response_started and self._has_body and not self._is_chunked and self._remaining is None:
+            # The end of the connection would be the regular end of the body.
+            self._connection.transport.abort()
+        else:
+            self._connection.close()
 
     # The request
 

@@ -10,6 +10,7 @@ _MODULES = (
     "faults",
     "tools",
     "honesty",
+    "embeddings",
     "failover",
     "performance",
     "live",

@@ -19,6 +19,7 @@ The server runs in a thread with its own event loop: a synchronous test can wait
 through `asyncio.to_thread`. Every wait has a timeout, and the thread ends with the `with` block.
 """
 
+from llms_core.testing.upstream.embeddings import embeddings, vector_of
 from llms_core.testing.upstream.replies import (
     completion,
     error,
@@ -64,6 +65,7 @@ __all__ = [
     "Step",
     "Wait",
     "completion",
+    "embeddings",
     "error",
     "events",
     "html",
@@ -71,4 +73,5 @@ __all__ = [
     "refused_base_url",
     "response",
     "text_body",
+    "vector_of",
 ]

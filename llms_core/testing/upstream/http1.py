@@ -62,13 +62,13 @@ async def _read_chunked(reader: asyncio.StreamReader) -> bytes:
     body = bytearray()
     while True:
         # A chunk's size may be followed by extensions, after a semicolon.
-        size_field = (await reader.readline()).partition(b";")[0]
+        size_field = (await reader.readuntil(b"\n")).partition(b";")[0]
         size = int(size_field, 16)
         if size == 0:
             break
         chunk_and_line_end = await reader.readexactly(size + 2)
         body += chunk_and_line_end[:-2]
-    while (await reader.readline()).strip():
+    while (await reader.readuntil(b"\n")).strip():
         pass  # skip the trailers
     return bytes(body)
 

@@ -6,11 +6,15 @@ This is on the path of every request and chunk. Change it only with a measuremen
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Protocol, cast
 
 import httptools
 
+from llms_core.contracts.upload import Upload
 from llms_core.errors import ErrorKind, ProviderError
+from llms_core.upstream.http1.request_body import WRITE_SIZE, framed, sliced
 from llms_core.upstream.http1.response import Http1Response
 from llms_core.upstream.http1.validity import (
     MAX_HEAD,
@@ -28,9 +32,6 @@ MAX_INFORMATIONAL = 8
 
 # Unread bytes of a body at which the server is made to wait.
 _MAX_UNREAD = 256 * 1024
-
-# Bytes that are handed to the socket at a time.
-_WRITE_SIZE = 128 * 1024
 
 # Fields that tell how the body is encoded.
 _CODINGS = frozenset({b"content-encoding", b"transfer-encoding"})
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
 
     # Requests
 
-    async def request(self, head: bytes, body: bytes, *, is_head_request: bool = False) -> Http1Response:
+    async def request(self, head: bytes, body: bytes | Upload, *, is_head_request: bool = False) -> Http1Response:
         """Send a request and return its response when the response's head has arrived.
 
         Raises ConnectionBroke if the connection breaks before any byte arrives, and ProviderError if it breaks later
@@ -135,13 +136,15 @@ class Connection(asyncio.Protocol):
         try:
             if self.closed:
                 self._fail(response, "the provider closed it")
-            elif len(body) <= _WRITE_SIZE:
+            elif not isinstance(body, bytes):
+                await self._write_large(response, head, framed(body))
+            elif len(body) <= WRITE_SIZE:
                 # One write for head and body is one system call and one packet.
                 self._unsent = head + body if body else head
                 self._batch.add(self)
                 self._request_sent = True
             else:
-                await self._write_large(response, head, body)
+                await self._write_large(response, head, sliced(body))
             while not response.status:
                 if response.error is not None:
                     raise response.error
@@ -172,24 +175,27 @@ class Connection(asyncio.Protocol):
     def _is_closing(self) -> bool:
         return self._transport is None or self._transport.is_closing()
 
-    async def _write_large(self, response: Http1Response, head: bytes, body: bytes) -> None:
+    async def _write_large(
+        self, response: Http1Response, head: bytes, body: AsyncGenerator[bytes | memoryview, None]
+    ) -> None:
         """Write a large body as fast as the socket accepts it, or until the server refuses or ends it."""
         self._write(head)
-        view = memoryview(body)
-        for start in range(0, len(body), _WRITE_SIZE):
-            while self._writing_paused and not _is_refused(response):
-                response.waiter = self.loop.create_future()
-                await response.waiter
-                response.waiter = None
-            if _is_refused(response) or self._is_closing():
-                # The server will not read the rest. `_request_sent` stays false: nothing can follow on this connection.
-                return
-            self._write(view[start : start + _WRITE_SIZE])
-            # A server that refuses a request may close its connection at once. Its response has to be read before the
-            # next write fails, because asyncio drops what is unread then. What has arrived is found in the first turn
-            # of the event loop, but read only after this task has run in it.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+        async with aclosing(body):
+            async for piece in body:
+                while self._writing_paused and not _is_refused(response):
+                    response.waiter = self.loop.create_future()
+                    await response.waiter
+                    response.waiter = None
+                if _is_refused(response) or self._is_closing():
+                    # The server will not read the rest. `_request_sent` stays false: nothing can follow on this
+                    # connection.
+                    return
+                self._write(piece)
+                # A server that refuses a request may close its connection at once. Its response has to be read before
+                # the next write fails, because asyncio drops what is unread then. What has arrived is found in the
+                # first turn of the event loop, but read only after this task has run in it.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
         self._request_sent = True
 
     def release(self, response: Http1Response) -> None:

@@ -45,14 +45,26 @@ def encode_head(request: UpstreamRequest, url: Url, proxy: Proxy | None = None, 
         lines.append(f"proxy-authorization: {proxy.authorization}")
     if not keep_alive:
         lines.append("connection: close")
-    if request.content or request.method in _METHODS_WITH_BODY:
-        lines.append(f"content-length: {len(request.content)}")
+    if framing := _framing(request):
+        lines.append(framing)
     head = "\r\n".join(lines) + "\r\n\r\n"
     line_ends = len(lines) + 1
     # A value with a line end would add fields, or a whole request.
     if head.count("\n") != line_ends or head.count("\r") != line_ends or "\0" in head:
         raise ValueError("A header value contains a line end or NUL")
     return head.encode("latin-1")
+
+
+def _framing(request: UpstreamRequest) -> str:
+    """The field that says where the body ends; empty if there is no body."""
+    upload = request.upload
+    if upload is None:
+        if request.content or request.method in _METHODS_WITH_BODY:
+            return f"content-length: {len(request.content)}"
+        return ""
+    if upload.length is None:
+        return "transfer-encoding: chunked"
+    return f"content-length: {upload.length}"
 
 
 def _check_names(headers: dict[str, str]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
@@ -39,19 +41,20 @@ class Http1Transport:
             head = encode_head(request, url, proxy if url.scheme == "http" else None)
         except ValueError as error:
             raise network_error("The request failed", error) from None
-        is_head_request = request.method == "HEAD"
         key = url.origin if proxy is None else (url.origin, proxy)
         response = None
-        connection = self._pool.take(key)
+        # A server may close a connection that has been idle just when it is used again. What is still arriving from the
+        # client can perhaps not be repeated, so it gets a connection of its own.
+        can_be_repeated = request.upload is None or request.upload.length is not None
+        connection = self._pool.take(key) if can_be_repeated else None
         if connection is not None:
-            # A server may close a connection that has been idle just when it is used again.
             with suppress(ConnectionBroke):
-                response = await connection.request(head, request.content, is_head_request=is_head_request)
+                response = await _request(connection, head, request)
         if response is None:
             connection = await self._connect(url, proxy, connect_timeout)
             self._pool.add(key, connection)
             try:
-                response = await connection.request(head, request.content, is_head_request=is_head_request)
+                response = await _request(connection, head, request)
             except ConnectionBroke as broke:
                 raise broke.error from None
         if response.is_encoded:
@@ -85,3 +88,8 @@ class Http1Transport:
         except BaseException:
             await response.aclose()
             raise
+
+
+def _request(connection: Connection, head: bytes, request: UpstreamRequest) -> Coroutine[Any, Any, Http1Response]:
+    body = request.content if request.upload is None else request.upload
+    return connection.request(head, body, is_head_request=request.method == "HEAD")

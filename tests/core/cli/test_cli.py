@@ -263,3 +263,25 @@ def test_serving_on_a_public_address_requires_keys(llms: Llms, arguments: list[s
     result = llms(*arguments)
     assert result.exit_code == 2
     assert "--allow-anonymous" in result.stderr
+
+
+def test_route_of_another_operation(llms: Llms, tmp_path: Path) -> None:
+    """Fallbacks do not apply to embeddings, and a provider without them is no candidate."""
+    providers = {
+        "first": {"type": "voyage", "api_key": "k", "models": ["voyage-4"]},
+        "second": {"type": "groq", "api_key": "k", "models": ["voyage-4", "spare"]},
+    }
+    (tmp_path / "llms.json").write_text(json.dumps({"providers": providers}), "utf-8")
+    (tmp_path / "plugins.toml").write_text('[routing.fallbacks]\nvoyage-4 = ["spare"]\n', "utf-8")
+    assert llms("route", "voyage-4", "--operation", "embeddings").output == (
+        "1. first: voyage-4\n-  second: does not offer embeddings\n"
+    )
+    assert llms("route", "voyage-4").output == (
+        "1. second: voyage-4\n2. second: spare (as the fallback spare)\n-  first: does not offer chat\n"
+    )
+    refused = llms("route", "spare", "--operation", "embeddings")
+    assert refused.exit_code != 0
+    assert "second does not offer embeddings" in refused.output
+    unknown = llms("route", "spare", "--operation", "dance")
+    assert unknown.exit_code == 2
+    assert "unknown operation 'dance'" in unknown.output

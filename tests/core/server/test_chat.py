@@ -105,7 +105,7 @@ def test_sr_007_every_model_of_every_enabled_provider(
     ("method", "path"),
     [
         ("GET", "/v1/nope"),
-        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/fine_tuning"),
         ("GET", "/v1"),
         ("POST", "/v1/chat"),
         ("POST", "/v1/chat/completions/more"),
@@ -186,13 +186,13 @@ def test_sr_008_a_wrong_base_url_is_explained(ask: Asking, path: str, meant: str
     assert f"Did you mean {meant}? A client's base URL has to end in /v1, once." in message
 
 
-@pytest.mark.parametrize("path", ["/nope", "/v1/nope", "/v1/embeddings", "/v1", "/" + "y" * 4000])
+@pytest.mark.parametrize("path", ["/nope", "/v1/nope", "/v1/fine_tuning", "/v1", "/" + "y" * 4000])
 def test_sr_008_an_unknown_path_lists_what_is_served(ask: Asking, path: str) -> None:
     message = error_of(ask.post({}, path))["message"]
     assert "Served are POST /v1/chat/completions, /v1/completions, /v1/messages, " in message
-    assert "/v1/responses, and GET /v1/models, " in message
+    assert ", and GET /v1/models, " in message
     assert "Did you mean" not in message
-    assert len(message) < 500
+    assert len(message) < 1000
 
 
 # Parameters

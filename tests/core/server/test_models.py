@@ -54,7 +54,7 @@ def test_sr_009_the_list_has_openais_shape(ask: Asking) -> None:
     assert body["object"] == "list"
     (model,) = body["data"]
     assert type(model.pop("created")) is int
-    assert model == {"id": "m", "object": "model", "owned_by": "first"}
+    assert model == {"id": "m", "object": "model", "owned_by": "first", "operations": ["chat"]}
 
 
 def test_sr_009_every_model_of_every_enabled_provider_once_and_in_order(many: Asking) -> None:
@@ -107,3 +107,65 @@ def test_sr_067_the_list_needs_a_key_where_one_is_needed(
         assert response.status_code == 401
         assert error_of(response)["code"] == "unauthorized"
     assert ask.get("/v1/models", {"authorization": "Bearer secret"}).status_code == 200
+
+
+def embedding(upstream: ScriptedUpstream) -> dict[str, Any]:
+    """A provider of models for chat and for embeddings, one for chat alone, and one for embeddings alone."""
+    block = {"base_url": upstream.base_url, "api_key": KEY}
+    models = {
+        "gpt-5": {"cost": {"input": 1.25, "output": 10, "cache_read": 0.125}, "limit": {"context": 400000}},
+        "small": {"id": "text-embedding-3-small", "cost": {"input": 0.02, "output": 0}, "limit": {"context": 8191}},
+        "bge-reranker-v2-m3": {},
+    }
+    return {
+        "providers": {
+            "both": {**block, "type": "openai-compatible", "models": models},
+            "chatty": {**block, "type": "groq", "models": ["llama", "text-embedding-none"]},
+            "searching": {**block, "type": "voyage", "models": ["voyage-4", "shared-embed"]},
+            "another": {**block, "type": "groq", "models": ["shared-embed"]},
+        }
+    }
+
+
+@pytest.fixture(scope="module")
+def embedding_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with running(tmp_path_factory.mktemp("embedding"), "", embedding) as pair:
+        yield pair
+
+
+def test_models_have_their_operations_context_length_and_price(embedding_pair: Pair, asking: Ask) -> None:
+    ask = asking(embedding_pair.gateway)
+    model = ask.get("/v1/models/gpt-5").json()
+    assert model["operations"] == ["chat"]
+    assert model["context_length"] == 400000
+    assert model["price"] == {"input": 1.25, "output": 10.0, "cache_read": 0.125}
+    model = ask.get("/v1/models/small").json()
+    assert model["operations"] == ["embeddings"]
+    assert model["price"] == {"input": 0.02, "output": 0.0}
+    assert ask.get("/v1/models/llama").json().keys() == {"id", "owned_by", "operations", "object", "created"}
+    assert ask.get("/v1/models/text-embedding-none").json()["operations"] == []
+    assert ask.get("/v1/models/shared-embed").json()["operations"] == ["embeddings"]
+
+
+def test_the_list_leaves_out_models_for_embeddings_alone(embedding_pair: Pair, asking: Ask) -> None:
+    ask = asking(embedding_pair.gateway)
+    names = [model["id"] for model in ask.get("/v1/models").json()["data"]]
+    assert "gpt-5" in names
+    assert "llama" in names
+    assert not {"small", "voyage-4", "shared-embed", "text-embedding-none"}.intersection(names)
+
+
+def test_the_list_is_filtered_by_operation(embedding_pair: Pair, asking: Ask) -> None:
+    ask = asking(embedding_pair.gateway)
+    found = ask.get("/v1/models?operation=embeddings").json()["data"]
+    assert [model["id"] for model in found] == ["small", "voyage-4", "shared-embed"]
+    found = ask.get("/v1/models?operation=chat").json()["data"]
+    assert {"gpt-5", "llama"} <= {model["id"] for model in found}
+
+
+def test_an_unknown_operation_is_refused(embedding_pair: Pair, asking: Ask) -> None:
+    response = asking(embedding_pair.gateway).get("/v1/models?operation=dance")
+    assert response.status_code == 400
+    found = error_of(response)
+    assert found["param"] == "operation"
+    assert found["message"].startswith("There is no operation 'dance', only chat, count_tokens, embeddings")

@@ -9,7 +9,7 @@ from llms_core.testing.result import Case, Result, State
 
 def result_with(states: dict[str, State]) -> Result:
     """A result with two tests in each group. They passed, except those with a state in `states`."""
-    tests = [f"test_{group}_{name}" for group in "wrestcfplm" for name in "ab"]
+    tests = [f"test_{group}_{name}" for group in "wrestcvfplm" for name in "ab"]
     result = Result("acme", "acme-llms", "1.2", tests)
     for test in tests:
         result.add(Case(test, test, states.get(test, "passed"), "why"))

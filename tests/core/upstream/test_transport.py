@@ -9,13 +9,14 @@ import random
 import socket
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from raw_upstream import Connection, RawUpstream
 
-from llms_core.errors import ErrorKind, ProviderError
+from llms_core.errors import ErrorKind, ProviderError, RequestError
 from llms_core.provider import UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.testing import (
@@ -186,6 +187,82 @@ def test_a_large_request_is_sent_completely(talk: Talk, upstream: ScriptedUpstre
     upstream.default = text_body("Hi")
     talk(lambda transport: ask(transport, upstream, LARGE))
     assert hashlib.sha256(upstream.requests[0].body).digest() == hashlib.sha256(LARGE).digest()
+
+
+class Arriving:
+    """An upload whose pieces are known, for a test."""
+
+    content_type = "multipart/form-data; boundary=x"
+    repeatable = True
+    waits_for_client = False
+
+    def __init__(self, *pieces: bytes, length: int | None = None, fault: Exception | None = None) -> None:
+        self.length = length
+        self.sent = 0
+        self._pieces = pieces
+        self._fault = fault
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        for piece in self._pieces:
+            await asyncio.sleep(0)
+            self.sent += 1
+            yield piece
+        if self._fault is not None:
+            raise self._fault
+
+
+def upload_to(upstream: ScriptedUpstream, upload: Arriving) -> UpstreamRequest:
+    return UpstreamRequest(url=upstream.base_url + "/audio/transcriptions", headers={}, upload=upload)
+
+
+@pytest.mark.parametrize("pieces", [(), (b"one",), (b"one", b"", b"two" * 50_000, b"three")])
+def test_an_upload_of_unknown_length_is_sent_in_chunks(
+    talk: Talk, upstream: ScriptedUpstream, pieces: tuple[bytes, ...]
+) -> None:
+    upstream.default = text_body("ok")
+    talk(lambda transport: body_of(transport, upload_to(upstream, Arriving(*pieces))))
+    (seen,) = upstream.requests
+    assert seen.body == b"".join(pieces)
+    assert seen.headers["transfer-encoding"] == "chunked"
+    assert "content-length" not in seen.headers
+
+
+def test_an_upload_of_known_length_is_announced(talk: Talk, upstream: ScriptedUpstream) -> None:
+    upstream.default = text_body("ok")
+    talk(lambda transport: body_of(transport, upload_to(upstream, Arriving(b"one", b"two", length=6))))
+    (seen,) = upstream.requests
+    assert seen.body == b"onetwo"
+    assert seen.headers["content-length"] == "6"
+    assert "transfer-encoding" not in seen.headers
+
+
+def test_an_upload_that_breaks_is_never_complete_for_the_provider(talk: Talk, upstream: ScriptedUpstream) -> None:
+    """The provider must not take a part of a file for the whole: its request does not end, and the connection does."""
+    fault = RequestError("the client's form is invalid")
+
+    async def send(transport: HttpTransport) -> None:
+        with pytest.raises(RequestError, match="form is invalid"):
+            await transport.send(upload_to(upstream, Arriving(b"one", fault=fault)), 5)
+
+    talk(send)
+    assert upstream.requests == []
+
+
+def test_an_upload_ends_when_the_provider_refuses_it(talk: Talk) -> None:
+    upload = Arriving(*[bytes(64 * 1024)] * 1000)
+
+    async def refuse(connection: Connection) -> None:
+        await connection.request_head()
+        await connection.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
+        await connection.wait_closed()
+
+    async def send(transport: HttpTransport) -> tuple[int, bytes]:
+        async with RawUpstream(refuse) as upstream:
+            request = UpstreamRequest(url=upstream.origin, headers={}, upload=upload)
+            response = await transport.send(request, 5)
+            return response.status, await rest(response)
+
+    assert talk(send) == (413, b"no")
 
 
 def test_a_large_response_is_received_completely(talk: Talk, upstream: ScriptedUpstream) -> None:

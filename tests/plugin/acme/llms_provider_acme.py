@@ -12,9 +12,11 @@ from llms_core.contracts.building import Chunks, ToolCall, completion
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.content import text_of
+from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.tools import called, functions, tool_choice
+from llms_core.contracts.vectors import vector
 from llms_core.failure import classify
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 
@@ -58,6 +60,8 @@ class Answer(msgspec.Struct):
     end: str | None = None
     #: Tokens of the prompt, and of the answer.
     spent: tuple[int, int] | None = None
+    #: One vector for each text.
+    places: list[list[float]] = []
     #: An error: its code, and its message.
     oops: tuple[str, str] | None = None
 
@@ -126,6 +130,23 @@ class Acme:
             raise self.error(200, {}, body)
         return answer
 
+    def embedding_rules(self, model: str) -> EmbeddingRules:
+        return EmbeddingRules(max_inputs=50, dimensions="size")
+
+    def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
+        body = {"model": call.upstream_model, "texts": call.inputs, "size": call.dimensions}
+        dropped = {*call.members, *(["user"] if call.user else [])}
+        return UpstreamRequest(
+            url=f"{self.base_url}/place",
+            headers=self.headers(),
+            content=msgspec.json.encode(body),
+            dropped=tuple(sorted(dropped)),
+        )
+
+    def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
+        answer = self.decode(body)
+        return Embeddings([vector(place) for place in answer.places], answer.usage())
+
 
 class AcmeChunks:
     framing: Literal["ndjson"] = "ndjson"
@@ -190,6 +211,7 @@ def llms_providers() -> Iterator[ProviderSpec]:
         settings=AcmeSettings,
         base_url="https://api.acme.example/v1",
         key_env=("ACME_API_KEY",),
+        paths={"embeddings": "/place"},
         capabilities=Capabilities(
             json_schema=False, json_object=False, vision=False, audio=False, files=False, logprobs=False, n=False
         ),

@@ -1,7 +1,7 @@
 """Example answers of Acme, and what each one means in OpenAI's terms, for the conformance suite."""
 
 from llms_core import ErrorKind
-from llms_core.testing.wire import Call, Example, Failure, Meaning, Wire
+from llms_core.testing.wire import Call, EmbeddingExample, Example, Failure, Meaning, Wire
 
 PARIS = Call(name="get_weather", arguments={"city": "Paris"})
 OSLO = Call(name="get_time", arguments={"at": "Oslo"})
@@ -45,6 +45,11 @@ WIRE = Wire(
         events=[{"say": "I"}, {"end": "refused", "spent": [9, 1]}],
         means=Meaning(text="I", finish_reason="content_filter"),
         usage=(9, 1),
+    ),
+    embeddings=EmbeddingExample(
+        whole={"places": [[0.25, -0.5, 1e-3], [1, 0, 0]], "spent": [12, 0]},
+        vectors=[[0.25, -0.5, 1e-3], [1, 0, 0]],
+        tokens=12,
     ),
     failures=(
         Failure(400, {"oops": ["too_hot", "The heat must not exceed 2"]}),
