@@ -182,7 +182,7 @@ class Google:
 
     def offers(self, operation: str) -> bool:
         """Whether an operation is offered: of those that are forwarded elsewhere, what can be translated exactly."""
-        return operation in media.OPERATIONS or operation not in OPENAI_PATHS or operation == "embeddings"
+        return operation in self.spec.paths or operation not in OPENAI_PATHS
 
     def forward_request(self, call: ForwardCall) -> UpstreamRequest:
         """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""

@@ -316,6 +316,17 @@ def test_what_another_model_left_is_repaired(pair: Pair, model: str, members: Js
     assert "deep-1" not in json.dumps(sent)
 
 
+def test_adaptive_thinking_is_translated_for_an_older_claude_that_was_not_asked_for(pair: Pair) -> None:
+    """Claude Code asks every model for it whose name it does not know."""
+    assert ask(pair, model="m", max_tokens=4096, thinking={"type": "adaptive"}).status_code == 200
+    assert pair.upstream.requests[-1].json["thinking"] == {"type": "enabled", "budget_tokens": 3276}
+
+
+def test_adaptive_thinking_is_passed_on_to_the_claude_that_was_asked_for(pair: Pair) -> None:
+    assert ask(pair, model=CLAUDE, thinking={"type": "adaptive"}).status_code == 200
+    assert pair.upstream.requests[-1].json["thinking"] == {"type": "adaptive"}
+
+
 def test_a_vendors_address_of_the_protocol_is_used_at_the_configured_host(pair: Pair) -> None:
     system = [
         {"type": "text", "text": "x-anthropic-billing-header: cc_version=1; cch=2"},
