@@ -1,4 +1,4 @@
-"""Gemini CLI, headless, with a model of a provider that speaks OpenAI's JSON. Nothing but the gateway is reached."""
+"""Gemini CLI, headless, with models of providers that speak OpenAI's JSON and Google's. Only the gateway is reached."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ import pytest
 from npm import installed
 
 from llms_core.testing import ScriptedUpstream, completion, events
+from tests.conftest import MARK
 from tests.core.server.conftest import chunk
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, ProviderBlock, Serve
 
 pytestmark = pytest.mark.slow
+
+#: In the form of Gemini's.
+SIGNATURE = "CiQB0e2Kb4c5Yg=="
 
 SETTINGS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
@@ -93,3 +97,31 @@ def test_it_reads_a_file_and_answers(
     assert asked["reasoning_content"] == "I read it."
     assert "heron" in json.dumps(result["content"])
     assert " 499 " not in gateway.log()
+
+
+def test_google_gets_its_requests_as_they_were_written(
+    upstream: ScriptedUpstream, served: Serve, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    program = installed(tmp_path_factory, "@google/gemini-cli@latest", "gemini")
+    block = {
+        "type": "google",
+        "base_url": f"{upstream.origin}/v1beta",
+        "api_key": f"{MARK}of-google",
+        "models": {"some-model": "gemini-3-pro-preview"},
+    }
+    call = {"functionCall": {"name": "read_file", "args": {"file_path": "word.txt"}}, "thoughtSignature": SIGNATURE}
+    upstream.script(events(piece(call), piece({"text": ""}, "STOP")))
+    upstream.default = events(piece({"text": "The word is heron."}, "STOP"))
+    gateway = served({"providers": {"google": block}})
+    assert "The word is heron." in run_gemini(gateway, program, tmp_path, "Which word is in word.txt?")
+
+    request = upstream.requests[-1]
+    assert request.path == "/v1beta/models/gemini-3-pro-preview:streamGenerateContent?alt=sse"
+    *_, asked, result = request.json["contents"]
+    assert asked["parts"][0]["thoughtSignature"] == SIGNATURE
+    assert "heron" in json.dumps(result["parts"][0]["functionResponse"])
+
+
+def piece(part: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+    end = {"finishReason": reason} if reason else {}
+    return {"candidates": [{"content": {"parts": [part], "role": "model"}, "index": 0, **end}]}
