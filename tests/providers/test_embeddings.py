@@ -161,6 +161,22 @@ CASES = (
         {"embeddings": [[0.5, 0.25], [-1, 0]], "response_type": "embeddings_floats"},
     ),
     Case(
+        "bedrock",
+        "amazon.nova-2-multimodal-embeddings-v1:0",
+        {**ONE, "dimensions": 2, "input_type": "query", "user": "u", "other": 1},
+        "/model/amazon.nova-2-multimodal-embeddings-v1%3A0/invoke",
+        {
+            "taskType": "SINGLE_EMBEDDING",
+            "singleEmbeddingParams": {
+                "embeddingPurpose": "GENERIC_RETRIEVAL",
+                "embeddingDimension": 2,
+                "text": {"truncationMode": "END", "value": "one"},
+            },
+        },
+        {"embeddings": [{"embeddingType": "TEXT", "embedding": [0.5, 0.25]}]},
+        dropped="other, user",
+    ),
+    Case(
         "azure",
         "my-embeddings",
         {**BOTH, "dimensions": 2, "encoding_format": "base64"},
