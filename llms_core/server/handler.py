@@ -129,6 +129,7 @@ class RequestHandler:
             dialect=self.dialect.name,
             body=body.translated(),
             deadline=asyncio.get_running_loop().time() + router.timeouts.total,
+            has_form=self.form is not None,
             tags=tags_of(scope["headers"]),
         )
 
