@@ -161,7 +161,13 @@ class RequestHandler:
             )
             await self.form.read_ahead()
         return IncomingRequest(
-            data, scope["path"], scope["query_string"], scope["headers"], self.caller, form=self.form
+            data,
+            scope["path"],
+            scope["query_string"],
+            scope["headers"],
+            self.caller,
+            scope.get("path_params") or {},
+            form=self.form,
         )
 
     def close(self) -> None:

@@ -65,8 +65,6 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     unknown: Unknown = {}
     translated = _chat_body(body, incoming.headers, unknown)
     reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
-    if not is_null(body.members.get("thread", NULL)):
-        reasons.insert(0, _threads_unsupported())
     reason = reasons[0] if reasons else None
     if not is_own(body.view):
         if reason is not None:
@@ -86,6 +84,8 @@ def decode_prompt(incoming: IncomingRequest) -> ChatBody:
 def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
     """Return the translation, and add what it lacks to `unknown`."""
     view: MessagesRequest = body.view
+    if not is_null(body.members.get("thread", NULL)):
+        raise _threads_unsupported()
     members: Json = {}
     others: dict[str, Extra] = {}
     for name, value in body.members.items():
@@ -117,7 +117,8 @@ def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
 def _threads_unsupported() -> RequestError:
     """Return the error by which the SDKs' runners of tools notice that they have to send the whole conversation.
 
-    A thread is held by one provider: another one would answer its next turn without what was said before.
+    Only Anthropic holds threads, for some minutes. Other servers of its protocol ignore the member, and would answer
+    the next turn without what was said before; so would the next candidate after a failure.
     """
     message = "Message threads are not supported here: leave out 'thread', and send the whole conversation each time"
     return RequestError(message, param="thread", code=errors.THREADS_UNSUPPORTED)
