@@ -79,7 +79,11 @@ function responses(all) {
   return element("section", {}, element("h3", {}, "Responses"), element("table", {}, ...rows));
 }
 
-const EXAMPLE = { model: "", messages: [{ role: "user", content: "Hello!" }] };
+const EXAMPLE = {
+  model: "",
+  messages: [{ role: "user", content: "Hello!" }],
+  contents: [{ role: "user", parts: [{ text: "Hello!" }] }],
+};
 
 function example(schema) {
   const names = Object.keys(resolved(schema).properties ?? {});
