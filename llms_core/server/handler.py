@@ -104,7 +104,7 @@ class RequestHandler:
                 decoded = await decoded
             # Checked here because the record of the request is made from it as well.
             self.body = expect(RequestBody, decoded, "decode")
-            if self.body.view.stream:
+            if self.body.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
             self.answer = await self._answer(self.body, scope)
             if self.form is not None:
@@ -129,6 +129,7 @@ class RequestHandler:
             dialect=self.dialect.name,
             body=body.translated(),
             deadline=asyncio.get_running_loop().time() + router.timeouts.total,
+            has_form=self.form is not None,
             tags=tags_of(scope["headers"]),
         )
 
@@ -137,7 +138,7 @@ class RequestHandler:
 
         answered = await gateway.middleware(call, forward)
         # A middleware may answer in either way, and the client gets what it asked for.
-        return answered.replayed(operation) if body.view.stream else await answered.whole(operation)
+        return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
     async def _read_request(self, scope: Scope, receive: Receive) -> IncomingRequest:
         """Read the request's body, or what is needed of a form: the rest is read while it is sent on."""
@@ -160,7 +161,13 @@ class RequestHandler:
             )
             await self.form.read_ahead()
         return IncomingRequest(
-            data, scope["path"], scope["query_string"], scope["headers"], self.caller, form=self.form
+            data,
+            scope["path"],
+            scope["query_string"],
+            scope["headers"],
+            self.caller,
+            scope.get("path_params") or {},
+            form=self.form,
         )
 
     def close(self) -> None:
@@ -196,7 +203,8 @@ class RequestHandler:
     async def _send_stream(self, routed: Answered, stream: ChunkStream, writer: StreamWriter) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
-        if isinstance(writer, WritesBytes):
+        # Asked first, because looking at a protocol's methods takes longer than sending a chunk.
+        if self.dialect.operation.reads_content_type and isinstance(writer, WritesBytes):
             writer.begin_bytes(stream.content_type)
         try:
             while not stream.is_complete:
@@ -292,7 +300,7 @@ class RequestHandler:
         accounting.request_finished(
             self.gateway.startup.host,
             self.trace,
-            view=None if self.body is None else self.body.view,
+            body=self.body,
             answer=self.answer,
             caller=self.caller,
             status=_CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,

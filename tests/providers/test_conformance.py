@@ -113,6 +113,10 @@ class TestLocal(ProviderConformance):
     provider = "local"
 
 
+class TestLocalEmbeddings(Translation):
+    provider = "local-embeddings"
+
+
 class TestVertex(Translation):
     provider = "vertex"
 
