@@ -79,7 +79,7 @@ function responses(all) {
   return element("section", {}, element("h3", {}, "Responses"), element("table", {}, ...rows));
 }
 
-const EXAMPLE = { model: "", messages: [{ role: "user", content: "Hello!" }] };
+const EXAMPLE = { model: "", messages: [{ role: "user", content: "Hello!" }], input: "Hello!" };
 
 function example(schema) {
   const names = Object.keys(resolved(schema).properties ?? {});
