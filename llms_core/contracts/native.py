@@ -20,6 +20,9 @@ MESSAGES = "messages"
 RESPONSES = "responses"
 """OpenAI's Responses API."""
 
+GENERATE_CONTENT = "generate_content"
+"""Gemini's API. The model is in the URL, so its adapters put it there."""
+
 
 TRANSLATED = "translated"
 """A word in `ChatCall.protocol`: the request is translated, although the provider speaks the client's protocol."""
@@ -28,7 +31,7 @@ TRANSLATED = "translated"
 class NativeRequest(msgspec.Struct, frozen=True):
     """A request that can be passed on: nothing in it is the gateway's own, or another provider's."""
 
-    #: `MESSAGES` or `RESPONSES`, or the name that a plugin's dialect and adapter agree on
+    #: `MESSAGES`, `RESPONSES` or `GENERATE_CONTENT`, or the name that a plugin's dialect and adapter agree on
     protocol: str
     body: bytes
     #: The headers that concern the provider, names in lower case. None of them holds a key.

@@ -8,7 +8,8 @@ It does nothing until plugins.toml has the table `[plugin.guard]`:
     words = ["Project Bluebird"]
 
 A request or an answer with something that is denied gets OpenAI's error `content_policy_violation`. What is masked is
-replaced by the name of its rule, such as `[email]`, also in streams: a client never sees a part of it.
+replaced by the name of its rule, such as `[email]`, also in streams: a client never sees a part of it. Forms are
+refused, because they are sent on while they arrive; `forms = true` lets them through.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def llms_configure(settings: PluginSettings) -> None:
     read = settings.decode(GuardSettings)
     rules = rules_of(read, settings)
     if rules:
-        _guards.append(Guard(rules, requests=read.requests, answers=read.answers))
+        _guards.append(Guard(rules, requests=read.requests, answers=read.answers, forms=read.forms))
 
 
 @hookimpl(tryfirst=True)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.json import UNREADABLE
+from llms_core.errors import RequestError
 from llms_core.guard.rules import Rule
 from llms_core.guard.scan import cleaned, cleaned_value, denied, found_in
 from llms_core.middleware import Answered, Call, Forward
@@ -28,8 +29,9 @@ _NAMES = frozenset({"model", "stream"})
 class Guard:
     """The middleware."""
 
-    def __init__(self, rules: Sequence[Rule], *, requests: bool, answers: bool):
+    def __init__(self, rules: Sequence[Rule], *, requests: bool, answers: bool, forms: bool = False):
         self._rules = rules
+        self._forms = forms
         self._requests = requests
         self._answers = answers
 
@@ -45,6 +47,9 @@ class Guard:
 
     def _request(self, call: Call) -> Call:
         """Return the call with a request whose texts are cleaned."""
+        if call.has_form and not self._forms:
+            message = "Forms are not let through, because they cannot be looked through: see [plugin.guard] forms"
+            raise RequestError(message, status=400, code="content_policy_violation")
         changes: dict[str, Any] = {}
         for name, raw in call.body.members.items():
             if name in _NAMES:

@@ -45,6 +45,8 @@ class GuardSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     requests: bool = True
     #: Whether answers are looked through.
     answers: bool = True
+    #: Whether forms (uploads of images and recordings), which cannot be looked through, are let through.
+    forms: bool = False
 
 
 class Rule(msgspec.Struct, frozen=True):

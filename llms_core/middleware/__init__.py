@@ -46,6 +46,8 @@ class Call(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     body: RequestBody[Any]
     #: The event loop's time by which the answer has to have begun.
     deadline: float
+    #: Whether the request is a form, which is sent on while it arrives: only few of its fields are in `body`.
+    has_form: bool = False
     #: What the client wrote into the header `x-llms-tag`, in order.
     tags: tuple[str, ...] = ()
 

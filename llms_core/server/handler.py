@@ -129,6 +129,7 @@ class RequestHandler:
             dialect=self.dialect.name,
             body=body.translated(),
             deadline=asyncio.get_running_loop().time() + router.timeouts.total,
+            has_form=self.form is not None,
             tags=tags_of(scope["headers"]),
         )
 
@@ -160,7 +161,13 @@ class RequestHandler:
             )
             await self.form.read_ahead()
         return IncomingRequest(
-            data, scope["path"], scope["query_string"], scope["headers"], self.caller, form=self.form
+            data,
+            scope["path"],
+            scope["query_string"],
+            scope["headers"],
+            self.caller,
+            scope.get("path_params") or {},
+            form=self.form,
         )
 
     def close(self) -> None:
@@ -196,7 +203,8 @@ class RequestHandler:
     async def _send_stream(self, routed: Answered, stream: ChunkStream, writer: StreamWriter) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
-        if isinstance(writer, WritesBytes):
+        # Asked first, because looking at a protocol's methods takes longer than sending a chunk.
+        if self.dialect.operation.reads_content_type and isinstance(writer, WritesBytes):
             writer.begin_bytes(stream.content_type)
         try:
             while not stream.is_complete:

@@ -18,7 +18,8 @@ from llms_core.secret import Secret
 from llms_providers.anthropic import ANTHROPIC, Anthropic, AnthropicSettings
 from llms_providers.bedrock import BEDROCK, Bedrock, BedrockSettings
 from llms_providers.cohere import COHERE, Cohere
-from llms_providers.google import GOOGLE, VERTEX, Google, GoogleSettings, Vertex, VertexSettings
+from llms_providers.google import GOOGLE, VERTEX, Google, Vertex
+from llms_providers.google.settings import GoogleSettings, VertexSettings
 from llms_providers.ollama import OLLAMA, Ollama
 
 Json = dict[str, Any]

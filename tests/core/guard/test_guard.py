@@ -18,7 +18,7 @@ from llms_core.errors import ConfigError
 from llms_core.guard.middleware import Guard
 from llms_core.guard.rules import GuardSettings, is_card_number, rules_of
 from llms_core.plugins.settings import PluginSettings
-from llms_core.testing import ScriptedUpstream, completion, events
+from llms_core.testing import ScriptedUpstream, completion, events, json_body
 from tests.conftest import Gateway, Serve
 from tests.core.server.conftest import NO_RETRIES, Asking, chunk, data_of, error_of, first_alone
 
@@ -95,20 +95,38 @@ def test_a_stream_ends_with_an_error_before_something_denied(ask: Ask, first: Sc
     assert "[DONE]" not in received.text
 
 
-#: A request in each dialect of the core, with `TEXT` for its text.
-SAMPLES: Mapping[str, Json] = {
+#: A request in each dialect of the core, with `TEXT` for its text; None for a form.
+SAMPLES: Mapping[str, Json | None] = {
     "chat_completions": {"messages": [{"role": "user", "content": "TEXT"}]},
     "completions": {"prompt": "TEXT"},
     "messages": {"max_tokens": 100, "messages": [{"role": "user", "content": "TEXT"}]},
     "count_tokens": {"messages": [{"role": "user", "content": "TEXT"}]},
     "responses": {"input": "TEXT"},
+    "input_tokens": {"input": "TEXT"},
+    "embeddings": {"input": ["TEXT"]},
+    "rerank": {"query": "TEXT", "documents": ["TEXT"]},
+    "cohere_rerank": {"query": "TEXT", "documents": ["TEXT"]},
+    "moderations": {"input": "TEXT"},
+    "images_generations": {"prompt": "TEXT"},
+    "images_edits": None,
+    "images_variations": None,
+    "audio_speech": {"input": "TEXT", "voice": "alloy"},
+    "generate_content": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "stream_generate_content": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "gemini_count_tokens": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "embed_content": {"content": {"parts": [{"text": "TEXT"}]}},
+    "batch_embed_contents": {"requests": [{"model": "models/m", "content": {"parts": [{"text": "TEXT"}]}}]},
+    "audio_transcriptions": None,
+    "audio_translations": None,
 }
 DIALECTS = {dialect.name: dialect for dialect in dialects(PluginsToml())}
 MODES = [
     pytest.param(dialect, stream, id=f"{name}-{'stream' if stream else 'whole'}")
     for name, dialect in DIALECTS.items()
+    if dialect.form_fields is None
     for stream in ((False, True) if dialect.stream_writer is not None else (False,))
 ]
+FORMS = [pytest.param(dialect, id=name) for name, dialect in DIALECTS.items() if dialect.form_fields is not None]
 
 
 @pytest.mark.parametrize(("dialect", "stream"), MODES)
@@ -122,14 +140,30 @@ def test_the_guard_covers_every_dialect_streamed_or_not(
     else:
         first.default = completion(text)
     sample = json.loads(json.dumps(SAMPLES[dialect.name]).replace("TEXT", text))
-    received = ask(MASK).post({"model": "m", **sample, "stream": stream}, dialect.paths[0])
-    assert received.status_code == 200, received.text
+    path = dialect.paths[0].replace("{model}", "m")
+    if path == dialect.paths[0]:
+        sample |= {"model": "m", "stream": stream}
+    received = ask(MASK).post(sample, path)
     assert EMAIL not in received.text
     for request in first.requests:
         assert EMAIL not in request.body.decode()
-    if first.requests:
-        assert "[email]" in first.requests[0].body.decode()
+        assert "[email]" in request.body.decode()
+    if dialect.operation.name == "chat":
+        assert received.status_code == 200, received.text
         assert "[email]" in received.text
+
+
+@pytest.mark.parametrize("dialect", FORMS)
+def test_forms_are_refused_unless_they_are_let_through(ask: Ask, first: ScriptedUpstream, dialect: Dialect) -> None:
+    form: dict[str, tuple[str | None, bytes]] = {"model": (None, b"m"), "prompt": (None, EMAIL.encode())}
+    form |= {"file": ("a.png", b"x"), "image": ("a.png", b"x")}
+    first.default = json_body({})
+    client = ask(MASK)
+    assert client.http.post(dialect.paths[0], files=form).status_code == 400
+    assert not first.requests
+    assert EMAIL not in client.gateway.log()
+    ask(f"{MASK}forms = true\n").http.post(dialect.paths[0], files=form)
+    assert first.requests
 
 
 def test_other_texts_of_a_stream_keep_their_order(ask: Ask, first: ScriptedUpstream) -> None:

@@ -132,7 +132,13 @@ def test_a_messages_client_uses_tools_and_thinking(
     only_responses.script(WEATHER, DONE)
     tool = {"name": "get_weather", "description": "now", "input_schema": PARAMETERS}
     create: Any = anthropic_client.messages.create
-    common: Json = {"model": "m", "max_tokens": 4000, "tools": [tool], "thinking": {"type": "adaptive"}}
+    common: Json = {
+        "model": "m",
+        "max_tokens": 4000,
+        "tools": [tool],
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "max"},
+    }
 
     def message(messages: list[Any]) -> Any:
         if not streams:
@@ -155,6 +161,8 @@ def test_a_messages_client_uses_tools_and_thinking(
     sent = only_responses.requests[1].json["input"]
     assert [item.get("type") for item in sent] == [None, "reasoning", "function_call", "function_call_output"]
     assert sent[1]["encrypted_content"] == "gAAAAAB-opaque"
+    # The highest effort that each of OpenAI's models has.
+    assert only_responses.requests[1].json["reasoning"] == {"effort": "high", "summary": "auto"}
 
 
 # Learning
