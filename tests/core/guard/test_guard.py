@@ -111,6 +111,11 @@ SAMPLES: Mapping[str, Json | None] = {
     "images_edits": None,
     "images_variations": None,
     "audio_speech": {"input": "TEXT", "voice": "alloy"},
+    "generate_content": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "stream_generate_content": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "gemini_count_tokens": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "embed_content": {"content": {"parts": [{"text": "TEXT"}]}},
+    "batch_embed_contents": {"requests": [{"model": "models/m", "content": {"parts": [{"text": "TEXT"}]}}]},
     "audio_transcriptions": None,
     "audio_translations": None,
 }
@@ -135,7 +140,10 @@ def test_the_guard_covers_every_dialect_streamed_or_not(
     else:
         first.default = completion(text)
     sample = json.loads(json.dumps(SAMPLES[dialect.name]).replace("TEXT", text))
-    received = ask(MASK).post({"model": "m", **sample, "stream": stream}, dialect.paths[0])
+    path = dialect.paths[0].replace("{model}", "m")
+    if path == dialect.paths[0]:
+        sample |= {"model": "m", "stream": stream}
+    received = ask(MASK).post(sample, path)
     assert EMAIL not in received.text
     for request in first.requests:
         assert EMAIL not in request.body.decode()
