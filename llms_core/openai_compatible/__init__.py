@@ -268,6 +268,18 @@ OPENAI_RULES = RequestRules(
     tool_call_id="(?s:.{1,40})",
     # The reasoning models refuse `max_tokens`, and all others take the newer name, too.
     max_completion_tokens=("*",),
+    # All of its models that reason, but not those of ChatGPT (`gpt-5-chat-latest`), nor the pro models: they have one
+    # effort, or none.
+    reasoning_effort=(
+        "o[1-9]*",
+        "codex*",
+        "gpt-[5-9]",
+        "gpt-[5-9]-[!cp]*",
+        "gpt-[5-9]-codex*",
+        "gpt-[5-9].[0-9]",
+        "gpt-[5-9].[0-9]-[!cp]*",
+        "gpt-[5-9].[0-9]-codex*",
+    ),
     # Each of these models names the Responses API as its only endpoint.
     responses=(
         "*codex*",

@@ -8,9 +8,9 @@ from typing import Any
 from llms_core.config.model import Price
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ErrorKind
+from llms_core.middleware import Answered
 from llms_core.plugins.host import PluginHost
 from llms_core.records import Caller, RequestRecord
-from llms_core.routing.attempts import RoutedAnswer
 from llms_core.routing.trace import RequestTrace
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def request_finished(
     trace: RequestTrace,
     *,
     view: Any | None,
-    answer: RoutedAnswer | None,
+    answer: Answered | None,
     caller: Caller | None,
     status: int,
     overhead: float | None,
@@ -55,7 +55,7 @@ def is_logged() -> bool:
 def _record(
     trace: RequestTrace,
     view: Any | None,
-    answer: RoutedAnswer | None,
+    answer: Answered | None,
     caller: Caller | None,
     status: int,
     overhead: float | None,

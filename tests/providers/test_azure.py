@@ -238,6 +238,14 @@ def test_versions_without_the_responses_api_get_chat_completions(base_url: str, 
     assert "messages" in json.loads(request.content)
 
 
+def test_the_responses_api_cannot_be_chosen_where_there_is_none() -> None:
+    settings = AzureSettings(
+        id="azure", base_url="https://r.openai.azure.com", api_version="2024-10-21", protocol="responses"
+    )
+    with pytest.raises(ConfigError, match="protocol: this API of Azure has no Responses API"):
+        Azure(AZURE, settings)
+
+
 def test_the_key_is_only_in_a_header() -> None:
     """SR-005, SR-066."""
     for adapter in (azure(RESOURCE), azure(RESOURCE, api_version="2024-10-21"), azure(MODELS)):

@@ -11,11 +11,12 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 import pytest
 from chat_streams import ChatStream
+from differences import MISSING, Allowed, Difference, assert_only
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, ValidationError
@@ -38,7 +39,6 @@ ID = "chatcmpl-ours"
 CREATED = 1_700_000_000
 #: in bytes, of the pieces in which a stream arrives
 SIZES = (1, 7, 64, 10**9)
-MISSING = type("Missing", (), {"__repr__": lambda self: "missing"})()
 
 Json = dict[str, Any]
 
@@ -76,27 +76,6 @@ def is_whole(recording: Recording) -> bool:
 # The changes that are allowed, and why
 
 
-class Difference(NamedTuple):
-    """A member that was changed; `*` in its path is any position of a list."""
-
-    path: str
-    before: Any
-    after: Any
-    #: the object or list that contains the member
-    parent: Any
-
-
-def differences(before: Any, after: Any, path: tuple[str, ...] = (), parent: Any = None) -> Iterator[Difference]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in {**before, **after}:
-            yield from differences(before.get(name, MISSING), after.get(name, MISSING), (*path, name), before)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for old, new in zip(before, after, strict=True):
-            yield from differences(old, new, (*path, "*"), before)
-    elif type(before) is not type(after) or before != after:
-        yield Difference(".".join(path), before, after, parent)
-
-
 def texts(content: list[Json]) -> str:
     return "".join(part["text"] for part in content if part["type"] == "text")
 
@@ -112,8 +91,6 @@ def from_parts(difference: Difference) -> bool:
 def thoughts_of_parts(difference: Difference) -> bool:
     return difference.before is MISSING and difference.after == thoughts(difference.parent["content"])
 
-
-Allowed = Callable[[Difference], bool]
 
 ALWAYS: Mapping[str, tuple[str, Allowed]] = {
     "model": ("the model has the client's name (SR-045)", lambda it: it.after == NAME),
@@ -174,16 +151,6 @@ STREAMED: Mapping[str, tuple[str, Allowed]] = {
         lambda it: (it.before, it.after) == (MISSING, 0),
     ),
 }
-
-
-def assert_only(allowed: Mapping[str, tuple[str, Allowed]], before: Any, after: Any) -> set[str]:
-    """Assert that all changes are allowed, and return their paths."""
-    changed = set()
-    for difference in differences(before, after):
-        _, is_allowed = allowed.get(difference.path, ("", lambda it: False))
-        assert is_allowed(difference), f"{difference.path}: {difference.before!r} became {difference.after!r}"
-        changed.add(difference.path)
-    return changed
 
 
 # Where providers deviate from OpenAI's types in members of their own, which are passed through

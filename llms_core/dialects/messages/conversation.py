@@ -27,7 +27,8 @@ _CLAUDES = {"provider": "", "family": "claude"}
 _THINKING = ("thinking", "redacted_thinking")
 #: Blocks of users that chat has no part for; adapters that know them take them as they are.
 _NATIVE_PARTS = ("search_result", "tool_reference", "container_upload")
-_DOCUMENT_MEMBERS = ("citations", "context", "title")
+#: Of a document, beside its title, which is the name of the file.
+_DOCUMENT_MEMBERS = ("citations", "context")
 #: Blocks that chat's message expresses.
 _EXPRESSIBLE = ("text", "tool_use")
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Raw
 
 from llms_core.contracts import extras
-from llms_core.contracts.extras import ANYONE, HINTS, Extra
+from llms_core.contracts.extras import ANYONE, EFFORT, HINTS, Extra
 from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
 from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatBody, assemble
@@ -53,6 +53,9 @@ _MAX_USER_ID = 64
 #: The largest budgets of tokens for each of OpenAI's efforts; beyond them, it is high.
 _EFFORT_OF_BUDGET = ((2048, "low"), (8192, "medium"))
 
+#: Claude's efforts as those that all models of OpenAI's have. Only some of these can be told not to reason.
+_COMMON_EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
+
 _BETA = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -63,7 +66,7 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     translated = _chat_body(body, incoming.headers, unknown)
     reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
     reason = reasons[0] if reasons else None
-    if not is_own(body.view, incoming.body):
+    if not is_own(body.view):
         if reason is not None:
             # No provider can get it as it was written.
             raise reason
@@ -130,7 +133,11 @@ def _add_thinking(view: MessagesRequest, members: Any, others: dict[str, Extra])
     elif thinking is not None and thinking.budget_tokens is not None and effort is None:
         budget = thinking.budget_tokens
         effort = next((name for limit, name in _EFFORT_OF_BUDGET if budget <= limit), "high")
-    hint = {HINTS: {"reasoning_effort": effort}} if effort is not None else {}
+    hint: dict[str, dict[str, Any]] = {}
+    if effort is not None:
+        hint[HINTS] = {"reasoning_effort": effort}
+    if effort in _COMMON_EFFORTS:
+        hint[EFFORT] = {"reasoning_effort": _COMMON_EFFORTS[effort]}
     if thinking is not None:
         others["thinking"] = Extra({ANTHROPIC: {"thinking": members["thinking"]}, **hint})
     config = decode_members(members["output_config"]) if view.output_config is not None else {}
