@@ -222,3 +222,6 @@ def test_marks_for_the_cache_of_calls_and_results_are_kept(claude: Subject) -> N
     assert called["content"] == [{**CALL, **mark}]
     assert answered["content"][0]["cache_control"] == mark["cache_control"]
     assert b"cache_control" not in upstream_request(find("mistral", None), request).content
+    _, called, answered = json.loads(upstream_request(find("bedrock", None), request).content)["messages"]
+    point = {"cachePoint": {"type": "default", "ttl": "1h"}}
+    assert [called["content"][-1], answered["content"][-1]] == [point, point]
