@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -24,7 +25,14 @@ from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
 from llms_core.openai_compatible.conversation import Conversation
 from llms_core.openai_compatible.fast_path import plain_completion
-from llms_core.openai_compatible.function_names import rename_functions, renamed_functions, restored
+from llms_core.openai_compatible.function_names import (
+    RestoredChunks,
+    rename_functions,
+    renamed_call,
+    renamed_functions,
+    restored,
+    restored_completion,
+)
 from llms_core.openai_compatible.members import (
     COMPLETION,
     count_logprobs,
@@ -112,8 +120,10 @@ class OpenAICompatible(OtherOperations):
 
         Raises ProviderError if the body is an error or not a completion.
         """
+        names = renamed_functions(call)
         if self.speaks_responses(call):
-            return read_completion(call, body, self._owner(call), self._error_in_answer)
+            completion = read_completion(call, body, self._owner(call), self._error_in_answer)
+            return completion if names is None else restored_completion(completion, names)
         try:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
@@ -124,7 +134,6 @@ class OpenAICompatible(OtherOperations):
                 counts = plain.token_usage()
         except UNREADABLE as error:
             raise self._not_a_completion(body, str(error)) from None
-        names = renamed_functions(call)
         if names is not None:
             members["choices"] = restored(members["choices"], names)
         members["model"] = Raw(_encode(call.client_model))
@@ -134,7 +143,9 @@ class OpenAICompatible(OtherOperations):
     def chunks(self, call: ChatCall) -> ChunkTranslator:
         """Return a translator for one stream."""
         if self.speaks_responses(call):
-            return ResponseChunks(call, self._owner(call), self._error_in_answer)
+            chunks = ResponseChunks(call, self._owner(call), self._error_in_answer)
+            names = renamed_functions(call)
+            return chunks if names is None else RestoredChunks(chunks, names)
         return OpenAIChunks(self, call)
 
     def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:
@@ -207,7 +218,8 @@ class OpenAICompatible(OtherOperations):
     def _error_in_answer(self, body: bytes) -> ProviderError:
         return self.error(200, {}, body)
 
-    def _responses_request(self, call: ChatCall) -> UpstreamRequest:
+    def responses_body(self, call: ChatCall) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the body of a request to the Responses API, and the names of the parameters that it leaves out."""
         rules = self.spec.rules
         words = call.protocol.split()
         options = Options(
@@ -218,7 +230,13 @@ class OpenAICompatible(OtherOperations):
             encrypted=NO_ENCRYPTED_REASONING not in words,
             earlier_reasoning=NO_EARLIER_REASONING not in words,
         )
-        body, dropped = build_body(call, self._owner(call), options)
+        names = renamed_functions(call)
+        if names is not None:
+            call = renamed_call(call, names)
+        return build_body(call, self._owner(call), options)
+
+    def _responses_request(self, call: ChatCall) -> UpstreamRequest:
+        body, dropped = self.responses_body(call)
         return UpstreamRequest(
             url=self.responses_url(),
             headers=self.headers(),

@@ -7,14 +7,17 @@ of MCP servers, have longer names, or names with dots and slashes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Completion
 from llms_core.contracts.function_names import FunctionNames, NameRule
 from llms_core.contracts.json import decode_members, encode_raw
 from llms_core.contracts.request import ChatCall, CommonMessage, Message
+from llms_core.provider import ChunkTranslator, Framing
 
 RULE = NameRule(characters="a-zA-Z0-9_-", first="a-zA-Z0-9_-")
 
@@ -56,6 +59,45 @@ def rename_functions(members: dict[str, Raw], names: FunctionNames) -> None:
     for name in ("tools", "messages", "tool_choice"):
         if name in members:
             members[name] = _RENAMED[name](members[name], names.to_provider)
+
+
+def renamed_call(call: ChatCall, names: FunctionNames) -> ChatCall:
+    """Return a call in which the names are translated."""
+    members = call.body.copy_members()
+    rename_functions(members, names)
+    changes: dict[str, Raw | None] = {name: members[name] for name in _RENAMED if name in members}
+    return msgspec.structs.replace(call, body=call.body.with_members(changes))
+
+
+def restored_completion(completion: Completion, names: FunctionNames) -> Completion:
+    """Return an answer with the client's names."""
+    members = decode_members(completion.data)
+    members["choices"] = restored(members["choices"], names)
+    return Completion(msgspec.json.encode(members), completion.usage)
+
+
+class RestoredChunks:
+    """Restores the names in the chunks of another translator."""
+
+    def __init__(self, translator: ChunkTranslator, names: FunctionNames):
+        self._translator = translator
+        self._names = names
+
+    @property
+    def framing(self) -> Framing:
+        """How the provider separates the stream into events."""
+        return self._translator.framing
+
+    def feed(self, event: str, data: bytes) -> Iterable[Chunk]:
+        """Return the chunks that one event contains. Raises ProviderError."""
+        return [self._restored(chunk) for chunk in self._translator.feed(event, data)]
+
+    def _restored(self, chunk: Chunk) -> Chunk:
+        if b'"tool_calls"' not in chunk.data:
+            return chunk
+        members = decode_members(chunk.data)
+        members["choices"] = restored(members["choices"], self._names)
+        return msgspec.structs.replace(chunk, data=msgspec.json.encode(members))
 
 
 def restored(choices: Raw, names: FunctionNames) -> Raw:

@@ -1,7 +1,7 @@
 """Cache points: https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html.
 
-Clients mark a content part or a tool with `cache_control`, as in Anthropic's API. In Bedrock's API, a cache point is a
-separate block after what is to be cached.
+Clients mark a content part, a tool, a call or a message with `cache_control`, as in Anthropic's API. In Bedrock's API,
+a cache point is a separate block after what is to be cached.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 
 from llms_core import Unsupported
 from llms_core.contracts.request import ChatCall
+from llms_core.contracts.tools import Called
 
 T = TypeVar("T")
 
@@ -35,12 +36,16 @@ class _Marked(msgspec.Struct):
     cache_control: _CacheControl | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(_Marked):
     content: str | list[_Marked] | None = None
 
 
+AFTER_MESSAGE = -1
+"""The number that stands for the end of a message."""
+
+
 def of_messages(call: ChatCall) -> dict[int, dict[int, Block]]:
-    """Return the cache points after content parts, by the numbers of the message and of the part.
+    """Return the cache points after content parts, by the numbers of the message and of the part, or AFTER_MESSAGE.
 
     Raises Unsupported for a malformed `cache_control`.
     """
@@ -50,9 +55,21 @@ def of_messages(call: ChatCall) -> dict[int, dict[int, Block]]:
         return {}
     points: dict[int, dict[int, Block]] = {}
     for number, message in enumerate(_decode(raw, list[_Message], "messages")):
-        if isinstance(message.content, list):
-            points[number] = _of_parts(message.content)
+        found = _of_parts(message.content) if isinstance(message.content, list) else {}
+        if message.cache_control is not None:
+            found[AFTER_MESSAGE] = message.cache_control.as_block()
+        if found:
+            points[number] = found
     return points
+
+
+def of_call(called: Called) -> list[Block]:
+    """Return the cache point after an earlier call, which clients of Anthropic's API mark; none if it has no mark."""
+    extra = (called.provider_extra or {}).get("anthropic")
+    if not isinstance(extra, dict) or "cache_control" not in extra:
+        return []
+    control = _decode(msgspec.Raw(msgspec.json.encode(extra)), _Marked, "messages[].tool_calls").cache_control
+    return [] if control is None else [control.as_block()]
 
 
 def of_tools(call: ChatCall) -> list[Block | None]:

@@ -112,14 +112,17 @@ class Conversation:
 
     def _content(self, message: Message, location: str, points: Mapping[int, Block]) -> list[Block]:
         """Translate the content of a message. `points` are cache points by the number of the part before them."""
-        if not isinstance(message.content, list):
-            return _text_blocks(text_of(message.content))
         blocks: list[Block] = []
-        for place, part in enumerate(message.content):
-            blocks += self._part(part, f"{location}.content[{place}]")
-            # A cache point cannot come first.
-            if place in points and blocks:
-                blocks.append(points[place])
+        if isinstance(message.content, list):
+            for place, part in enumerate(message.content):
+                blocks += self._part(part, f"{location}.content[{place}]")
+                # A cache point cannot come first.
+                if place in points and blocks:
+                    blocks.append(points[place])
+        else:
+            blocks += _text_blocks(text_of(message.content))
+        if cache_points.AFTER_MESSAGE in points and blocks and "cachePoint" not in blocks[-1]:
+            blocks.append(points[cache_points.AFTER_MESSAGE])
         return blocks
 
     def _part(self, part: Part, location: str) -> list[Block]:
@@ -140,7 +143,11 @@ class Conversation:
         blocks = self._content(message, location, points)
         calls = self._ids.calls(message)
         # Reasoning has to come first.
-        return [*self._signed_reasoning(message), *blocks, *map(self._tool_use, calls)]
+        blocks = [*self._signed_reasoning(message), *blocks]
+        for call in calls:
+            blocks.append(self._tool_use(call))
+            blocks += cache_points.of_call(call.called)
+        return blocks
 
     def _signed_reasoning(self, message: Message) -> list[Block]:
         """Return the reasoning of an earlier answer, which the client received in `provider_extra` and sent back.

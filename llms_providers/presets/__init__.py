@@ -45,6 +45,7 @@ from llms_providers.presets.accepted import (
     ZAI_KEYS,
     ZAI_RULES,
 )
+from llms_providers.presets.counting import CountingOpenAICompatible
 from llms_providers.presets.local_servers import LOCAL_SERVERS
 from llms_providers.presets.operations import EMBEDDINGS
 
@@ -152,7 +153,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         name="openai",
         title="OpenAI",
         docs="https://platform.openai.com/docs/api-reference/chat",
-        adapter=OpenAICompatible,
+        adapter=CountingOpenAICompatible,
         base_url="https://api.openai.com/v1",
         paths=operations.OPENAI,
         native={RESPONSES: NativeEndpoint("/responses", complete=True)},

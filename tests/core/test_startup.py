@@ -30,8 +30,12 @@ def providers(startup: Startup) -> Mapping[str, Provider]:
     return {item.id: item.provider for item in startup.configured}
 
 
+#: Models that run on this machine, if their extras are installed.
+EMBEDDED = ("local", "local-embeddings")
+
+
 def enabled(startup: Startup) -> list[str]:
-    return [item.id for item in startup.configured if item.disabled is None and item.id != "local"]
+    return [item.id for item in startup.configured if item.disabled is None and item.id not in EMBEDDED]
 
 
 def write(path: Path, *names: str, **more: object) -> None:

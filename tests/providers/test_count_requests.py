@@ -11,6 +11,8 @@ from captures import Capture, captures
 from chat_requests import PNG, chat_call, data_uri
 from google.genai.types import Content, GenerationConfig, Tool
 from official_types import check_bedrock_count
+from openai.types.responses.input_token_count_params import InputTokenCountParams
+from responses_adapter import assert_known_to_the_sdk
 
 from llms_core import ErrorKind, ProviderError, Unsupported
 from llms_core.candidate import Candidate, Circuit
@@ -46,6 +48,7 @@ COUNTS = {
     "google": b'{"totalTokens": 14, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 14}]}',
     "vertex": b'{"totalTokens": 14, "totalBillableCharacters": 40}',
     "bedrock": b'{"inputTokens": 14}',
+    "openai": b'{"object": "response.input_tokens", "input_tokens": 14}',
 }
 CLAUDE_ON_BEDROCK = "us.anthropic.claude-sonnet-4-20250514-v1:0"
 
@@ -98,6 +101,18 @@ def test_vertex_counts_the_parts_of_a_request() -> None:
     check_gemini(body)
 
 
+def test_openai_counts_by_its_responses_api() -> None:
+    url, body = sent("openai", "gpt-5")
+    assert url.endswith("/v1/responses/input_tokens")
+    assert body.keys() == {"model", "input", "tools"}
+    check_openai(body)
+
+
+def check_openai(body: Json) -> None:
+    assert body.keys() <= InputTokenCountParams.__annotations__.keys()
+    assert_known_to_the_sdk(body)
+
+
 def check_gemini(body: Json) -> None:
     for content in [*body["contents"], body["systemInstruction"]]:
         Content.model_validate(content)
@@ -147,6 +162,8 @@ def test_every_captured_prompt_is_counted(capture: Capture, provider: str) -> No
         assert body.keys() <= MessageCountTokensParams.__annotations__.keys()
         betas = dict(capture.headers).get(b"anthropic-beta", b"").decode().split(",")
         assert set(filter(None, betas)) <= set(request.headers.get("anthropic-beta", "").split(","))
+    if provider == "openai":
+        check_openai(body)
     if provider == "bedrock":
         check_bedrock_count(body, CLAUDE_ON_BEDROCK)
 

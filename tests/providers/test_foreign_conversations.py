@@ -453,16 +453,19 @@ def test_an_invalid_owner_is_none(owner: Any) -> None:
     assert types_sent(anthropic(), CLAUDE, message) == DROPPED
 
 
-@pytest.mark.parametrize("thinking", [{"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}])
-def test_a_thinking_budget_is_dropped_where_claude_would_reject_it(thinking: Json) -> None:
+@pytest.mark.parametrize(
+    ("model", "thinking"),
+    [(CLAUDE, {"type": "enabled", "budget_tokens": 2000}), ("claude-opus-5", {"type": "adaptive"})],
+)
+def test_a_thinking_budget_is_dropped_where_claude_would_reject_it(model: str, thinking: Json) -> None:
     """A turn that began without thinking, with another model's call, cannot be continued with a budget."""
     body = {"model": "m", "max_tokens": 4000, "tools": TOOLS, "thinking": thinking}
     foreign = {**body, "messages": [USER, thought_by(anthropic("kimi"), KIMI, "not-claudes"), result("t1")]}
     own = {**body, "messages": [USER, thought_by(anthropic(), CLAUDE, CLAUDES_SIGNATURE), result("t1")]}
-    request = anthropic().request(chat_call(foreign, model=CLAUDE))
+    request = anthropic().request(chat_call(foreign, model=model))
     is_dropped = thinking["type"] == "enabled"
     assert ("thinking" not in json.loads(request.content), "thinking" in request.dropped) == (is_dropped, is_dropped)
-    assert json.loads(anthropic().request(chat_call(own, model=CLAUDE)).content)["thinking"] == thinking
+    assert json.loads(anthropic().request(chat_call(own, model=model)).content)["thinking"] == thinking
 
 
 @pytest.mark.parametrize(("type_", "is_dropped"), [("enabled", True), ("adaptive", False)])

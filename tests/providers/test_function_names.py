@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from llms_core.contracts.request import ChatCall, decode
 from llms_core.testing.framing import encode_events
 from llms_core.testing.groups.base import body_of
 from llms_core.testing.playback import decode_stream
@@ -103,3 +104,37 @@ def test_a_name_of_an_earlier_call_needs_no_tool(provider: str) -> None:
     if provider in ("openai", "azure", "mistral", "responses"):
         assert len(set(names_in(sent))) == 2
         assert "files.read" not in set(names_in(sent))
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+def test_names_are_restored_in_answers_of_the_responses_api(is_streamed: bool) -> None:
+    """OpenAI answers some models only there."""
+    subject = find("openai", None)
+    members = {"tools": [tool("files.read")], "messages": conversation_with("files.read"), "stream": is_streamed}
+    body = decode(json.dumps({"model": "m", **members}).encode())
+    call = ChatCall(body=body, upstream_model="gpt-5-codex", client_model="m", id="chatcmpl-1", created=1)
+    request = subject.adapter.request(call)
+    assert request.url.endswith("/responses")
+    assert set(names_in(json.loads(request.content))) == {"files_read"}
+
+    item = {"type": "function_call", "id": "fc_1", "call_id": "call_2", "name": "files_read", "arguments": "{}"}
+    response = {"id": "resp_1", "status": "completed", "output": [{**item, "status": "completed"}], "model": "m"}
+    if is_streamed:
+        translator = subject.adapter.chunks(call)
+        found: list[Any] = []
+        for event in (
+            {"type": "response.created", "response": {**response, "status": "in_progress", "output": []}},
+            {"type": "response.output_item.added", "output_index": 0, "item": {**item, "arguments": ""}},
+            {"type": "response.function_call_arguments.delta", "output_index": 0, "item_id": "fc_1", "delta": "{}"},
+            {"type": "response.output_item.done", "output_index": 0, "item": item},
+            {"type": "response.completed", "response": response},
+        ):
+            found += [json.loads(chunk.data) for chunk in translator.feed("", json.dumps(event).encode())]
+    else:
+        found = [json.loads(subject.adapter.completion(call, json.dumps(response).encode()).data)]
+    calls = [call for chunk in found for choice in chunk["choices"] for call in calls_in(choice)]
+    assert [call["function"]["name"] for call in calls if call["function"].get("name")] == ["files.read"]
+
+
+def calls_in(choice: dict[str, Any]) -> list[dict[str, Any]]:
+    return (choice.get("message") or choice.get("delta") or {}).get("tool_calls") or []

@@ -15,6 +15,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.joined import joined
 from llms_core.contracts.request import ChatBody, ChatCall
 from llms_core.errors import ConfigError, ProviderError
+from llms_core.openai_compatible import OpenAICompatible
 from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
 from llms_core.provider import HttpAdapter
@@ -51,12 +52,15 @@ def streams() -> list[Any]:
 
 @cache
 def _adapter(protocol: str, provider: str) -> HttpAdapter:
-    name = {"gemini": "google", "openai": provider}.get(protocol, protocol)
-    try:
+    if protocol != "openai":
+        name = {"gemini": "google"}.get(protocol, protocol)
         return find("vertex" if provider == "vertex" else name, None).adapter
+    try:
+        adapter = find(provider, None).adapter
     except ConfigError:
-        # A provider without a preset.
-        return find("openai-compatible", None).adapter
+        adapter = None
+    # A provider without a preset, or with one for its own protocol.
+    return adapter if isinstance(adapter, OpenAICompatible) else find("openai-compatible", None).adapter
 
 
 def _call(recording: Recording, body: ChatBody) -> ChatCall:
@@ -80,6 +84,10 @@ def whole(recording: Recording, body: ChatBody) -> Answer | None:
 
 def streamed(recording: Recording, body: ChatBody, *, is_split: bool) -> list[list[Chunk]] | None:
     """Return the chunks of a stream as they arrive together, and last what was held back; None if it is no answer."""
+    if recording.body.startswith(b"["):
+        # Gemini's stream as one JSON array, which is read whole.
+        answer = whole(recording, body)
+        return None if answer is None else [list(CHAT.as_chunks(answer))]
     adapter = _adapter(recording.protocol, recording.provider)
     decoder = StreamDecoder(CHAT.stream(adapter, _call(recording, body)))
     reader = decoder.reader

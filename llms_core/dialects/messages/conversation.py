@@ -293,7 +293,10 @@ def _call(block: Block, param: str) -> Json:
     arguments = bytes(block.input).decode() or "{}"
     if not arguments.startswith("{"):
         raise invalid(f"{param}.input", "expected an object")
-    return {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": arguments}}
+    call: Json = {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": arguments}}
+    if is_set(block.cache_control):
+        call["provider_extra"] = {ANTHROPIC: {"cache_control": block.cache_control}}
+    return call
 
 
 def _merge(envelope: Envelope, other: Envelope) -> None:

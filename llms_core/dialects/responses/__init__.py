@@ -138,15 +138,16 @@ class _Api:
 
     def decode(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         """Decode a request; one that refers to an earlier response is completed from the store."""
-        return self._decode(requests.decode(incoming.body), incoming)
+        return self._decode(requests.decode(incoming.body), incoming, original(incoming))
 
     def decode_input(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         """Decode a request whose tokens are to be counted."""
-        return self._decode(requests.decode(incoming.body).with_members({"stream": None}), incoming)
+        return self._decode(requests.decode(incoming.body).with_members({"stream": None}), incoming, None)
 
-    def _decode(self, body: RequestBody[ResponsesRequest], incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
+    def _decode(
+        self, body: RequestBody[ResponsesRequest], incoming: IncomingRequest, native: NativeRequest | None
+    ) -> ChatBody | Awaitable[ChatBody]:
         caller = incoming.caller.name if incoming.caller is not None else ""
-        native = original(incoming)
         if body.view.previous_response_id is not None or requests.references(body.view):
             return self._decode_with_history(body, caller, native)
         return self._translate(body, History(), caller, native)

@@ -82,6 +82,7 @@ function responses(all) {
 const EXAMPLE = {
   model: "",
   messages: [{ role: "user", content: "Hello!" }],
+  input: "Hello!",
   contents: [{ role: "user", parts: [{ text: "Hello!" }] }],
 };
 

@@ -203,3 +203,25 @@ def test_a_forced_server_tool_reaches_claude(claude: Subject) -> None:
     assert (sent["tools"], sent["tool_choice"]) == ([WEB_SEARCH], {"type": "tool", "name": "web_search"})
     with pytest.raises(Unsupported, match="web_search"):
         upstream_request(find("google", None), request)
+
+
+def test_marks_for_the_cache_of_calls_and_results_are_kept(claude: Subject) -> None:
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "12 °C", **mark}
+    request = {
+        "model": "m",
+        "max_tokens": 100,
+        "tools": [WEATHER],
+        "messages": [
+            {"role": "user", "content": "?"},
+            {"role": "assistant", "content": [{**CALL, **mark}]},
+            {"role": "user", "content": [result]},
+        ],
+    }
+    _, called, answered = json.loads(upstream_request(claude, request).content)["messages"]
+    assert called["content"] == [{**CALL, **mark}]
+    assert answered["content"][0]["cache_control"] == mark["cache_control"]
+    assert b"cache_control" not in upstream_request(find("mistral", None), request).content
+    _, called, answered = json.loads(upstream_request(find("bedrock", None), request).content)["messages"]
+    point = {"cachePoint": {"type": "default", "ttl": "1h"}}
+    assert [called["content"][-1], answered["content"][-1]] == [point, point]
