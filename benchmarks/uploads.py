@@ -130,7 +130,7 @@ async def _wait_until_ready(port: int) -> None:
         while True:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
+                await _close(writer)
                 return
             await asyncio.sleep(_SAMPLE_INTERVAL)
 
@@ -152,7 +152,7 @@ async def _upload(port: int, megabytes: int, file_first: bool) -> bytes:
     writer.write(after)
     await reader.readuntil(b"\r\n\r\n")
     answer = await reader.readexactly(len(_ANSWER))
-    writer.close()
+    await _close(writer)
     return answer
 
 
@@ -174,4 +174,10 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, re
                 writer.write(_RESPONSE)
                 size = 0
                 tail = b""
+    await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
         writer.close()
+        await writer.wait_closed()

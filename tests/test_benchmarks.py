@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from benchmarks.uploads import measure_uploads
 
 ROOT = Path(__file__).parents[1]
 PHASES = {"start", "one", "plain", "burst", "paced", "failover"}
@@ -195,3 +198,11 @@ def test_memory_is_reported_before_during_and_after_slow_streams() -> None:
     code, output, errors = run_module("benchmarks", "memory", *options)
     assert code == 0, errors
     assert [line[0].partition(" ")[0] for line in rows(output)[2:]] == ["after", "after", "while", "after"]
+
+
+@pytest.mark.parametrize("file_first", [False, True])
+def test_uploads_take_little_memory(file_first: bool) -> None:
+    """40 files of 5 MB arrive at once: far less than the 200 MB that they have together."""
+    found = asyncio.run(measure_uploads(40, 5, file_first=file_first))
+    assert found.wrong == 0
+    assert found.peak - found.before < 120

@@ -19,6 +19,7 @@ from llms_core.config.schema import schema
 from llms_providers.local.weights import missing_requirement
 
 ROOT = Path(__file__).parents[1]
+EMBEDDED = {"local", "local-embeddings"}
 
 
 @pytest.fixture
@@ -63,14 +64,16 @@ def test_plugins_toml_has_the_defaults() -> None:
 
 
 @pytest.mark.skipif(missing_requirement("") is not None, reason="the embedded model is not installed")
-def test_the_embedded_model_is_enabled_without_a_key(env: dict[str, str]) -> None:
+def test_the_embedded_models_are_enabled_without_a_key(env: dict[str, str]) -> None:
     found = providers(env)
-    assert [name for name, provider in found.items() if provider["enabled"]] == ["local"]
+    enabled = [name for name, provider in found.items() if provider["enabled"]]
+    assert enabled[0] == "local"
+    assert set(enabled) <= EMBEDDED
     assert [model["name"] for model in found["local"]["models"]] == ["smollm2"]
 
 
 def test_a_key_in_the_environment_enables_its_provider(env: dict[str, str]) -> None:
     keys = {"GROQ_API_KEY": "k", "GEMINI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
     found = providers({**env, **keys})
-    enabled = [name for name, provider in found.items() if provider["enabled"] and name != "local"]
+    enabled = [name for name, provider in found.items() if provider["enabled"] and name not in EMBEDDED]
     assert enabled == ["groq", "google", "anthropic"]

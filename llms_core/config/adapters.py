@@ -176,8 +176,11 @@ def _speaks_openai(spec: ProviderSpec) -> bool:
 def _base_url(reader: Reader, path: JsonPath, block: ProviderBlock, match: TypeMatch) -> str:
     """The URL that `/chat/completions` and the like are appended to; empty if neither block nor spec has one."""
     adapter = match.spec.adapter
-    if block.path is not None and isinstance(adapter, type) and not issubclass(adapter, OpenAICompatible):
-        raise reader.source.error((*path, "path"), f"'{match.spec.name}' has paths of its own")
+    if isinstance(adapter, type) and not issubclass(adapter, OpenAICompatible):
+        if block.path is not None:
+            raise reader.source.error((*path, "path"), f"'{match.spec.name}' has paths of its own")
+        if block.protocol is not None:
+            raise reader.source.error((*path, "protocol"), f"'{match.spec.name}' has a protocol of its own")
     if block.base_url is not None:
         url = _checked_url(reader, (*path, "base_url"), block.base_url)
         return url if block.path is not None else _with_version(url, match)

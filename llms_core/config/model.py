@@ -98,7 +98,7 @@ class Plugins(_Strict, frozen=True):
 class Server(_Strict, frozen=True):
     """`[server]`: who may use the HTTP server, and its limits.
 
-    The limits of connections are read at the start only: `max_connections`, `max_headers` and `write_timeout`.
+    Some limits are read at the start only: `max_connections`, `max_headers`, `write_timeout` and `replay_buffer`.
     """
 
     #: `sha256:<hex>` of each key that clients may use, by a name for it

@@ -63,6 +63,8 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     #: Patterns of models, as in file names, that take `max_completion_tokens` and reject `max_tokens`. By default
     #: OpenAI's reasoning models, wherever they are served.
     max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
+    #: Patterns of models that take `reasoning_effort`: they get what clients of other APIs wish for in its place.
+    reasoning_effort: tuple[str, ...] = ()
     #: Patterns of models that are only served by the Responses API (`/responses`).
     responses: tuple[str, ...] = ()
     #: Patterns of models that refuse tools in chat completions unless their reasoning is switched off.

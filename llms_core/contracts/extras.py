@@ -26,6 +26,12 @@ HINTS = "hints"
 They come from another API's parameters, so a provider that rejects them must not get them.
 """
 
+EFFORT = "reasoning_effort"
+"""The owner for an effort that every model of OpenAI's accepts that reasons, and no other: a provider need not name it.
+
+It applies to the models that `RequestRules.reasoning_effort` lists.
+"""
+
 ANYONE = ""
 """The owner for every provider that understands none of the others."""
 

@@ -20,6 +20,9 @@ MESSAGES = "messages"
 RESPONSES = "responses"
 """OpenAI's Responses API."""
 
+GENERATE_CONTENT = "generate_content"
+"""Gemini's API. The model is in the URL, so its adapters put it there."""
+
 
 TRANSLATED = "translated"
 """A word in `ChatCall.protocol`: the request is translated, although the provider speaks the client's protocol."""
@@ -28,7 +31,7 @@ TRANSLATED = "translated"
 class NativeRequest(msgspec.Struct, frozen=True):
     """A request that can be passed on: nothing in it is the gateway's own, or another provider's."""
 
-    #: `MESSAGES` or `RESPONSES`, or the name that a plugin's dialect and adapter agree on
+    #: `MESSAGES`, `RESPONSES` or `GENERATE_CONTENT`, or the name that a plugin's dialect and adapter agree on
     protocol: str
     body: bytes
     #: The headers that concern the provider, names in lower case. None of them holds a key.
@@ -39,21 +42,31 @@ class NativeRequest(msgspec.Struct, frozen=True):
         return with_model(self.body, model)
 
 
+#: The member at the beginning of an object, where nearly every client has it.
+_FIRST = re.compile(rb'\s*\{\s*"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _NAME = re.compile(rb'"model"\s*:\s*')
 
 
 def with_model(body: bytes, model: str) -> bytes:
     """Return a JSON object with another value of `model`, and otherwise the same bytes where that is possible."""
-    members = decode_members(body)
     replacement = encode_raw(model)
+    first = _FIRST.match(body)
+    if first is not None:
+        replaced = _spliced(body, first.start(1), first.end(1), replacement)
+        # Of a member that is repeated the last one counts, for the gateway and for the provider.
+        if decode_members(replaced).get("model") == replacement:
+            return replaced
+    members = decode_members(body)
     current = bytes(members.get("model", b""))
-    if current == replacement:
-        return body
     name = next((found for found in _NAME.finditer(body) if body.startswith(current, found.end())), None)
     if current and name is not None:
-        replaced = b"".join((body[: name.end()], replacement, body[name.end() + len(current) :]))
+        replaced = _spliced(body, name.end(), name.end() + len(current), replacement)
         # The same text may also be somewhere inside, before the member itself.
-        if body[: name.start()].strip() == b"{" or decode_members(replaced).get("model") == replacement:
+        if decode_members(replaced).get("model") == replacement:
             return replaced
     members["model"] = replacement
     return msgspec.json.encode(members)
+
+
+def _spliced(body: bytes, start: int, end: int, replacement: bytes) -> bytes:
+    return b"".join((body[:start], replacement, body[end:]))

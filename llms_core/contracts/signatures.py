@@ -55,9 +55,10 @@ def head_of(signature: object) -> bytes:
     """Return the first bytes of a signature, which tell its format; none if it is not base64."""
     if not isinstance(signature, str):
         return b""
-    head = signature[:_HEAD].translate(_TO_STANDARD)
+    head = signature[:_HEAD].translate(_TO_STANDARD).rstrip("=")
     try:
-        return base64.b64decode(head, validate=True)
+        # Some leave the padding out.
+        return base64.b64decode(head + "=" * (-len(head) % 4), validate=True)
     except ValueError:
         return b""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import math
 import sys
 from array import array
 from collections.abc import Sequence
@@ -72,10 +73,18 @@ def check_vectors(vectors: Sequence[Vector], count: int) -> int:
     for index, each in enumerate(vectors):
         if len(each) != dimensions:
             raise _bad_answer(f"vector {index} has {len(each)} dimensions, and vector 0 has {dimensions}")
-        # One pass for every way to be unusable: not a number, infinite, or too large for float32.
-        if not sum(map(abs, each)) <= _MAX_FLOAT32:
+        if not _is_finite(each):
             raise _bad_answer(f"vector {index} has numbers that are not finite float32")
     return dimensions
+
+
+def _is_finite(numbers: Vector) -> bool:
+    """Whether all numbers are finite float32, in one pass, because there may be millions of them."""
+    if numbers.typecode == "f":
+        # A sum of doubles cannot overflow here, and a number that is not finite makes it so, too.
+        return math.isfinite(sum(numbers))
+    # False for every way to be unusable: not a number, infinite, or too large.
+    return sum(map(abs, numbers)) <= _MAX_FLOAT32
 
 
 def in_order(vectors: Sequence[Vector], indexes: Sequence[int | None]) -> Sequence[Vector]:

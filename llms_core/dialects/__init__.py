@@ -32,7 +32,7 @@ class IncomingRequest(NamedTuple):
     headers: RawHeaders = ()
     #: None if clients need no key.
     caller: Caller | None = None
-    #: The parameters in the path of a `Route`, by name.
+    #: The parameters in the path, by name.
     parameters: Mapping[str, str] = MappingProxyType({})
     #: The form, for a dialect with `form_fields`; then `body` is empty.
     form: Form | None = None
@@ -130,6 +130,8 @@ class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
     #: The body of every response that is not 2xx.
     error: type
     tag: str = "Completions"
+    #: What a successful answer is, if a member of the request does not choose between whole answers and streams.
+    success: str = ""
     #: Content types of the request and of the answer.
     request_type: str = "application/json"
     answer_type: str = "application/json"
@@ -164,7 +166,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     operation: Operation[Any, Any]
-    #: The paths that accept POST requests of this dialect.
+    #: The paths that accept POST requests of this dialect. Parameters are in braces, and may have slashes and colons:
+    #: `/v1beta/models/{model}:generateContent`.
     paths: tuple[str, ...]
     #: Decode and validate a request. Raises RequestError, which names the invalid member.
     decode: Callable[[IncomingRequest], RequestBody[Any] | Awaitable[RequestBody[Any]]]
@@ -190,6 +193,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     encode_models: Callable[[Sequence[str], Mapping[str, str]], bytes] | None = None
     #: Return one model.
     encode_model: Callable[[str], bytes] | None = None
+    #: Where clients of this dialect get the list of models, and below it each model; empty for `/v1/models` alone.
+    models_path: str = ""
+    #: A parameter of the query that may hold the client's key, at the paths of this dialect. It is taken out of the URL
+    #: before anything else sees the request.
+    key_parameter: str = ""
     #: Return further headers of a complete answer.
     answer_headers: Callable[[Answer], Iterable[tuple[bytes, bytes]]] | None = None
     #: The headers that name a request, answered or refused, in lower case.

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 #: Begins every envelope. The number is the version of the format.
 _PREFIX = "llms1."
+#: The same in base64. It has no padding, because the prefix has six characters.
+_BASE64_PREFIX = base64.b64encode(_PREFIX.encode()).decode()
+_TO_URL_SAFE = str.maketrans("+/", "-_")
 _MAC_BYTES = 16
 _KEY_BYTES = 32
 
@@ -83,9 +86,22 @@ def is_sealed(signature: str | None) -> bool:
     return signature is not None and signature.startswith(_PREFIX)
 
 
+def as_base64(signature: str) -> str:
+    """Return an envelope as base64 and nothing else, for APIs whose clients decode signatures."""
+    return _BASE64_PREFIX + signature.removeprefix(_PREFIX)
+
+
+def from_base64(signature: str | None) -> str | None:
+    """Return the envelope that `as_base64` was given, in whichever alphabet it comes back; others as they are."""
+    if signature is None or not signature.startswith(_BASE64_PREFIX):
+        return signature
+    encoded = signature.removeprefix(_BASE64_PREFIX).translate(_TO_URL_SAFE).rstrip("=")
+    return _PREFIX + encoded + "=" * (-len(encoded) % 4)
+
+
 def may_hold_envelope(data: bytes) -> bool:
     """Whether there may be an envelope anywhere in a request."""
-    return _PREFIX.encode() in data
+    return _PREFIX.encode() in data or _BASE64_PREFIX.encode() in data
 
 
 def _mac(payload: bytes) -> bytes:

@@ -13,6 +13,7 @@ from llms_core.dialects import Dialect, images, rerank, responses, transcription
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS
 from llms_core.dialects.completions import COMPLETIONS
 from llms_core.dialects.embeddings import OPENAI_EMBEDDINGS
+from llms_core.dialects.gemini import DIALECTS as GEMINI
 from llms_core.dialects.messages import DIALECTS as MESSAGES
 from llms_core.dialects.moderations import MODERATIONS
 from llms_core.dialects.speech import SPEECH
@@ -24,6 +25,7 @@ def dialects(settings: PluginsToml) -> tuple[Dialect, ...]:
         CHAT_COMPLETIONS,
         COMPLETIONS,
         *MESSAGES,
+        *GEMINI,
         OPENAI_EMBEDDINGS,
         *responses.create(settings.responses, places.home(os.environ)),
         *rerank.DIALECTS,

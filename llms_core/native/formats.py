@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
-from llms_core.contracts.native import MESSAGES, RESPONSES
+from llms_core.contracts.native import GENERATE_CONTENT, MESSAGES, RESPONSES
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.native import message_format, response_format
+from llms_core.native import generate_content_format, message_format, response_format
 
 
 class Format(NamedTuple):
@@ -20,6 +20,7 @@ class Format(NamedTuple):
 
 
 _FORMATS = {
+    GENERATE_CONTENT: Format(generate_content_format.as_chunks, generate_content_format.joined),
     MESSAGES: Format(message_format.as_chunks, message_format.joined),
     RESPONSES: Format(response_format.as_chunks, response_format.joined),
 }

@@ -77,6 +77,11 @@ class RequestView(msgspec.Struct):
         """How many of `temperature`, `top_p` and `top_k` it sets."""
         return sum(value is not None for value in (self.temperature, self.top_p, self.top_k))
 
+    @property
+    def thinks_adaptively(self) -> bool:
+        """Whether the model is to decide itself how much it thinks, which only newer ones can."""
+        return self.thinking is not None and self.thinking.type == "adaptive"
+
     def sources(self) -> Iterator[str]:
         """Return where each image and document comes from: `base64`, `url`, …"""
         for message in self.messages:

@@ -135,8 +135,10 @@ class MessageEvents:
                 self._usage.update(_counts(received.usage))
                 if received.delta is not None and received.delta.stop_reason is not None:
                     self._stop_reason = received.delta.stop_reason
-                self._end.append(whole)
-                return ()
+                # Before the end, it only updates the usage.
+                if self._stop_reason is not None:
+                    self._end.append(whole)
+                    return ()
             case "message_stop":
                 return self._stop(whole)
             case "error":

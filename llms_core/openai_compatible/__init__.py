@@ -167,10 +167,10 @@ class OpenAICompatible(OtherOperations):
         endpoint = self.native_endpoint(native.protocol, call.upstream_model)
         if endpoint is None:
             raise Unsupported(f"The provider does not speak the protocol '{native.protocol}'")
-        headers = {"content-type": "application/json", **protocol.headers(native), **self.settings.headers}
-        if self.api_key is not None:
-            key = self.api_key.reveal()
-            headers[endpoint.key_header] = f"Bearer {key}" if endpoint.key_header == "authorization" else key
+        headers = {**protocol.headers(native), **self.headers()}
+        if endpoint.key_header != "authorization" and self.api_key is not None:
+            headers.pop("authorization", None)
+            headers[endpoint.key_header] = self.api_key.reveal()
         return UpstreamRequest(
             url=endpoint.url, headers=headers, content=with_model(protocol.body(native.body), call.upstream_model)
         )
@@ -286,6 +286,18 @@ OPENAI_RULES = RequestRules(
     tool_call_id="(?s:.{1,40})",
     # The reasoning models refuse `max_tokens`, and all others take the newer name, too.
     max_completion_tokens=("*",),
+    # All of its models that reason, but not those of ChatGPT (`gpt-5-chat-latest`), nor the pro models: they have one
+    # effort, or none.
+    reasoning_effort=(
+        "o[1-9]*",
+        "codex*",
+        "gpt-[5-9]",
+        "gpt-[5-9]-[!cp]*",
+        "gpt-[5-9]-codex*",
+        "gpt-[5-9].[0-9]",
+        "gpt-[5-9].[0-9]-[!cp]*",
+        "gpt-[5-9].[0-9]-codex*",
+    ),
     # Each of these models names the Responses API as its only endpoint.
     responses=(
         "*codex*",

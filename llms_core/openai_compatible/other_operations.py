@@ -17,6 +17,7 @@ from llms_core.errors import ErrorKind, ProviderError
 from llms_core.failure import classify
 from llms_core.openai_compatible import embeddings
 from llms_core.openai_compatible.protocol import matches
+from llms_core.openai_compatible.sound import sound_in_json
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 
 _encode = msgspec.json.encode
@@ -73,8 +74,8 @@ class OtherOperations:
         )
 
     def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
-        """Return the provider's answer as it is."""
-        return answer
+        """Return the provider's answer as it is, but for sound within JSON."""
+        return sound_in_json(call, answer) if call.operation == "audio_speech" else answer
 
     def embedding_rules(self, model: str) -> EmbeddingRules:
         """Return what the provider accepts, which the spec tells for all of its models."""

@@ -67,6 +67,9 @@ class Operation(Generic[View, Call]):
     can_estimate: bool = False
     #: Whether `[routing.fallbacks]` do not apply, because the answer of another model would be a wrong answer.
     same_model_only: bool = False
+    #: Whether the content type of a response tells its format, and `typed_answer` takes the place of `answer`. By
+    #: default its first bytes do: of chat, providers state wrong types.
+    reads_content_type: bool = False
     #: Patterns of the ids of models that serve this operation and no other, as in file names and in lower case. They
     #: only affect lists of models: a request for any other model is passed on, too.
     model_patterns: tuple[str, ...] = ()
@@ -113,12 +116,9 @@ class Operation(Generic[View, Call]):
         """Read the complete body of a successful response."""
         raise NotImplementedError
 
-    def typed_answer(self, adapter: Any, call: Call, body: bytes, content_type: str) -> Answer | None:
-        """Read the complete body of a successful response by its content type.
-
-        None if that is not to be relied on: then the first bytes tell whether the body is a stream, or for `answer`.
-        """
-        return None
+    def typed_answer(self, adapter: Any, call: Call, body: bytes, content_type: str) -> Answer:
+        """Read the complete body of a successful response, if `reads_content_type`."""
+        raise NotImplementedError
 
     def can_repeat(self, body: RequestBody[View]) -> bool:
         """Whether a request that has failed can be sent again, to whichever provider."""

@@ -12,7 +12,7 @@ from llms_core.candidate import Candidate
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.error_body import describes_error
-from llms_core.contracts.extras import EXTRAS, applied
+from llms_core.contracts.extras import EFFORT, EXTRAS, applied
 from llms_core.contracts.joined import joined
 from llms_core.contracts.lenient_json import repaired
 from llms_core.contracts.native import TRANSLATED
@@ -20,6 +20,7 @@ from llms_core.contracts.request import ChatBody, ChatCall, ChatRequest, with_pr
 from llms_core.contracts.streamed import as_chunks
 from llms_core.errors import ErrorKind, OtherProtocol, ProviderError
 from llms_core.native.formats import format_of
+from llms_core.openai_compatible.protocol import matches
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
@@ -83,7 +84,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
         dropped: tuple[str, ...] = ()
         native = candidate.accepted_original(body)
         if native is None and EXTRAS in body.members:
-            body, dropped = applied(body, candidate.spec.extras)
+            body, dropped = applied(body, _owners(candidate))
         if settings.defaults or settings.force:
             body = with_provider_settings(body, settings.defaults, settings.force)
         return ChatCall(
@@ -149,7 +150,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
         is_native = call.native is not None
         return StreamReader(
             cast("PassesThrough", adapter).native_chunks(call) if is_native else adapter.chunks(call),
-            parts=call.request.n or 1,
+            parts=1 if is_native else call.request.n or 1,
             end_marker=_END_MARKER,
             read_error=lambda data: _error_in_answer(adapter, data),
         )
@@ -176,6 +177,14 @@ class Chat(Operation[ChatRequest, ChatCall]):
             return _decode_usage(chunk.data).usage
         except msgspec.ValidationError:
             return None
+
+
+def _owners(candidate: Candidate) -> frozenset[str]:
+    """Return whose parameters the candidate understands."""
+    owners = candidate.spec.extras
+    if matches(candidate.upstream_model, candidate.spec.rules.reasoning_effort):
+        return owners | {EFFORT}
+    return owners
 
 
 def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:

@@ -42,6 +42,7 @@ class Forwarding(Operation[Any, ForwardCall]):
     """
 
     adapter_protocol = Forwards
+    reads_content_type = True
     #: Types of the events that end an answer, of which there are as many as were requested.
     end_events: frozenset[str] = frozenset()
 

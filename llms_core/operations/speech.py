@@ -24,7 +24,7 @@ class Speech(Forwarding):
         """Return what is wrong with an answer that is neither a stream of sound nor of events."""
         if not answer.data:
             return "it is empty"
-        if answer.content_type.startswith("audio/"):
+        if answer.content_type.startswith(("audio/", "application/octet-stream")):
             return None
         return f"it is not sound ({answer.content_type})"
 

@@ -27,6 +27,8 @@ class Transcriptions(Forwarding):
         media_type = answer.content_type.partition(";")[0].strip().lower()
         if media_type == "application/json":
             return _fault_of_json(answer.data)
+        if media_type == "text/event-stream":
+            return "it is a stream, which was not requested"
         if answer.data.lstrip()[:1] == b"<" and media_type == "text/html":
             return "it is a page"
         try:

@@ -29,6 +29,9 @@ from llms_core.provider import ProviderSpec
 log = logging.getLogger("llms_core.plugins")
 
 #: Hooks that are called while a plugin is loaded; a report lists what they provide, not the hooks themselves.
+#: The member of `[plugin.NAME]` that is the core's: what happens if the plugin's middleware fails.
+_FAIL = "fail"
+
 _LOADING_HOOKS = {"llms_configure", "llms_providers"}
 
 
@@ -77,7 +80,8 @@ class _Loader:
         try:
             module = source.load()
             import_seconds = perf_counter() - start
-            plugin = LoadedPlugin(source.name, source.origin, hooks_of(module, source.name))
+            hooks = hooks_of(module, source.name)
+            plugin = LoadedPlugin(source.name, source.origin, hooks, self._fails_open(source.name))
             offered = self._set_up(plugin)
         except (KeyboardInterrupt, ConfigError):
             raise
@@ -107,14 +111,28 @@ class _Loader:
     def _set_up(self, plugin: LoadedPlugin) -> tuple[ProviderSpec, ...]:
         """Call the hooks that run once, in their documented order: settings first."""
         if configure := plugin.hooks.get("llms_configure"):
-            values = self._settings.get(plugin.name, {})
+            values = self._settings.get(plugin.name)
+            if values is not None:
+                values = {name: value for name, value in values.items() if name != _FAIL}
             reject_awaitable(configure.call(PluginSettings(plugin.name, values, self._path)))
         if providers := plugin.hooks.get("llms_providers"):
             return collect(providers)
         return ()
 
+    def _fails_open(self, name: str) -> bool:
+        """Whether requests continue if the plugin's middleware fails. Raises ConfigError for an unknown value."""
+        value = self._settings.get(name, {}).get(_FAIL, "closed")
+        if value not in ("open", "closed"):
+            raise ConfigError(
+                f"{value!r} is neither 'open' nor 'closed'", path=self._path, field=f"plugin.{name}.{_FAIL}"
+            )
+        return bool(value == "open")
+
     def _reject_unused_settings(self, plugin: LoadedPlugin) -> None:
-        if plugin.name in self._settings and "llms_configure" not in plugin.hooks:
+        own = self._settings.get(plugin.name)
+        # `fail` is the core's.
+        is_used = own is not None and set(own) == {_FAIL} and "llms_middleware" in plugin.hooks
+        if own is not None and not is_used and "llms_configure" not in plugin.hooks:
             raise ConfigError(
                 f"{plugin.origin} does not accept settings",
                 path=self._path,

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from llms_core.dialects import Dialect, OpenApi, Route
+from llms_core.dialects.paths import problem
 from llms_core.operations import Operation
 from llms_core.plugins.report import summary
 
@@ -58,8 +59,8 @@ def _dialect_errors(dialect: Dialect, paths: Collection[str], operations: Collec
     for path in dialect.paths:
         if not isinstance(path, str) or not path.startswith("/"):
             yield f"the path {path!r} {where} does not begin with a slash"
-        if "{" in path or "}" in path:
-            yield f"the path {path} {where} must not contain braces: parameters are not supported"
+        elif reason := problem(path):
+            yield f"the path {path} {where} {reason}"
         if path in paths:
             yield f"the path {path} {where} is already taken"
         if path == "/" or any(f"{path}/".startswith(f"{reserved}/") for reserved in _RESERVED_PATHS):

@@ -20,6 +20,7 @@ import click
 from llms_core.candidate import Candidate
 from llms_core.contracts.request import ChatRequest
 from llms_core.dialects import Dialect
+from llms_core.middleware import Middleware
 from llms_core.operations import Operation
 from llms_core.plugins.settings import PluginSettings
 from llms_core.provider import ProviderSpec
@@ -110,6 +111,7 @@ RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
 PublicRoutesHook: TypeAlias = Callable[[], Set[str]]
 OperationsHook: TypeAlias = Callable[[], Iterable[Operation[Any, Any]]]
 DialectsHook: TypeAlias = Callable[[], Iterable[Dialect]]
+MiddlewareHook: TypeAlias = Callable[[], Iterable[Middleware]]
 
 AnyHook: TypeAlias = (
     ConfigureHook
@@ -125,6 +127,7 @@ AnyHook: TypeAlias = (
     | PublicRoutesHook
     | OperationsHook
     | DialectsHook
+    | MiddlewareHook
 )
 
 HookImplementation = TypeVar("HookImplementation", bound=AnyHook)

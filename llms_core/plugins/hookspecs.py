@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llms_core.candidate import Candidate
     from llms_core.contracts.request import ChatRequest
     from llms_core.dialects import Dialect
+    from llms_core.middleware import Middleware
     from llms_core.operations import Operation
     from llms_core.plugins.hook_types import HookMarker
     from llms_core.plugins.settings import PluginSettings
@@ -65,6 +66,17 @@ def llms_candidates(
 
     `request` is the view that belongs to the operation: a ChatRequest if `operation` is `chat`. The requests of all
     operations have `model` and `stream`; check `operation` before you use any other member.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def llms_middleware() -> Iterable[Middleware]:
+    """Return async callables that are put around every request, before a provider is chosen. Called once, at startup.
+
+    See `llms_core.middleware`. They are nested in the order of plugins, the first one outermost; `tryfirst` and
+    `trylast` apply. A request fails if one of them raises anything but an error of `llms_core.errors`, unless
+    `[plugin.NAME] fail` is `"open"`: then it continues without the middleware.
     """
     raise NotImplementedError
 

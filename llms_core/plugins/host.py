@@ -5,6 +5,7 @@ pluggy's own calls are not used, because they stop at the first implementation t
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import msgspec
 
 from llms_core.dialects import Dialect
 from llms_core.errors import PluginError
+from llms_core.middleware.chain import Layer
 from llms_core.operations import Operation
 from llms_core.plugins.extensions import dialect_error, operation_error
 from llms_core.plugins.report import PluginReport, summary
@@ -39,6 +41,8 @@ class LoadedPlugin(msgspec.Struct, frozen=True):
     #: The plugin and its distribution, for messages.
     origin: str
     hooks: Mapping[str, Hook]
+    #: `[plugin.NAME] fail = "open"`: requests continue without its middleware if that fails.
+    fails_open: bool = False
 
 
 Implementation = tuple[LoadedPlugin, Callable[..., Any]]
@@ -67,6 +71,8 @@ class PluginHost:
         self._candidates = self._implementations("llms_candidates")
         self._attempt_finished = self._implementations("llms_attempt_finished")
         self._request_finished = self._implementations("llms_request_finished")
+        #: Whether any plugin reorders or removes candidates.
+        self.chooses_candidates = bool(self._candidates)
         #: Whether any plugin observes attempts, or requests; without observers no record has to be created.
         self.observes_attempts = bool(self._attempt_finished)
         self.observes_requests = bool(self._request_finished)
@@ -168,6 +174,20 @@ class PluginHost:
                     accepted.append(dialect)
         return tuple(accepted)
 
+    def middleware(self) -> tuple[Layer, ...]:
+        """Return the middleware of all plugins, the outermost first; what cannot be called is logged and left out."""
+        layers: list[Layer] = []
+        by_name = {plugin.name: plugin for plugin in self._plugins}
+        for name, offered in self._results("llms_middleware", Iterable, tuple):
+            plugin = by_name[name]
+            for middleware in offered:
+                if not _is_async(middleware):
+                    reason = f"returned {middleware!r}, which is not an async callable"
+                    self._log_refusal(name, "llms_middleware", reason)
+                else:
+                    layers.append(Layer(plugin.origin, middleware, plugin.fails_open))
+        return tuple(layers)
+
     def default_config(self) -> bytes | None:
         """Return the llms.json of the first plugin that has one."""
         for _, text in self._results("llms_default_config", bytes):
@@ -259,6 +279,12 @@ class PluginHost:
     def _log_refusal(self, plugin: str, hook: str, reason: str) -> None:
         """Log why something that a plugin offers is left out; each reason, because hooks like this are called once."""
         log.error("%s: %s: %s; it is left out", self.origin_of(plugin), hook, reason)
+
+
+def _is_async(function: object) -> bool:
+    if inspect.iscoroutinefunction(function):
+        return True
+    return callable(function) and inspect.iscoroutinefunction(type(function).__call__)
 
 
 def _route_names(names: Iterable[object]) -> frozenset[str]:

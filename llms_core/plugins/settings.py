@@ -19,10 +19,12 @@ class PluginSettings:
     """The user's settings for one plugin; empty if plugins.toml has no table for it."""
 
     def __init__(
-        self, plugin: str, values: Mapping[str, Any], path: str = "", env: Mapping[str, str] = os.environ
+        self, plugin: str, values: Mapping[str, Any] | None, path: str = "", env: Mapping[str, str] = os.environ
     ) -> None:
+        #: Whether plugins.toml has a table for the plugin.
+        self.is_given = values is not None
         self._plugin = plugin
-        self._values = values
+        self._values = values or {}
         self._path = path
         self._env = env
 
@@ -36,12 +38,12 @@ class PluginSettings:
         for name in self._values:
             if name not in known:
                 # msgspec could reject unknown keys itself, but would not suggest the nearest one.
-                raise self._error((name,), "unknown key", _suggestion(name, known))
+                raise self.error((name,), "unknown key", _suggestion(name, known))
         try:
             return self._convert(dict(self._values), kind)
         except msgspec.ValidationError as error:
             message, at = explained(error, dict(self._values), lambda value: self._convert(value, kind))
-            raise self._error(at, message) from None
+            raise self.error(at, message) from None
 
     def _convert(self, values: dict[str, Any], kind: type[Struct]) -> Struct:
         return msgspec.convert(values, kind, dec_hook=self._secret)
@@ -63,7 +65,8 @@ class PluginSettings:
         redact.add([secret])
         return secret
 
-    def _error(self, at: tuple[str | int, ...], message: str, hint: str = "") -> ConfigError:
+    def error(self, at: tuple[str | int, ...], message: str, hint: str = "") -> ConfigError:
+        """Return the error for a value that the plugin cannot use; `at` is the path to it within the table."""
         return ConfigError(message, path=self._path, field=dotted(("plugin", self._plugin, *at)), hint=hint)
 
 

@@ -19,7 +19,8 @@ from llms_core.config.model import Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.native import TRANSLATED
 from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
-from llms_core.operations import Answer, FetchMedia, Operation
+from llms_core.middleware import Answered
+from llms_core.operations import FetchMedia, Operation
 from llms_core.operations.adapter_results import checked_request
 from llms_core.plugins.host import PluginHost
 from llms_core.routing.attempt import Attempt, AttemptObserver
@@ -32,24 +33,11 @@ from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
 from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.credentials import redact_credentials
-from llms_core.upstream.exchange import AnswerStream, open_stream, whole_answer
+from llms_core.upstream.exchange import open_stream, whole_answer
 from llms_core.upstream.transport import HttpTransport
 
 #: How often a candidate may ask for the same request in another way.
 _MAX_PROTOCOL_CHANGES = 3
-
-
-class RoutedAnswer(msgspec.Struct, eq=False):
-    """A committed answer and the candidate that gave it: either `answer`, or `stream`, which must be closed.
-
-    There is no candidate if the answer is an estimate.
-    """
-
-    candidate: Candidate | None
-    #: Names of parameters that were not sent to the provider.
-    dropped: tuple[str, ...]
-    answer: Answer | None = None
-    stream: AnswerStream | None = None
 
 
 class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -77,7 +65,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
         Raises RequestError if no enabled provider has the model, or none can do what the request asks for.
         """
-        model: str = body.view.model
+        model = body.model
         found = self.order(self.models.find(model))
         fallbacks = () if operation.same_model_only else self.routing.fallbacks.get(model, ())
         for fallback in fallbacks:
@@ -87,41 +75,68 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         found, unable = self.models.for_operation(found, operation)
         if not found:
             raise cannot_serve(model, unable)
-        if needed := operation.needed_capabilities(body.view):
-            found, unable = split_by_capability(found, needed)
-            if not found:
-                raise cannot_serve(model, unable)
-        if body.untranslatable is not None:
-            found = [candidate for candidate in found if candidate.accepted_original(body) is not None]
-            if not found:
-                raise body.untranslatable
+        taking_original = []
+        if body.native is not None:
+            taking_original = [candidate for candidate in found if candidate.accepted_original(body) is not None]
+        if len(taking_original) < len(found):
+            found = self._able(operation, body, found, taking_original)
+        if not self.host.chooses_candidates:
+            return found
         # Last: plugins only see candidates that can serve the request.
         return self.host.candidates(body.view, found, operation.name)
 
-    async def answer(self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]) -> RoutedAnswer:
+    def _able(
+        self,
+        operation: Operation[Any, Any],
+        body: RequestBody[Any],
+        found: list[Candidate],
+        taking_original: list[Candidate],
+    ) -> list[Candidate]:
+        """Return the candidates that can do what the request asks for, some of which need its translation."""
+        if (reason := body.untranslatable) is not None:
+            if not taking_original:
+                raise reason
+            return taking_original
+        if needed := operation.needed_capabilities(body.view):
+            able, unable = split_by_capability(found, needed)
+            if not able:
+                raise cannot_serve(body.model, unable)
+            return able
+        return found
+
+    async def answer(
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        body: RequestBody[Any],
+        deadline: float | None = None,
+    ) -> Answered:
         """Return the first answer that a candidate gives.
+
+        `deadline` is the event loop's time; by default it is `[timeouts] total` from now.
 
         Raises RequestError before any attempt, ProviderError if an error stops the chain, AllProvidersFailed if no
         candidate answered.
         """
         if not operation.can_estimate:
-            return await self._first_answer(trace, operation, body)
+            return await self._first_answer(trace, operation, body, deadline)
         try:
-            return await self._first_answer(trace, operation, body)
+            return await self._first_answer(trace, operation, body, deadline)
         except (ProviderError, AllProvidersFailed, CannotServe):
             # The log and the records of the attempts have the reason.
-            return RoutedAnswer(None, (), answer=operation.estimate(body))
+            return Answered(answer=operation.estimate(body))
 
     async def _first_answer(
-        self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any]
-    ) -> RoutedAnswer:
-        model: str = body.view.model
+        self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any], deadline: float | None
+    ) -> Answered:
+        model = body.model
         candidates = self._without_open_circuits(trace, operation, self.candidates(operation, body))
         clock = asyncio.get_running_loop().time
         # One deadline for all attempts and pauses: more providers must not mean a longer wait.
-        deadline = clock() + self.timeouts.total
+        if deadline is None:
+            deadline = clock() + self.timeouts.total
         if operation.max_seconds is not None:
-            deadline = clock() + min(self.timeouts.total, operation.max_seconds)
+            deadline = min(deadline, clock() + operation.max_seconds)
         errors: list[ProviderError] = []
         for position, candidate in enumerate(candidates):
             candidates_left = len(candidates) - position
@@ -176,7 +191,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             candidate.provider_id,
             remaining,
             candidates_left,
-            whole=not body.view.stream or self.routing.commit == "whole",
+            whole=not body.stream or self.routing.commit == "whole",
             max_bytes=self.max_bytes,
         )
 
@@ -187,7 +202,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         candidate: Candidate,
         body: RequestBody[Any],
         limits: AttemptLimits,
-    ) -> RoutedAnswer:
+    ) -> Answered:
         """Try one candidate; again at once if it wants the request in another protocol.
 
         Raises ProviderError or RequestError.
@@ -223,7 +238,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         body: RequestBody[Any],
         limits: AttemptLimits,
         protocol: str,
-    ) -> RoutedAnswer:
+    ) -> Answered:
         """Make one attempt, up to the commit point. Raises ProviderError or RequestError."""
         if TRANSLATED in protocol.split():
             body = body.translated()
@@ -246,25 +261,25 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         body: RequestBody[Any],
         limits: AttemptLimits,
         attempt: Attempt,
-    ) -> RoutedAnswer:
+    ) -> Answered:
         """Send the request and read the answer, up to the commit point."""
         adapter = candidate.adapter
         trace.upstream_started()
         if candidate.prepare is not None or candidate.inlines:
             call, limits = await self._prepare(operation, candidate, call, limits)
-        if not body.view.stream and len(calls := operation.split(call, candidate)) > 1:
+        if not body.stream and len(calls := operation.split(call, candidate)) > 1:
             answers, dropped = await answer_parts(self.transport, operation, candidate, calls, limits)
             answer = operation.join(call, answers)
             attempt.succeeded(answer.usage)
-            return RoutedAnswer(candidate, dropped, answer=answer)
+            return Answered(candidate=candidate, dropped=dropped, answer=answer)
         request = checked_request(operation.request(adapter, call))
         if candidate.prepare is not None:
             # It may have obtained a token, which only the request shows.
             redact_credentials(request)
-        if not body.view.stream:
+        if not body.stream:
             answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
             attempt.succeeded(answer.usage)
-            return RoutedAnswer(candidate, request.dropped, answer=answer)
+            return Answered(candidate=candidate, dropped=request.dropped, answer=answer)
         stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
         try:
             await stream.commit(whole=self.routing.commit == "whole")
@@ -272,7 +287,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             await stream.release()
             raise
         attempt.committed()
-        return RoutedAnswer(candidate, request.dropped, stream=stream)
+        return Answered(candidate=candidate, dropped=request.dropped, stream=stream)
 
     async def _prepare(
         self, operation: Operation[Any, Any], candidate: Candidate, call: Any, limits: AttemptLimits

@@ -20,6 +20,7 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
 from llms_core import startup
 from llms_core.config import places
+from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
 from llms_core.plugins.report import PluginReport
@@ -62,9 +63,10 @@ def create_app(
     handlers = _dialect_handlers(gateway)
     app = Litestar(
         route_handlers=[
-            *(_route(path, handler) for path, handler in handlers.items()),
+            # Litestar has no parameters within a segment, so templates have the direct path only.
+            *(_route(path, handler) for path, handler in handlers.items() if not parameters(path)),
             *dialect_routes.handlers(gateway),
-            models.router,
+            *models.routers(gateway),
             status.health,
             status.ready,
             status.page,

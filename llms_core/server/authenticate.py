@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 Authenticate = Callable[[Scope], Caller]
 
+#: Azure's, Anthropic's and Google's headers for keys.
+_KEY_HEADERS = (b"api-key", b"x-api-key", b"x-goog-api-key")
+
 
 def create(keys: Mapping[str, str], host: PluginHost, *, required: bool = False) -> Authenticate | None:
     """Return the function that finds a request's caller, or None if nobody has to authenticate.
@@ -72,7 +75,10 @@ def _key_in(headers: Mapping[bytes, bytes]) -> bytes:
     scheme, _, value = headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() == b"bearer":
         return value.strip(b" \t")
-    return headers.get(b"api-key") or headers.get(b"x-api-key", b"")
+    for name in _KEY_HEADERS:
+        if headers.get(name):
+            return headers[name]
+    return b""
 
 
 def _hash(key: bytes) -> str:

@@ -16,8 +16,10 @@ from litestar.types import ASGIApp
 
 from llms_core.dialects import Dialect
 from llms_core.errors import RequestError
+from llms_core.server.client_dialect import dialect_of_path
 from llms_core.server.error_response import describe, encode, retry_headers
 from llms_core.server.gateway import Gateway
+from llms_core.server.query_key import move_key
 from llms_core.server.request_headers import HEADERS
 
 HeaderList = list[tuple[bytes, bytes]]
@@ -45,8 +47,6 @@ class BrowserGuard:
         self.app = app
         self.gateway = gateway
         self._is_loopback = is_loopback
-        #: By path, for errors in the client's format.
-        self._dialects = {path: dialect for dialect in gateway.dialects for path in dialect.paths}
         server = gateway.server
         self._hosts = frozenset(server.hosts)
         #: Values of `Host` that have been accepted: almost every request has the same one.
@@ -59,6 +59,8 @@ class BrowserGuard:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
+            if scope["query_string"]:
+                move_key(scope, self.gateway.dialects)
             headers = scope[HEADERS] = dict(scope["headers"])
             is_usual = (
                 headers.get(b"host") in self._accepted
@@ -77,7 +79,7 @@ class BrowserGuard:
         try:
             added = self._check(scope, headers)
         except RequestError as error:
-            await _refuse(error, self._dialects.get(scope["path"]), send)
+            await _refuse(error, dialect_of_path(scope["path"], self.gateway.dialects), send)
             return
         if added:
             send = _with_headers(send, added)

@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.types import Send
 
 from llms_core.dialects import openai_error
+from llms_core.dialects.paths import PathTable
 from llms_core.errors import LlmsError
 from llms_core.server.error_response import describe_http_error, retry_headers
 
@@ -26,6 +27,8 @@ Handler = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 class DirectPath:
     """An ASGI application: POST requests to exactly these paths go to their handlers, everything else to Litestar.
 
+    The parameters of a path are in the scope's `path_params`, where Litestar has them, too.
+
     A HEAD request is answered like GET, without the body.
 
     The handlers answer every error themselves. Whatever Litestar runs for every request, such as middleware, would not
@@ -40,13 +43,14 @@ class DirectPath:
                     "wrap the application returned by create_app in an ASGI middleware instead"
                 )
         self.app = app
-        self._handlers = handlers
+        self._handlers = PathTable(handlers)
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Serve one connection."""
         if scope["type"] == "http" and scope["method"] == "POST":
-            handler = self._handlers.get(scope["path"])
-            if handler is not None:
+            found = self._handlers.find(scope["path"])
+            if found is not None:
+                handler, scope["path_params"] = found
                 # Returned, not awaited: each layer of coroutines is passed through by every chunk.
                 return handler(scope, receive, send)
         return self._serve_by_litestar(scope, receive, send)

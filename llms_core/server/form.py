@@ -20,6 +20,9 @@ from llms_core.server.form_parser import MODEL, FormParser, boundary_of
 from llms_core.server.request_body import exceeds
 from llms_core.server.spool import ReplayMemory, Spool
 
+#: Values of fields that mean the same as no such field.
+_SAME_AS_ABSENT = frozenset({"", "false", "0"})
+
 
 class IncomingForm:
     """One client's form, whose text fields `names` are read. Must be closed.
@@ -128,8 +131,11 @@ class IncomingForm:
         """Refuse a field that would have changed how the request is served."""
         if self._used_fields is None or len(self._used_fields) == len(self.parser.fields):
             return
-        (late, *_) = self.parser.fields.keys() - self._used_fields.keys()
-        raise RequestError(f"The field '{late}' must come before the file", param=late, code="invalid_form")
+        for name, value in self.parser.fields.items():
+            if name not in self._used_fields and value.lower() not in _SAME_AS_ABSENT:
+                text = f"In a form over [server] replay_buffer, the field '{name}' must come before the file"
+                raise RequestError(text, param=name, code="invalid_form")
+        self._used_fields = dict(self.parser.fields)
 
 
 def _too_large(max_bytes: int) -> RequestError:

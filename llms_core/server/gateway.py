@@ -16,6 +16,7 @@ from llms_core.config.client_keys import ClientKeys
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
 from llms_core.dialects.table import dialects
 from llms_core.errors import RequestError
+from llms_core.middleware.chain import compose
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.report import PluginReport
@@ -61,6 +62,8 @@ class Gateway:
         self.dialects = (*own, *startup.host.dialects(own, self._operations))
         #: What is kept of uploads, so that they can be sent again.
         self.replay_memory = ReplayMemory(startup.plugins_toml.server.replay_buffer)
+        #: The middleware of all plugins as one; None if there is none.
+        self.middleware = compose(startup.host.middleware())
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._closing: set[asyncio.Task[None]] = set()

@@ -21,10 +21,10 @@ from llms_core.dialects import (
     WritesBytes,
 )
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
+from llms_core.middleware import Answered, Call, ChunkStream
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
 from llms_core.records import Caller
-from llms_core.routing.attempts import RoutedAnswer
 from llms_core.routing.trace import RequestTrace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
@@ -33,9 +33,8 @@ from llms_core.server.form import IncomingForm
 from llms_core.server.gateway import Gateway
 from llms_core.server.http1.cycle import BREAKS_OFF
 from llms_core.server.request_body import read_body
-from llms_core.server.request_headers import by_name
+from llms_core.server.request_headers import by_name, tags_of
 from llms_core.server.response_writer import ResponseState, ResponseWriter
-from llms_core.upstream.exchange import AnswerStream
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +84,7 @@ class RequestHandler:
         self.caller: Caller | None = None
         self.body: RequestBody[Any] | None = None
         self.form: IncomingForm | None = None
-        self.answer: RoutedAnswer | None = None
+        self.answer: Answered | None = None
         self.stream_writer: StreamWriter | None = None
         #: The gateway's own share of the time until the head was sent, in seconds.
         self.overhead: float | None = None
@@ -105,9 +104,9 @@ class RequestHandler:
                 decoded = await decoded
             # Checked here because the record of the request is made from it as well.
             self.body = expect(RequestBody, decoded, "decode")
-            if self.body.view.stream:
+            if self.body.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
-            self.answer = await gateway.router.answer(self.trace, self.dialect.operation, self.body)
+            self.answer = await self._answer(self.body, scope)
             if self.form is not None:
                 # The provider may have answered before the client had sent everything.
                 self.watcher.start()
@@ -115,6 +114,31 @@ class RequestHandler:
                 await self._send_stream(self.answer, self.answer.stream, self.stream_writer)
             elif self.answer.answer is not None:
                 await self._send_whole(self.answer, self.answer.answer, self.body)
+
+    async def _answer(self, body: RequestBody[Any], scope: Scope) -> Answered:
+        """Return the answer of a provider, by way of the middleware if there is any."""
+        gateway = self.gateway
+        operation = self.dialect.operation
+        if gateway.middleware is None:
+            return await gateway.router.answer(self.trace, operation, body)
+        router = gateway.router
+        call = Call(
+            id=self.trace.id,
+            caller=self.caller,
+            operation=operation,
+            dialect=self.dialect.name,
+            body=body.translated(),
+            deadline=asyncio.get_running_loop().time() + router.timeouts.total,
+            has_form=self.form is not None,
+            tags=tags_of(scope["headers"]),
+        )
+
+        async def forward(changed: Call) -> Answered:
+            return await router.answer(self.trace, operation, changed.body, changed.deadline)
+
+        answered = await gateway.middleware(call, forward)
+        # A middleware may answer in either way, and the client gets what it asked for.
+        return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
     async def _read_request(self, scope: Scope, receive: Receive) -> IncomingRequest:
         """Read the request's body, or what is needed of a form: the rest is read while it is sent on."""
@@ -137,7 +161,13 @@ class RequestHandler:
             )
             await self.form.read_ahead()
         return IncomingRequest(
-            data, scope["path"], scope["query_string"], scope["headers"], self.caller, form=self.form
+            data,
+            scope["path"],
+            scope["query_string"],
+            scope["headers"],
+            self.caller,
+            scope.get("path_params") or {},
+            form=self.form,
         )
 
     def close(self) -> None:
@@ -146,7 +176,7 @@ class RequestHandler:
         if self.form is not None:
             self.form.close()
 
-    async def _send_whole(self, routed: RoutedAnswer, answer: Answer, body: RequestBody[Any]) -> None:
+    async def _send_whole(self, routed: Answered, answer: Answer, body: RequestBody[Any]) -> None:
         # Checked before the head is sent: after that, the client would only see a broken connection.
         encoded = self.dialect.encode_answer(answer, body)
         content_type = _JSON
@@ -170,10 +200,11 @@ class RequestHandler:
             writer.include_usage = True
         return writer
 
-    async def _send_stream(self, routed: RoutedAnswer, stream: AnswerStream, writer: StreamWriter) -> None:
+    async def _send_stream(self, routed: Answered, stream: ChunkStream, writer: StreamWriter) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
-        if isinstance(writer, WritesBytes):
+        # Asked first, because looking at a protocol's methods takes longer than sending a chunk.
+        if self.dialect.operation.reads_content_type and isinstance(writer, WritesBytes):
             writer.begin_bytes(stream.content_type)
         try:
             while not stream.is_complete:
@@ -203,7 +234,7 @@ class RequestHandler:
         await self.writer.write(data, last=True)
         self.watcher.client_served()
 
-    def _headers(self, routed: RoutedAnswer) -> list[tuple[bytes, bytes]]:
+    def _headers(self, routed: Answered) -> list[tuple[bytes, bytes]]:
         candidate = routed.candidate
         trace = self.trace
         # Measured once, here, so that the header and the record agree.
@@ -218,6 +249,7 @@ class RequestHandler:
         elif attempts := trace.attempts_header():
             headers.append((b"x-llms-attempts", _header_value(attempts)))
         headers.append((b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)))
+        headers += [(name.lower().encode(), _encode_header(value)) for name, value in routed.headers.items()]
         dropped = routed.dropped
         if self.dialect.names:
             dropped = tuple(map(self.dialect.client_name, dropped))
@@ -268,7 +300,7 @@ class RequestHandler:
         accounting.request_finished(
             self.gateway.startup.host,
             self.trace,
-            view=None if self.body is None else self.body.view,
+            body=self.body,
             answer=self.answer,
             caller=self.caller,
             status=_CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,

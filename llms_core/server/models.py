@@ -1,18 +1,21 @@
-"""`GET /v1/models` and `GET /v1/models/{id}` (SR-009)."""
+"""`GET /v1/models` and `GET /v1/models/{id}` (SR-009), and the same at dialects' own paths."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, Router, get
 from litestar.connection import Request
 from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
 from litestar.params import Parameter
 from msgspec import UNSET, UnsetType
 
 from llms_core.candidate import Candidate
+from llms_core.dialects import Dialect
 from llms_core.errors import RequestError
 from llms_core.routing.candidates import ModelIndex
 from llms_core.server.client_dialect import client_dialect
@@ -90,16 +93,66 @@ def retrieve_model(
     """One model by its name."""
     gateway: Gateway = request.app.state.gateway
     gateway.admit(request.scope)
+    candidate = _find(gateway, model)
+    dialect = client_dialect(request.headers, gateway.dialects)
+    if dialect is not None and dialect.encode_model is not None:
+        model_object: ModelObject = _json(dialect.encode_model(candidate.client_model))
+        return model_object
+    return _model_object(gateway.router.models, candidate)
+
+
+def routers(gateway: Gateway) -> Sequence[Router]:
+    """Return the router of `/v1/models`, and those of the dialects that have lists at paths of their own."""
+    common = Router("/v1/models", route_handlers=[list_models, retrieve_model], tags=["Models"])
+    return [common, *(_router_of(dialect) for dialect in gateway.dialects if dialect.models_path)]
+
+
+def _router_of(dialect: Dialect) -> Router:
+    """The routes of a dialect's own list of models."""
+    path = dialect.models_path
+    errors = error_responses(400, 401, 404, 503, body=dialect.openapi.error)
+
+    @get("/", name=path, summary="List the models", responses=errors, sync_to_thread=False)
+    def list_own(request: Request[object, object, State]) -> Response[dict[str, Any]]:
+        """Every model of every enabled provider, each name once."""
+        gateway: Gateway = request.app.state.gateway
+        gateway.admit(request.scope)
+        if dialect.encode_models is None:
+            raise NotFoundException
+        names = [candidate.client_model for candidate in gateway.router.models.listed_for(None)]
+        page: Response[dict[str, Any]] = _json(dialect.encode_models(names, request.query_params))
+        return page
+
+    @get(
+        "/{model:path}",
+        name=f"{path}/",
+        summary="Retrieve a model",
+        responses=errors,
+        sync_to_thread=False,
+    )
+    def retrieve_own(
+        request: Request[object, object, State],
+        model: Annotated[str, Parameter(description="The model's name, which may contain slashes")],
+    ) -> Response[dict[str, Any]]:
+        """One model by its name."""
+        gateway: Gateway = request.app.state.gateway
+        gateway.admit(request.scope)
+        if dialect.encode_model is None:
+            raise NotFoundException
+        found: Response[dict[str, Any]] = _json(dialect.encode_model(_find(gateway, model).client_model))
+        return found
+
+    return Router(path, route_handlers=[list_own, retrieve_own], tags=[dialect.openapi.tag])
+
+
+def _find(gateway: Gateway, path: str) -> Candidate:
+    """Return the first candidate of a model. Raises RequestError (404)."""
     # Litestar's path parameters begin with a slash.
-    name = model.removeprefix("/")
+    name = path.removeprefix("/")
     found = gateway.router.models.find(name)
     if not found:
         raise RequestError.model_not_found(name)
-    dialect = client_dialect(request.headers, gateway.dialects)
-    if dialect is not None and dialect.encode_model is not None:
-        model_object: ModelObject = _json(dialect.encode_model(found[0].client_model))
-        return model_object
-    return _model_object(gateway.router.models, found[0])
+    return found[0]
 
 
 def _json(data: bytes) -> Any:
@@ -116,6 +169,3 @@ def _model_object(models: ModelIndex, candidate: Candidate) -> ModelObject:
         context_length=UNSET if candidate.context is None else candidate.context,
         price=UNSET if price is None else ModelPrice(price.input, price.output, price.cache_read),
     )
-
-
-router = Router("/v1/models", route_handlers=[list_models, retrieve_model], tags=["Models"])

@@ -15,6 +15,7 @@ from litestar.openapi.spec import License
 from llms_core import __version__
 from llms_core.dialects import Dialect
 from llms_core.dialects.openai_error import ErrorBody
+from llms_core.dialects.paths import parameters
 from llms_core.server import docs
 
 Schema = dict[str, Any]
@@ -39,11 +40,10 @@ _ERRORS = {
 _ERRORS_OF_FORMS = {"415": "The request is not a form"}
 
 
-def error_responses(*statuses: int) -> dict[int, ResponseSpec]:
+def error_responses(*statuses: int, body: type = ErrorBody) -> dict[int, ResponseSpec]:
     """The errors of a Litestar route, for the document."""
     return {
-        status: ResponseSpec(ErrorBody, description=_ERRORS[str(status)], generate_examples=False)
-        for status in statuses
+        status: ResponseSpec(body, description=_ERRORS[str(status)], generate_examples=False) for status in statuses
     }
 
 
@@ -77,7 +77,7 @@ def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict
     paths: dict[str, Any] = {}
     for dialect in dialects:
         for number, path in enumerate(dialect.paths):
-            operation = _operation(dialect, schema_of)
+            operation = _operation(dialect, path, schema_of)
             if number:
                 # An operationId must be unique in the document.
                 operation["operationId"] += str(number + 1)
@@ -90,7 +90,7 @@ def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict
     }
 
 
-def _operation(dialect: Dialect, schema_of: Mapping[type, Schema]) -> dict[str, Any]:
+def _operation(dialect: Dialect, path: str, schema_of: Mapping[type, Schema]) -> dict[str, Any]:
     """One path's operation."""
     openapi = dialect.openapi
     answer = {"type": "object"} if openapi.answer is None else schema_of[openapi.answer]
@@ -100,19 +100,32 @@ def _operation(dialect: Dialect, schema_of: Mapping[type, Schema]) -> dict[str, 
         "content": {openapi.answer_type: {"schema": answer}},
     }
     if dialect.stream_writer is not None:
-        success["description"] = "The whole answer, or its chunks as server-sent events if they are requested"
+        default = "The whole answer, or its chunks as server-sent events if they are requested"
+        success["description"] = openapi.success or default
         success["content"]["text/event-stream"] = {}
     described = _ERRORS if dialect.form_fields is None else {**_ERRORS, **_ERRORS_OF_FORMS}
     errors = {status: {"description": text, "content": error} for status, text in described.items()}
+    names = parameters(path)
     return {
         "summary": openapi.summary,
         "operationId": openapi.operation_id,
         "tags": [openapi.tag],
+        **({"parameters": [_parameter(name) for name in names]} if names else {}),
         "requestBody": {
             "required": True,
             "content": {openapi.request_type: {"schema": schema_of[openapi.request]}},
         },
         "responses": {"200": success, **errors},
+    }
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "May contain slashes and colons",
     }
 
 

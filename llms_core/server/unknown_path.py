@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from llms_core.dialects import Dialect
+from llms_core.dialects.paths import parameters, pattern
 
 #: Paths besides those of the dialects, which are for POST requests.
 _GET_PATHS = ("/v1/models", "/v1/models/{model}", "/health", "/ready", "/docs")
@@ -16,17 +18,18 @@ _MAX_PATH = 200
 def unknown_path(path: str, dialects: Sequence[Dialect]) -> str:
     """Return the message for a path that is not served: what is, and what may be wrong with the client's base URL."""
     post_paths = [each for dialect in dialects for each in dialect.paths]
+    own_lists = [dialect.models_path for dialect in dialects if dialect.models_path]
     message = f"Unknown path: {path[:_MAX_PATH]}."
     below_root = [each for each in (*post_paths, "/v1/models") if each.startswith(_API_ROOT)]
     if (meant := _path_meant(path, below_root)) is not None:
         message += f" Did you mean {meant}? {_base_url(meant, dialects)}"
-    return f"{message} Served are POST {', '.join(post_paths)}, and GET {', '.join(_GET_PATHS)}."
+    return f"{message} Served are POST {', '.join(post_paths)}, and GET {', '.join((*_GET_PATHS, *own_lists))}."
 
 
 def _base_url(path: str, dialects: Sequence[Dialect]) -> str:
     """Return what a client's base URL has to be for a path."""
     if any(path in dialect.paths and not dialect.base_path for dialect in dialects):
-        return f"A client's base URL must not end in {_API_ROOT}, which this API's clients add."
+        return f"A client's base URL must not end in {_root(path)}, which this API's clients add."
     return f"A client's base URL has to end in {_API_ROOT}, once."
 
 
@@ -35,6 +38,12 @@ def _path_meant(path: str, served: Sequence[str]) -> str | None:
     path = path.rstrip("/")
     # The longest first: `/v1/chat/completions` ends in `/completions`, too.
     for candidate in sorted(served, key=len, reverse=True):
-        if path.endswith(candidate.removeprefix(_API_ROOT)):
+        end = candidate.removeprefix(_root(candidate))
+        if path.endswith(end) or (parameters(end) and re.search(f"{pattern(end).pattern}$", path, re.DOTALL)):
             return candidate
     return None
+
+
+def _root(path: str) -> str:
+    """Return the first segment of a path, which is the version of its API."""
+    return "/" + path.split("/")[1]

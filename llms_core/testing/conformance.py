@@ -26,6 +26,7 @@ from llms_core.testing.groups.faults import FaultTests
 from llms_core.testing.groups.growth import GrowthTests
 from llms_core.testing.groups.honesty import HonestyTests
 from llms_core.testing.groups.live import LiveTests
+from llms_core.testing.groups.native import NativeTests
 from llms_core.testing.groups.performance import PerformanceTests
 from llms_core.testing.groups.response import ResponseTests
 from llms_core.testing.groups.stream import StreamTests
@@ -52,6 +53,7 @@ class Translation(
     ErrorTests,
     StreamTests,
     FaultTests,
+    NativeTests,
     ToolTests,
     HonestyTests,
     EmbeddingTests,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llms_core.testing.openai_wire import FAILURES
+from llms_core.testing.openai_wire import FAILURES, OPENAI
 from llms_core.testing.upstream.responses import (
     function_call_item,
     message_item,
@@ -119,5 +119,7 @@ RESPONSES = Wire(
         {"type": "response.web_search_call.searching", "output_index": 0, "item_id": "ws_1"},
         {"type": "keepalive", "sequence_number": 3},
     ),
+    # At a path of their own, whichever protocol the models speak.
+    embeddings=OPENAI.embeddings,
     settings={"protocol": "responses"},
 )

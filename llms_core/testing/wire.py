@@ -145,6 +145,9 @@ class Wire:
     stream_failures: Sequence[Event] = ()
     #: Events without content, such as pings.
     ignored: Sequence[Event] = ()
+    #: The events of `llms_core.testing.messages_wire` in the provider's own wrapping, if its adapter passes Messages
+    #: requests on and has one.
+    native_events: Sequence[Event] = ()
     framing: Framing = "sse"
     #: The headers that may contain the key, in lower case.
     auth: frozenset[str] = frozenset({"authorization"})

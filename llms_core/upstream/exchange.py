@@ -92,9 +92,10 @@ async def whole_answer(
 
 
 def _read(operation: Operation[Any, Any], adapter: Any, call: Any, body: bytes, response: HttpResponse) -> Answer:
-    content_type = response.headers.get("content-type", "")
-    answer = operation.typed_answer(adapter, call, body, content_type)
-    return read_answer(operation, adapter, call, body) if answer is None else answer
+    # For all others, the headers are not even decoded.
+    if operation.reads_content_type:
+        return operation.typed_answer(adapter, call, body, response.headers.get("content-type", ""))
+    return read_answer(operation, adapter, call, body)
 
 
 async def open_stream(
@@ -161,8 +162,8 @@ class AnswerStream:
         outcome: Outcome,
     ):
         self.state = StreamState.OPEN
-        #: The type of the answer; empty if the provider did not state any.
-        self.content_type = response.headers.get("content-type", "")
+        #: The type of the answer, for operations that read it; empty if the provider did not state any.
+        self.content_type = response.headers.get("content-type", "") if operation.reads_content_type else ""
         self._response = response
         self._operation = operation
         self._reader = reader
@@ -183,6 +184,7 @@ class AnswerStream:
         #: Whether the provider has sent a complete answer.
         self._received_all = False
         self._usage: Usage | None = None
+        self._is_released = False
 
     @property
     def is_complete(self) -> bool:
@@ -195,7 +197,9 @@ class AnswerStream:
         Raises ProviderError if the stream breaks before, or if it is no answer.
         """
         framing = self._reader.framing
-        answer_format = format_of_type(self.content_type, framing)
+        answer_format = None
+        if self._operation.reads_content_type:
+            answer_format = format_of_type(self.content_type, framing)
         first = b""
         while answer_format is None:
             try:
@@ -209,7 +213,7 @@ class AnswerStream:
                 raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
             answer_format = detect_format(first, framing)
         if answer_format is Format.PAGE:
-            content_type = self.content_type or "no content-type"
+            content_type = self._response.headers.get("content-type", "no content-type")
             message = f"The provider answered with a page instead of a stream ({content_type})"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=self._response.status)
         if answer_format is Format.WHOLE:
@@ -270,6 +274,8 @@ class AnswerStream:
 
     async def aclose(self) -> None:
         """Release the connection; a stream that was not read to its end counts as abandoned."""
+        if self._is_released:
+            return
         if self.state is StreamState.OPEN:
             self.state = StreamState.ABANDONED
             self._outcome.failed(asyncio.CancelledError())
@@ -277,6 +283,7 @@ class AnswerStream:
 
     async def release(self) -> None:
         """Release the connection without reporting an outcome, for a stream that failed before it was committed."""
+        self._is_released = True
         try:
             if self._received_all:
                 with self._deadline.at(self._clock() + _DRAIN_SECONDS):

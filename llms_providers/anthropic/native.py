@@ -24,7 +24,11 @@ def is_accepted(native: NativeRequest, model: str) -> bool:
 def fits(view: RequestView, model: str) -> bool:
     """Whether nothing in a request has to be repaired for a model."""
     family = family_of(model)
-    if not view.fits(is_claude=CLAUDE in model.lower(), system_messages=family.system_messages):
+    is_claude = CLAUDE in model.lower()
+    if not view.fits(is_claude=is_claude, system_messages=family.system_messages):
         return False
     was_meant_for_it = family_of(view.model) == family
-    return was_meant_for_it or view.sampling_parameters <= family.sampling_parameters
+    if was_meant_for_it:
+        return True
+    can_think = not (is_claude and view.thinks_adaptively) or family.thinking == "adaptive"
+    return can_think and view.sampling_parameters <= family.sampling_parameters

@@ -37,7 +37,9 @@ _MIN_TOP_P_WITH_THINKING = 0.95
 def add_thinking(draft: Draft) -> None:
     """Add `thinking` as the client wrote it, or as `reasoning_effort` translates for this model (SR-023)."""
     own_thinking = draft.parameters.get("thinking")
-    if own_thinking is not None and _can_think(draft, own_thinking):
+    if own_thinking is not None and _is_unknown_to_model(draft, own_thinking):
+        _replace_adaptive_thinking(draft)
+    elif own_thinking is not None and _can_think(draft, own_thinking):
         draft.body["thinking"] = own_thinking
     elif own_thinking is not None:
         draft.dropped.add("thinking")
@@ -52,6 +54,24 @@ def add_thinking(draft: Draft) -> None:
         _set_budget(draft, effort)
     else:
         draft.dropped.add("reasoning_effort")
+
+
+def _is_unknown_to_model(draft: Draft, thinking: dict[str, Any]) -> bool:
+    """Return whether a client that knows the model by another name asks Claude to think adaptively before it could."""
+    is_claude = draft.owner.family == CLAUDE
+    return is_claude and thinking.get("type") == "adaptive" and draft.family.thinking != "adaptive"
+
+
+def _replace_adaptive_thinking(draft: Draft) -> None:
+    """Add a budget instead, for the client's effort, which these models do not know either."""
+    own_config = dict(draft.parameters.get("output_config") or {})
+    effort = own_config.pop("effort", None)
+    draft.parameters = {**draft.parameters, "output_config": own_config}
+    if draft.family.thinking == "budget" and _can_add_budget(draft):
+        # Without an effort, adaptive thinking has a high one.
+        _set_budget(draft, effort if effort in _BUDGETS else "high")
+    else:
+        draft.dropped.add("thinking")
 
 
 def _disable_thinking(draft: Draft) -> None:

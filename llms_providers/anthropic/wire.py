@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from llms_core.errors import ErrorKind
@@ -232,4 +233,10 @@ ANTHROPIC = Wire(
     auth=frozenset({"x-api-key"}),
     # A model with thinking budgets: it returns thinking, and accepts forced tool calls.
     model="claude-sonnet-4-5",
+)
+
+VERTEX = replace(
+    ANTHROPIC,
+    auth=frozenset({"authorization"}),
+    base="/v1/projects/p/locations/global/publishers/anthropic",
 )

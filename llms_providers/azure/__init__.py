@@ -21,9 +21,11 @@ import msgspec
 from llms_core import ErrorKind, ProviderError, hookimpl
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules
 from llms_core.contracts.forwarding import ForwardCall
+from llms_core.contracts.native import RESPONSES
 from llms_core.contracts.request import ChatCall
+from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
-from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import ChunkTranslator, Headers, NativeEndpoint, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.azure.content_filter import filtered_categories
 from llms_providers.azure.endpoint import AzureSettings, find_endpoint
 from llms_providers.azure.stream import AzureChunks
@@ -87,6 +89,12 @@ class Azure(OpenAICompatible):
             self.base_url = endpoint.base_url
         elif not settings.base_url:
             self.base_url = f"{endpoint.root}{self.base_url}"
+        if settings.protocol == RESPONSES and not self.responses_url():
+            raise ConfigError(
+                "this API of Azure has no Responses API",
+                field="protocol",
+                hint="leave out 'api_version', or use 2025-03-01-preview or a later one",
+            )
 
     def available(self) -> str | None:
         """Return None if an address is configured, else how to configure one."""
@@ -232,6 +240,7 @@ AZURE = ProviderSpec(
     adapter=Azure,
     paths=_PATHS,
     embeddings=OPENAI_EMBEDDINGS,
+    native={RESPONSES: NativeEndpoint("/responses", complete=True)},
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     drop=frozenset({"enable_thinking"}),
     rules=OPENAI_RULES,

@@ -2,6 +2,7 @@
 
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html
+https://docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html
 """
 
 from __future__ import annotations
@@ -33,6 +34,19 @@ _COHERE_3 = EmbeddingRules(
     default_input_type="search_document",
 )
 COHERE_RULES = msgspec.structs.replace(_COHERE_3, dimensions="output_dimension")
+_NOVA = EmbeddingRules(
+    max_inputs=1,
+    dimensions="embeddingDimension",
+    input_type="embeddingPurpose",
+    input_types={
+        "query": "GENERIC_RETRIEVAL",
+        "document": "GENERIC_INDEX",
+        "classification": "CLASSIFICATION",
+        "clustering": "CLUSTERING",
+    },
+    # Required.
+    default_input_type="GENERIC_INDEX",
+)
 #: For models that are refused anyway.
 _UNKNOWN = EmbeddingRules()
 
@@ -54,6 +68,15 @@ class _CohereAnswer(msgspec.Struct):
     embeddings: list[list[float]] | _ByType
 
 
+class _NovaVector(msgspec.Struct):
+    embedding: list[float]
+
+
+class _NovaAnswer(msgspec.Struct):
+    embeddings: list[_NovaVector]
+
+
+_decode_nova = msgspec.json.Decoder(_NovaAnswer).decode
 _decode_titan = msgspec.json.Decoder(_TitanAnswer).decode
 _decode_cohere = msgspec.json.Decoder(_CohereAnswer).decode
 
@@ -62,6 +85,8 @@ def rules_of(model: str) -> EmbeddingRules:
     """Return what a model accepts, whose id may be that of an inference profile or an ARN."""
     if "cohere.embed" in model:
         return _COHERE_3 if "-v3" in model else COHERE_RULES
+    if _is_nova(model):
+        return _NOVA
     if "titan-embed" not in model:
         return _UNKNOWN
     return _TITAN_2 if "text-v2" in model else _TITAN_1
@@ -75,8 +100,10 @@ def to_body(call: EmbeddingCall) -> tuple[dict[str, Any], tuple[str, ...]]:
     model = call.upstream_model
     rules = rules_of(model)
     if rules is _UNKNOWN:
-        message = "Only the embedding models of Amazon Titan and Cohere are supported on Bedrock"
+        message = "Only the embedding models of Amazon Titan, Amazon Nova and Cohere are supported on Bedrock"
         raise Unsupported(message, param="model")
+    if rules is _NOVA:
+        return _nova_body(call)
     is_cohere = "cohere.embed" in model
     known = _COHERE_PARAMETERS if is_cohere else _TITAN_PARAMETERS
     body: dict[str, Any] = {}
@@ -97,11 +124,30 @@ def to_body(call: EmbeddingCall) -> tuple[dict[str, Any], tuple[str, ...]]:
     return body, tuple(dropped)
 
 
+def _is_nova(model: str) -> bool:
+    return "nova-" in model and "embeddings" in model
+
+
+def _nova_body(call: EmbeddingCall) -> tuple[dict[str, Any], tuple[str, ...]]:
+    (text,) = call.inputs
+    # Like the other providers' models, it does not refuse what is too long.
+    parameters: dict[str, Any] = {
+        _NOVA.input_type: call.input_type,
+        "text": {"truncationMode": "END", "value": text},
+    }
+    if call.dimensions is not None:
+        parameters[_NOVA.dimensions] = call.dimensions
+    dropped = [*call.members, *(["user"] if call.user is not None else [])]
+    return {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": parameters}, tuple(dropped)
+
+
 def to_embeddings(call: EmbeddingCall, body: bytes) -> Embeddings:
     """Read an answer. Raises ProviderError if it has no embeddings."""
     try:
         if "cohere.embed" in call.upstream_model:
             return _of_cohere(_decode_cohere(body))
+        if _is_nova(call.upstream_model):
+            return Embeddings([vector(each.embedding) for each in _decode_nova(body).embeddings])
         return _of_titan(_decode_titan(body))
     except UNREADABLE as error:
         message = f"Cannot parse Bedrock's embeddings: {error}"

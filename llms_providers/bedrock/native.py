@@ -26,6 +26,7 @@ from llms_core.native.message_request import RequestView, features_of, view_of, 
 from llms_core.native.messages import MessageEvents, read_message
 from llms_providers.bedrock.errors import UNREADABLE, to_error, to_stream_error
 from llms_providers.bedrock.models import family_named
+from llms_providers.bedrock.parameters import ADAPTIVE_THINKING
 
 _VERSION = "bedrock-2023-05-31"
 
@@ -87,10 +88,14 @@ def is_accepted(native: NativeRequest, model: str) -> bool:
     if native.protocol != MESSAGES:
         return False
     view = view_of(native)
-    if view is None or family_named(model, view.model).vendor != "anthropic":
+    if view is None:
         return False
-    # A client that asks for another vendor's model may set parameters that Claude refuses.
-    was_meant_for_it = "claude" in view.model.lower() or not view.sampling_parameters
+    family = family_named(model, view.model)
+    if family.vendor != "anthropic":
+        return False
+    # A client that asks for another vendor's model may set parameters that Claude, or this version of it, refuses.
+    can_think = family.claude_version >= ADAPTIVE_THINKING or not view.thinks_adaptively
+    was_meant_for_it = "claude" in view.model.lower() or (can_think and not view.sampling_parameters)
     return was_meant_for_it and view.fits(is_claude=True, system_messages=False) and _is_known(native, view)
 
 

@@ -32,7 +32,7 @@ _THINKING_DISABLED = {"type": "disabled"}
 # Versions of Claude from which on a rule applies.
 _CAN_THINK = (3, 7)
 _ONE_SAMPLING_PARAMETER = (4, 1)
-_ADAPTIVE_THINKING = (4, 6)
+ADAPTIVE_THINKING = (4, 6)
 _NO_SAMPLING = (4, 7)
 
 #: Bedrock's names of parameters in `inferenceConfig`, where they differ from OpenAI's.
@@ -60,7 +60,7 @@ class Parameters:
         self._add_top_k()
         if family.vendor == "anthropic":
             # Before adaptive thinking, an answer had to begin with its reasoning.
-            can_think = not is_answer_begun or family.claude_version >= _ADAPTIVE_THINKING
+            can_think = not is_answer_begun or family.claude_version >= ADAPTIVE_THINKING
             # Claude rejects thinking together with a forced tool call.
             self._add_claude_thinking(can_think, can_start_thinking=can_think and not is_call_forced)
             self._drop_claude_sampling()
@@ -157,7 +157,7 @@ class Parameters:
         version = self._family.claude_version
         if effort not in _EFFORTS or version < _CAN_THINK:
             return None
-        if version >= _ADAPTIVE_THINKING:
+        if version >= ADAPTIVE_THINKING:
             return _adaptive_thinking(effort, version)
         budget = _THINKING_BUDGETS[effort]
         limit = self.inference.get("maxTokens")

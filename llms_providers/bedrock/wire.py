@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from llms_core.errors import ErrorKind
+from llms_core.testing.messages_wire import EVENTS
 from llms_core.testing.wire import Call, EmbeddingExample, Event, Example, Failure, Meaning, Wire
 
 Json = dict[str, Any]
@@ -73,6 +75,10 @@ def _failure(status: int, name: str, message: str, kind: ErrorKind | None = None
     # AWS appends a URL to the exception's name.
     headers = {"x-amzn-errortype": f"{name}:http://x/"}
     return Failure(status, {"message": message}, kind, message, headers=headers)
+
+
+def _base64(event: Mapping[str, Any]) -> str:
+    return base64.b64encode(json.dumps(event).encode()).decode()
 
 
 BEDROCK = Wire(
@@ -143,6 +149,7 @@ BEDROCK = Wire(
         ("exception:modelStreamErrorException", {"message": "The model failed while it streamed"}),
     ),
     ignored=(("anEventOfTheFuture", {"contentBlockIndex": 0}),),
+    native_events=tuple(("chunk", {"bytes": _base64(event)}) for _, event in EVENTS),
     framing="aws",
     base="",
     model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",

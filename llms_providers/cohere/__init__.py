@@ -18,8 +18,10 @@ from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
+from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
+from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.cohere import embeddings, rerank
 from llms_providers.cohere.answer import CohereChunks, to_completion, to_models
@@ -89,6 +91,23 @@ class Cohere:
         """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
         return read_ranking(body)
 
+    def offers(self, operation: str) -> bool:
+        """Whether Cohere has an operation, of those that are sent on."""
+        return operation in self.spec.paths or operation not in OPENAI_PATHS
+
+    def forward_request(self, call: ForwardCall) -> UpstreamRequest:
+        """Return a request for a transcription, whose form is OpenAI's."""
+        return UpstreamRequest(
+            url=f"{self.base_url}{self.spec.paths[call.operation]}",
+            headers={**self.settings.bearer_headers(), "content-type": call.content_type},
+            content=call.content,
+            upload=call.upload,
+        )
+
+    def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
+        """Return Cohere's answer as it is."""
+        return answer
+
     def error(self, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Translate an error response."""
         return to_error(status, headers, body)
@@ -113,7 +132,11 @@ COHERE = ProviderSpec(
     docs="https://docs.cohere.com/reference/chat",
     adapter=Cohere,
     base_url="https://api.cohere.com",
-    paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
+    paths={
+        "embeddings": embeddings.PATH,
+        "rerank": rerank.PATH,
+        "audio_transcriptions": "/v2/audio/transcriptions",
+    },
     embeddings=embeddings.RULES,
     key_env=("CO_API_KEY", "COHERE_API_KEY"),
     capabilities=Capabilities(audio=False, files=False, n=False),

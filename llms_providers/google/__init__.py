@@ -6,8 +6,8 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
 
 Besides OpenAI's parameters, a client (or `force` in a provider's block of llms.json) may set Gemini's own:
 
-- at the top level in either spelling (`top_k`, `cachedContent`, …), or in `extra_body.google` as at Google's
-  OpenAI-compatible endpoint;
+- at the top level in either spelling (`top_k`, `cachedContent`, …), in `generationConfig`, or in `extra_body.google` as
+  at Google's OpenAI-compatible endpoint;
 - built-in tools as entries of `tools`, such as `{"google_search": {}}`.
 
 Thought signatures reach the client in `extra_content.google.thought_signature` of tool calls and images. Everything
@@ -31,16 +31,20 @@ from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embedd
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.function_names import FunctionNames
+from llms_core.contracts.native import GENERATE_CONTENT, NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
+from llms_core.native.generate_content import GenerateContentEvents, read_answer
 from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.google import embeddings, media
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
-from llms_providers.google.models import NAME_RULE
+from llms_providers.google.models import NAME_RULE, requires_signatures
+from llms_providers.google.native import has_roles, has_unsigned_calls
 from llms_providers.google.request import dropped_parameters, request_body
+from llms_providers.google.settings import GoogleSettings, VertexSettings, as_google_settings
 from llms_providers.google.signatures import owner_of
 from llms_providers.google.stream import GoogleChunks
 
@@ -55,22 +59,6 @@ _ERROR_PATTERNS = (
 _COUNTED_BY_VERTEX = ("contents", "systemInstruction", "tools", "generationConfig")
 
 _VERSION_AT_END = re.compile(r"/v\d\w*$")
-
-
-class GoogleSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `google`. Both members are for requests without their own (K-11, K-12)."""
-
-    safety_settings: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    thinking_config: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class VertexSettings(GoogleSettings, kw_only=True):
-    """The block of a provider of type `vertex`."""
-
-    #: With a project, `api_key` is an OAuth access token. Without one it is an API key of Vertex AI's express mode.
-    project: str = ""
-    #: `global`, a multi-region (`us`, `eu`) or a region such as `europe-west4`
-    location: str = "global"
 
 
 class _Model(msgspec.Struct, rename="camel"):
@@ -109,7 +97,7 @@ class Google:
     def __init__(self, spec: ProviderSpec, settings: ProviderSettings):
         self.spec = spec
         self.settings = settings
-        self.google_settings = _as_google_settings(settings)
+        self.google_settings = as_google_settings(settings)
         self.base_url = self._find_base_url()
 
     def request(self, call: ChatCall) -> UpstreamRequest:
@@ -117,10 +105,8 @@ class Google:
         if call.request.logprobs and call.stream and not self.streams_logprobs:
             message = "Gemini gives no logprobs in streams: send the request without `stream`, or use Vertex AI"
             raise Unsupported(message, param="logprobs")
-        # Without `alt=sse` a stream would arrive as one JSON array.
-        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            url=self._generate_url(call),
             headers=self.headers(),
             content=msgspec.json.encode(self._body(call)),
             dropped=dropped_parameters(call),
@@ -162,6 +148,25 @@ class Google:
         """Return a translator for one stream."""
         return GoogleChunks(call, owner_of(self.settings.id, call), self.read)
 
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """Whether the model takes a request of Gemini's protocol as it is, so that nothing has to be translated."""
+        settings = self.google_settings
+        if native.protocol != GENERATE_CONTENT or settings.safety_settings or settings.thinking_config:
+            return False
+        return not (requires_signatures(model) and has_unsigned_calls(native.body))
+
+    def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
+        """Return the client's request."""
+        return UpstreamRequest(url=self._generate_url(call), headers=self.headers(), content=native.body)
+
+    def native_completion(self, call: ChatCall, body: bytes) -> Completion:
+        """Return Google's answer. Raises ProviderError if it is an error or not an answer."""
+        return read_answer(call, body, self._error_in_answer)
+
+    def native_chunks(self, call: ChatCall) -> GenerateContentEvents:
+        """Return a reader for one stream of Google's."""
+        return GenerateContentEvents(call, self._error_in_answer)
+
     def embedding_rules(self, model: str) -> EmbeddingRules:
         """Return what the API accepts for a model."""
         return embeddings.gemini_rules(model)
@@ -177,7 +182,7 @@ class Google:
 
     def offers(self, operation: str) -> bool:
         """Whether an operation is offered: of those that are forwarded elsewhere, what can be translated exactly."""
-        return operation in media.OPERATIONS or operation not in OPENAI_PATHS or operation == "embeddings"
+        return operation in self.spec.paths or operation not in OPENAI_PATHS
 
     def forward_request(self, call: ForwardCall) -> UpstreamRequest:
         """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
@@ -234,6 +239,14 @@ class Google:
             headers["x-goog-api-key"] = self.settings.api_key.reveal()
         return headers
 
+    def _error_in_answer(self, body: bytes) -> ProviderError:
+        return self.error(200, {}, body)
+
+    def _generate_url(self, call: ChatCall) -> str:
+        # Without `alt=sse` a stream would arrive as one JSON array.
+        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
+        return f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}"
+
     def _body(self, call: ChatCall) -> dict[str, Any]:
         return request_body(
             call,
@@ -267,6 +280,10 @@ class Vertex(Google):
     """Vertex AI. A configured `base_url` has to end in `/publishers/google`."""
 
     streams_logprobs = True
+
+    def passes_through(self, native: NativeRequest, model: str) -> bool:
+        """The same as for the Gemini API, except that Vertex AI requires the roles of turns."""
+        return super().passes_through(native, model) and has_roles(native.body)
 
     def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         return {name: body[name] for name in _COUNTED_BY_VERTEX if name in body}
@@ -335,13 +352,6 @@ def _quoted(resource: str) -> str:
     return quote(resource, safe="/@:")
 
 
-def _as_google_settings(settings: ProviderSettings) -> GoogleSettings:
-    """Return the settings with Google's members; the defaults if another spec uses the adapter without them."""
-    if isinstance(settings, GoogleSettings):
-        return settings
-    return GoogleSettings(id=settings.id)
-
-
 def _vertex_host(location: str) -> str:
     """Return the host for a location; multi-regions follow another pattern than regions."""
     match location:
@@ -361,7 +371,7 @@ GOOGLE = ProviderSpec(
     base_url="https://generativelanguage.googleapis.com/v1beta",
     paths={"embeddings": "/models/{model}:batchEmbedContents", **media.PATHS},
     embeddings=embeddings.GEMINI_RULES,
-    extras=frozenset({HINTS}),
+    extras=frozenset({HINTS, "google"}),
     aliases=("gemini", "GoogleProvider", "@ai-sdk/google"),
     settings=GoogleSettings,
     # In the order of Google's SDK; the last is that of Vercel's AI SDK.
@@ -375,7 +385,7 @@ VERTEX = ProviderSpec(
     adapter=Vertex,
     paths={"embeddings": "/models/{model}:predict", **media.PATHS},
     embeddings=embeddings.VERTEX_RULES,
-    extras=frozenset({HINTS}),
+    extras=frozenset({HINTS, "google"}),
     aliases=("google-vertex", "@ai-sdk/google-vertex"),
     settings=VertexSettings,
     key_env=("GOOGLE_VERTEX_ACCESS_TOKEN", "GOOGLE_VERTEX_API_KEY"),

@@ -5,7 +5,6 @@ https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +13,7 @@ from msgspec import Raw
 from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.request import ChatCall
+from llms_core.native.generate_content import UsageMetadata
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -91,57 +91,6 @@ class Candidate(msgspec.Struct, rename="camel"):
     safety_ratings: Any = None
 
 
-class ModalityCount(msgspec.Struct, rename="camel"):
-    """The tokens of one modality, such as TEXT or AUDIO."""
-
-    modality: str = "TEXT"
-    token_count: int = 0
-
-
-class UsageMetadata(msgspec.Struct, rename="camel"):
-    """Token counts; in a stream those of the answer so far."""
-
-    prompt_token_count: int = 0
-    cached_content_token_count: int = 0
-    tool_use_prompt_token_count: int = 0
-    candidates_token_count: int = 0
-    thoughts_token_count: int = 0
-    total_token_count: int = 0
-    prompt_tokens_details: list[ModalityCount] = []
-    candidates_tokens_details: list[ModalityCount] = []
-
-    def as_openai(self) -> Usage:
-        """Return the counts in OpenAI's terms, which count reasoning as part of the completion."""
-        completion = self.candidates_token_count + self.thoughts_token_count
-        prompt = self.prompt_token_count + self.tool_use_prompt_token_count
-        if not prompt:
-            # Some recorded answers lack the prompt's count, but none lacks the total.
-            prompt = max(0, self.total_token_count - completion)
-
-        prompt_details = _tokens_by_modality(self.prompt_tokens_details)
-        prompt_details["cached_tokens"] = self.cached_content_token_count
-        prompt_details["tool_use_tokens"] = self.tool_use_prompt_token_count
-        completion_details = _tokens_by_modality(self.candidates_tokens_details)
-        completion_details["reasoning_tokens"] = self.thoughts_token_count
-        return Usage(
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            total_tokens=self.total_token_count,
-            prompt_tokens_details=_nonzero(prompt_details),
-            completion_tokens_details=_nonzero(completion_details),
-        )
-
-
-def _tokens_by_modality(counts: Sequence[ModalityCount]) -> dict[str, int]:
-    """Return counts under names such as `audio_tokens`, as OpenAI's details have them."""
-    return {f"{count.modality.lower()}_tokens": count.token_count for count in counts}
-
-
-def _nonzero(details: dict[str, int]) -> dict[str, int] | None:
-    """Return the counts other than 0, or None if there are none, so that the member is left out."""
-    return {name: count for name, count in details.items() if count} or None
-
-
 class Answer(msgspec.Struct, rename="camel"):
     """A whole answer, or an event of a stream."""
 
@@ -172,7 +121,7 @@ class Answer(msgspec.Struct, rename="camel"):
             return None
         if metadata is None:
             return None
-        return metadata.as_openai()
+        return metadata.as_chat()
 
     def candidates_for(self, call: ChatCall) -> list[Candidate]:
         """Return the candidates.

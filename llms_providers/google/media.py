@@ -27,7 +27,6 @@ PATHS = {
     "images_generations": "/models/{model}:generateContent",
     "audio_speech": "/models/{model}:generateContent",
 }
-OPERATIONS = frozenset(PATHS)
 
 #: OpenAI's members that are translated, by operation; all others are reported as dropped.
 _IMAGE_MEMBERS = frozenset({"model", "prompt", "n", "size", "response_format", "output_format", "background"})

@@ -59,7 +59,15 @@ def model_name(call: ChatCall) -> str:
 
 def thinking_control(call: ChatCall) -> ThinkingControl:
     """Return how the model's thinking is controlled."""
-    name = model_name(call)
+    return _thinking_control(model_name(call))
+
+
+def requires_signatures(model: str) -> bool:
+    """Return whether a model, by its id at Google, requires thought signatures on tool calls."""
+    return _thinking_control(model.rpartition("/")[2]) == "level"
+
+
+def _thinking_control(name: str) -> ThinkingControl:
     if _WITHOUT_THINKING.match(name):
         return "none"
     if _WITH_BUDGET.match(name):

@@ -39,7 +39,7 @@ _TRANSLATED = frozenset({
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
     "presence_penalty", "frequency_penalty", "seed", "stop", "n", "logprobs", "top_logprobs", "modalities", "tools",
     "tool_choice", "response_format", "reasoning_effort", "service_tier", "web_search_options", "extra_body",
-    *_GEMINI_PARAMETERS,
+    "generationConfig", *_GEMINI_PARAMETERS,
 })  # fmt: skip
 
 _PENALTIES = ("presence_penalty", "frequency_penalty")
@@ -100,9 +100,12 @@ def dropped_parameters(call: ChatCall) -> tuple[str, ...]:
 def _gemini_parameters(call: ChatCall) -> Json:
     """Return the request's own parameters of Gemini under their names in its JSON.
 
-    `toolConfig` and `thinkingConfig` are always present, as objects. Raises RequestError if one is not an object.
+    `toolConfig`, `thinkingConfig` and `generationConfig` are always present, as objects. The last one has the members
+    that are no parameters of their own here. Raises RequestError if one is not an object.
     """
     given = _parameters_in_extra_body(call)
+    generation_config = _object("generationConfig", call.get("generationConfig"))
+    given |= generation_config
     for name in call.members:
         if name in _GEMINI_PARAMETERS:
             given[name] = call.get(name)
@@ -111,11 +114,19 @@ def _gemini_parameters(call: ChatCall) -> Json:
         if spelling in _GEMINI_PARAMETERS and value is not None:
             own[_GEMINI_PARAMETERS[spelling]] = value
     for name in ("toolConfig", "thinkingConfig"):
-        config = own.get(name, {})
-        if not isinstance(config, dict):
-            raise RequestError(f"Invalid value for '{name}': expected an object", param=name, code="invalid_value")
-        own[name] = _camel_case(config)
+        own[name] = _camel_case(_object(name, own.get(name)))
+    rest = generation_config.keys() - _GEMINI_PARAMETERS.keys()
+    own["generationConfig"] = {name: generation_config[name] for name in generation_config if name in rest}
     return own
+
+
+def _object(name: str, value: Any) -> Json:
+    """Return a parameter that has to be an object, {} if it is absent. Raises RequestError for any other value."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise RequestError(f"Invalid value for '{name}': expected an object", param=name, code="invalid_value")
+    return value
 
 
 def _parameters_in_extra_body(call: ChatCall) -> Json:
@@ -154,6 +165,7 @@ def _generation_config(
         config[name] = own.get(name)
     thinking = thinking_config(call, _camel_case(default_thinking), own["thinkingConfig"])
     config["thinkingConfig"] = thinking or None
+    config |= own["generationConfig"]
     return {name: value for name, value in config.items() if value is not None}
 
 

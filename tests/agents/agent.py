@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripted_model import Protocol, Script
+from scripted_model.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from tests.agents.session import Session
@@ -30,6 +31,8 @@ class Agent:
     begin: Callable[[Session, Path], None]
     #: Continues until the end of the session.
     go_on: Callable[[Session, Path], None]
+    #: Behind which protocols it is tested.
+    protocols: Sequence[Protocol] = PROTOCOLS
     #: Whether it returns what providers have signed.
     returns_signatures: bool = True
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scripted_model import Answer, Call, Script
+from scripted_model.anthropic import ANTHROPIC
+from scripted_model.gemini import GEMINI
+from scripted_model.openai_chat import OPENAI_CHAT
 
 from tests.agents.agent import Agent
 from tests.agents.session import (
@@ -123,5 +126,7 @@ OPENCODE = Agent(
     model_name=lambda protocols: MODEL,
     begin=begin,
     go_on=go_on,
+    # Each of its processes takes seconds to start.
+    protocols=(OPENAI_CHAT, ANTHROPIC, GEMINI),
     returns_signatures=False,
 )

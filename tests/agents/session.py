@@ -11,7 +11,6 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,11 @@ PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
-#: Whether the gateway reaches models through the Responses API for clients of other APIs.
-TRANSLATES_TO_RESPONSES = find_spec("llms_core.openai_compatible.responses") is not None
-
 #: Seconds that an agent may take for one prompt.
 TIMEOUT = 120.0
 
 #: A plugin that writes each record of a request to a file, one a line.
 _RECORDER = """
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec

@@ -12,12 +12,11 @@ import pytest
 from npm import installed
 from scripted_model import Protocol
 from scripted_model.protocols import PROTOCOLS
-from scripted_model.responses import RESPONSES
 
 from tests.agents.agent import Agent
 from tests.agents.claude_code import CLAUDE_CODE
 from tests.agents.codex import CODEX
-from tests.agents.session import ANSWER, TASK, TRANSLATES_TO_RESPONSES, Session, session_with
+from tests.agents.session import ANSWER, TASK, Session, session_with
 
 pytestmark = pytest.mark.slow
 
@@ -41,8 +40,6 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A session whose third request is answered by another provider than all others."""
     agent: Agent
     agent, protocols = request.param
-    if RESPONSES in protocols and not TRANSLATES_TO_RESPONSES:
-        pytest.skip("this gateway does not translate to the Responses API")
     program = installed(tmp_path_factory, f"{agent.package}@{agent.version}", agent.program)
     folder = tmp_path_factory.mktemp(agent.program)
     with session_with(agent, protocols, folder, {OVERLOADED}) as session:

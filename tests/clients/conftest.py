@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 WeatherGateway = Callable[..., "Gateway"]
 
+SIGNED = ("anthropic", "gemini")
+"""Protocols whose answers have a signature, even if a client of the Responses API does not ask for it."""
+
 
 @pytest.fixture
 def weather_gateway(upstream: ScriptedUpstream, served: Serve) -> WeatherGateway:
-    """Serve `some-model`, which asks for the weather, from a provider that speaks one of `PROTOCOLS`."""
+    """Serve a model that asks for the weather, by default as `some-model`, from a provider with one of `PROTOCOLS`."""
 
-    def serve(protocol: str = "chat", plugins: str = "", models: Mapping[str, str] | None = None) -> Gateway:
-        block = PROTOCOLS[protocol].provider(upstream)
-        block["models"] |= models or {}
-        return served({"providers": {"first": block}}, plugins)
+    def serve(protocol: str = "chat", plugins: str = "", names: Iterable[str] = ("some-model",)) -> Gateway:
+        return served({"providers": {"first": PROTOCOLS[protocol].provider(upstream, *names)}}, plugins)
 
     return serve
 

@@ -12,7 +12,7 @@ from client_programs import environment, run_program
 from weather_model import ANSWER, REPORT
 
 from llms_core.testing import ScriptedUpstream, error
-from tests.clients.conftest import WeatherGateway, assert_results_arrived, cut_stream
+from tests.clients.conftest import SIGNED, WeatherGateway, assert_results_arrived, cut_stream
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_a_turn_with_tools(
     python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream, protocol: str
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_turn_with_tools(
     }
     # Though the client left all of it to the store.
     for request in upstream.requests[1], upstream.requests[3], upstream.requests[-1]:
-        assert_results_arrived(request.json, is_signed=protocol != "chat")
+        assert_results_arrived(request.json, is_signed=protocol in SIGNED)
 
 
 def test_without_the_store_it_is_told_what_to_change(

@@ -27,7 +27,7 @@ def weather(city: str) -> str:
     return WEATHER[city]
 
 
-@pytest.fixture(params=["chat", "anthropic", "gemini"])
+@pytest.fixture(params=["chat", "anthropic", "gemini", "responses"])
 def protocol(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

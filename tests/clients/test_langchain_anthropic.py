@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from weather_model import ANSWER, REPORT
 
 from llms_core.testing import ScriptedUpstream, error
-from tests.clients.conftest import WeatherGateway, assert_results_arrived, cut_stream
+from tests.clients.conftest import SIGNED, WeatherGateway, assert_results_arrived, cut_stream
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -96,17 +96,19 @@ def answer_with_tools(llm: BaseChatModel, *, is_streamed: bool) -> str:
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_a_turn_with_tools(
     weather_gateway: WeatherGateway, upstream: ScriptedUpstream, model: Model, protocol: str, is_streamed: bool
 ) -> None:
     assert answer_with_tools(model(weather_gateway(protocol)), is_streamed=is_streamed) == ANSWER
     _, request = upstream.requests
-    assert_results_arrived(request.json, is_signed=protocol != "chat")
+    assert_results_arrived(
+        request.json, is_signed=protocol in SIGNED or (model is chat_anthropic and protocol == "responses")
+    )
 
 
 @pytest.mark.parametrize("method", ["function_calling", "json_schema"])
-@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_structured_output(weather_gateway: WeatherGateway, model: Model, protocol: str, method: str) -> None:
     reporter = model(weather_gateway(protocol)).with_structured_output(Report, method=method)
     assert reporter.invoke("What is the weather in Turin?") == Report.model_validate(REPORT)

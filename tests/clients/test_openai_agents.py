@@ -9,7 +9,7 @@ from client_programs import environment, run_program
 from weather_model import ANSWER, REPORT
 
 from llms_core.testing import ScriptedUpstream, error
-from tests.clients.conftest import WeatherGateway, assert_results_arrived, cut_stream
+from tests.clients.conftest import SIGNED, WeatherGateway, assert_results_arrived, cut_stream
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment(tmp_path_factory, "openai-agents", "openai-agents==0.24.*")
 
 
-@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_a_turn_with_tools(
     python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream, protocol: str
 ) -> None:
@@ -87,7 +87,7 @@ def test_a_turn_with_tools(
     }
     _, whole, _, streamed, _ = (seen.json for seen in upstream.requests)
     for request in (whole, streamed):
-        assert_results_arrived(request, is_signed=protocol != "chat")
+        assert_results_arrived(request, is_signed=protocol in SIGNED)
 
 
 def test_handoffs_guardrails_and_the_store(python: Path, weather_gateway: WeatherGateway) -> None:

@@ -198,6 +198,15 @@ def test_what_is_not_sound_is_an_error(client: OpenAI, upstream: ScriptedUpstrea
         client.audio.speech.create(model="tts-1", voice="alloy", input="Hello")
 
 
+@pytest.mark.parametrize(("format_", "type_"), [("mp3", "audio/mpeg"), ("wav", "audio/wav")])
+def test_sound_within_json_is_unpacked(client: OpenAI, upstream: ScriptedUpstream, format_: Any, type_: str) -> None:
+    """As Mistral sends it."""
+    upstream.default = json_body({"audio_data": base64.b64encode(SOUND).decode()})
+    speech = client.audio.speech.create(model="tts-1", voice="alloy", input="Hello", response_format=format_)
+    assert speech.read() == SOUND
+    assert speech.response.headers["content-type"] == type_
+
+
 def test_sound_in_events_is_sent_on(client: OpenAI, upstream: ScriptedUpstream) -> None:
     usage = {"input_tokens": 3, "output_tokens": 20, "total_tokens": 23}
     upstream.default = events(
@@ -270,6 +279,12 @@ def test_a_recording_is_translated(client: OpenAI, upstream: ScriptedUpstream) -
     upstream.default = json_body({"text": "Hello"})
     assert client.audio.translations.create(model="whisper-1", file=CLIP).text == "Hello"
     assert upstream.requests[0].path == "/v1/audio/translations"
+
+
+def test_a_stream_that_was_not_requested_is_an_error(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    upstream.default = events({"type": "transcript.text.done", "text": "Hello"})
+    with pytest.raises(openai.InternalServerError):
+        client.audio.transcriptions.create(model="whisper-1", file=CLIP)
 
 
 @pytest.mark.parametrize("answer", [{}, {"text": 1}, {"error": {"message": "busy"}}, [1]])

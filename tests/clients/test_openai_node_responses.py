@@ -10,7 +10,7 @@ import pytest
 from weather_model import ANSWER, REPORT
 
 from llms_core.testing import Reply, ScriptedUpstream, Stall, error, events
-from tests.clients.conftest import WeatherGateway, assert_results_arrived, cut_stream, node
+from tests.clients.conftest import SIGNED, WeatherGateway, assert_results_arrived, cut_stream, node
 from tests.core.server.conftest import chunk
 
 pytestmark = pytest.mark.slow
@@ -113,7 +113,7 @@ try {
 """
 
 
-@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_a_turn_with_tools(
     project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream, protocol: str
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_turn_with_tools(
     assert found == {"whole": ANSWER, "helper": ANSWER, "events": ANSWER, "continued": ANSWER, "report": REPORT}
     # The first request is that for a report.
     for seen in upstream.requests[2::2]:
-        assert_results_arrived(seen.json, is_signed=protocol != "chat")
+        assert_results_arrived(seen.json, is_signed=protocol in SIGNED)
 
 
 def test_a_provider_that_refuses(project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:

@@ -106,11 +106,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def gateway(weather_gateway: WeatherGateway) -> Callable[[str], Gateway]:
     """Serve the models' names from a provider that speaks a protocol."""
-    names = {model.partition(":")[2]: "vendor-model" for model in MODELS}
-    return lambda protocol: weather_gateway(protocol, models=names)
+    names = [model.partition(":")[2] for model in MODELS]
+    return lambda protocol: weather_gateway(protocol, names=names)
 
 
-@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_a_turn_with_tools(
     python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream, protocol: str
 ) -> None:

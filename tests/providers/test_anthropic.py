@@ -1070,6 +1070,26 @@ def test_the_clients_own_thinking_and_output_config_are_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "effort", "thinking", "dropped"),
+    [
+        (BUDGET_MODEL, {"effort": "low"}, {"type": "enabled", "budget_tokens": 2048}, ()),
+        (BUDGET_MODEL, {}, {"type": "enabled", "budget_tokens": 16_384}, ()),
+        (PLAIN_MODEL, {"effort": "low"}, None, ("thinking",)),
+    ],
+)
+def test_a_claude_without_adaptive_thinking_gets_a_budget(
+    model: str, effort: Json, thinking: Json | None, dropped: tuple[str, ...]
+) -> None:
+    """Clients that know it by another name ask for it."""
+    own = {"thinking": {"type": "adaptive"}, "output_config": effort}
+    payload, request = translate(own, model)
+    assert (payload.get("thinking"), payload.get("output_config"), request.dropped) == (thinking, None, dropped)
+    assert payload_of(own, NEWEST_MODEL)["thinking"] == {"type": "adaptive"}
+    # Other vendors' servers know best what they take.
+    assert payload_of(own, "glm-4.6")["thinking"] == {"type": "adaptive"}
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {"max_tokens": 1024},

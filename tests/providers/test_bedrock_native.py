@@ -86,6 +86,14 @@ def test_the_members_are_sent_as_written_in_amazons_wrapping(stream: bool, actio
     }
 
 
+def test_adaptive_thinking_is_translated_for_an_older_claude_that_was_not_asked_for() -> None:
+    thinking = {"type": "adaptive"}
+    newer = CLAUDE.replace("4-5", "4-6")
+    assert not adapter().passes_through(native(model="some-model", thinking=thinking), CLAUDE)
+    assert adapter().passes_through(native(model="claude-sonnet-4-5", thinking=thinking), CLAUDE)
+    assert adapter().passes_through(native(model="some-model", thinking=thinking), newer)
+
+
 def test_features_that_bedrock_has_are_sent_in_the_body() -> None:
     betas = "claude-code-20250219,interleaved-thinking-2025-05-14, context-management-2025-06-27"
     request = sent(

@@ -87,6 +87,10 @@ class TestAnthropic(ProviderConformance):
     provider = "anthropic"
 
 
+class TestClaudeOnVertex(Translation):
+    provider = "vertex-anthropic"
+
+
 class TestGoogle(ProviderConformance):
     provider = "google"
 
@@ -107,6 +111,10 @@ class TestLocal(ProviderConformance):
     """The upstream server is scripted as for any provider: the model itself is never started."""
 
     provider = "local"
+
+
+class TestLocalEmbeddings(Translation):
+    provider = "local-embeddings"
 
 
 class TestVertex(Translation):

@@ -161,6 +161,22 @@ CASES = (
         {"embeddings": [[0.5, 0.25], [-1, 0]], "response_type": "embeddings_floats"},
     ),
     Case(
+        "bedrock",
+        "amazon.nova-2-multimodal-embeddings-v1:0",
+        {**ONE, "dimensions": 2, "input_type": "query", "user": "u", "other": 1},
+        "/model/amazon.nova-2-multimodal-embeddings-v1%3A0/invoke",
+        {
+            "taskType": "SINGLE_EMBEDDING",
+            "singleEmbeddingParams": {
+                "embeddingPurpose": "GENERIC_RETRIEVAL",
+                "embeddingDimension": 2,
+                "text": {"truncationMode": "END", "value": "one"},
+            },
+        },
+        {"embeddings": [{"embeddingType": "TEXT", "embedding": [0.5, 0.25]}]},
+        dropped="other, user",
+    ),
+    Case(
         "azure",
         "my-embeddings",
         {**BOTH, "dimensions": 2, "encoding_format": "base64"},
@@ -327,7 +343,8 @@ def test_the_table_of_operations_is_what_adapters_offer(spec: ProviderSpec) -> N
     """`ProviderSpec.paths`, which docs/providers.md shows."""
     adapter = spec.adapter(spec, spec.settings(id=spec.name, base_url=spec.base_url or "https://provider.test"))
     offered = {operation.name for operation in OPERATIONS if operation.is_offered_by(adapter)}
-    assert offered - {"chat"} == set(spec.paths)
+    # Tokens are counted beside chat, which the first table of the page is about.
+    assert offered - {"chat", "count_tokens"} == set(spec.paths)
     assert ("chat" in offered) == bool(spec.path)
     if EMBEDDINGS.name in offered and isinstance(adapter, OpenAICompatible):
         assert spec.paths[EMBEDDINGS.name].startswith("/")

@@ -18,7 +18,8 @@ from llms_core.secret import Secret
 from llms_providers.anthropic import ANTHROPIC, Anthropic, AnthropicSettings
 from llms_providers.bedrock import BEDROCK, Bedrock, BedrockSettings
 from llms_providers.cohere import COHERE, Cohere
-from llms_providers.google import GOOGLE, VERTEX, Google, GoogleSettings, Vertex, VertexSettings
+from llms_providers.google import GOOGLE, VERTEX, Google, Vertex
+from llms_providers.google.settings import GoogleSettings, VertexSettings
 from llms_providers.ollama import OLLAMA, Ollama
 
 Json = dict[str, Any]
@@ -109,6 +110,20 @@ def ollama() -> Ollama:
     return Ollama(OLLAMA, ProviderSettings(id="ollama"))
 
 
+def responses_sent(body: Json) -> Sent:
+    items = [item for item in body["input"] if "call_id" in item]
+    return Sent(
+        [(item["call_id"], json.loads(item["arguments"])) for item in items if item["type"] == "function_call"],
+        [(item["call_id"], item["output"]) for item in items if item["type"] == "function_call_output"],
+    )
+
+
+def responses() -> OpenAICompatible:
+    return OpenAICompatible(
+        OPENAI_COMPATIBLE, ProviderSettings(id="openai", base_url="http://x/v1", protocol="responses")
+    )
+
+
 CLAUDES = r"[a-zA-Z0-9_-]{1,64}"
 PROVIDERS = {
     "anthropic": Provider(anthropic(), "claude-sonnet-4-5", CLAUDES, anthropic_sent),
@@ -119,6 +134,7 @@ PROVIDERS = {
     "bedrock mistral": Provider(bedrock(), "mistral.mistral-large-3", r"[a-zA-Z0-9]{9}", bedrock_sent),
     "cohere": Provider(cohere(), "command-a", CLAUDES, messages_sent),
     "ollama": Provider(ollama(), "llama", r".+", messages_sent),
+    "responses": Provider(responses(), "gpt-5.1-codex", r"(?s:.{1,64})", responses_sent),
 }
 provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 

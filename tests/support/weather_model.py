@@ -1,4 +1,4 @@
-"""A model that answers agents, whichever of three protocols its provider speaks.
+"""A model that answers agents, whichever of four protocols its provider speaks.
 
 Its answer depends on the request alone, so that every framework gets the same:
 
@@ -10,7 +10,9 @@ Its answer depends on the request alone, so that every framework gets the same:
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llms_core.testing import Chunk, Reply, ScriptedUpstream, json_body
@@ -44,38 +46,50 @@ class _Request(NamedTuple):
     has_results: bool
     wants_json: bool
     is_streamed: bool
+    #: whether reasoning may be shown, and whether it may be sent back; only OpenAI asks
+    shows_reasoning: bool = True
+    returns_reasoning: bool = True
 
 
 class _Answer(NamedTuple):
     text: str = ""
     calls: Sequence[_Call] = ()
     reasoning: str = ""
+    signature: str = SIGNATURE
 
 
 class Protocol(NamedTuple):
     """How a provider speaks to the gateway."""
 
     type: str
+    #: the provider's name of the model: signatures of Claude's form return to Claude only
+    model: str
     read: Callable[[Seen], _Request]
     write: Callable[[_Answer, bool], Reply]
+    #: further members of the provider's block
+    members: Mapping[str, str] = MappingProxyType({})
 
-    def provider(self, upstream: ScriptedUpstream, **members: Any) -> Json:
-        """Return the provider's block in llms.json, and let the upstream be the model."""
+    def provider(self, upstream: ScriptedUpstream, *names: str) -> Json:
+        """Return the provider's block in llms.json, with names for the model, and let the upstream be the model."""
         upstream.default = Reply(self._answer)
         base_url = upstream.base_url if self.type == "OpenAiProvider" else upstream.origin
-        models = {"some-model": "vendor-model"}
         return {
             "enabled": True,
             "type": self.type,
             "base_url": base_url,
             "api_key": "sk-marked-weather",
-            "models": models,
-            **members,
+            "models": dict.fromkeys(names, self.model),
+            **self.members,
         }
 
     def _answer(self, seen: Seen) -> Reply:
         request = self.read(seen)
-        return self.write(_answer_to(request), request.is_streamed)
+        answer = _answer_to(request)
+        if not request.shows_reasoning:
+            answer = answer._replace(reasoning="")
+        if not (request.returns_reasoning and answer.calls):
+            answer = answer._replace(signature="")
+        return self.write(answer, request.is_streamed)
 
 
 def _answer_to(request: _Request) -> _Answer:
@@ -158,7 +172,7 @@ def _read_anthropic(seen: Seen) -> _Request:
 def _write_anthropic(answer: _Answer, is_streamed: bool) -> Reply:
     blocks: list[Json] = []
     if answer.reasoning:
-        blocks.append({"type": "thinking", "thinking": answer.reasoning, "signature": SIGNATURE})
+        blocks.append({"type": "thinking", "thinking": answer.reasoning, "signature": answer.signature})
     if answer.text:
         blocks.append({"type": "text", "text": answer.text})
     for number, call in enumerate(answer.calls):
@@ -224,7 +238,7 @@ def _write_gemini(answer: _Answer, is_streamed: bool) -> Reply:
     for number, call in enumerate(answer.calls):
         part: Json = {"functionCall": {"name": call.name, "args": call.arguments}}
         # Gemini signs only the first of several parallel calls.
-        parts.append(part if number else {**part, "thoughtSignature": SIGNATURE})
+        parts.append(part if number else {**part, "thoughtSignature": answer.signature})
     usage = {
         "promptTokenCount": TOKENS[0],
         "candidatesTokenCount": TOKENS[1],
@@ -244,6 +258,105 @@ def _gemini_answer(parts: Sequence[Json], usage: Mapping[str, int], finish: str 
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "vendor-model", "responseId": "r-1"}
 
 
+# OpenAI's Responses API
+
+
+def _read_responses(seen: Seen) -> _Request:
+    body = seen.json
+    items = body["input"] if isinstance(body["input"], list) else []
+    return _Request(
+        tools=[tool["name"] for tool in body.get("tools") or ()],
+        has_results=any(item.get("type") == "function_call_output" for item in items),
+        wants_json=body.get("text", {}).get("format", {}).get("type") == "json_schema",
+        is_streamed=bool(body.get("stream")),
+        shows_reasoning=bool(body.get("reasoning", {}).get("summary")),
+        returns_reasoning="reasoning.encrypted_content" in body.get("include", ()),
+    )
+
+
+def _write_responses(answer: _Answer, is_streamed: bool) -> Reply:
+    # The ids of stored responses have to be unique.
+    unique = uuid.uuid4().hex
+    items: list[Json] = []
+    if answer.calls:
+        summary = [{"type": "summary_text", "text": answer.reasoning}] if answer.reasoning else []
+        item = {"type": "reasoning", "id": f"rs_{unique}", "summary": summary}
+        items.append({**item, "encrypted_content": answer.signature} if answer.signature else item)
+    if answer.text:
+        content = [{"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}]
+        items.append(
+            {"type": "message", "id": f"msg_{unique}", "role": "assistant", "status": "completed", "content": content}
+        )
+    for number, call in enumerate(answer.calls):
+        made = {"call_id": f"call_{number}", "name": call.name, "arguments": json.dumps(call.arguments)}
+        items.append({"type": "function_call", "id": f"fc_{unique}_{number}", "status": "completed", **made})
+    prompt, completion = TOKENS
+    usage = {
+        "input_tokens": prompt,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": completion,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": prompt + completion,
+    }
+    begun: Json = {
+        "id": f"resp_{unique}",
+        "object": "response",
+        "created_at": 1_700_000_000,
+        "status": "in_progress",
+        "model": "vendor-model",
+        "output": [],
+        "usage": None,
+        "error": None,
+        "incomplete_details": None,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+    }
+    ended = {**begun, "status": "completed", "output": items, "usage": usage}
+    if not is_streamed:
+        return json_body(ended)
+
+    events: list[Json] = [{"type": "response.created", "response": begun}]
+    events.append({"type": "response.in_progress", "response": begun})
+    for index, item in enumerate(items):
+        events += _responses_events(item, index)
+    events.append({"type": "response.completed", "response": ended})
+    return _stream([(event["type"], {**event, "sequence_number": number}) for number, event in enumerate(events)])
+
+
+def _responses_events(item: Json, index: int) -> list[Json]:
+    """Return the events of an item, from its beginning to its end."""
+    place = {"item_id": item["id"], "output_index": index}
+    deltas: list[Json] = []
+    match item["type"]:
+        case "reasoning":
+            begun = {**item, "summary": []}
+            kind = "response.reasoning_summary_text"
+            place |= {"summary_index": 0}
+            for part in item["summary"]:
+                deltas.append({"type": "response.reasoning_summary_part.added", **place, "part": {**part, "text": ""}})
+                deltas += [{"type": f"{kind}.delta", **place, "delta": piece} for piece in _pieces(part["text"])]
+                deltas.append({"type": f"{kind}.done", **place, "text": part["text"]})
+                deltas.append({"type": "response.reasoning_summary_part.done", **place, "part": part})
+        case "message":
+            begun = {**item, "status": "in_progress", "content": []}
+            (part,) = item["content"]
+            kind = "response.output_text"
+            place |= {"content_index": 0}
+            deltas.append({"type": "response.content_part.added", **place, "part": {**part, "text": ""}})
+            for piece in _pieces(part["text"]):
+                deltas.append({"type": f"{kind}.delta", **place, "delta": piece, "logprobs": []})
+            deltas.append({"type": f"{kind}.done", **place, "text": part["text"], "logprobs": []})
+            deltas.append({"type": "response.content_part.done", **place, "part": part})
+        case _:
+            begun = {**item, "status": "in_progress", "arguments": ""}
+            kind = "response.function_call_arguments"
+            deltas += [{"type": f"{kind}.delta", **place, "delta": piece} for piece in _pieces(item["arguments"])]
+            deltas.append({"type": f"{kind}.done", **place, "name": item["name"], "arguments": item["arguments"]})
+    added = {"type": "response.output_item.added", "output_index": index, "item": begun}
+    return [added, *deltas, {"type": "response.output_item.done", "output_index": index, "item": item}]
+
+
 def _pieces(text: str) -> list[str]:
     """Return a text in two pieces."""
     middle = len(text) // 2
@@ -255,7 +368,10 @@ def _stream(events: Sequence[Event]) -> Reply:
 
 
 PROTOCOLS = {
-    "chat": Protocol("OpenAiProvider", _read_openai, _write_openai),
-    "anthropic": Protocol("anthropic", _read_anthropic, _write_anthropic),
-    "gemini": Protocol("GoogleProvider", _read_gemini, _write_gemini),
+    "chat": Protocol("OpenAiProvider", "vendor-model", _read_openai, _write_openai),
+    "anthropic": Protocol("anthropic", "claude-sonnet-4-5", _read_anthropic, _write_anthropic),
+    "gemini": Protocol("GoogleProvider", "gemini-3-pro", _read_gemini, _write_gemini),
+    "responses": Protocol(
+        "OpenAiProvider", "vendor-model", _read_responses, _write_responses, {"protocol": "responses"}
+    ),
 }

@@ -125,6 +125,8 @@ def _details(spec: ProviderSpec) -> Iterator[str]:
         yield "no key"
     if spec.base_url:
         yield f"base URL: `{spec.base_url}`"
+    for protocol, endpoint in sorted(spec.native.items()):
+        yield f"{protocol}: `{endpoint.url}`"
     # The npm packages that files of llms.py name are of no interest to others.
     aliases = [name for name in spec.aliases if "/" not in name]
     if aliases:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from llms_core.dialects.messages.balance import Balance
+from llms_core.dialects.json_balance import Balance
 from llms_core.dialects.messages.tools import Json
 from llms_core.dialects.messages.views import CallFragment
 

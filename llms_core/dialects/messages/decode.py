@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import Raw
 
 from llms_core.contracts import extras
-from llms_core.contracts.extras import ANYONE, HINTS, Extra
+from llms_core.contracts.body import DeferredBody
+from llms_core.contracts.extras import ANYONE, EFFORT, HINTS, Extra
 from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
 from llms_core.contracts.native import MESSAGES, NativeRequest
 from llms_core.contracts.request import ChatBody, assemble
@@ -53,25 +54,31 @@ _MAX_USER_ID = 64
 #: The largest budgets of tokens for each of OpenAI's efforts; beyond them, it is high.
 _EFFORT_OF_BUDGET = ((2048, "low"), (8192, "medium"))
 
+#: Claude's efforts as those that all models of OpenAI's have. Only some of these can be told not to reason.
+_COMMON_EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
+
 _BETA = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
 def decode_message(incoming: IncomingRequest) -> ChatBody:
     """Decode a request for a message. Raises RequestError, which names the invalid member."""
     body = message_decoder.decode(incoming.body)
-    unknown: Unknown = {}
-    translated = _chat_body(body, incoming.headers, unknown)
-    reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
+    view: MessagesRequest = body.view
+    if not is_own(view):
+        return _translated(body, incoming.headers)
     if not is_null(body.members.get("thread", NULL)):
-        reasons.insert(0, _threads_unsupported())
-    reason = reasons[0] if reasons else None
-    if not is_own(body.view, incoming.body):
-        if reason is not None:
-            # No provider can get it as it was written.
-            raise reason
-        return translated
+        raise _threads_unsupported()
     native = NativeRequest(MESSAGES, incoming.body, forwarded_headers(incoming.headers))
-    return translated.with_original(native, reason)
+    return DeferredBody(native, lambda: _translated(body, incoming.headers), model=view.model, stream=bool(view.stream))
+
+
+def _translated(body: Any, headers: RawHeaders) -> ChatBody:
+    """Return the translation. Raises RequestError for what only a provider of the same protocol could understand."""
+    unknown: Unknown = {}
+    translated = _chat_body(body, headers, unknown)
+    for param, message in unknown.items():
+        raise RequestError(message, param=param, code="invalid_value")
+    return translated
 
 
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:
@@ -83,6 +90,8 @@ def decode_prompt(incoming: IncomingRequest) -> ChatBody:
 def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
     """Return the translation, and add what it lacks to `unknown`."""
     view: MessagesRequest = body.view
+    if not is_null(body.members.get("thread", NULL)):
+        raise _threads_unsupported()
     members: Json = {}
     others: dict[str, Extra] = {}
     for name, value in body.members.items():
@@ -114,7 +123,8 @@ def _chat_body(body: Any, headers: RawHeaders, unknown: Unknown) -> ChatBody:
 def _threads_unsupported() -> RequestError:
     """Return the error by which the SDKs' runners of tools notice that they have to send the whole conversation.
 
-    A thread is held by one provider: another one would answer its next turn without what was said before.
+    Only Anthropic holds threads, for some minutes. Other servers of its protocol ignore the member, and would answer
+    the next turn without what was said before; so would the next candidate after a failure.
     """
     message = "Message threads are not supported here: leave out 'thread', and send the whole conversation each time"
     return RequestError(message, param="thread", code=errors.THREADS_UNSUPPORTED)
@@ -129,7 +139,11 @@ def _add_thinking(view: MessagesRequest, members: Any, others: dict[str, Extra])
     elif thinking is not None and thinking.budget_tokens is not None and effort is None:
         budget = thinking.budget_tokens
         effort = next((name for limit, name in _EFFORT_OF_BUDGET if budget <= limit), "high")
-    hint = {HINTS: {"reasoning_effort": effort}} if effort is not None else {}
+    hint: dict[str, dict[str, Any]] = {}
+    if effort is not None:
+        hint[HINTS] = {"reasoning_effort": effort}
+    if effort in _COMMON_EFFORTS:
+        hint[EFFORT] = {"reasoning_effort": _COMMON_EFFORTS[effort]}
     if thinking is not None:
         others["thinking"] = Extra({ANTHROPIC: {"thinking": members["thinking"]}, **hint})
     config = decode_members(members["output_config"]) if view.output_config is not None else {}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from llms_core.dialects import RawHeaders
-from llms_core.dialects.envelope import may_hold_envelope
+from llms_core.dialects.envelope import is_sealed
 from llms_core.dialects.messages.request import MessagesRequest
 
 #: Servers of this protocol refuse other ids of calls, which other providers have given.
@@ -19,10 +19,8 @@ _FORWARDED = {
 }
 
 
-def is_own(view: MessagesRequest, data: bytes) -> bool:
+def is_own(view: MessagesRequest) -> bool:
     """Whether nothing in the conversation is the gateway's, or of a provider that speaks another protocol."""
-    if may_hold_envelope(data):
-        return False
     for message in view.messages:
         if isinstance(message.content, str):
             continue
@@ -32,6 +30,8 @@ def is_own(view: MessagesRequest, data: bytes) -> bool:
                 if not block.text and message.role == "assistant":
                     return False
                 continue
+            if is_sealed(block.signature or block.data):
+                return False
             call_id = block.tool_use_id if block.type == "tool_result" else block.id
             if call_id is not None and not _CALL_ID.fullmatch(call_id):
                 return False

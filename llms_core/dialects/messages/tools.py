@@ -6,7 +6,7 @@ notice where that is so, and refused if the request forces their use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Raw
 from llms_core.contracts.extras import HINTS, Extra
 from llms_core.contracts.json import is_null
 from llms_core.dialects.messages.request import MessagesRequest, Tool, ToolChoice, invalid, read
+from llms_core.dialects.strict_schema import fits_strict_mode
 
 Json = dict[str, Any]
 
@@ -147,25 +148,6 @@ def add_output_format(view: MessagesRequest, members: Json) -> None:
         return
     schema = read(output_format.schema, dict[str, Any], "output_config.format.schema")
     json_schema: Json = {"name": _SCHEMA_NAME, "schema": schema}
-    if _fits_strict_mode(schema):
+    if fits_strict_mode(schema):
         json_schema["strict"] = True
     members["response_format"] = {"type": "json_schema", "json_schema": json_schema}
-
-
-def _fits_strict_mode(schema: object) -> bool:
-    """Whether OpenAI accepts a schema with `strict`: every object is closed and requires all its properties.
-
-    Anthropic also allows optional properties; providers refuse the whole request for them.
-    """
-    if isinstance(schema, list):
-        return all(map(_fits_strict_mode, schema))
-    if not isinstance(schema, Mapping):
-        return True
-    properties = schema.get("properties")
-    if schema.get("type") == "object" or isinstance(properties, Mapping):
-        if schema.get("additionalProperties") is not False:
-            return False
-        required = schema.get("required")
-        if set(properties or ()) != set(required if isinstance(required, list) else ()):
-            return False
-    return all(map(_fits_strict_mode, schema.values()))

@@ -9,11 +9,13 @@ import msgspec
 
 from llms_core.contracts.building import arguments_text, choice_of, completion_of
 from llms_core.contracts.completion import Completion, finish_reason
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ProviderError
+from llms_core.openai_compatible.function_names import RULE
 from llms_core.openai_compatible.responses.failures import ErrorReader, failure_of
 from llms_core.openai_compatible.responses.originals import kept
 from llms_core.openai_compatible.responses.views import (
@@ -42,7 +44,7 @@ def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: Error
         response = _decode(body)
     except UNREADABLE as error:
         raise bad_response(error) from None
-    if response.status in _FAILED:
+    if response.status in _FAILED or (response.status is None and response.error):
         raise failure_of(response, read_error)
     if response.output is None:
         raise read_error(body)
@@ -51,7 +53,8 @@ def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: Error
         raise bad_response(f"its status is '{response.status}'")
     ids = AnswerCallIds(call)
     items = [with_unique_id(item, ids) for item in response.output]
-    calls = [call_of(item) for item in items if item.get("type") in CALLS]
+    names = FunctionNames(call, RULE)
+    calls = [call_of(item, names) for item in items if item.get("type") in CALLS]
     parts = [part for item in items if item.get("type") == "message" for part in objects_in(item, "content")]
     text = "".join(text_in(part, "text") for part in parts)
     refusal = "".join(text_in(part, "refusal") for part in parts)
@@ -83,12 +86,12 @@ def with_unique_id(item: Json, ids: AnswerCallIds) -> Json:
     return {**item, "call_id": ids.unique(text_in(item, "call_id"))}
 
 
-def call_of(item: Json) -> Json:
-    """Return an item that calls a tool as a tool call."""
+def call_of(item: Json, names: FunctionNames) -> Json:
+    """Return an item that calls a tool as a tool call, with the client's name of a function."""
     if item["type"] == "custom_tool_call":
         custom = {"name": item["name"], "input": text_in(item, "input")}
         return {"id": item["call_id"], "type": "custom", "custom": custom}
-    function = {"name": item["name"], "arguments": arguments_text(item.get("arguments"))}
+    function = {"name": names.to_client(item["name"]), "arguments": arguments_text(item.get("arguments"))}
     return {"id": item["call_id"], "type": "function", "function": function}
 
 
@@ -115,16 +118,13 @@ def thoughts_in(items: Sequence[Json]) -> Iterator[str]:
                 yield text
 
 
-def additional_members(items: Sequence[Json], owner: Owner, *, annotations_sent: int = 0) -> Json:
-    """Return the members of the message other than its text, reasoning and calls. `owner` is the model.
-
-    Of the annotations, the first `annotations_sent` are left out.
-    """
+def additional_members(items: Sequence[Json], owner: Owner) -> Json:
+    """Return the members of the message other than its text, reasoning and calls. `owner` is the model."""
     members: Json = {}
-    annotations = list(_annotations(items))[annotations_sent:]
+    annotations = list(_annotations(items))
     if annotations:
         members["annotations"] = annotations
-    images = [image for item in items if (image := image_of(item)) is not None]
+    images = [image for item in items if (image := _image_of(item)) is not None]
     if images:
         members["images"] = images
     extra = kept(items, owner)
@@ -133,7 +133,7 @@ def additional_members(items: Sequence[Json], owner: Owner, *, annotations_sent:
     return members
 
 
-def image_of(item: Json) -> Json | None:
+def _image_of(item: Json) -> Json | None:
     """Return the image in an item, as OpenRouter and others write images of an answer; None if there is none."""
     data = text_in(item, "result")
     if item.get("type") != "image_generation_call" or not data:
@@ -142,7 +142,7 @@ def image_of(item: Json) -> Json | None:
     return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{data}"}}
 
 
-def annotation_of(annotation: Json, offset: int) -> Json:
+def _annotation_of(annotation: Json, offset: int) -> Json:
     """Return an annotation as chat has it: in a member of its own. `offset` is where its text begins in the answer."""
     inner = {name: value for name, value in annotation.items() if name != "type"}
     for name in ("start_index", "end_index"):
@@ -172,7 +172,7 @@ def _annotations(items: Sequence[Json]) -> Iterator[Any]:
         for part in objects_in(item, "content"):
             for annotation in objects_in(part, "annotations"):
                 if text_in(annotation, "type"):
-                    yield annotation_of(annotation, offset)
+                    yield _annotation_of(annotation, offset)
             offset += len(text_in(part, "text"))
 
 

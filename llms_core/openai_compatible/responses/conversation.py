@@ -10,10 +10,12 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.content import text_of
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall, CommonToolCall, Message
 from llms_core.contracts.signatures import Owner
 from llms_core.contracts.tool_call_ids import ToolCallIds
+from llms_core.contracts.tools import called
 from llms_core.errors import Unsupported
 from llms_core.openai_compatible.responses.originals import Originals, originals, text_of_items
 from llms_core.openai_compatible.responses.parts import content_of
@@ -45,14 +47,15 @@ _decode_refusals = msgspec.json.Decoder(list[_Refusal]).decode
 
 
 class Conversation:
-    """Translates the messages of one request. `owner` is the model that gets them.
+    """Translates the messages of one request. `owner` is the model that gets them, `names` are those it accepts.
 
     `developer` tells whether the provider knows this role, `with_reasoning` whether earlier reasoning is sent back.
     """
 
-    def __init__(self, call: ChatCall, owner: Owner, *, developer: bool, with_reasoning: bool):
+    def __init__(self, call: ChatCall, owner: Owner, names: FunctionNames, *, developer: bool, with_reasoning: bool):
         self._call = call
         self._owner = owner
+        self._names = names
         self._developer = developer
         self._with_reasoning = with_reasoning
         # Custom tools exist at OpenAI only, whose ids are in order.
@@ -103,16 +106,31 @@ class Conversation:
 
     def _calls(self, message: Message) -> list[Json]:
         if self._custom_calls is not None:
-            return [_as_sent(raw) for raw in message.tool_calls or ()]
+            return [self._own_call(raw) for raw in message.tool_calls or ()]
         return [
             {
                 "type": "function_call",
                 "call_id": sent.id,
-                "name": sent.name,
+                "name": self._names.to_provider(sent.name),
                 "arguments": sent.called.arguments_text(),
             }
             for sent in self._ids.calls(message)
         ]
+
+    def _own_call(self, raw: Raw | CommonToolCall) -> Json:
+        """Return a call of a conversation with custom tools, under its own id."""
+        custom = _custom_call(raw)
+        if custom is not None and custom.custom is not None:
+            given = custom.custom
+            return {"type": "custom_tool_call", "call_id": custom.id, "name": given.name, "input": given.input}
+        message = Message(role="assistant", tool_calls=[raw])  # type: ignore[list-item]
+        (sent,) = called(message)
+        return {
+            "type": "function_call",
+            "call_id": sent.id,
+            "name": self._names.to_provider(sent.function.name),
+            "arguments": sent.arguments_text(),
+        }
 
     def _result(self, message: Message, param: str) -> Json:
         if self._custom_calls is None:
@@ -151,22 +169,6 @@ def _custom_call(raw: Raw | CommonToolCall) -> _CustomCall | None:
     except UNREADABLE:
         return None
     return call if call.type == "custom" and call.custom is not None else None
-
-
-def _as_sent(raw: Raw | CommonToolCall) -> Json:
-    """Return a call of a conversation with custom tools, under its own id."""
-    custom = _custom_call(raw)
-    if custom is not None and custom.custom is not None:
-        given = custom.custom
-        return {"type": "custom_tool_call", "call_id": custom.id, "name": given.name, "input": given.input}
-    message = Message(role="assistant", tool_calls=[raw])  # type: ignore[list-item]
-    sent = ToolCallIds(_CALL_ID).calls(message)[0]
-    return {
-        "type": "function_call",
-        "call_id": sent.called.id,
-        "name": sent.name,
-        "arguments": sent.called.arguments_text(),
-    }
 
 
 def _refusals(call: ChatCall) -> Sequence[str]:

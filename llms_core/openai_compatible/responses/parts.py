@@ -11,8 +11,10 @@ from llms_core.openai_compatible.responses.views import Json
 
 def content_of(content: str | Sequence[Part] | None, param: str) -> str | list[Json]:
     """Return the content of a message, or of a tool's result. Raises Unsupported, which names `param`."""
-    if content is None or isinstance(content, str):
-        return content or ""
+    if not content:
+        return ""
+    if isinstance(content, str):
+        return content
     if len(content) == 1 and content[0].type == "text":
         return content[0].text or ""
     return [_part(part, f"{param}[{number}]") for number, part in enumerate(content)]

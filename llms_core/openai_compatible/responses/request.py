@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.json import NULL, is_null
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_core.errors import Unsupported
+from llms_core.openai_compatible.function_names import RULE
 from llms_core.openai_compatible.responses.conversation import Conversation
 from llms_core.openai_compatible.responses.tools import format_of, tool_choice_of, tools_of, web_search_of
 from llms_core.openai_compatible.responses.views import Json
@@ -80,7 +82,10 @@ def build_body(call: ChatCall, owner: Owner, options: Options) -> tuple[Json, tu
     `owner` is the model. Raises Unsupported for what this API cannot do, and RequestError for invalid values.
     """
     _reject_unsupported(call)
-    conversation = Conversation(call, owner, developer=options.developer, with_reasoning=options.earlier_reasoning)
+    names = FunctionNames(call, RULE)
+    conversation = Conversation(
+        call, owner, names, developer=options.developer, with_reasoning=options.earlier_reasoning
+    )
     dropped: set[str] = set()
     body: Json = {
         "model": call.upstream_model,
@@ -90,7 +95,7 @@ def build_body(call: ChatCall, owner: Owner, options: Options) -> tuple[Json, tu
     include = ["reasoning.encrypted_content"] if options.encrypted else []
     _add_parameters(call, options, body, dropped)
     _add_token_limit(call, body, dropped)
-    _add_tools(call, body)
+    _add_tools(call, names, body)
     _add_text(call, body)
     _add_reasoning(call, options, body)
     if call.request.logprobs:
@@ -149,14 +154,14 @@ def _add_token_limit(call: ChatCall, body: Json, dropped: set[str]) -> None:
         dropped.add("max_completion_tokens" if call.request.max_completion_tokens is not None else "max_tokens")
 
 
-def _add_tools(call: ChatCall, body: Json) -> None:
-    tools = tools_of(call)
+def _add_tools(call: ChatCall, names: FunctionNames, body: Json) -> None:
+    tools = tools_of(call, names)
     search = web_search_of(call)
     if search is not None:
         tools.append(search)
     if tools:
         body["tools"] = tools
-    choice = tool_choice_of(call)
+    choice = tool_choice_of(call, names)
     if choice is not None:
         body["tool_choice"] = choice
 

@@ -14,15 +14,15 @@ import msgspec
 
 from llms_core.contracts.building import Chunks, arguments_text
 from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
+from llms_core.openai_compatible.function_names import RULE
 from llms_core.openai_compatible.responses.answer import (
     PARAGRAPH,
     additional_members,
-    annotation_of,
     finish_reason_of,
-    image_of,
     logprobs_of,
     unexpected,
 )
@@ -51,7 +51,6 @@ class _Event(msgspec.Struct):
     arguments: Any = None
     input: Any = None
     item: Any = None
-    annotation: Any = None
     logprobs: Any = None
     response: msgspec.Raw = msgspec.Raw()
 
@@ -83,21 +82,17 @@ class ResponseChunks:
 
     def __init__(self, call: ChatCall, owner: Owner, read_error: ErrorReader):
         self._chunks = Chunks(call)
+        self._names = FunctionNames(call, RULE)
         self._owner = owner
         self._read_error = read_error
         #: how many characters of each part have been sent
         self._sent: defaultdict[_Part, int] = defaultdict(int)
-        #: where each text begins in the answer
-        self._offsets: dict[_Part, int] = {}
-        self._text_length = 0
         self._reasoning_part: _Part | None = None
         self._calls: dict[int, _Call] = {}
         #: Whether a chunk has been built; the first one differs from the others.
         self._has_begun = False
         #: what is before and after the text in a chunk
         self._frame: tuple[bytes, bytes] | None = None
-        self._annotation_count = 0
-        self._images: set[int] = set()
         #: finished items by their position
         self._items: dict[int, Json] = {}
 
@@ -127,12 +122,10 @@ class ResponseChunks:
                 return self._begin_item(received)
             case "response.output_item.done":
                 return self._end_item(received.output_index, received.item)
-            case "response.output_text.annotation.added":
-                return self._annotate(received)
             case "response.created":
                 self._identify(self._response(received))
             case "response.completed" | "response.incomplete":
-                return self._finish(self._response(received))
+                return self._finish(self._response(received), kind.removeprefix("response."))
             case "response.failed" | "response.cancelled":
                 raise failure_of(self._response(received), self._read_error)
             case "error":
@@ -172,8 +165,6 @@ class ResponseChunks:
             case "function_call" | "custom_tool_call":
                 yield from self._end_call(index, item)
                 item = {**item, "call_id": self._calls[index].id}
-            case "image_generation_call":
-                yield from self._show(index, item)
         self._items[index] = item
 
     def _extend_text(self, received: _Event) -> Iterable[Chunk]:
@@ -188,9 +179,6 @@ class ResponseChunks:
     def _write(self, part: _Part, text: str, logprobs: Json | None) -> Iterable[Chunk]:
         if not text:
             return ()
-        if part not in self._offsets:
-            self._offsets[part] = self._text_length
-        self._text_length += len(text)
         self._sent[part] += len(text)
         if logprobs is not None or not self._has_begun:
             self._has_begun = True
@@ -237,9 +225,11 @@ class ResponseChunks:
         is_custom = item["type"] == "custom_tool_call"
         call = _Call(number, self._chunks.call_ids.unique(text_in(item, "call_id")), is_custom)
         self._calls[index] = call
-        begin: Json = {"index": number, "id": call.id, "type": "function", "function": {"name": name, "arguments": ""}}
+        begin: Json = {"index": number, "id": call.id}
         if is_custom:
-            begin = {"index": number, "id": call.id, "type": "custom", "custom": {"name": name, "input": ""}}
+            begin |= {"type": "custom", "custom": {"name": name, "input": ""}}
+        else:
+            begin |= {"type": "function", "function": {"name": self._names.to_client(name), "arguments": ""}}
         return self._chunks.delta({"tool_calls": [begin]})
 
     def _extend_call(self, index: int, delta: Any) -> Iterable[Chunk]:
@@ -264,26 +254,12 @@ class ResponseChunks:
         whole = text_in(item, "input") if call.is_custom else arguments_text(item.get("arguments"))
         yield from self._extend_call(index, self._rest((index, "call", 0), whole))
 
-    def _annotate(self, received: _Event) -> Iterable[Chunk]:
-        annotation = received.annotation
-        if not isinstance(annotation, dict) or not text_in(annotation, "type"):
-            return ()
-        self._annotation_count += 1
-        part = (received.output_index, "text", received.content_index)
-        found = annotation_of(annotation, self._offsets.get(part, 0))
-        return (self._chunks.delta({"annotations": [found]}, content=False),)
-
-    def _show(self, index: int, item: Json) -> Iterable[Chunk]:
-        image = image_of(item)
-        if image is None or index in self._images:
-            return ()
-        self._images.add(index)
-        return (self._chunks.delta({"images": [image]}),)
-
     def _rest(self, part: _Part, whole: str) -> str:
         return whole[self._sent[part] :]
 
-    def _finish(self, response: Response) -> Iterator[Chunk]:
+    def _finish(self, response: Response, status: str) -> Iterator[Chunk]:
+        # Other servers than OpenAI's may leave it out.
+        response.status = response.status or status
         failure = unexpected(response, self._read_error)
         if failure is not None:
             raise failure
@@ -291,8 +267,8 @@ class ResponseChunks:
             if index not in self._items:
                 yield from self._end_item(index, item)
         items = [self._items[index] for index in sorted(self._items)]
-        members = additional_members(items, self._owner, annotations_sent=self._annotation_count)
-        members.pop("images", None)
+        # Annotations and images come as one list each: clients that join deltas cannot continue one.
+        members = additional_members(items, self._owner)
         reason = finish_reason_of(response, has_calls=bool(self._calls))
         yield self._chunks.finish(reason, delta=members)
         usage = usage_of(response)

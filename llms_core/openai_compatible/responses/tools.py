@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.json import ABSENT, UNREADABLE, is_null
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import RequestError
@@ -51,19 +52,19 @@ class _Format(msgspec.Struct):
 _NO_PARAMETERS: Json = {"type": "object", "properties": {}}
 
 
-def tools_of(call: ChatCall) -> list[Json | Raw]:
+def tools_of(call: ChatCall, names: FunctionNames) -> list[Json | Raw]:
     """Return the tools. Those of types that chat has not are passed on as they are: the provider may run them itself.
 
     Raises RequestError, which names the tool.
     """
-    return [_tool(raw, f"tools[{number}]") for number, raw in enumerate(call.request.tools or ())]
+    return [_tool(raw, f"tools[{number}]", names) for number, raw in enumerate(call.request.tools or ())]
 
 
-def _tool(raw: Raw, param: str) -> Json | Raw:
+def _tool(raw: Raw, param: str, names: FunctionNames) -> Json | Raw:
     tool = _decode(raw, _Tool, param)
     match tool.type:
         case "function" if tool.function is not None:
-            return _function(tool.function)
+            return _function(tool.function, names)
         case "custom" if tool.custom is not None:
             return _custom(tool.custom)
         case "function" | "custom":
@@ -73,11 +74,11 @@ def _tool(raw: Raw, param: str) -> Json | Raw:
     return raw
 
 
-def _function(function: _Function) -> Json:
+def _function(function: _Function, names: FunctionNames) -> Json:
     has_parameters = bool(function.parameters) and not is_null(function.parameters)
     tool: Json = {
         "type": "function",
-        "name": function.name,
+        "name": names.to_provider(function.name),
         "parameters": function.parameters if has_parameters else _NO_PARAMETERS,
         # In this API the default is true, and a schema that is not strict would be refused.
         "strict": bool(function.strict),
@@ -99,21 +100,23 @@ def _custom(custom: _Custom) -> Json:
     return tool
 
 
-def tool_choice_of(call: ChatCall) -> Any:
+def tool_choice_of(call: ChatCall, names: FunctionNames) -> Any:
     """Return `tool_choice`; None if the request has none."""
     choice = call.get("tool_choice")
     match choice:
         case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}:
-            return {"type": "allowed_tools", "mode": mode, "tools": [_chosen(tool) for tool in tools]}
+            return {"type": "allowed_tools", "mode": mode, "tools": [_chosen(tool, names) for tool in tools]}
         case _:
-            return _chosen(choice)
+            return _chosen(choice, names)
 
 
-def _chosen(choice: Any) -> Any:
+def _chosen(choice: Any, names: FunctionNames) -> Any:
     """Return a choice with the name of its tool at the top."""
     match choice:
-        case {"type": "function", "function": dict(tool)} | {"type": "custom", "custom": dict(tool)}:
-            return {"type": choice["type"], "name": tool.get("name")}
+        case {"type": "function", "function": {"name": str(name)}}:
+            return {"type": "function", "name": names.to_provider(name)}
+        case {"type": "custom", "custom": {"name": name}}:
+            return {"type": "custom", "name": name}
     return choice
 
 

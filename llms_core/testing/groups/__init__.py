@@ -8,6 +8,7 @@ _MODULES = (
     "errors",
     "stream",
     "faults",
+    "native",
     "tools",
     "honesty",
     "embeddings",

@@ -148,6 +148,18 @@ def test_a_provider_with_a_protocol_of_its_own_has_no_path(block: Block, specs: 
         block({"type": "ollama", "path": "/api/chat"}, specs={**specs, "ollama": native})
 
 
+def test_the_protocol_can_only_be_chosen_for_openais(block: Block, specs: Mapping[str, ProviderSpec]) -> None:
+    class Native:
+        def __init__(self, spec: ProviderSpec, settings: ProviderSettings): ...
+
+    assert block({"type": "groq", "api_key": "k", "protocol": "responses"}).settings.protocol == "responses"
+    native = msgspec.structs.replace(specs["ollama"], adapter=Native)
+    with pytest.raises(ConfigError, match=r"providers\.mine\.protocol: 'ollama' has a protocol of its own"):
+        block({"type": "ollama", "protocol": "responses"}, specs={**specs, "ollama": native})
+    with pytest.raises(ConfigError, match=r"providers\.mine\.protocol: "):
+        block({"type": "groq", "api_key": "k", "protocol": "both"})
+
+
 def test_a_block_with_the_host_of_a_known_provider_follows_its_rules(
     block: Block, specs: Mapping[str, ProviderSpec]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ from llms_core.testing import (
     json_body,
     refused_base_url,
 )
-from tests.core.server.conftest import NO_RETRIES, Pair, running
+from tests.core.server.conftest import NO_RETRIES, Pair, running, until
 
 PATH = "/v1/messages"
 CLAUDE = "claude-sonnet-4-5"
@@ -76,9 +77,19 @@ def config(upstream: ScriptedUpstream) -> dict[str, Any]:
     }
 
 
+LISTENING = """
+from llms_core import hookimpl
+heard = []
+@hookimpl
+def llms_request_finished(record): heard.append(record)
+"""
+
+
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with running(tmp_path_factory.mktemp("native"), NO_CIRCUITS, config) as started:
+    folder = tmp_path_factory.mktemp("native")
+    (folder / "native_records.py").write_text(LISTENING, "utf-8")
+    with running(folder, f'[plugins]\nload = ["native_records.py"]\n{NO_CIRCUITS}', config) as started:
         yield started
 
 
@@ -305,6 +316,17 @@ def test_what_another_model_left_is_repaired(pair: Pair, model: str, members: Js
     assert "deep-1" not in json.dumps(sent)
 
 
+def test_adaptive_thinking_is_translated_for_an_older_claude_that_was_not_asked_for(pair: Pair) -> None:
+    """Claude Code asks every model for it whose name it does not know."""
+    assert ask(pair, model="m", max_tokens=4096, thinking={"type": "adaptive"}).status_code == 200
+    assert pair.upstream.requests[-1].json["thinking"] == {"type": "enabled", "budget_tokens": 3276}
+
+
+def test_adaptive_thinking_is_passed_on_to_the_claude_that_was_asked_for(pair: Pair) -> None:
+    assert ask(pair, model=CLAUDE, thinking={"type": "adaptive"}).status_code == 200
+    assert pair.upstream.requests[-1].json["thinking"] == {"type": "adaptive"}
+
+
 def test_a_vendors_address_of_the_protocol_is_used_at_the_configured_host(pair: Pair) -> None:
     system = [
         {"type": "text", "text": "x-anthropic-billing-header: cc_version=1; cch=2"},
@@ -357,6 +379,17 @@ def test_a_stream_that_was_not_requested_becomes_a_message(pair: Pair, model: st
     response = ask(pair, model=model)
     assert response.headers["content-type"] == "application/json"
     assert response.json() == {**ANSWER, "model": model}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_usage_of_an_answer_that_is_passed_on_is_recorded(pair: Pair, stream: bool) -> None:
+    records: list[Any] = sys.modules["llms_plugin_native_records"].heard
+    records.clear()
+    pair.upstream.default = streamed(stream_of(ANSWER)) if stream else json_body(ANSWER)
+    assert ask(pair, stream=stream).status_code == 200
+    until(lambda: bool(records))
+    [record] = records
+    assert (record.usage.prompt_tokens, record.usage.completion_tokens) == (9, 7)
 
 
 def test_an_answer_that_is_cut_anywhere_ends_with_an_error_and_without_an_end(pair: Pair) -> None:

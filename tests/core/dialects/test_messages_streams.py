@@ -34,6 +34,8 @@ PROVIDERS = (
     "bedrock",
     "cohere",
     "ollama",
+    # OpenAI's Responses API
+    "responses",
 )
 #: A message has one answer, and no log probabilities.
 ONES = tuple(name for name in EXAMPLES if name not in ("several", "logprobs"))
@@ -41,6 +43,8 @@ ONES = tuple(name for name in EXAMPLES if name not in ("several", "logprobs"))
 
 @cache
 def subject_of(provider: str) -> Subject:
+    if provider == "responses":
+        return find("openai-compatible", None, "llms_core.testing.responses_wire:RESPONSES")
     return find(provider, None)
 
 

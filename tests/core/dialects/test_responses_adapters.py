@@ -30,7 +30,19 @@ Json = dict[str, Any]
 FOLDER = Path(
     os.environ.get("LLMS_CAPTURES") or Path(__file__).resolve().parents[3].parent.parent / "shared" / "captures"
 )
-PROVIDERS = ("openai", "anthropic", "google", "vertex", "bedrock", "cohere", "ollama", "azure", "mistral", "groq")
+PROVIDERS = (
+    "openai",
+    "anthropic",
+    "google",
+    "vertex",
+    "bedrock",
+    "cohere",
+    "ollama",
+    "azure",
+    "mistral",
+    "groq",
+    "responses",
+)
 EXAMPLES = ("text", "length", "tool_call", "parallel_calls", "reasoning", "empty", "blocked")
 FAILED = ErrorResponse(status=502, message="The stream broke", type="api_error", code="bad_response")
 
@@ -45,6 +57,8 @@ def dialect(tmp_path_factory: pytest.TempPathFactory) -> Dialect:
 
 @cache
 def subject_of(provider: str) -> Subject:
+    if provider == "responses":
+        return find("openai-compatible", None, "llms_core.testing.responses_wire:RESPONSES")
     return find(provider, None)
 
 

@@ -336,6 +336,7 @@ def test_any_whole_answer_is_a_stream_or_an_error(message: Json) -> None:
 @given(st.dictionaries(st.text(max_size=5), json_values, max_size=5), st.text(min_size=1, max_size=8))
 @example({"model": "m", "metadata": {"model": "m"}}, "other")
 @example({"a": '"model":"m"', "model": "m"}, '"quoted"')
+@example({"model": 5}, "other")
 def test_only_the_model_of_an_object_is_replaced(members: Json, model: str) -> None:
     replaced = with_model(json.dumps(members, ensure_ascii=False).encode(), model)
     assert json.loads(replaced) == {**members, "model": model}
@@ -344,6 +345,16 @@ def test_only_the_model_of_an_object_is_replaced(members: Json, model: str) -> N
 def test_the_spelling_of_a_request_survives_another_model() -> None:
     body = b'{ "max_tokens": 1.0e2,\n "model" :"m", "x":"\\u00e4"}'
     assert with_model(body, "other") == b'{ "max_tokens": 1.0e2,\n "model" :"other", "x":"\\u00e4"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"model":"a","x":1,"model":"b"}', b'{"mod\\u0065l":"a","model":"b"}', b'{"model":"a","mod\\u0065l":"b"}'],
+)
+def test_a_model_cannot_hide_behind_another(body: bytes) -> None:
+    replaced = with_model(body, "other")
+    assert [value for name, value in json.loads(replaced, object_pairs_hook=list) if name == "model"][-1] == "other"
+    assert json.loads(replaced)["model"] == "other"
 
 
 def test_a_usage_of_zeros_does_not_replace_what_was_counted() -> None:

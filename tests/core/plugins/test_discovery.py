@@ -277,22 +277,22 @@ def llms_authenticate(headers):
 
 
 def guards(plugins: Plugins | None = None) -> bool:
-    return report(load_enabled_plugins(plugins or Plugins()), "guard").may_authenticate
+    return report(load_enabled_plugins(plugins or Plugins()), "doorman").may_authenticate
 
 
 @pytest.mark.parametrize(
     "plugins",
-    [Plugins(pins={"guard-llms": "==2.0"}), Plugins(pins={"guard": f"==1.0 sha256:{'0' * 64}"})],
+    [Plugins(pins={"doorman-llms": "==2.0"}), Plugins(pins={"doorman": f"==1.0 sha256:{'0' * 64}"})],
     ids=["version", "hash"],
 )
 def test_a_pin_that_does_not_match_may_keep_out_a_plugin_that_authenticates(install: Install, plugins: Plugins) -> None:
-    install("guard", GUARD)
+    install("doorman", GUARD)
     assert guards(plugins)
     assert not guards()
 
 
 def test_so_may_a_range_of_versions(install: Install) -> None:
-    install("guard", GUARD, requires=["llms-core>=7.5"])
+    install("doorman", GUARD, requires=["llms-core>=7.5"])
     assert guards()
 
 
@@ -302,45 +302,45 @@ def test_so_may_an_import_that_fails_somewhere_in_its_package(install: Install, 
     (package / "__init__.py").write_text("import gone\n")
     (package / "plugin.py").write_text("from acme_guard.check import hook\n")
     (package / "check.py").write_text("from llms_core import hookimpl\n@hookimpl(specname='llms_authenticate')\n...\n")
-    install("guard", "", entry_points={"guard": "acme_guard.plugin"})
+    install("doorman", "", entry_points={"doorman": "acme_guard.plugin"})
     assert guards()
 
 
 def test_so_may_the_second_of_two_plugins_with_one_name(install: Install) -> None:
-    install("guard", "", distribution="a-llms", module="a_llms")
-    install("guard", GUARD, distribution="b-llms", module="b_llms")
-    found = {each.distribution: each for each in load_enabled_plugins(Plugins()).reports if each.name == "guard"}
+    install("doorman", "", distribution="a-llms", module="a_llms")
+    install("doorman", GUARD, distribution="b-llms", module="b_llms")
+    found = {each.distribution: each for each in load_enabled_plugins(Plugins()).reports if each.name == "doorman"}
     assert not found["a-llms"].may_authenticate
     assert found["b-llms"].may_authenticate
 
 
-@pytest.mark.parametrize("entry_point", ["gone_module", "guard_llms_gone:plugin"])
+@pytest.mark.parametrize("entry_point", ["gone_module", "doorman_llms_gone:plugin"])
 def test_so_may_a_plugin_whose_source_is_missing(install: Install, entry_point: str) -> None:
-    install("guard", "", entry_points={"guard": entry_point})
+    install("doorman", "", entry_points={"doorman": entry_point})
     assert guards()
 
 
 def test_a_plugin_without_the_hook_does_not(install: Install) -> None:
-    install("guard", "import gone\n@hookimpl\ndef llms_request_finished(record): ...\n")
+    install("doorman", "import gone\n@hookimpl\ndef llms_request_finished(record): ...\n")
     assert not guards()
 
 
 def test_a_plugin_that_is_left_out_on_purpose_does_not(install: Install) -> None:
-    install("guard", f"import gone\n{GUARD}")
-    assert not guards(Plugins(disabled=("guard",)))
+    install("doorman", f"import gone\n{GUARD}")
+    assert not guards(Plugins(disabled=("doorman",)))
     assert not guards(Plugins(allow=("llms-providers",)))
 
 
 def test_nothing_of_it_is_imported_to_find_out(install: Install) -> None:
-    install("guard", f"import sys\nsys.modules['guard_ran'] = sys\n{GUARD}", requires=["llms-core>=7.5"])
+    install("doorman", f"import sys\nsys.modules['guard_ran'] = sys\n{GUARD}", requires=["llms-core>=7.5"])
     assert guards()
     assert "guard_ran" not in sys.modules
 
 
 def test_what_an_untrusted_file_names_is_not_run(tmp_path: Path) -> None:
-    (tmp_path / "guard.py").write_text(f"from llms_core import hookimpl\nraise KeyboardInterrupt\n{GUARD}")
+    (tmp_path / "doorman.py").write_text(f"from llms_core import hookimpl\nraise KeyboardInterrupt\n{GUARD}")
     path = str(tmp_path / "plugins.toml")
-    found = report(load_enabled_plugins(Plugins(load=("guard.py",)), path=path, trusted=False), "guard")
+    found = report(load_enabled_plugins(Plugins(load=("doorman.py",)), path=path, trusted=False), "doorman")
     assert found.state == "quarantined"
     assert "--plugins ./plugins.toml" in found.reason
     assert found.may_authenticate

@@ -117,6 +117,14 @@ def test_a_form_is_sent_on_while_it_arrives(
         assert response.headers["content-type"] == "text/plain"
 
 
+def test_a_late_field_that_changes_nothing_is_accepted(
+    two: tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]], served: Serve
+) -> None:
+    first, _, config = two
+    first.default = json_body(TEXT)
+    assert post(served(config, SMALL_BUFFER), form(MODEL, FILE, part("stream", b"False"))).json() == TEXT
+
+
 def test_a_form_whose_model_is_empty_is_for_the_default_model(
     upstream: ScriptedUpstream,
     provider: ProviderBlock,

@@ -19,9 +19,9 @@ from llms_core.contracts.completion import Completion
 from llms_core.dialects import Dialect, IncomingRequest
 from llms_core.dialects.chat_completions import CHAT_COMPLETIONS, ChatStreamWriter
 from llms_core.errors import RequestError
+from llms_core.middleware import Answered
 from llms_core.operations import Answer
 from llms_core.records import RequestRecord
-from llms_core.routing.attempts import RoutedAnswer
 from llms_core.server.handler import handle
 
 KEEP_ALIVE = 15.0
@@ -100,13 +100,13 @@ class Client:
     def _gateway(self, answer: Stream | Completion | Exception) -> Any:
         candidate: Any = SimpleNamespace(provider_id="first", upstream_model="up-m", price=None)
 
-        async def route(*_: object) -> RoutedAnswer:
+        async def route(*_: object) -> Answered:
             if isinstance(answer, Stream):
                 answer.is_opened = True
                 stream: Any = answer
-                return RoutedAnswer(candidate, (), stream=stream)
+                return Answered(candidate=candidate, stream=stream)
             assert isinstance(answer, Completion)
-            return RoutedAnswer(candidate, (), answer=answer)
+            return Answered(candidate=candidate, answer=answer)
 
         def admit(scope: object) -> None:
             if isinstance(answer, Exception):
@@ -116,6 +116,7 @@ class Client:
             server=Server(keep_alive=KEEP_ALIVE),
             max_body=10_000,
             router=SimpleNamespace(answer=route),
+            middleware=None,
             admit=admit,
             request_started=lambda: None,
             request_ended=lambda: None,

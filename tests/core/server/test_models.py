@@ -168,4 +168,4 @@ def test_an_unknown_operation_is_refused(embedding_pair: Pair, asking: Ask) -> N
     assert response.status_code == 400
     found = error_of(response)
     assert found["param"] == "operation"
-    assert found["message"].startswith("There is no operation 'dance', only chat, count_tokens, embeddings")
+    assert found["message"].startswith("There is no operation 'dance', only chat, ")

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
-from llms_core.testing import Close, Reply, ScriptedUpstream, Stall, error, events
+from llms_core.testing import Chunk, Close, Reply, ScriptedUpstream, Stall, Status, error, events, json_body
 from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, error_of, request_of, until
 
 if TYPE_CHECKING:
@@ -264,3 +265,26 @@ def test_a_token_that_an_adapter_obtained_is_not_shown(
         assert response.status_code == 400
         assert "ya29" not in response.text
     assert "ya29" not in gateway.log()
+
+
+def test_the_tokens_of_an_image_are_recorded(start: Start, upstream: ScriptedUpstream) -> None:
+    gateway = start(LISTENING)
+    usage = {"input_tokens": 3, "output_tokens": 20, "total_tokens": 23}
+    upstream.default = json_body({"data": [{"b64_json": "QUFB"}], "usage": usage})
+    httpx.post(f"{gateway.base_url}/images/generations", json={"model": "m", "prompt": "a cat"})
+    gateway.stop()
+    (record,) = heard()
+    assert (record.usage.prompt_tokens, record.usage.completion_tokens) == (3, 20)
+    assert record.kind is None
+
+
+def test_sound_that_breaks_off_is_recorded_as_broken(start: Start, upstream: ScriptedUpstream) -> None:
+    gateway = start(LISTENING)
+    upstream.default = Reply(Status(200, {"content-type": "audio/mpeg"}), Chunk(b"sound"), Close())
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.post(f"{gateway.base_url}/audio/speech", json={"model": "m", "input": "Hello"})
+    gateway.stop()
+    (record,) = heard()
+    assert record.kind == "network"
+    assert [attempt.kind for attempt in record.attempts] == ["network"]
+    assert "ended without a complete response" not in gateway.log()

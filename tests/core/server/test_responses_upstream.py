@@ -132,7 +132,13 @@ def test_a_messages_client_uses_tools_and_thinking(
     only_responses.script(WEATHER, DONE)
     tool = {"name": "get_weather", "description": "now", "input_schema": PARAMETERS}
     create: Any = anthropic_client.messages.create
-    common: Json = {"model": "m", "max_tokens": 4000, "tools": [tool], "thinking": {"type": "adaptive"}}
+    common: Json = {
+        "model": "m",
+        "max_tokens": 4000,
+        "tools": [tool],
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "max"},
+    }
 
     def message(messages: list[Any]) -> Any:
         if not streams:
@@ -155,6 +161,8 @@ def test_a_messages_client_uses_tools_and_thinking(
     sent = only_responses.requests[1].json["input"]
     assert [item.get("type") for item in sent] == [None, "reasoning", "function_call", "function_call_output"]
     assert sent[1]["encrypted_content"] == "gAAAAAB-opaque"
+    # The highest effort that each of OpenAI's models has.
+    assert only_responses.requests[1].json["reasoning"] == {"effort": "high", "summary": "auto"}
 
 
 # Learning
@@ -269,6 +277,38 @@ def test_reasoning_that_cannot_be_decrypted_is_left_out_once(
     assert [ask(gateway, messages=conversation).status_code for _ in range(2)] == [200, 200]
     has_reasoning = [b"gAAAAAB-opaque" in seen.body for seen in upstream.requests[1:]]
     assert has_reasoning == [True, False, True]
+
+
+# Failover
+
+
+def test_a_conversation_goes_to_a_provider_of_chat_and_back(
+    upstreams: Callable[[], ScriptedUpstream], served: Any, provider: Any
+) -> None:
+    """Its reasoning is only sent to its owner, and tool calls in progress go along."""
+    first, second = upstreams(), upstreams()
+    first.script(WEATHER, error(500), DONE)
+    second.script(completion("Second."))
+    blocks = {"first": provider(first, {"m": "gpt-x"}, protocol="responses"), "second": provider(second)}
+    gateway = served({"providers": blocks}, NO_RETRIES)
+    asked = {"tools": [TOOL]}
+    answer = ask(gateway, **asked).json()["choices"][0]["message"]
+    messages = [QUESTION, answer, {"role": "tool", "tool_call_id": answer["tool_calls"][0]["id"], "content": "22 °C"}]
+    elsewhere = ask(gateway, messages=messages, **asked).json()["choices"][0]["message"]
+    assert elsewhere["content"] == "Second."
+    sent = second.requests[0].json["messages"]
+    assert b"gAAAAAB-opaque" not in second.requests[0].body
+    assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"]
+    back = ask(gateway, messages=[*messages, elsewhere, {"role": "user", "content": "And?"}], **asked)
+    assert back.json()["choices"][0]["message"]["content"] == "Sunny."
+    assert [item.get("type") for item in first.requests[2].json["input"]] == [
+        None,
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        None,
+        None,
+    ]
 
 
 # Clients of the same API

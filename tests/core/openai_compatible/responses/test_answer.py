@@ -221,6 +221,15 @@ def test_a_server_may_leave_the_output_out_of_its_last_event(name: str) -> None:
     assert normalized(json.loads(joined(chunks_of(events)))) == normalized(completion_of(body))
 
 
+def test_a_server_may_leave_the_status_out() -> None:
+    body = {name: value for name, value in ANSWERS["length"].items() if name not in ("status", "incomplete_details")}
+    assert completion_of(body)["choices"][0]["finish_reason"] == "stop"
+    events = response_events(ANSWERS["length"])
+    events[-1] = {**events[-1], "response": body}
+    (choice,) = json.loads(joined(chunks_of(events)))["choices"]
+    assert choice["finish_reason"] == "length"
+
+
 def test_unknown_events_are_passed_over() -> None:
     events = response_events(ANSWERS["text"])
     odd: list[Json] = [
@@ -283,9 +292,10 @@ def test_what_is_no_response_is_an_error(body: Json) -> None:
     assert failed.value.kind is ErrorKind.BAD_RESPONSE
 
 
-def test_an_error_in_place_of_a_response_is_that_error() -> None:
+@pytest.mark.parametrize("members", [{}, {"output": []}])
+def test_an_error_in_place_of_a_response_is_that_error(members: Json) -> None:
     with pytest.raises(ProviderError) as failed:
-        completion_of({"error": {"message": "Slow down", "type": "tokens", "code": "rate_limit_exceeded"}})
+        completion_of({"error": {"message": "Slow down", "type": "tokens", "code": "rate_limit_exceeded"}, **members})
     assert failed.value.kind is ErrorKind.RATE_LIMIT
 
 

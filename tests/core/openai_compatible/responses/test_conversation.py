@@ -92,6 +92,10 @@ def test_a_file_without_a_name_gets_one() -> None:
     assert item["content"][0]["filename"] == "file.pdf"
 
 
+def test_a_content_without_parts_is_an_empty_text() -> None:
+    assert items_of({"role": "user", "content": []}) == [{"role": "user", "content": ""}]
+
+
 def test_names_of_authors_are_reported() -> None:
     assert dropped(messages=[{**QUESTION, "name": "ann"}]) == ("messages.name",)
 

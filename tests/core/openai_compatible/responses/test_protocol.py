@@ -11,6 +11,7 @@ from responses_adapter import call_of
 
 from llms_core.errors import OtherProtocol
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
+from llms_core.openai_compatible.protocol import matches
 from llms_core.provider import Negotiates, ProviderSettings, ProviderSpec
 
 Json = dict[str, Any]
@@ -70,6 +71,23 @@ def test_the_user_decides() -> None:
 def test_the_url_keeps_the_path_and_its_query() -> None:
     ours = adapter(protocol="responses", path="/openai/chat/completions?v=2")
     assert ours.request(call_of()).url == "https://api.example/v1/openai/responses?v=2"
+
+
+@pytest.mark.parametrize(
+    ("model", "takes_effort"),
+    [
+        ("o3", True),
+        ("gpt-5-mini", True),
+        ("gpt-5.1-codex-max", True),
+        ("gpt-5.6-terra", True),
+        ("gpt-4o", False),
+        ("gpt-5-chat-latest", False),
+        ("gpt-5-pro", False),
+        ("gpt-oss-120b", False),
+    ],
+)
+def test_models_that_have_every_common_effort(model: str, takes_effort: bool) -> None:
+    assert matches(model, OPENAI_RULES.reasoning_effort) is takes_effort
 
 
 # Refusals

@@ -34,4 +34,9 @@ class Balance:
                     self._depth -= 1
         if self._is_text and text.endswith("\\") and end < len(text):
             self._rest = "\\"
+        return self.is_complete
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the object is complete."""
         return self._has_begun and self._depth <= 0

@@ -1,0 +1,28 @@
+"""Requests that are passed on to a provider of the same protocol, as the client wrote them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llms_core.contracts.body import RequestBody
+from llms_core.contracts.json import encode_raw
+from llms_core.contracts.native import GENERATE_CONTENT, NativeRequest
+from llms_core.contracts.request import ChatBody, assemble
+from llms_core.dialects import IncomingRequest
+from llms_core.dialects.envelope import may_hold_envelope
+from llms_core.errors import RequestError
+
+
+def original(incoming: IncomingRequest, body: RequestBody[Any]) -> NativeRequest | None:
+    """Return the client's request; None if something in it is the gateway's, or names the model once more."""
+    if may_hold_envelope(incoming.body) or "model" in body.members:
+        return None
+    return NativeRequest(GENERATE_CONTENT, incoming.body, {})
+
+
+def untranslated(model: str, native: NativeRequest, reason: RequestError, *, stream: bool) -> ChatBody:
+    """Return a request that only Google can serve, for the `reason`."""
+    # What routing looks at. Nobody else gets it.
+    members = {"model": model, "messages": [{"role": "user", "content": ""}], "stream": stream}
+    body = assemble({name: encode_raw(value) for name, value in members.items()})
+    return body.with_original(native, reason)

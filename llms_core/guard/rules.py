@@ -1,0 +1,98 @@
+"""What the guard looks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from llms_core.config.locate import nearest
+from llms_core.plugins.settings import PluginSettings
+
+#: Keys of well-known services, and private keys. Each begins with something that hardly any other text has.
+_KEYS = r"""
+    \b(?:sk|rk|pk)-[A-Za-z0-9_-]{20,}             # OpenAI, Anthropic, OpenRouter, …
+  | \b(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}    # Stripe
+  | \bgsk_[A-Za-z0-9]{20,}                        # Groq
+  | \bxai-[A-Za-z0-9]{20,}
+  | \bhf_[A-Za-z0-9]{20,}
+  | \bAIza[A-Za-z0-9_-]{30,}                      # Google
+  | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                 # AWS
+  | \bgh[pousr]_[A-Za-z0-9]{30,}                  # GitHub
+  | \bgithub_pat_[A-Za-z0-9_]{30,}
+  | \bglpat-[A-Za-z0-9_-]{20,}
+  | \bxox[abprs]-[A-Za-z0-9-]{10,}                # Slack
+  | \beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}
+  | -----BEGIN\ [A-Z ]{0,30}PRIVATE\ KEY-----
+"""
+_EMAIL = r"\b[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
+_CARD = r"(?<![\d.-])\d(?:[ -]?\d){12,18}(?![\d-])"
+
+
+class GuardSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[plugin.guard]`."""
+
+    #: Names of rules whose findings refuse the request, or end the answer.
+    deny: list[str] = []
+    #: Names of rules whose findings are replaced by `[name]`.
+    mask: list[str] = []
+    #: What the rule `word` finds, in whichever case.
+    words: list[str] = []
+    #: Further rules: a name, and a regular expression.
+    patterns: dict[str, str] = {}
+    #: Whether requests are looked through.
+    requests: bool = True
+    #: Whether answers are looked through.
+    answers: bool = True
+    #: Whether forms (uploads of images and recordings), which cannot be looked through, are let through.
+    forms: bool = False
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Something to look for."""
+
+    name: str
+    pattern: re.Pattern[str]
+    denies: bool
+    #: Whether a match counts; patterns alone would find too much.
+    is_meant: Callable[[str], bool] = bool
+
+
+def rules_of(settings: GuardSettings, source: PluginSettings) -> Sequence[Rule]:
+    """Return the rules of a table. Raises ConfigError for an unknown name or an invalid pattern."""
+    patterns: dict[str, re.Pattern[str]] = {
+        "secret": re.compile(_KEYS, re.VERBOSE),
+        "email": re.compile(_EMAIL),
+        "card": re.compile(_CARD),
+    }
+    if settings.words:
+        words = "|".join(map(re.escape, sorted(settings.words, key=len, reverse=True)))
+        patterns["word"] = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+    for name, text in settings.patterns.items():
+        try:
+            patterns[name] = re.compile(text)
+        except re.error as error:
+            raise source.error(("patterns", name), f"not a regular expression: {error}") from None
+    rules = []
+    for member, denies in (("deny", True), ("mask", False)):
+        for position, name in enumerate(getattr(settings, member)):
+            if name not in patterns:
+                raise source.error((member, position), f"there is no rule '{name}'", _hint(name, patterns))
+            is_meant = is_card_number if name == "card" else bool
+            rules.append(Rule(name, patterns[name], denies, is_meant))
+    return rules
+
+
+def is_card_number(text: str) -> bool:
+    """Whether the digits of a text have the check digit of a card number (ISO/IEC 7812-1, the Luhn formula)."""
+    digits = [int(char) for char in reversed(text) if char.isdigit()]
+    doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[1::2]]
+    return len(set(digits)) > 1 and (sum(digits[::2]) + sum(doubled)) % 10 == 0
+
+
+def _hint(name: str, patterns: Mapping[str, object]) -> str:
+    if name == "word":
+        return "it needs `words`"
+    near = nearest(name, list(patterns))
+    return f"did you mean '{near}'?" if near is not None else f"rules: {', '.join(patterns)}"

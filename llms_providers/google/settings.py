@@ -1,0 +1,32 @@
+"""The blocks of Google's providers in llms.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from llms_core.provider import ProviderSettings
+
+
+class GoogleSettings(ProviderSettings, kw_only=True):
+    """The block of a provider of type `google`. Both members are for requests without their own (K-11, K-12)."""
+
+    safety_settings: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    thinking_config: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class VertexSettings(GoogleSettings, kw_only=True):
+    """The block of a provider of type `vertex`."""
+
+    #: With a project, `api_key` is an OAuth access token. Without one it is an API key of Vertex AI's express mode.
+    project: str = ""
+    #: `global`, a multi-region (`us`, `eu`) or a region such as `europe-west4`
+    location: str = "global"
+
+
+def as_google_settings(settings: ProviderSettings) -> GoogleSettings:
+    """Return the settings with Google's members; the defaults if another spec uses the adapter without them."""
+    if isinstance(settings, GoogleSettings):
+        return settings
+    return GoogleSettings(id=settings.id)

@@ -1,0 +1,231 @@
+"""The guard: what it finds, and that no client and no provider sees it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llms_core.config.model import PluginsToml
+from llms_core.dialects import Dialect
+from llms_core.dialects.table import dialects
+from llms_core.errors import ConfigError
+from llms_core.guard.middleware import Guard
+from llms_core.guard.rules import GuardSettings, is_card_number, rules_of
+from llms_core.plugins.settings import PluginSettings
+from llms_core.testing import ScriptedUpstream, completion, events, json_body
+from tests.conftest import Gateway, Serve
+from tests.core.server.conftest import NO_RETRIES, Asking, chunk, data_of, error_of, first_alone
+
+Json = dict[str, Any]
+
+SECRET = "sk-" + "a1B2" * 8
+EMAIL = "jo.doe+x@mail.example.com"
+CARD = "4111 1111 1111 1111"
+MASK = '[plugin.guard]\nmask = ["secret", "email", "card", "word"]\nwords = ["Bluebird"]\n'
+DENY = '[plugin.guard]\ndeny = ["secret"]\n'
+
+Ask = Callable[[str], Asking]
+
+
+@pytest.fixture
+def first() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def ask(served: Serve, asking: Callable[[Gateway], Asking], first: ScriptedUpstream) -> Ask:
+    return lambda plugins: asking(served(first_alone(first), f"{NO_RETRIES}\n{plugins}"))
+
+
+def test_without_a_table_nothing_is_looked_at(ask: Ask, first: ScriptedUpstream) -> None:
+    ask("").chat(messages=[{"role": "user", "content": SECRET}])
+    assert first.requests[0].json["messages"][0]["content"] == SECRET
+
+
+def test_a_request_is_masked_in_all_of_its_texts(ask: Ask, first: ScriptedUpstream) -> None:
+    parts = [{"type": "text", "text": f"Mail {EMAIL}, card {CARD}, key {SECRET}, bluebird."}]
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": json.dumps({"to": EMAIL})}}
+    messages = [
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": EMAIL},
+    ]
+    assert ask(MASK).chat(messages=messages).status_code == 200
+    sent = first.requests[0].body.decode()
+    assert "Mail [email], card [card], key [secret], [word]." in sent
+    assert not any(text in sent for text in (EMAIL, CARD, SECRET))
+
+
+def test_a_request_with_something_denied_is_refused(ask: Ask, first: ScriptedUpstream) -> None:
+    refused = ask(DENY).chat(messages=[{"role": "user", "content": f"My key: {SECRET}"}])
+    assert refused.status_code == 400
+    assert error_of(refused)["code"] == "content_policy_violation"
+    assert SECRET not in refused.text
+    assert not first.requests
+
+
+def test_a_whole_answer_is_masked(ask: Ask, first: ScriptedUpstream) -> None:
+    first.default = completion(f"It is {SECRET}")
+    assert ask(MASK).chat().json()["choices"][0]["message"]["content"] == "It is [secret]"
+
+
+def test_a_stream_that_begins_with_something_denied_is_an_error_response(ask: Ask, first: ScriptedUpstream) -> None:
+    first.default = events(*[chunk({"content": part}) for part in SECRET], chunk({}, "stop"), "[DONE]")
+    refused = ask(DENY).chat(stream=True)
+    assert refused.status_code == 400
+    assert error_of(refused)["code"] == "content_policy_violation"
+
+
+def test_a_stream_ends_with_an_error_before_something_denied(ask: Ask, first: ScriptedUpstream) -> None:
+    words = [f"word{number} " for number in range(60)]
+    first.default = events(*[chunk({"content": part}) for part in [*words, SECRET]], chunk({}, "stop"), "[DONE]")
+    received = ask(DENY).chat(stream=True)
+    assert received.status_code == 200
+    *sent, last = [json.loads(data) for data in data_of(received.text)]
+    assert "".join(each["choices"][0]["delta"].get("content") or "" for each in sent).startswith("word0 word1 word2")
+    assert last["error"]["code"] == "content_policy_violation"
+    assert "sk-" not in received.text
+    assert "[DONE]" not in received.text
+
+
+#: A request in each dialect of the core, with `TEXT` for its text; None for a form.
+SAMPLES: Mapping[str, Json | None] = {
+    "chat_completions": {"messages": [{"role": "user", "content": "TEXT"}]},
+    "completions": {"prompt": "TEXT"},
+    "messages": {"max_tokens": 100, "messages": [{"role": "user", "content": "TEXT"}]},
+    "count_tokens": {"messages": [{"role": "user", "content": "TEXT"}]},
+    "responses": {"input": "TEXT"},
+    "input_tokens": {"input": "TEXT"},
+    "embeddings": {"input": ["TEXT"]},
+    "rerank": {"query": "TEXT", "documents": ["TEXT"]},
+    "cohere_rerank": {"query": "TEXT", "documents": ["TEXT"]},
+    "moderations": {"input": "TEXT"},
+    "images_generations": {"prompt": "TEXT"},
+    "images_edits": None,
+    "images_variations": None,
+    "audio_speech": {"input": "TEXT", "voice": "alloy"},
+    "generate_content": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "stream_generate_content": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "gemini_count_tokens": {"contents": [{"parts": [{"text": "TEXT"}]}]},
+    "embed_content": {"content": {"parts": [{"text": "TEXT"}]}},
+    "batch_embed_contents": {"requests": [{"model": "models/m", "content": {"parts": [{"text": "TEXT"}]}}]},
+    "audio_transcriptions": None,
+    "audio_translations": None,
+}
+DIALECTS = {dialect.name: dialect for dialect in dialects(PluginsToml())}
+MODES = [
+    pytest.param(dialect, stream, id=f"{name}-{'stream' if stream else 'whole'}")
+    for name, dialect in DIALECTS.items()
+    if dialect.form_fields is None
+    for stream in ((False, True) if dialect.stream_writer is not None else (False,))
+]
+FORMS = [pytest.param(dialect, id=name) for name, dialect in DIALECTS.items() if dialect.form_fields is not None]
+
+
+@pytest.mark.parametrize(("dialect", "stream"), MODES)
+def test_the_guard_covers_every_dialect_streamed_or_not(
+    ask: Ask, first: ScriptedUpstream, dialect: Dialect, stream: bool
+) -> None:
+    text = f"Mine is {EMAIL}"
+    if stream:
+        pieces = [chunk({"content": text[start : start + 3]}) for start in range(0, len(text), 3)]
+        first.default = events(*pieces, chunk({}, "stop"), "[DONE]")
+    else:
+        first.default = completion(text)
+    sample = json.loads(json.dumps(SAMPLES[dialect.name]).replace("TEXT", text))
+    path = dialect.paths[0].replace("{model}", "m")
+    if path == dialect.paths[0]:
+        sample |= {"model": "m", "stream": stream}
+    received = ask(MASK).post(sample, path)
+    assert EMAIL not in received.text
+    for request in first.requests:
+        assert EMAIL not in request.body.decode()
+        assert "[email]" in request.body.decode()
+    if dialect.operation.name == "chat":
+        assert received.status_code == 200, received.text
+        assert "[email]" in received.text
+
+
+@pytest.mark.parametrize("dialect", FORMS)
+def test_forms_are_refused_unless_they_are_let_through(ask: Ask, first: ScriptedUpstream, dialect: Dialect) -> None:
+    form: dict[str, tuple[str | None, bytes]] = {"model": (None, b"m"), "prompt": (None, EMAIL.encode())}
+    form |= {"file": ("a.png", b"x"), "image": ("a.png", b"x")}
+    first.default = json_body({})
+    client = ask(MASK)
+    assert client.http.post(dialect.paths[0], files=form).status_code == 400
+    assert not first.requests
+    assert EMAIL not in client.gateway.log()
+    ask(f"{MASK}forms = true\n").http.post(dialect.paths[0], files=form)
+    assert first.requests
+
+
+def test_other_texts_of_a_stream_keep_their_order(ask: Ask, first: ScriptedUpstream) -> None:
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
+    arguments = [{"index": 0, "function": {"arguments": part}} for part in ('{"to":"jo@', 'example.com"}')]
+    first.default = events(
+        chunk({"role": "assistant", "reasoning_content": "Hm"}),
+        chunk({"content": "I mail "}),
+        chunk({"content": "jo@example.com"}),
+        chunk({"tool_calls": [call]}),
+        *[chunk({"tool_calls": [argument]}) for argument in arguments],
+        chunk({}, "tool_calls"),
+        "[DONE]",
+    )
+    deltas = [each["choices"][0]["delta"] for each in ask(MASK).chunks() if each["choices"]]
+    texts = [(name, delta[name]) for delta in deltas for name in ("reasoning_content", "content") if delta.get(name)]
+    assert texts == [("reasoning_content", "Hm"), ("content", "I mail [email]")]
+    calls = [call for delta in deltas for call in delta.get("tool_calls") or ()]
+    assert "".join(call["function"]["arguments"] for call in calls) == '{"to":"[email]"}'
+
+
+WORDS = (EMAIL, SECRET, "Bluebird", "hello", "a@", "4111", "\n", "x" * 90, "é")
+
+
+def guard() -> Guard:
+    source = PluginSettings("guard", {})
+    rules = rules_of(GuardSettings(mask=["secret", "email", "card", "word"], words=["Bluebird"]), source)
+    return Guard(rules, requests=True, answers=True)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(
+    words=st.lists(st.sampled_from(WORDS), max_size=40),
+    size=st.integers(1, 50),
+)
+def test_a_masked_stream_is_the_masked_text_in_whichever_pieces(words: list[str], size: int) -> None:
+    text = " ".join(words)
+    window = guard()
+    sent, held = "", ""
+    for start in range(0, len(text), size):
+        ready, held = window.hold_back(held + text[start : start + size], False)
+        sent += ready
+    last, held = window.hold_back(held, True)
+    assert held == ""
+    assert sent + last == window.hold_back(text, True)[0]
+
+
+@pytest.mark.parametrize("number", ["4111 1111 1111 1111", "5500-0000-0000-0004", "340000000000009"])
+def test_card_numbers_have_a_check_digit(number: str) -> None:
+    assert is_card_number(number)
+    assert not is_card_number(number[:-1] + str((int(number[-1]) + 1) % 10))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('deny = ["emial"]', "did you mean 'email'"),
+        ('mask = ["word"]', "needs `words`"),
+        ('deny = ["x"]\npatterns = { x = "(" }', "not a regular expression"),
+        ('refuse = ["email"]', "unknown key"),
+    ],
+)
+def test_a_table_that_cannot_be_used_stops_the_start(ask: Ask, table: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        ask(f"[plugin.guard]\n{table}\n")
