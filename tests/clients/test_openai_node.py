@@ -5,14 +5,27 @@ The client is installed by npm into a temporary folder. Its Responses API is in 
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llms_core.testing import Body, Reply, ScriptedUpstream, Status, completion, error, events, json_body
+from llms_core.testing import (
+    Body,
+    Reply,
+    ScriptedUpstream,
+    Status,
+    completion,
+    embeddings,
+    error,
+    events,
+    json_body,
+    vector_of,
+)
 from tests.clients.conftest import node
 
 if TYPE_CHECKING:
@@ -82,6 +95,18 @@ for await (const model of client.models.list()) models.push(model.id);
 console.log(JSON.stringify(models));
 """
 
+EMBEDDINGS = """
+import OpenAI from 'openai';
+
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: 'not-needed', maxRetries: 0 });
+const vectors = [];
+for (const encoding_format of [undefined, 'float', 'base64']) {
+  const found = await client.embeddings.create({ model: 'kimi-k2', input: ['one'], encoding_format });
+  vectors.push(found.data[0].embedding);
+}
+console.log(JSON.stringify(vectors));
+"""
+
 MEDIA = """
 import OpenAI, { toFile } from 'openai';
 
@@ -134,6 +159,14 @@ def test_sr_069c_stream(project: Path, kimi: Gateway, upstream: ScriptedUpstream
     seen = json.loads(node(project, STREAM, kimi))
     assert (seen["text"], seen["finish"], seen["models"]) == ("One two three", ["stop"], ["kimi-k2"])
     assert seen["usage"]["completion_tokens"] == 3
+
+
+def test_embeddings_in_each_encoding(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
+    """By default the client requests base64, and decodes it."""
+    upstream.default = embeddings()
+    by_default, as_numbers, as_base64 = json.loads(node(project, EMBEDDINGS, kimi))
+    assert by_default == as_numbers == vector_of("one")
+    assert list(struct.unpack("<4f", base64.b64decode(as_base64))) == vector_of("one")
 
 
 def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:

@@ -265,9 +265,9 @@ def _read_responses(seen: Seen) -> _Request:
     body = seen.json
     items = body["input"] if isinstance(body["input"], list) else []
     return _Request(
-        tools=[tool["name"] for tool in body.get("tools") or ()],
+        tools=[tool["name"] for tool in body.get("tools") or () if tool["type"] == "function"],
         has_results=any(item.get("type") == "function_call_output" for item in items),
-        wants_json=body.get("text", {}).get("format", {}).get("type") == "json_schema",
+        wants_json=body.get("text", {}).get("format", {}).get("type", "text") != "text",
         is_streamed=bool(body.get("stream")),
         shows_reasoning=bool(body.get("reasoning", {}).get("summary")),
         returns_reasoning="reasoning.encrypted_content" in body.get("include", ()),

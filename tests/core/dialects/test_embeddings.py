@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from captures import Capture, captures
 
 from llms_core.testing import (
     Reply,
@@ -141,6 +142,25 @@ def test_the_answer_is_openais(world: World) -> None:
     assert response.headers["x-llms-provider"] == "typed"
     assert response.headers["x-llms-upstream-model"] == "up-typed-only"
     assert response.headers["x-llms-attempts"] == "typed;ok"
+
+
+@captures("/v1/embeddings")
+def test_requests_of_real_clients_are_answered(world: World, capture: Capture) -> None:
+    body = {**capture.body, "model": "typed-only"}
+    response = world.http.post("/v1/embeddings", json=body, headers=list(capture.headers))
+    assert response.status_code == 200, response.text
+    (found,) = response.json()["data"]
+    (text,) = [body["input"]] if isinstance(body["input"], str) else body["input"]
+    expected = vector_of(text)
+    if body.get("encoding_format") == "base64":
+        assert list(struct.unpack("<4f", base64.b64decode(found["embedding"]))) == expected
+    else:
+        assert found["embedding"] == expected
+
+
+def test_requests_are_logged_like_all_others(world: World) -> None:
+    world.vectors("typed-only", "one")
+    assert "200 model='typed-only' provider=typed attempts=1" in world.gateway.log()
 
 
 def test_the_provider_gets_its_own_names_at_its_own_path(world: World) -> None:

@@ -11,8 +11,8 @@ from scripted_model.answers import NamedAnswer
 from scripted_model.conversation import Conversation, Turn
 from scripted_model.protocol import Protocol
 
-#: How the gateway's envelopes for signatures begin: no provider may receive one.
-_ENVELOPE = "llms1."
+#: How the gateway's envelopes for signatures begin, also in base64: no provider may receive one.
+_ENVELOPES = ("llms1.", "bGxtczEu")
 
 #: What Gemini documents for calls without a signature of theirs.
 _SKIP = "skip_thought_signature_validator"
@@ -55,7 +55,8 @@ def fault_of(
 
     `signed` tells whether the client returns what the model has signed.
     """
-    if _ENVELOPE in json.dumps(body):
+    written = json.dumps(body)
+    if any(envelope in written for envelope in _ENVELOPES):
         return "an envelope of the gateway's is in the request"
     if not conversation.turns or conversation.turns[-1].role != "user":
         return "the last turn is not the user's"
