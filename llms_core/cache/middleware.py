@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import Meta
 
 from llms_core.cache.store import Store
 from llms_core.contracts.chunk import Chunk
+from llms_core.errors import ProviderError
 from llms_core.middleware import Answered, Call, Forward
 from llms_core.middleware.streams import ChunkStream, StreamWrapper
 from llms_core.operations import Answer
@@ -44,7 +46,8 @@ class Cache:
 
     async def __call__(self, call: Call, forward: Forward) -> Answered:
         """Answer from memory, or forward the call and keep the answer."""
-        if not self._tools and "tools" in call.body.members:
+        # Most of a form has not arrived yet: two of them cannot be compared.
+        if call.has_form or (not self._tools and "tools" in call.body.members):
             return await forward(call)
         key = key_of(call)
         clock = asyncio.get_running_loop().time
@@ -73,7 +76,9 @@ class Cache:
             return answered
 
         def keep(chunks: Sequence[Chunk]) -> None:
-            self._keep(key, call.operation.from_chunks(chunks))
+            # Sound, and events of other operations than chat, cannot be joined to an answer.
+            with suppress(ProviderError):
+                self._keep(key, call.operation.from_chunks(chunks))
 
         stream = _KeptStream(answered.stream, keep, lambda: self._end(key, running), self._store.max_bytes)
         return answered.with_stream(stream)

@@ -52,6 +52,21 @@ class RequestBody(Generic[View]):
         #: Why only a provider that takes `native` can serve the request; None if every provider can.
         self.untranslatable = untranslatable
 
+    @property
+    def model(self) -> str:
+        """The model that the client asked for."""
+        return self.view.model  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def stream(self) -> bool:
+        """Whether the client asked for a stream."""
+        return bool(self.view.stream)  # type: ignore[attr-defined]
+
+    @property
+    def translation(self) -> RequestBody[View]:
+        """The body itself, unless its translation was put off until somebody needs it; see `DeferredBody`."""
+        return self
+
     def with_members(self, changes: Mapping[str, Raw | None]) -> RequestBody[View]:
         """A body with some members replaced; None removes a member.
 
@@ -95,6 +110,87 @@ class RequestBody(Generic[View]):
     def copy_members(self) -> dict[str, Raw]:
         """The members as a new dictionary, for an adapter to change and encode."""
         return self._members.copy()
+
+
+class DeferredBody(RequestBody[View]):
+    """A request in the client's own protocol that is only translated if somebody needs the translation.
+
+    A provider of that protocol does not. Whatever is asked of the body beyond its model and whether it is a stream is
+    answered by its translation. `context` is what the dialect has to know about an answer in its own protocol.
+    """
+
+    __slots__ = ("_model", "_stream", "_translate", "_translation")
+
+    def __init__(
+        self,
+        native: NativeRequest,
+        translate: Callable[[], RequestBody[View]],
+        *,
+        model: str,
+        stream: bool,
+        context: Any = None,
+    ):
+        """Make a body; `translate` raises RequestError for what cannot be translated."""
+        self.native = native
+        self.context = context
+        self._model = model
+        self._stream = stream
+        self._translate = translate
+        self._translation: RequestBody[View] | None = None
+
+    @property
+    def model(self) -> str:
+        """The model that the client asked for."""
+        return self._model
+
+    @property
+    def stream(self) -> bool:
+        """Whether the client asked for a stream."""
+        return self._stream
+
+    @property
+    def translation(self) -> RequestBody[View]:
+        """The translation. Raises RequestError if there is none."""
+        if self._translation is None:
+            self._translation = self._translate()
+        return self._translation
+
+    # The members of RequestBody are attributes, because they are read often.
+
+    @property
+    def members(self) -> Members:  # type: ignore[override]
+        """The members of the translation."""
+        return self.translation.members
+
+    @property
+    def view(self) -> View:  # type: ignore[override]
+        """The view of the translation."""
+        return self.translation.view
+
+    @property
+    def dropped(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The parameters that were not translated, if there is a translation already."""
+        return () if self._translation is None else self._translation.dropped
+
+    @property
+    def untranslatable(self) -> RequestError | None:  # type: ignore[override]
+        """Why there is no translation."""
+        try:
+            return self.translation.untranslatable
+        except RequestError as error:
+            return error
+
+    def with_members(self, changes: Mapping[str, Raw | None]) -> RequestBody[View]:
+        """A translation with some members replaced."""
+        return self.translation.with_members(changes)
+
+    def translated(self) -> RequestBody[View]:
+        """The translation."""
+        return self.translation
+
+    def copy_members(self) -> dict[str, Raw]:
+        """The members of the translation as a new dictionary."""
+        return self.translation.copy_members()
 
 
 _MISSING = re.compile(r"Object missing required field `(\w+)`")

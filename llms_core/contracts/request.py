@@ -170,7 +170,7 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stream(self) -> bool:
         """Whether the client asked for a stream."""
-        return bool(self.body.view.stream)
+        return self.body.stream
 
     def get(self, name: str) -> Any:
         """The decoded value of a member that `request` does not declare; None if it is absent or null."""

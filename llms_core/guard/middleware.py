@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts.forwarding import ForwardedAnswer
 from llms_core.contracts.json import UNREADABLE
 from llms_core.errors import RequestError
 from llms_core.guard.rules import Rule
@@ -64,8 +65,7 @@ class Guard:
         try:
             value = msgspec.json.decode(answer.data)
         except UNREADABLE:
-            # Sound, or an image: there is no text in it.
-            return answer
+            return self._text(answer)
         changed = cleaned_value(value, self._rules, "answer")
         if changed is value:
             return answer
@@ -73,6 +73,13 @@ class Guard:
             # Its tokens spell what has been masked.
             choice.pop("logprobs", None)
         return msgspec.structs.replace(answer, data=msgspec.json.encode(changed))  # type: ignore[type-var]
+
+    def _text(self, answer: Answer) -> Answer:
+        """Return an answer that is no JSON: a transcription may be a text, and in sound there is none."""
+        if not isinstance(answer, ForwardedAnswer) or not answer.content_type.startswith("text/"):
+            return answer
+        text = cleaned(answer.data.decode(), self._rules, "answer")
+        return msgspec.structs.replace(answer, data=text.encode())
 
     def hold_back(self, text: str, is_last: bool) -> tuple[str, str]:
         """Return what of a text may be sent, cleaned, and what is held back because a match may begin in it.

@@ -156,10 +156,10 @@ class OpenAICompatible(OtherOperations):
         endpoint = self.native_endpoint(native.protocol, call.upstream_model)
         if endpoint is None:
             raise Unsupported(f"The provider does not speak the protocol '{native.protocol}'")
-        headers = {"content-type": "application/json", **protocol.headers(native), **self.settings.headers}
-        if self.api_key is not None:
-            key = self.api_key.reveal()
-            headers[endpoint.key_header] = f"Bearer {key}" if endpoint.key_header == "authorization" else key
+        headers = {**protocol.headers(native), **self.headers()}
+        if endpoint.key_header != "authorization" and self.api_key is not None:
+            headers.pop("authorization", None)
+            headers[endpoint.key_header] = self.api_key.reveal()
         return UpstreamRequest(
             url=endpoint.url, headers=headers, content=with_model(protocol.body(native.body), call.upstream_model)
         )

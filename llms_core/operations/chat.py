@@ -150,7 +150,7 @@ class Chat(Operation[ChatRequest, ChatCall]):
         is_native = call.native is not None
         return StreamReader(
             cast("PassesThrough", adapter).native_chunks(call) if is_native else adapter.chunks(call),
-            parts=call.request.n or 1,
+            parts=1 if is_native else call.request.n or 1,
             end_marker=_END_MARKER,
             read_error=lambda data: _error_in_answer(adapter, data),
         )

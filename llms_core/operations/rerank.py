@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import msgspec
 
@@ -24,7 +23,7 @@ from llms_core.operations.adapter_results import expect
 from llms_core.provider import Reranks, UpstreamRequest
 
 
-class RankedAnswer(NamedTuple):
+class RankedAnswer(msgspec.Struct):
     """An answer. `data` is the ranking as JSON, which dialects write down in their own way."""
 
     data: bytes

@@ -71,6 +71,8 @@ class PluginHost:
         self._candidates = self._implementations("llms_candidates")
         self._attempt_finished = self._implementations("llms_attempt_finished")
         self._request_finished = self._implementations("llms_request_finished")
+        #: Whether any plugin reorders or removes candidates.
+        self.chooses_candidates = bool(self._candidates)
         #: Whether any plugin observes attempts, or requests; without observers no record has to be created.
         self.observes_attempts = bool(self._attempt_finished)
         self.observes_requests = bool(self._request_finished)

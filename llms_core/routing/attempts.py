@@ -65,7 +65,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
         Raises RequestError if no enabled provider has the model, or none can do what the request asks for.
         """
-        model: str = body.view.model
+        model = body.model
         found = self.order(self.models.find(model))
         fallbacks = () if operation.same_model_only else self.routing.fallbacks.get(model, ())
         for fallback in fallbacks:
@@ -75,16 +75,34 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         found, unable = self.models.for_operation(found, operation)
         if not found:
             raise cannot_serve(model, unable)
-        if needed := operation.needed_capabilities(body.view):
-            found, unable = split_by_capability(found, needed)
-            if not found:
-                raise cannot_serve(model, unable)
-        if body.untranslatable is not None:
-            found = [candidate for candidate in found if candidate.accepted_original(body) is not None]
-            if not found:
-                raise body.untranslatable
+        taking_original = []
+        if body.native is not None:
+            taking_original = [candidate for candidate in found if candidate.accepted_original(body) is not None]
+        if len(taking_original) < len(found):
+            found = self._able(operation, body, found, taking_original)
+        if not self.host.chooses_candidates:
+            return found
         # Last: plugins only see candidates that can serve the request.
         return self.host.candidates(body.view, found, operation.name)
+
+    def _able(
+        self,
+        operation: Operation[Any, Any],
+        body: RequestBody[Any],
+        found: list[Candidate],
+        taking_original: list[Candidate],
+    ) -> list[Candidate]:
+        """Return the candidates that can do what the request asks for, some of which need its translation."""
+        if (reason := body.untranslatable) is not None:
+            if not taking_original:
+                raise reason
+            return taking_original
+        if needed := operation.needed_capabilities(body.view):
+            able, unable = split_by_capability(found, needed)
+            if not able:
+                raise cannot_serve(body.model, unable)
+            return able
+        return found
 
     async def answer(
         self,
@@ -111,7 +129,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     async def _first_answer(
         self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any], deadline: float | None
     ) -> Answered:
-        model: str = body.view.model
+        model = body.model
         candidates = self._without_open_circuits(trace, operation, self.candidates(operation, body))
         clock = asyncio.get_running_loop().time
         # One deadline for all attempts and pauses: more providers must not mean a longer wait.
@@ -173,7 +191,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             candidate.provider_id,
             remaining,
             candidates_left,
-            whole=not body.view.stream or self.routing.commit == "whole",
+            whole=not body.stream or self.routing.commit == "whole",
             max_bytes=self.max_bytes,
         )
 
@@ -249,7 +267,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         trace.upstream_started()
         if candidate.prepare is not None or candidate.inlines:
             call, limits = await self._prepare(operation, candidate, call, limits)
-        if not body.view.stream and len(calls := operation.split(call, candidate)) > 1:
+        if not body.stream and len(calls := operation.split(call, candidate)) > 1:
             answers, dropped = await answer_parts(self.transport, operation, candidate, calls, limits)
             answer = operation.join(call, answers)
             attempt.succeeded(answer.usage)
@@ -258,7 +276,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         if candidate.prepare is not None:
             # It may have obtained a token, which only the request shows.
             redact_credentials(request)
-        if not body.view.stream:
+        if not body.stream:
             answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
             attempt.succeeded(answer.usage)
             return Answered(candidate=candidate, dropped=request.dropped, answer=answer)

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from llms_core.config.model import Price
+from llms_core.contracts.body import RequestBody
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ErrorKind
 from llms_core.middleware import Answered
@@ -20,7 +21,7 @@ def request_finished(
     host: PluginHost,
     trace: RequestTrace,
     *,
-    view: Any | None,
+    body: RequestBody[Any] | None,
     answer: Answered | None,
     caller: Caller | None,
     status: int,
@@ -29,10 +30,10 @@ def request_finished(
 ) -> None:
     """Report a request that has ended.
 
-    `view` is None if its body could not be decoded, `overhead` is in seconds, `stream_error` is the error that ended a
+    `body` is None if it could not be decoded, `overhead` is in seconds, `stream_error` is the error that ended a
     stream after it was committed.
     """
-    record = _record(trace, view, answer, caller, status, overhead, stream_error)
+    record = _record(trace, body, answer, caller, status, overhead, stream_error)
     host.request_finished(record)
     if is_logged():
         log.info(
@@ -54,7 +55,7 @@ def is_logged() -> bool:
 
 def _record(
     trace: RequestTrace,
-    view: Any | None,
+    body: RequestBody[Any] | None,
     answer: Answered | None,
     caller: Caller | None,
     status: int,
@@ -74,9 +75,9 @@ def _record(
         kind = last.kind
     return RequestRecord(
         request_id=trace.id,
-        model="" if view is None else view.model,
+        model="" if body is None else body.model,
         status=status,
-        stream=view is not None and bool(view.stream),
+        stream=body is not None and body.stream,
         duration=trace.duration,
         # The header's value if one was sent: time after that is spent on the client's side.
         overhead=trace.overhead if overhead is None else overhead,

@@ -104,7 +104,7 @@ class RequestHandler:
                 decoded = await decoded
             # Checked here because the record of the request is made from it as well.
             self.body = expect(RequestBody, decoded, "decode")
-            if self.body.view.stream:
+            if self.body.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
             self.answer = await self._answer(self.body, scope)
             if self.form is not None:
@@ -138,7 +138,7 @@ class RequestHandler:
 
         answered = await gateway.middleware(call, forward)
         # A middleware may answer in either way, and the client gets what it asked for.
-        return answered.replayed(operation) if body.view.stream else await answered.whole(operation)
+        return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
     async def _read_request(self, scope: Scope, receive: Receive) -> IncomingRequest:
         """Read the request's body, or what is needed of a form: the rest is read while it is sent on."""
@@ -300,7 +300,7 @@ class RequestHandler:
         accounting.request_finished(
             self.gateway.startup.host,
             self.trace,
-            view=None if self.body is None else self.body.view,
+            body=self.body,
             answer=self.answer,
             caller=self.caller,
             status=_CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,

@@ -25,7 +25,7 @@ from llms_core.contracts.native import RESPONSES
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
-from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import ChunkTranslator, Headers, NativeEndpoint, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.azure.content_filter import filtered_categories
 from llms_providers.azure.endpoint import AzureSettings, find_endpoint
 from llms_providers.azure.stream import AzureChunks
@@ -240,6 +240,7 @@ AZURE = ProviderSpec(
     adapter=Azure,
     paths=_PATHS,
     embeddings=OPENAI_EMBEDDINGS,
+    native={RESPONSES: NativeEndpoint("/responses", complete=True)},
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     drop=frozenset({"enable_thinking"}),
     rules=OPENAI_RULES,

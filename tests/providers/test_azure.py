@@ -668,3 +668,21 @@ def test_azure_behind_the_gateway(
         assert "jailbreak, violence" in refused.json()["error"]["message"]
         upstream.script(json_body({"error": {"code": "DeploymentNotFound", "message": "none"}}, 404))
         assert client.post(f"{gateway.base_url}/chat/completions", json=chat).status_code == 424
+
+
+def test_requests_of_the_responses_api_are_passed_on(served: Serve) -> None:
+    """With Azure's own header for the key, and the deployment's name for the model."""
+    message = {"type": "message", "id": "m", "status": "completed", "role": "assistant", "content": []}
+    response = {"id": "resp_1", "object": "response", "status": "completed", "model": "theirs", "output": [message]}
+    with ScriptedUpstream() as upstream:
+        upstream.default = json_body(response)
+        block = {"enabled": True, "base_url": upstream.origin, "api_key": "sk-marked-azure", "models": {"m": "mine"}}
+        gateway = served({"providers": {"azure": block}})
+        body = {"model": "m", "input": "Hi", "store": False, "tools": [{"type": "web_search"}]}
+        received = httpx.post(f"{gateway.base_url}/responses", json=body, trust_env=False)
+        assert received.json() == {**response, "model": "m"}
+        seen = upstream.requests[0]
+        assert seen.path == "/openai/v1/responses"
+        assert seen.json == {**body, "model": "mine"}
+        assert seen.headers["api-key"] == "sk-marked-azure"
+        assert "authorization" not in seen.headers

@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts import reasoning_details
 from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.reasoning_details import consolidated
 from llms_core.contracts.tools import INVALID_ARGUMENTS
 from llms_core.dialects.envelope import Envelope, as_base64, seal
 from llms_core.dialects.gemini.merging import merge
 from llms_core.dialects.gemini.model_turn import GOOGLE
-from llms_core.dialects.gemini.views import Image, Message, ToolCall
+from llms_core.dialects.gemini.views import Message, ToolCall, objects
 from llms_core.dialects.json_balance import Balance
 
 Json = dict[str, Any]
@@ -41,7 +43,6 @@ class _Call:
         self.name = ""
         self.pieces: list[str] = []
         self.extra: Json = {}
-        self.is_written = False
         self._balance = Balance()
 
     def add(self, fragment: ToolCall) -> None:
@@ -69,7 +70,9 @@ class CandidateWriter:
 
     def __init__(self, index: int):
         self.index = index
+        #: calls that are not written yet, by number, in the order in which they began
         self._calls: dict[int, _Call] = {}
+        self._written: set[int] = set()
         self._has_calls = False
         self._has_content = False
         self._is_refused = False
@@ -87,8 +90,8 @@ class CandidateWriter:
         parts: list[Json] = []
         if message.provider_extra:
             parts += self._keep(message.provider_extra)
-        if message.reasoning_details:
-            merge(self._envelope.message, {"reasoning_details": message.reasoning_details})
+        if details := objects(message.reasoning_details):
+            self._envelope.message.setdefault(reasoning_details.NAME, []).extend(details)
         thought, text = message.texts()
         if thought:
             self._thoughts.append(thought)
@@ -98,15 +101,19 @@ class CandidateWriter:
         if message.refusal:
             self._is_refused = True
             parts.append({"text": message.refusal})
-        parts += [_image(image) for image in message.images or () if image.image_url is not None]
+        parts += [part for image in objects(message.images) if (part := _image(image)) is not None]
         self._logprobs += _tokens(logprobs)
         if parts and self._calls:
             parts = [*self._take_calls(), *parts]
         for position, fragment in enumerate(message.tool_calls or ()):
             number = position if fragment.index is None else fragment.index
+            if number in self._written:
+                # Nothing can be added to a call that was complete.
+                continue
             if number not in self._calls:
                 parts += self._take_calls()
-            self._calls.setdefault(number, _Call()).add(fragment)
+                self._calls[number] = _Call()
+            self._calls[number].add(fragment)
         self._has_content |= bool(parts)
         return parts
 
@@ -122,8 +129,7 @@ class CandidateWriter:
         if isinstance(signature, str):
             parts.append({"text": "", "thoughtSignature": signature})
         if self._envelope:
-            parts.append({"text": "", "thoughtSignature": as_base64(seal(self._envelope))})
-            self._envelope = Envelope()
+            parts.append({"text": "", "thoughtSignature": self._sealed()})
         return parts
 
     def members(self) -> Json:
@@ -169,14 +175,11 @@ class CandidateWriter:
     def _take_calls(self, *, all_of_them: bool = False) -> list[Json]:
         """Return the calls that are complete, up to the first that is not."""
         parts = []
-        for number in sorted(self._calls):
-            call = self._calls[number]
-            if call.is_written:
-                continue
+        for number, call in list(self._calls.items()):
             if not (call.is_complete or all_of_them):
                 break
-            # It stays, so that a fragment that comes too late begins no other call.
-            call.is_written = True
+            del self._calls[number]
+            self._written.add(number)
             parts.append(self._call_part(call))
         return parts
 
@@ -193,9 +196,16 @@ class CandidateWriter:
             self._envelope.message["reasoning_content"] = "".join(self._thoughts)
         self._has_calls = True
         if self._envelope and signature is None:
-            part["thoughtSignature"] = as_base64(seal(self._envelope))
-            self._envelope = Envelope()
+            part["thoughtSignature"] = self._sealed()
         return part
+
+    def _sealed(self) -> str:
+        """Return what has to come back, and begin anew."""
+        envelope = self._envelope
+        self._envelope = Envelope()
+        if reasoning_details.NAME in envelope.message:
+            envelope.message[reasoning_details.NAME] = consolidated(envelope.message[reasoning_details.NAME])
+        return as_base64(seal(envelope))
 
 
 def _googles_signature(extra: Mapping[str, Any]) -> str | None:
@@ -219,33 +229,34 @@ def _arguments(text: str) -> Json | Raw:
     return {INVALID_ARGUMENTS: text}
 
 
-def _image(image: Image) -> Json:
-    url = image.image_url.url if image.image_url is not None else ""
+def _image(image: Json) -> Json | None:
+    """Return the part for an image; None if it has none."""
+    match image:
+        case {"image_url": {"url": str(url)}}:
+            pass
+        case _:
+            return None
     found = _DATA_URI.match(url)
     part: Json = {"fileData": {"mimeType": "image/*", "fileUri": url}}
     if found is not None:
         part = {"inlineData": {"mimeType": found[1], "data": url[found.end() :]}}
-    signature = _googles_signature({"extra_content": image.extra_content or {}})
+    signature = _googles_signature({"extra_content": image.get("extra_content") or {}})
     if signature is not None:
         part["thoughtSignature"] = signature
     return part
 
 
 def _tokens(logprobs: Any) -> list[Json]:
-    content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return [token for token in content if isinstance(token, dict)] if isinstance(content, list) else []
+    return objects(logprobs.get("content")) if isinstance(logprobs, dict) else []
 
 
 def _logprobs_result(tokens: list[Json]) -> Json:
     result: Json = {"chosenCandidates": [_token(token) for token in tokens]}
     if any(token.get("top_logprobs") for token in tokens):
-        result["topCandidates"] = [{"candidates": list(map(_token, _top(token)))} for token in tokens]
+        result["topCandidates"] = [
+            {"candidates": list(map(_token, objects(token.get("top_logprobs"))))} for token in tokens
+        ]
     return result
-
-
-def _top(token: Json) -> list[Json]:
-    top = token.get("top_logprobs")
-    return [each for each in top if isinstance(each, dict)] if isinstance(top, list) else []
 
 
 def _token(token: Json) -> Json:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from llms_core.contracts import reasoning_details
+from llms_core.contracts.reasoning_details import consolidated
 from llms_core.dialects.envelope import Envelope, from_base64, is_sealed, opened
 from llms_core.dialects.gemini.calls import CallIds
 from llms_core.dialects.gemini.merging import merge
 from llms_core.dialects.gemini.parts import Json, data_uri
 from llms_core.dialects.gemini.request import FunctionCall, Part, invalid
+from llms_core.dialects.gemini.views import objects
 
 GOOGLE = "google"
 """The owner of what only Google has, and the adapter's name in `provider_extra` and `extra_content`."""
@@ -64,6 +67,8 @@ class ModelTurn:
             message["provider_extra"] = extra
         # What was sealed is complete and unchanged, whatever the client did with the parts that it shows.
         message |= self._envelope.message
+        if reasoning_details.NAME in message:
+            message[reasoning_details.NAME] = consolidated(objects(message[reasoning_details.NAME]))
         if not (text or self._calls):
             if not (self._thoughts or self._images or extra):
                 return []

@@ -43,19 +43,6 @@ class ToolCall(msgspec.Struct):
         return {name: value for name, value in members.items() if value}
 
 
-class ImageUrl(msgspec.Struct):
-    """`image_url`."""
-
-    url: str
-
-
-class Image(msgspec.Struct):
-    """An image of an answer."""
-
-    image_url: ImageUrl | None = None
-    extra_content: Json | None = None
-
-
 class Message(msgspec.Struct):
     """A message, or a delta of one."""
 
@@ -66,9 +53,10 @@ class Message(msgspec.Struct):
     reasoning: Any = None
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
-    images: list[Image] | None = None
+    #: not of the contract, so each provider's may have any shape
+    images: Any = None
+    reasoning_details: Any = None
     provider_extra: Json | None = None
-    reasoning_details: list[Any] | None = None
 
     def texts(self) -> tuple[str, str]:
         """Return the reasoning and the text."""
@@ -107,9 +95,12 @@ class ChatAnswer(msgspec.Struct):
 decode_answer = msgspec.json.Decoder(ChatAnswer).decode
 
 
+def objects(value: Any) -> list[Json]:
+    """Return the objects of a list; none of any other value."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def _thinking(thinking: object) -> str:
     if isinstance(thinking, str):
         return thinking
-    if not isinstance(thinking, list):
-        return ""
-    return "".join(str(part.get("text") or "") for part in thinking if isinstance(part, dict))
+    return "".join(str(part.get("text") or "") for part in objects(thinking))

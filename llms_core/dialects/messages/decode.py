@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Raw
 
 from llms_core.contracts import extras
+from llms_core.contracts.body import DeferredBody
 from llms_core.contracts.extras import ANYONE, EFFORT, HINTS, Extra
 from llms_core.contracts.json import NULL, decode_members, encode_raw, is_null
 from llms_core.contracts.native import MESSAGES, NativeRequest
@@ -62,17 +63,22 @@ _BETA = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 def decode_message(incoming: IncomingRequest) -> ChatBody:
     """Decode a request for a message. Raises RequestError, which names the invalid member."""
     body = message_decoder.decode(incoming.body)
-    unknown: Unknown = {}
-    translated = _chat_body(body, incoming.headers, unknown)
-    reasons = [RequestError(message, param=param, code="invalid_value") for param, message in unknown.items()]
-    reason = reasons[0] if reasons else None
-    if not is_own(body.view):
-        if reason is not None:
-            # No provider can get it as it was written.
-            raise reason
-        return translated
+    view: MessagesRequest = body.view
+    if not is_own(view):
+        return _translated(body, incoming.headers)
+    if not is_null(body.members.get("thread", NULL)):
+        raise _threads_unsupported()
     native = NativeRequest(MESSAGES, incoming.body, forwarded_headers(incoming.headers))
-    return translated.with_original(native, reason)
+    return DeferredBody(native, lambda: _translated(body, incoming.headers), model=view.model, stream=bool(view.stream))
+
+
+def _translated(body: Any, headers: RawHeaders) -> ChatBody:
+    """Return the translation. Raises RequestError for what only a provider of the same protocol could understand."""
+    unknown: Unknown = {}
+    translated = _chat_body(body, headers, unknown)
+    for param, message in unknown.items():
+        raise RequestError(message, param=param, code="invalid_value")
+    return translated
 
 
 def decode_prompt(incoming: IncomingRequest) -> ChatBody:

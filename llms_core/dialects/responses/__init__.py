@@ -7,6 +7,7 @@ of this API. What a provider lacks is left out with notice, or refused if the an
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,12 +22,12 @@ from llms_core.dialects import Dialect, IncomingRequest, OpenApi, Route, openai_
 from llms_core.dialects.responses import request as requests
 from llms_core.dialects.responses.answer import response_of
 from llms_core.dialects.responses.context import Context
-from llms_core.dialects.responses.original import id_of, original, untranslated
+from llms_core.dialects.responses.original import id_of, original, passed_on
 from llms_core.dialects.responses.request import CLIENT_NAMES, History
 from llms_core.dialects.responses.schema import ResponseObject, ResponsesRequest
 from llms_core.dialects.responses.store import ResponseStore, StoredResponse
 from llms_core.dialects.responses.stored import StoredResponses
-from llms_core.dialects.responses.stream import ResponsesStreamWriter
+from llms_core.dialects.responses.writer import ResponseWriter
 from llms_core.dialects.token_count import count_headers
 from llms_core.errors import RequestError
 from llms_core.operations import Answer
@@ -35,7 +36,7 @@ from llms_core.operations.count_tokens import COUNT_TOKENS
 
 _FILE = "responses.sqlite3"
 
-#: The code of requests that chat cannot express.
+#: The code of requests that cannot be answered here.
 _UNSUPPORTED = "unsupported"
 #: The codes of requests that refer to something which is not stored here.
 _UNKNOWN_HERE = frozenset({_UNSUPPORTED, "previous_response_not_found", "item_not_found"})
@@ -66,7 +67,7 @@ def _responses(api: _Api, store: ResponseStore) -> Dialect:
         decode=api.decode,
         encode_answer=api.encode_answer,
         encode_error=openai_error.encode,
-        stream_writer=lambda body: ResponsesStreamWriter(body, api.finish, api.keep_original),
+        stream_writer=lambda body: ResponseWriter(body, api.finish, api.keep_original),
         names=CLIENT_NAMES,
         routes=(*StoredResponses(store).routes, _COMPACT),
         aclose=store.aclose,
@@ -125,6 +126,10 @@ _COMPACT = Route(
 )
 
 
+def _refuse(error: RequestError) -> ChatBody:
+    raise error
+
+
 class _Api:
     """Requests and answers of one server, with its store."""
 
@@ -148,9 +153,9 @@ class _Api:
 
     def encode_answer(self, answer: Answer, body: ChatBody) -> bytes | Awaitable[bytes]:
         """Return the response for a whole answer, and store it if it is to be."""
-        context: Context = body.context
         if isinstance(answer, Completion) and answer.native:
-            return self.keep_original(answer.data, context)
+            return self.keep_original(answer.data, body.context)
+        context: Context = body.translation.context
         return self.finish(response_of(answer.data, answer.usage, context), context)
 
     def finish(self, response: dict[str, Any], context: Context) -> bytes | Awaitable[bytes]:
@@ -180,13 +185,11 @@ class _Api:
         self, body: RequestBody[ResponsesRequest], history: History, caller: str, native: NativeRequest | None
     ) -> ChatBody:
         stored = self._store.enabled and body.view.store is not False
-        try:
-            translated = requests.translate(body, history, caller=caller, stored=stored)
-        except RequestError as error:
-            if native is None or error.code != _UNSUPPORTED:
-                raise
-            return untranslated(body, native, error, caller=caller, stored=stored)
-        return translated if native is None else translated.with_original(native)
+
+        def translate() -> ChatBody:
+            return requests.translate(body, history, caller=caller, stored=stored)
+
+        return translate() if native is None else passed_on(body, native, translate, caller=caller, stored=stored)
 
     async def _decode_with_history(
         self, body: RequestBody[ResponsesRequest], caller: str, native: NativeRequest | None
@@ -197,7 +200,7 @@ class _Api:
             # It may refer to what a provider has stored.
             if native is None or error.code not in _UNKNOWN_HERE:
                 raise
-            return untranslated(body, native, error, caller=caller, stored=False)
+            return passed_on(body, native, partial(_refuse, error), caller=caller, stored=False)
         # A provider would not know what it refers to.
         return self._translate(body, history, caller, None)
 

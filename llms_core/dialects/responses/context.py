@@ -11,8 +11,12 @@ import secrets
 import msgspec
 
 from llms_core.contracts.body import RequestBody
+from llms_core.dialects import ErrorResponse
 from llms_core.dialects.responses.schema import ResponsesRequest
 from llms_core.dialects.responses.tools import Toolset
+
+#: This API's codes of errors, by the status that the error would have had as a response.
+_ERROR_CODES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 
 _RESPONSE_PREFIX = "resp_"
 _ITEM_ID = re.compile(r"[a-z]+_([0-9a-f]{32})_(i?)([0-9]{1,6})")
@@ -54,3 +58,8 @@ def place_of(item_id: str) -> tuple[str, bool, int] | None:
     if found is None:
         return None
     return _RESPONSE_PREFIX + found[1], bool(found[2]), int(found[3])
+
+
+def error_code(error: ErrorResponse) -> str:
+    """Return the code of an error in a response that has failed."""
+    return _ERROR_CODES.get(error.status, "server_error")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from llms_core.contracts import request as chat
-from llms_core.contracts.body import RequestBody
-from llms_core.contracts.json import encode_raw
+from llms_core.contracts.body import DeferredBody, RequestBody
 from llms_core.contracts.native import RESPONSES, NativeRequest
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects import IncomingRequest, RawHeaders
@@ -16,7 +14,6 @@ from llms_core.dialects.envelope import may_hold_envelope
 from llms_core.dialects.responses.context import Context, new_response_id
 from llms_core.dialects.responses.schema import ResponsesRequest
 from llms_core.dialects.responses.tools import Toolset
-from llms_core.errors import RequestError
 
 #: Everything else is between the client and the gateway, above all the keys.
 _FORWARDED = frozenset({b"openai-beta"})
@@ -39,13 +36,15 @@ def original(incoming: IncomingRequest) -> NativeRequest | None:
     return NativeRequest(RESPONSES, incoming.body, _forwarded_headers(incoming.headers))
 
 
-def untranslated(
-    body: RequestBody[ResponsesRequest], native: NativeRequest, reason: RequestError, *, caller: str, stored: bool
+def passed_on(
+    body: RequestBody[ResponsesRequest],
+    native: NativeRequest,
+    translate: Callable[[], ChatBody],
+    *,
+    caller: str,
+    stored: bool,
 ) -> ChatBody:
-    """Return a request that only providers of this API can serve, for the `reason`."""
-    members = {name: raw for name, raw in body.members.items() if name in ("model", "stream")}
-    # What routing looks at. Nobody else gets it.
-    members["messages"] = encode_raw([{"role": "user", "content": ""}])
+    """Return a request that providers of this API get as it is, and that is only translated for others."""
     context = Context(
         id=new_response_id(),
         request=body,
@@ -55,7 +54,8 @@ def untranslated(
         shows_summary=False,
         shows_logprobs=False,
     )
-    return chat.assemble(members).with_context(context).with_original(native, reason)
+    view = body.view
+    return DeferredBody(native, translate, model=view.model, stream=bool(view.stream), context=context)
 
 
 def id_of(response: bytes) -> str:

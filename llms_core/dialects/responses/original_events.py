@@ -12,6 +12,7 @@ from msgspec import Raw
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.json import ABSENT, encode_raw
 from llms_core.dialects import ErrorResponse, sse
+from llms_core.dialects.responses.context import error_code
 
 Keep = Callable[[bytes], bytes | Awaitable[bytes]]
 """Stores a response as the provider wrote it, if it is to be stored."""
@@ -30,6 +31,9 @@ _decode_members = msgspec.json.Decoder(dict[str, Any]).decode
 
 class OriginalEvents:
     """The events that have been passed on, as far as they are needed for the end of the stream."""
+
+    content_type = sse.CONTENT_TYPE
+    keep_alive = sse.KEEP_ALIVE
 
     def __init__(self, keep: Keep):
         self._keep = keep
@@ -50,7 +54,7 @@ class OriginalEvents:
         kept = self._keep(_response_in(self._last.rstrip().rpartition(b"\n\n")[2]))
         return b"" if isinstance(kept, bytes) else _nothing_after(kept)
 
-    def error(self, error: ErrorResponse, code: str) -> bytes:
+    def error(self, error: ErrorResponse) -> bytes:
         """Return the events that end a stream which broke: the response as it began, which has failed."""
         found = _SEQUENCE_NUMBER.search(self._last)
         number = int(found[1]) + 1 if found else 0
@@ -64,7 +68,7 @@ class OriginalEvents:
         events = sse.event(msgspec.json.encode(event), b"error")
         begun = _response_in(self._first.partition(b"\n\n")[0])
         if begun:
-            problem = {"code": code, "message": error.message}
+            problem = {"code": error_code(error), "message": error.message}
             failed = {**_decode_members(begun), "status": "failed", "error": problem}
             last = {"type": "response.failed", "sequence_number": number + 1, "response": failed}
             events += sse.event(encode_raw(last), b"response.failed")

@@ -23,9 +23,8 @@ from llms_core.dialects import ErrorResponse, sse
 from llms_core.dialects.envelope import Envelope
 from llms_core.dialects.responses import output
 from llms_core.dialects.responses.answer import Function, Message, ToolCall, objects
-from llms_core.dialects.responses.context import Context
+from llms_core.dialects.responses.context import Context, error_code
 from llms_core.dialects.responses.open_items import Events, OpenCall, OpenMessage, OpenReasoning
-from llms_core.dialects.responses.original_events import OriginalEvents
 
 Json = dict[str, Any]
 
@@ -49,9 +48,6 @@ class _Chunk(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Chunk).decode
 
-#: This API's codes of errors, by the status that the error would have had as a response.
-_ERROR_CODES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
-
 
 class ResponsesStreamWriter:
     """Writes the events of one response: https://platform.openai.com/docs/api-reference/responses-streaming."""
@@ -59,12 +55,9 @@ class ResponsesStreamWriter:
     content_type = sse.CONTENT_TYPE
     keep_alive = sse.KEEP_ALIVE
 
-    def __init__(self, body: ChatBody, finish: Finish, keep: Callable[[bytes, Context], bytes | Awaitable[bytes]]):
+    def __init__(self, body: ChatBody, finish: Finish):
         self._context: Context = body.context
         self._finish = finish
-        self._keep = keep
-        #: The provider's own events, if they are passed on.
-        self._original: OriginalEvents | None = None
         self._events = Events(self._context)
         self._reasoning: OpenReasoning | None = None
         self._message: OpenMessage | None = None
@@ -84,18 +77,12 @@ class ResponsesStreamWriter:
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Write the events for chunks that arrived together."""
-        if self._original is None and chunks and chunks[0].native:
-            self._original = OriginalEvents(lambda response: self._keep(response, self._context))
-        if self._original is not None:
-            return self._original.write(chunks)
         for chunk in chunks:
             self._add(_decode(chunk.data))
         return self._events.taken()
 
     def end(self) -> bytes | Awaitable[bytes]:
         """Write the end of all items, and the event that ends the response."""
-        if self._original is not None:
-            return self._original.end()
         ended = output.ended(self._finish_reason, self._usage, self._service_tier)
         status: output.Status = ended["status"]
         self._begin()
@@ -119,9 +106,7 @@ class ResponsesStreamWriter:
 
     def error(self, error: ErrorResponse) -> bytes:
         """Write the error, and the response as far as it has come, which has failed."""
-        code = _ERROR_CODES.get(error.status, "server_error")
-        if self._original is not None:
-            return self._original.error(error, code)
+        code = error_code(error)
         self._begin()
         self._events.emit("error", code=error.code, message=error.message, param=error.param)
         if self._message is not None:

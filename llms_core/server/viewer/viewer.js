@@ -79,7 +79,12 @@ function responses(all) {
   return element("section", {}, element("h3", {}, "Responses"), element("table", {}, ...rows));
 }
 
-const EXAMPLE = { model: "", messages: [{ role: "user", content: "Hello!" }], input: "Hello!" };
+const EXAMPLE = {
+  model: "",
+  messages: [{ role: "user", content: "Hello!" }],
+  input: "Hello!",
+  contents: [{ role: "user", parts: [{ text: "Hello!" }] }],
+};
 
 function example(schema) {
   const names = Object.keys(resolved(schema).properties ?? {});

@@ -7,11 +7,24 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from llms_core.cache.store import Store
 from llms_core.contracts.completion import Completion
-from llms_core.testing import Chunk, Close, Reply, ScriptedUpstream, Status, Wait, completion, error, events
+from llms_core.testing import (
+    Body,
+    Chunk,
+    Close,
+    Reply,
+    ScriptedUpstream,
+    Status,
+    Wait,
+    completion,
+    error,
+    events,
+    json_body,
+)
 from tests.conftest import Gateway, Serve
 from tests.core.server.conftest import NO_RETRIES, Asking, chunk, first_alone
 
@@ -139,3 +152,34 @@ def test_an_answer_larger_than_everything_is_not_stored() -> None:
     store = Store(max_age=10, max_bytes=1_000)
     store.add(b"k", answer(1_000), now=0)
     assert store.find(b"k", now=0) is None
+
+
+def test_a_form_is_never_answered_from_memory(served: Serve, first: ScriptedUpstream) -> None:
+    """The files of two forms are not compared: the second one must not get the text of the first."""
+    gateway = served(first_alone(first), f"{NO_RETRIES}\n{CACHE}")
+    for text in ("one", "two"):
+        first.default = json_body({"text": text})
+        files = {"file": ("a.wav", text.encode())}
+        response = httpx.post(f"{gateway.base_url}/audio/transcriptions", data={"model": "m"}, files=files)
+        assert response.json() == {"text": text}
+
+
+def test_sound_is_sent_on_and_not_kept(served: Serve, first: ScriptedUpstream) -> None:
+    gateway = served(first_alone(first), f"{NO_RETRIES}\n{CACHE}")
+    for sound in (b"one", b"two"):
+        first.default = Reply(Status(200, {"content-type": "audio/mpeg"}), Body(sound))
+        response = httpx.post(f"{gateway.base_url}/audio/speech", json={"model": "m", "input": "Hello"})
+        assert response.content == sound
+        assert response.headers["content-type"] == "audio/mpeg"
+
+
+def test_an_image_is_answered_from_memory_whole_and_streamed(served: Serve, first: ScriptedUpstream) -> None:
+    gateway = served(first_alone(first), f"{NO_RETRIES}\n{CACHE}")
+    first.default = json_body({"data": [{"b64_json": "QUFB"}]})
+    for stream in (False, True):
+        request = {"model": "m", "prompt": "a cat", "stream": stream}
+        response = httpx.post(f"{gateway.base_url}/images/generations", json=request)
+        assert "QUFB" in response.text
+    assert response.headers["x-llms-cache"] == "hit"
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert len(first.requests) == 1

@@ -281,3 +281,15 @@ def test_a_provider_that_streams_unasked_still_answers_whole(ask: Asking, first:
     first.default = stream(answer())
     received = ask.post({"model": "m", "input": "Hi", "store": False}, RESPONSES)
     assert received.json() == response(model="m", output=[MESSAGE], usage=USAGE)
+
+
+def test_a_request_is_only_translated_for_providers_without_the_api(
+    asking_with: Ask, first: ScriptedUpstream, second: ScriptedUpstream
+) -> None:
+    """What chat cannot express is no fault where the provider has the API: it may know more than the gateway."""
+    body = {"model": "m", "input": [{"type": "message", "role": "user", "content": [{"type": "brand_new"}]}]}
+    assert asking_with({"openai": provider(first)}).post({**body, "store": False}, RESPONSES).status_code == 200
+    other = {"type": "openai-compatible", **provider(second)}
+    refused = asking_with({"other": other}).post(body, RESPONSES)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "input[0].content[0].type"

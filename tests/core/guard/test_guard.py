@@ -18,7 +18,7 @@ from llms_core.errors import ConfigError
 from llms_core.guard.middleware import Guard
 from llms_core.guard.rules import GuardSettings, is_card_number, rules_of
 from llms_core.plugins.settings import PluginSettings
-from llms_core.testing import ScriptedUpstream, completion, events, json_body
+from llms_core.testing import Reply, ScriptedUpstream, completion, events, json_body, text_body
 from tests.conftest import Gateway, Serve
 from tests.core.server.conftest import NO_RETRIES, Asking, chunk, data_of, error_of, first_alone
 
@@ -164,6 +164,15 @@ def test_forms_are_refused_unless_they_are_let_through(ask: Ask, first: Scripted
     assert EMAIL not in client.gateway.log()
     ask(f"{MASK}forms = true\n").http.post(dialect.paths[0], files=form)
     assert first.requests
+
+
+@pytest.mark.parametrize("reply", [text_body(f"Mine is {EMAIL}"), json_body({"text": f"Mine is {EMAIL}"})])
+def test_a_transcription_is_masked_as_text_and_as_json(ask: Ask, first: ScriptedUpstream, reply: Reply) -> None:
+    first.default = reply
+    form = {"model": (None, b"m"), "file": ("a.wav", b"x")}
+    received = ask(f"{MASK}forms = true\n").http.post("/v1/audio/transcriptions", files=form)
+    assert received.status_code == 200
+    assert "Mine is [email]" in received.text
 
 
 def test_other_texts_of_a_stream_keep_their_order(ask: Ask, first: ScriptedUpstream) -> None:
