@@ -29,7 +29,7 @@ _guards: list[Guard] = []
 
 @hookimpl
 def llms_configure(settings: PluginSettings) -> None:
-    """Read `[plugin.guard]`. Raises ConfigError for an unknown rule or an invalid pattern."""
+    """Read `[plugin.guard]`. Raises ConfigError for a table that cannot be used, or that has no effect."""
     _guards.clear()
     if not settings.is_given:
         return
@@ -39,11 +39,10 @@ def llms_configure(settings: PluginSettings) -> None:
 
     read = settings.decode(GuardSettings)
     rules = rules_of(read, settings)
-    if rules:
-        _guards.append(Guard(rules, requests=read.requests, answers=read.answers, forms=read.forms))
+    _guards.append(Guard(rules, requests=read.requests, answers=read.answers, forms=read.forms))
 
 
 @hookimpl(tryfirst=True)
 def llms_middleware() -> Iterable[Middleware]:
-    """Return the guard, if it has any rule. It comes first, so that no cache stores what it removes."""
+    """Return the guard, if it is configured. It comes first, so that no cache stores what it removes."""
     return tuple(_guards)

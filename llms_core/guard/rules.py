@@ -60,7 +60,11 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def rules_of(settings: GuardSettings, source: PluginSettings) -> Sequence[Rule]:
-    """Return the rules of a table. Raises ConfigError for an unknown name or an invalid pattern."""
+    """Return the rules of a table.
+
+    Raises ConfigError for an unknown name or an invalid pattern, and for what would have no effect: a guard that is
+    believed to be on must not be off.
+    """
     patterns: dict[str, re.Pattern[str]] = {
         "secret": re.compile(_KEYS, re.VERBOSE),
         "email": re.compile(_EMAIL),
@@ -81,6 +85,7 @@ def rules_of(settings: GuardSettings, source: PluginSettings) -> Sequence[Rule]:
                 raise source.error((member, position), f"there is no rule '{name}'", _hint(name, patterns))
             is_meant = is_card_number if name == "card" else bool
             rules.append(Rule(name, patterns[name], denies, is_meant))
+    _check_all_used(settings, source)
     return rules
 
 
@@ -89,6 +94,17 @@ def is_card_number(text: str) -> bool:
     digits = [int(char) for char in reversed(text) if char.isdigit()]
     doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[1::2]]
     return len(set(digits)) > 1 and (sum(digits[::2]) + sum(doubled)) % 10 == 0
+
+
+def _check_all_used(settings: GuardSettings, source: PluginSettings) -> None:
+    used = {*settings.deny, *settings.mask}
+    if settings.words and "word" not in used:
+        raise source.error(("words",), "has no effect", "list the rule 'word' in `deny` or `mask`")
+    for name in settings.patterns:
+        if name not in used:
+            raise source.error(("patterns", name), "has no effect", f"list the rule '{name}' in `deny` or `mask`")
+    if not used:
+        raise source.error((), "looks for nothing", "list rules in `deny` or `mask`: secret, email, card")
 
 
 def _hint(name: str, patterns: Mapping[str, object]) -> str:

@@ -233,6 +233,9 @@ def test_card_numbers_have_a_check_digit(number: str) -> None:
         ('mask = ["word"]', "needs `words`"),
         ('deny = ["x"]\npatterns = { x = "(" }', "not a regular expression"),
         ('refuse = ["email"]', "unknown key"),
+        ('deny = ["secret"]\nwords = ["Bluebird"]', "plugin.guard.words: has no effect"),
+        ('deny = ["secret"]\npatterns = { ticket = "T-1" }', "plugin.guard.patterns.ticket: has no effect"),
+        ("forms = true", "looks for nothing"),
     ],
 )
 def test_a_table_that_cannot_be_used_stops_the_start(ask: Ask, table: str, message: str) -> None:
