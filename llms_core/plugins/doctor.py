@@ -11,7 +11,7 @@ from llms_core.plugins import hookspecs
 from llms_core.plugins.hookspecs import PROJECT
 from llms_core.plugins.integrity import digest
 from llms_core.plugins.report import PluginReport
-from llms_core.plugins.versions import range_on_core
+from llms_core.plugins.versions import CORE, range_on_core
 
 #: Seconds. Every start of the server and every `llms --help` pays for the import of each plugin.
 SLOW_IMPORT = 0.1
@@ -59,8 +59,8 @@ def _findings(report: PluginReport) -> Iterator[Finding]:
     for hook in report.provides:
         if warning := _deprecation(hook):
             yield Finding(report.name, False, f"{hook} is deprecated: {warning}")
-    # A one-file plugin has no version, and no metadata to declare a range in.
-    if report.version and not range_on_core(report.distribution):
+    # A one-file plugin has no version, and no metadata to declare a range in. The core's own plugins need none.
+    if report.version and report.distribution != CORE and not range_on_core(report.distribution):
         text = (
             f"{report.distribution} does not declare which versions of llms-core it supports; "
             'add "llms-core>=0.1,<0.2" to its dependencies'

@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterable
 from operator import eq, ge, gt, le, lt, ne
 
+#: The name of the core's distribution.
+CORE = "llms-core"
+
 Release = tuple[int, ...]
 
 # A Requires-Dist line for llms-core: group 1 is the range, group 2 an environment marker.

@@ -42,6 +42,13 @@ def test_a_distribution_without_a_range_on_the_core_is_reported(
     assert "acme: acme-llms does not declare which versions of llms-core it supports" in examined().output
 
 
+def test_the_cores_own_plugins_need_no_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = CliRunner().invoke(main, ["plugins", "doctor"]).output
+    assert "guard: import " in output
+    assert "does not declare" not in output
+
+
 def test_a_slow_import_is_reported(
     install: Install, examined: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
