@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import msgspec
 from llms_core.cli.files import files, table
 
 if TYPE_CHECKING:
+    from llms_core.plugins.host import PluginHost
     from llms_core.plugins.report import PluginReport
 
 
@@ -79,17 +80,27 @@ def _list(plugins: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(report) for report in host.reports], indent=2))
     elif host.reports:
-        _show_table(host.reports)
+        _show_table(host)
     else:
         click.echo("No plugins are installed. `pip install llms-providers` installs the usual providers.")
 
 
-def _show_table(reports: Sequence[PluginReport]) -> None:
+def _show_table(host: PluginHost) -> None:
     header = ("NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT")
-    table([header, *_rows(reports)])
+    table([header, *_rows(host.reports)])
     click.echo()
-    for report in reports:
-        click.echo(f"{report.name}: {report.reason or 'provides ' + ', '.join(report.provides)}")
+    in_use = {layer.origin for layer in host.middleware()}
+    for report in host.reports:
+        click.echo(f"{report.name}: {report.reason or _provided(report, in_use)}")
+
+
+def _provided(report: PluginReport, in_use: Collection[str]) -> str:
+    """Say what a plugin provides; `in_use` are the origins of plugins with middleware."""
+    text = f"provides {', '.join(report.provides)}"
+    # Such as the guard, which is off until it is configured.
+    if "llms_middleware" in report.provides and report.origin not in in_use:
+        return f"{text} (off: see [plugin.{report.name}] of plugins.toml)"
+    return text
 
 
 def _rows(reports: Iterable[PluginReport]) -> Iterable[tuple[str, ...]]:

