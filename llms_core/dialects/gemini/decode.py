@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from llms_core.contracts import extras
 from llms_core.contracts.body import RequestBody
-from llms_core.contracts.extras import HINTS, Extra
+from llms_core.contracts.extras import EFFORT, HINTS, Extra
 from llms_core.contracts.json import ABSENT, decode_members, encode_raw, is_null
 from llms_core.contracts.request import ChatBody, assemble
 from llms_core.dialects import IncomingRequest
@@ -79,6 +79,8 @@ _ANTHROPIC = "anthropic"
 #: The largest budgets of tokens for each of OpenAI's efforts; beyond them, it is high.
 _EFFORT_OF_BUDGET = ((0, "none"), (2048, "low"), (8192, "medium"))
 _EFFORTS = frozenset({"minimal", "low", "medium", "high"})
+#: These efforts as those that all models of OpenAI's have. Only some of these can be told not to reason.
+_COMMON_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
 
 
 def decode_content(incoming: IncomingRequest) -> ChatBody:
@@ -186,6 +188,8 @@ def _hints(config: GenerationConfig) -> dict[str, dict[str, Json]]:
     effort = _effort(config.thinking_config) if config.thinking_config is not None else None
     if effort is not None:
         found["thinkingConfig"] = {HINTS: {"reasoning_effort": effort}, _ANTHROPIC: {"reasoning_effort": effort}}
+        if effort in _COMMON_EFFORTS:
+            found["thinkingConfig"][EFFORT] = {"reasoning_effort": _COMMON_EFFORTS[effort]}
     return found
 
 

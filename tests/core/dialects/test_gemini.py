@@ -13,7 +13,7 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from llms_core.testing import Close, Reply, completion, error, events
+from llms_core.testing import Close, Reply, ScriptedUpstream, completion, error, events
 from tests.core.server.conftest import NO_RETRIES, Pair, chunk, running, whole
 
 Json = dict[str, Any]
@@ -537,6 +537,37 @@ def test_what_only_google_has_is_left_out_with_notice(pair: Pair) -> None:
         "tools.googleSearch",
     ]
     assert [each["function"]["name"] for each in pair.upstream.requests[-1].json["tools"]] == ["weather"]
+
+
+@pytest.fixture(scope="module")
+def reasoner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A gateway with a model that takes an effort, as OpenAI's do."""
+    declared = (
+        '[types.acme]\nbase_url = "https://api.acme.example"\n[types.acme.rules]\nreasoning_effort = ["thinker"]\n'
+    )
+
+    def config(upstream: ScriptedUpstream) -> Json:
+        block = {"type": "acme", "base_url": upstream.base_url, "models": {"m": "thinker"}}
+        return {"providers": {"acme": block}}
+
+    with running(tmp_path_factory.mktemp("effort"), NO_RETRIES + declared, config) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("thinking", "effort"),
+    [
+        ({"thinkingBudget": 1024}, "low"),
+        ({"thinkingBudget": 30_000}, "high"),
+        ({"thinkingLevel": "MINIMAL"}, "low"),
+        ({"thinkingLevel": "HIGH"}, "high"),
+        ({"thinkingBudget": 0}, None),
+        ({"thinkingBudget": -1}, None),
+    ],
+    ids=str,
+)
+def test_thinking_becomes_an_effort_that_every_model_takes(reasoner: Pair, thinking: Json, effort: str | None) -> None:
+    assert sent(reasoner, generationConfig={"thinkingConfig": thinking}).get("reasoning_effort") == effort
 
 
 @pytest.mark.parametrize(
