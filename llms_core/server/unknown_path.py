@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from llms_core.dialects import Dialect
 from llms_core.dialects.paths import parameters, pattern
@@ -18,12 +18,23 @@ _MAX_PATH = 200
 def unknown_path(path: str, dialects: Sequence[Dialect]) -> str:
     """Return the message for a path that is not served: what is, and what may be wrong with the client's base URL."""
     post_paths = [each for dialect in dialects for each in dialect.paths]
-    own_lists = [dialect.models_path for dialect in dialects if dialect.models_path]
     message = f"Unknown path: {path[:_MAX_PATH]}."
     below_root = [each for each in (*post_paths, "/v1/models") if each.startswith(_API_ROOT)]
     if (meant := _path_meant(path, below_root)) is not None:
         message += f" Did you mean {meant}? {_base_url(meant, dialects)}"
-    return f"{message} Served are POST {', '.join(post_paths)}, and GET {', '.join((*_GET_PATHS, *own_lists))}."
+    get_paths = [*_GET_PATHS, *_get_paths_of(dialects)]
+    return f"{message} Served are POST {', '.join(post_paths)}, and GET {', '.join(get_paths)}."
+
+
+def _get_paths_of(dialects: Sequence[Dialect]) -> Iterator[str]:
+    """Yield the paths for GET requests that dialects have of their own: what they have stored, and their models."""
+    for dialect in dialects:
+        for route in dialect.routes:
+            if route.method == "GET":
+                yield route.path
+        if dialect.models_path:
+            yield dialect.models_path
+            yield f"{dialect.models_path}/{{model}}"
 
 
 def _base_url(path: str, dialects: Sequence[Dialect]) -> str:

@@ -191,6 +191,7 @@ def test_sr_008_an_unknown_path_lists_what_is_served(ask: Asking, path: str) -> 
     message = error_of(ask.post({}, path))["message"]
     assert "Served are POST /v1/chat/completions, /v1/completions, /v1/messages, " in message
     assert ", and GET /v1/models, " in message
+    assert ", /v1/responses/{response_id}, " in message
     assert "Did you mean" not in message
     assert len(message) < 1200
 
