@@ -36,8 +36,8 @@ _PART_CAPABILITIES = {
     "audio_url": "audio",
     "file": "files",
 }
-#: How providers refuse reasoning that another one, or another of their customers, got.
-_FOREIGN = re.compile(r"signature|encrypted[ _]content", re.IGNORECASE)
+#: How providers refuse what another one, or another of their customers, got: reasoning, or a response to continue.
+_FOREIGN = re.compile(r"signature|encrypted[ _]content|previous[ _]response", re.IGNORECASE)
 
 _NOTHING: frozenset[str] = frozenset()
 _USAGE = (Usage, type(None))

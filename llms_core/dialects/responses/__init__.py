@@ -21,7 +21,7 @@ from llms_core.contracts.request import ChatBody
 from llms_core.dialects import Dialect, IncomingRequest, OpenApi, Route, openai_error
 from llms_core.dialects.responses import request as requests
 from llms_core.dialects.responses.answer import response_of
-from llms_core.dialects.responses.context import Context
+from llms_core.dialects.responses.context import Context, is_own
 from llms_core.dialects.responses.original import id_of, original, passed_on
 from llms_core.dialects.responses.request import CLIENT_NAMES, History
 from llms_core.dialects.responses.schema import ResponseObject, ResponsesRequest
@@ -202,8 +202,11 @@ class _Api:
             if native is None or error.code not in _UNKNOWN_HERE:
                 raise
             return passed_on(body, native, partial(_refuse, error), caller=caller, stored=False)
-        # A provider would not know what it refers to.
-        return self._translate(body, history, caller, None)
+        previous = body.view.previous_response_id
+        if previous is None or is_own(previous):
+            # No provider knows what it refers to.
+            native = None
+        return self._translate(body, history, caller, native)
 
     async def _history(self, request: ResponsesRequest, caller: str) -> History:
         """Return what a request refers to. Raises RequestError if that is not stored here."""

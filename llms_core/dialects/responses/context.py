@@ -19,6 +19,7 @@ from llms_core.dialects.responses.tools import Toolset
 _ERROR_CODES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 
 _RESPONSE_PREFIX = "resp_"
+_OWN_ID = re.compile(r"resp_[0-9a-f]{32}")
 _ITEM_ID = re.compile(r"[a-z]+_([0-9a-f]{32})_(i?)([0-9]{1,6})")
 
 
@@ -45,6 +46,11 @@ class Context(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 def new_response_id() -> str:
     """Return an id that nobody can guess."""
     return _RESPONSE_PREFIX + secrets.token_hex(16)
+
+
+def is_own(response_id: str) -> bool:
+    """Whether the id of a response is one of `new_response_id`, not of a provider that speaks this API."""
+    return _OWN_ID.fullmatch(response_id) is not None
 
 
 def input_item_id(response_id: str, index: int) -> str:

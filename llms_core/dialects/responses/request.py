@@ -96,9 +96,6 @@ def decode(data: bytes) -> RequestBody[ResponsesRequest]:
     if body.view.background:
         message = "Background responses are not supported: a response is answered on the connection that asks for it"
         raise RequestError(message, param="background", code="unsupported")
-    for name, message in _REFUSED.items():
-        if not is_null(body.members.get(name, NULL)):
-            raise RequestError(message, param=name, code="unsupported")
     return body
 
 
@@ -117,6 +114,9 @@ def references(request: ResponsesRequest) -> list[tuple[int, str]]:
 
 def translate(body: RequestBody[ResponsesRequest], history: History, *, caller: str, stored: bool) -> ChatBody:
     """Return the request of the operation, which remembers the client's. Raises RequestError."""
+    for name, message in _REFUSED.items():
+        if not is_null(body.members.get(name, NULL)):
+            raise RequestError(message, param=name, code="unsupported")
     request = body.view
     own = [_question(request.input)] if isinstance(request.input, str) else request.input
     if history.references:

@@ -239,15 +239,32 @@ def test_the_response_is_stored_under_the_providers_id(ask: Asking, first: Scrip
     assert ask.get(f"{RESPONSES}/{ID}/input_items").json()["data"][0]["content"][0]["text"] == "Hi"
 
 
-def test_a_stored_response_is_continued_with_the_whole_conversation(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_providers_response_is_continued_by_the_provider(ask: Asking, first: ScriptedUpstream) -> None:
+    """It still has the reasoning, which the gateway cannot store."""
     ask.post({"model": "m", "input": "Hi"}, RESPONSES)
-    first.default = whole({"role": "assistant", "content": "Again"})
-    first.routes["/responses"] = json_body(response(output=[MESSAGE], usage=USAGE))
     assert ask.post({"model": "m", "input": "More", "previous_response_id": ID}, RESPONSES).status_code == 200
+    assert first.requests[-1].json == {"model": "vendor/up-m", "input": "More", "previous_response_id": ID}
+
+
+def test_another_provider_gets_the_whole_conversation(ask: Asking, first: ScriptedUpstream) -> None:
+    ask.post({"model": "m", "input": "Hi"}, RESPONSES)
+    unknown = error(400, f"Previous response with id '{ID}' not found.", code="previous_response_not_found")
+    first.script(unknown, whole({"role": "assistant", "content": "Again"}))
+    received = ask.post({"model": "m", "input": "More", "previous_response_id": ID}, RESPONSES)
+    assert received.status_code == 200
     sent = json.dumps(first.requests[-1].json)
     assert '"Hi"' in sent
     assert '"More"' in sent
     assert "previous_response_id" not in sent
+
+
+@pytest.mark.parametrize("member", [{"conversation": "conv_1"}, {"prompt": {"id": "pmpt_1"}}])
+def test_what_a_provider_stores_beside_responses_reaches_it(
+    ask: Asking, first: ScriptedUpstream, member: dict[str, object]
+) -> None:
+    body = {"model": "m", "input": "Hi", "store": False, **member}
+    assert ask.post(body, RESPONSES).status_code == 200
+    assert first.requests[0].json == {**body, "model": "vendor/up-m"}
 
 
 def test_what_only_the_provider_has_stored_is_asked_of_the_provider(ask: Asking, first: ScriptedUpstream) -> None:
