@@ -12,8 +12,9 @@ from msgspec import Raw
 from llms_core.contracts.forwarding import ForwardedAnswer
 from llms_core.contracts.json import UNREADABLE
 from llms_core.errors import RequestError
+from llms_core.guard.reading import before_escape, found_in
 from llms_core.guard.rules import Rule
-from llms_core.guard.scan import cleaned, cleaned_value, denied, found_in
+from llms_core.guard.scan import cleaned, cleaned_value, denied
 from llms_core.middleware import Answered, Call, Forward
 from llms_core.middleware.text_window import TextWindow
 from llms_core.operations import Answer
@@ -56,7 +57,7 @@ class Guard:
             if name in _NAMES:
                 continue
             value = _decoded(raw)
-            changed = cleaned_value(value, self._rules, "request")
+            changed = cleaned_value(value, self._rules, "request", name)
             if changed is not value:
                 changes[name] = changed
         return call.with_members(changes) if changes else call
@@ -101,7 +102,7 @@ class Guard:
 def _start_of_word(text: str, end: int) -> int:
     """Return the position of the space before `end`: what a word is depends on what is before it."""
     space = max(text.rfind(" ", 0, end), text.rfind("\n", 0, end))
-    return space if space > 0 else end
+    return space if space > 0 else before_escape(text, end)
 
 
 def _decoded(raw: Raw) -> Any:

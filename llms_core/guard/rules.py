@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -27,6 +28,8 @@ _KEYS = r"""
   | -----BEGIN\ [A-Z ]{0,30}PRIVATE\ KEY-----
 """
 _EMAIL = r"\b[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
+#: What cannot precede or follow a word. Chinese and Japanese have no spaces between words, and Korean has particles.
+_LETTER = r"[^\W\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
 _CARD = r"(?<![\d.-])\d(?:[ -]?\d){12,18}(?![\d-])"
 
 
@@ -66,13 +69,13 @@ def rules_of(settings: GuardSettings, source: PluginSettings) -> Sequence[Rule]:
     believed to be on must not be off.
     """
     patterns: dict[str, re.Pattern[str]] = {
-        "secret": re.compile(_KEYS, re.VERBOSE),
-        "email": re.compile(_EMAIL),
+        "secret": re.compile(_KEYS, re.VERBOSE | re.ASCII),
+        "email": re.compile(_EMAIL, re.ASCII),
         "card": re.compile(_CARD),
     }
     if settings.words:
-        words = "|".join(map(re.escape, sorted(settings.words, key=len, reverse=True)))
-        patterns["word"] = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+        words = "|".join(_spellings(settings.words))
+        patterns["word"] = re.compile(rf"(?<!{_LETTER})(?:{words})(?!{_LETTER})", re.IGNORECASE)
     for name, text in settings.patterns.items():
         try:
             patterns[name] = re.compile(text)
@@ -87,6 +90,13 @@ def rules_of(settings: GuardSettings, source: PluginSettings) -> Sequence[Rule]:
             rules.append(Rule(name, patterns[name], denies, is_meant))
     _check_all_used(settings, source)
     return rules
+
+
+def _spellings(words: Sequence[str]) -> list[str]:
+    """Return patterns for words, the longest first: with any white space in them, composed and decomposed."""
+    forms = {unicodedata.normalize(form, word) for word in words for form in ("NFC", "NFD")}
+    by_length = sorted(forms, key=lambda word: (-len(word), word))
+    return [r"\s+".join(map(re.escape, word.split())) for word in by_length if word.split()]
 
 
 def is_card_number(text: str) -> bool:

@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from llms_core.errors import RequestError
+from llms_core.guard.files import is_file, text_file, with_text
+from llms_core.guard.reading import found_in
 from llms_core.guard.rules import Rule
-
-#: Files inside of requests: their bytes are not text.
-_FILE = re.compile(r"data:[^,]{0,200};base64,")
-
-
-class Found(NamedTuple):
-    """A match of a rule."""
-
-    start: int
-    end: int
-    rule: Rule
-
-
-def found_in(text: str, rules: Sequence[Rule]) -> list[Found]:
-    """Return all matches by their position; of those that overlap, the first."""
-    matches = [
-        Found(match.start(), match.end(), rule)
-        for rule in rules
-        for match in rule.pattern.finditer(text)
-        if match.end() > match.start() and rule.is_meant(match[0])
-    ]
-    if len(matches) < 2:
-        return matches
-    matches.sort(key=lambda found: (found.start, -found.end))
-    kept = matches[:1]
-    for found in matches[1:]:
-        if found.start >= kept[-1].end:
-            kept.append(found)
-    return kept
 
 
 def cleaned(text: str, rules: Sequence[Rule], where: str) -> str:
@@ -53,18 +25,42 @@ def cleaned(text: str, rules: Sequence[Rule], where: str) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def cleaned_value(value: Any, rules: Sequence[Rule], where: str) -> Any:
-    """Return a JSON value with all of its texts cleaned; the same object if nothing was found."""
+def cleaned_value(value: Any, rules: Sequence[Rule], where: str, member: str = "") -> Any:
+    """Return a JSON value with all of its texts and names cleaned; the same object if nothing was found.
+
+    `member` is the name of the member whose value it is.
+    """
     match value:
         case str():
-            return value if _FILE.match(value) else cleaned(value, rules, where)
+            return _cleaned_file(value, rules, where) if is_file(value, member) else cleaned(value, rules, where)
         case dict():
-            items = {name: cleaned_value(member, rules, where) for name, member in value.items()}
-            return value if all(items[name] is value[name] for name in value) else items
+            return _cleaned_object(value, rules, where)
         case list():
-            entries = [cleaned_value(entry, rules, where) for entry in value]
+            entries = [cleaned_value(entry, rules, where, member) for entry in value]
             return value if all(new is old for new, old in zip(entries, value, strict=True)) else entries
     return value
+
+
+def _cleaned_object(value: dict[str, Any], rules: Sequence[Rule], where: str) -> dict[str, Any]:
+    items: dict[str, Any] = {}
+    is_same = True
+    for name, member in value.items():
+        new_name = cleaned(name, rules, where)
+        if new_name in items:
+            # Two names that are masked alike: one of the members would be lost.
+            raise denied(found_in(name, rules)[0].rule, where)
+        items[new_name] = cleaned_value(member, rules, where, name)
+        is_same = is_same and new_name is name and items[new_name] is member
+    return value if is_same else items
+
+
+def _cleaned_file(uri: str, rules: Sequence[Rule], where: str) -> str:
+    """Return a file that is a text with the text cleaned; any other as it is."""
+    text = text_file(uri)
+    if text is None:
+        return uri
+    changed = cleaned(text, rules, where)
+    return uri if changed is text else with_text(uri, changed)
 
 
 def denied(rule: Rule, where: str) -> RequestError:

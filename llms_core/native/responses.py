@@ -50,7 +50,7 @@ class _Response(msgspec.Struct):
     output: list[Raw]
     status: str
     object: Literal["response"] = "response"
-    usage: ResponseUsage | None = None
+    usage: Raw = ABSENT
     error: Raw = ABSENT
 
 
@@ -63,6 +63,7 @@ class _Event(msgspec.Struct):
 
 _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
+_decode_usage = msgspec.json.Decoder(ResponseUsage | None).decode
 
 
 def read_response(call: ChatCall, body: bytes, read_error: Callable[[bytes], ProviderError]) -> Completion:
@@ -79,8 +80,7 @@ def read_response(call: ChatCall, body: bytes, read_error: Callable[[bytes], Pro
             raise refused from None
         raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a response: {error}", status=200) from None
     _require_end(response, read_error)
-    usage = response.usage.as_chat() if response.usage is not None else None
-    return Completion(with_model(body, call.client_model), usage, native=RESPONSES)
+    return Completion(with_model(body, call.client_model), _usage(response), native=RESPONSES)
 
 
 class ResponseEvents:
@@ -126,9 +126,20 @@ class ResponseEvents:
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
         _require_end(response, self._read_error)
         yield Chunk(framed(event, data), content=bool(response.output), begun=(0,), ended=(0,), native=RESPONSES)
-        if response.usage is not None:
-            counts = msgspec.json.encode({"choices": [], "usage": response.usage.as_chat()})
-            yield Chunk(counts, usage=True)
+        usage = _usage(response)
+        if usage is not None:
+            yield Chunk(msgspec.json.encode({"choices": [], "usage": usage}), usage=True)
+
+
+def _usage(response: _Response) -> Usage | None:
+    """Return the counts; None if they are absent or invalid, which must not fail the answer."""
+    if not response.usage:
+        return None
+    try:
+        counts = _decode_usage(response.usage)
+    except UNREADABLE:
+        return None
+    return counts.as_chat() if counts is not None else None
 
 
 def _has_content(kind: str) -> bool:

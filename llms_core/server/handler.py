@@ -11,6 +11,8 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from llms_core.contracts.body import RequestBody
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.json import UNREADABLE
 from llms_core.dialects import (
     Dialect,
     ErrorResponse,
@@ -178,7 +180,10 @@ class RequestHandler:
 
     async def _send_whole(self, routed: Answered, answer: Answer, body: RequestBody[Any]) -> None:
         # Checked before the head is sent: after that, the client would only see a broken connection.
-        encoded = self.dialect.encode_answer(answer, body)
+        try:
+            encoded = self.dialect.encode_answer(answer, body)
+        except UNREADABLE as error:
+            raise _untranslatable(error) from None
         content_type = _JSON
         if isinstance(encoded, TypedBody):
             content_type = (b"content-type", _encode_header(encoded.content_type))
@@ -208,7 +213,7 @@ class RequestHandler:
             writer.begin_bytes(stream.content_type)
         try:
             while not stream.is_complete:
-                data = writer.write(await stream.read())
+                data = _written(writer, await stream.read())
                 if response.state is ResponseState.NOT_STARTED:
                     headers = [(b"content-type", writer.content_type), _NO_CACHE, *self._headers(routed)]
                     await response.start(200, headers, keep_alive=writer.keep_alive)
@@ -217,6 +222,8 @@ class RequestHandler:
                 elif data:
                     await response.write(data)
         except ProviderError as error:
+            if response.state is ResponseState.NOT_STARTED:
+                raise
             self.stream_error = error.kind
             await self._end_broken_stream(writer, error)
         finally:
@@ -307,6 +314,18 @@ class RequestHandler:
             overhead=self.overhead,
             stream_error=self.stream_error,
         )
+
+
+def _written(writer: StreamWriter, chunks: Sequence[Chunk]) -> bytes:
+    try:
+        return writer.write(chunks)
+    except UNREADABLE as error:
+        raise _untranslatable(error) from None
+
+
+def _untranslatable(error: Exception) -> ProviderError:
+    """Return the error for an answer that has a member of another type than the client's API can express."""
+    return ProviderError(ErrorKind.BAD_RESPONSE, f"The provider's answer cannot be translated: {error}")
 
 
 async def _bytes_of(data: bytes | Awaitable[bytes], function: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from llms_core.contracts.chunk import Chunk
-from llms_core.contracts.completion import Usage
+from llms_core.contracts.completion import Usage, usage
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects import ErrorResponse, sse
 from llms_core.dialects.gemini import errors
@@ -71,7 +71,7 @@ class GeminiStreamWriter:
         answer = decode_answer(chunk.data)
         self._id = self._id or answer.id
         self._model = answer.model or self._model
-        self._usage = answer.usage or self._usage
+        self._usage = usage(answer.usage) or self._usage
         responses: list[Json] = []
         for choice in answer.choices:
             writer = self._candidates.setdefault(choice.index, CandidateWriter(choice.index))

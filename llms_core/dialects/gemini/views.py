@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.completion import Usage
 from llms_core.contracts.json import ABSENT, is_null, text_of_json
 
 Json = dict[str, Any]
@@ -89,7 +88,7 @@ class ChatAnswer(msgspec.Struct):
     choices: list[Choice] = []
     id: str = ""
     model: str = ""
-    usage: Usage | None = None
+    usage: Raw = ABSENT
 
 
 decode_answer = msgspec.json.Decoder(ChatAnswer).decode

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from llms_core.contracts import reasoning_details
 from llms_core.contracts.chunk import Chunk, NativeBlock
-from llms_core.contracts.completion import Usage
+from llms_core.contracts.completion import Usage, usage
 from llms_core.contracts.reasoning_details import consolidated
 from llms_core.contracts.request import ChatBody
 from llms_core.contracts.token_estimate import estimated_prompt, estimated_text
@@ -132,8 +132,8 @@ class MessageStreamWriter:
                 self._events += (self._text_head, text, b'"}}\n\n')
                 return
         view = decode_chunk(chunk.data)
-        if view.usage is not None:
-            self._usage = view.usage
+        if view.usage:
+            self._usage = usage(view.usage) or self._usage
         for native in chunk.blocks:
             self._add_native(native)
         if not view.choices:

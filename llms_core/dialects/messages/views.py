@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.completion import Usage
 from llms_core.dialects.messages.answer import ChatMessage, Image
 
 
@@ -51,7 +50,7 @@ class ChunkView(msgspec.Struct):
     """A chunk."""
 
     choices: list[Choice] = []
-    usage: Usage | None = None
+    usage: Raw = Raw()
 
 
 class Frame(msgspec.Struct):

@@ -169,7 +169,9 @@ class _Api:
         return self._stored_original(response, context) if context.stored else response
 
     async def _stored_original(self, response: bytes, context: Context) -> bytes:
-        await self._save(id_of(response), response, context)
+        response_id = id_of(response)
+        if response_id:
+            await self._save(response_id, response, context)
         return response
 
     async def _save(self, id: str, encoded: bytes, context: Context) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -20,7 +21,7 @@ _FORWARDED = frozenset({b"openai-beta"})
 
 
 class _Identified(msgspec.Struct):
-    id: str
+    id: Any = None
 
 
 _decode = msgspec.json.Decoder(_Identified).decode
@@ -59,8 +60,9 @@ def passed_on(
 
 
 def id_of(response: bytes) -> str:
-    """Return the id of a response. Raises one of UNREADABLE if it has none."""
-    return _decode(response).id
+    """Return the id of a response; empty if it has none, so that nothing can refer to it."""
+    found = _decode(response).id
+    return found if isinstance(found, str) else ""
 
 
 def _forwarded_headers(headers: RawHeaders) -> Mapping[str, str]:

@@ -15,6 +15,8 @@ from differences import MISSING, Allowed, Difference, assert_only
 from message_requests import upstream_request
 from recordings import Recording, recordings
 
+from llms_core.dialects import IncomingRequest
+from llms_core.dialects.messages.decode import decode_message
 from llms_core.testing.subject import Subject, find
 
 Json = dict[str, Any]
@@ -91,7 +93,13 @@ def changed_paths(recording: Recording) -> set[str]:
     return assert_only(ALLOWED, normal(body), normal(sent))
 
 
-RECORDINGS = recordings("anthropic", lambda each: each.status == 200)
+def is_translatable(recording: Recording) -> bool:
+    """Whether chat can express a request; otherwise it is only passed on."""
+    body = decode_message(IncomingRequest(json.dumps(recording.request["body"]).encode()))
+    return body.untranslatable is None
+
+
+RECORDINGS = recordings("anthropic", lambda each: each.status == 200 and is_translatable(each))
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from llms_core.config.model import PluginsToml
 from llms_core.dialects import Dialect
 from llms_core.dialects.table import dialects
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, RequestError
 from llms_core.guard.middleware import Guard
 from llms_core.guard.rules import GuardSettings, is_card_number, rules_of
+from llms_core.guard.scan import cleaned_value
 from llms_core.plugins.settings import PluginSettings
 from llms_core.testing import Reply, ScriptedUpstream, completion, events, json_body, text_body
 from tests.conftest import Gateway, Serve
@@ -194,7 +196,21 @@ def test_other_texts_of_a_stream_keep_their_order(ask: Ask, first: ScriptedUpstr
     assert "".join(call["function"]["arguments"] for call in calls) == '{"to":"[email]"}'
 
 
-WORDS = (EMAIL, SECRET, "Bluebird", "hello", "a@", "4111", "\n", "x" * 90, "é")
+WORDS = (
+    EMAIL,
+    SECRET,
+    "Bluebird",
+    "hello",
+    "a@",
+    "4111",
+    "\n",
+    "x" * 90,
+    "é",
+    f"\\n{SECRET}",
+    r"jo\u0040example.com",
+    "\\\\",
+    "\u200b",
+)
 
 
 def guard() -> Guard:
@@ -218,6 +234,65 @@ def test_a_masked_stream_is_the_masked_text_in_whichever_pieces(words: list[str]
     last, held = window.hold_back(held, True)
     assert held == ""
     assert sent + last == window.hold_back(text, True)[0]
+
+
+def masked(text: object, member: str = "") -> Any:
+    source = PluginSettings("guard", {})
+    settings = GuardSettings(mask=["secret", "email", "word"], words=["Project Bluebird", "蓝鸟", "Zürich"])
+    return cleaned_value(text, rules_of(settings, source), "request", member)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"密钥是{SECRET}。", "密钥是[secret]。"),
+        ("邮箱jo@example.com吗", "邮箱[email]吗"),
+        ("关于蓝鸟的事", "关于[word]的事"),
+        ("这是Project Bluebird项目", "这是[word]项目"),
+        ("Project\nBluebird, Project  Bluebird", "[word], [word]"),
+        ("Zu\u0308rich", "[word]"),
+        ("Pro\u200bject Bluebird", "[word]"),
+        ("ｊｏ＠ｅｘａｍｐｌｅ．ｃｏｍ", "[email]"),
+        ("Unzürich", "Unzürich"),
+    ],
+)
+def test_a_text_is_looked_through_as_it_will_be_read(text: str, expected: str) -> None:
+    assert masked(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (f"KEY=\n{SECRET}\n", "KEY=\n[secret]\n"),
+        ("To:\njo@example.com", "To:\n[email]"),
+        ("Zürich", "[word]"),
+        ("C:\\dir\\Project Bluebird", "C:\\dir\\[word]"),
+        (json.dumps({"to": "x\njo@example.com"}), json.dumps({"to": "x\n[email]"})),
+    ],
+)
+def test_arguments_are_looked_through_as_the_tool_gets_them(value: str, expected: str) -> None:
+    assert json.loads(masked(json.dumps({"a": value}))) == {"a": expected}
+
+
+def test_names_of_members_are_looked_through() -> None:
+    assert masked({"properties": {EMAIL: 1}}) == {"properties": {"[email]": 1}}
+    with pytest.raises(RequestError):
+        masked({EMAIL: 1, f"x{EMAIL}": 2})
+
+
+@pytest.mark.parametrize("text", [f"data:;base64, {SECRET}", f"data:text/plain;base64,{SECRET}"])
+def test_a_text_that_begins_like_a_file_is_a_text(text: str) -> None:
+    assert SECRET not in masked({"content": text})["content"]
+    assert SECRET not in masked({"url": text})["url"]
+
+
+def test_a_file_is_only_looked_into_if_it_is_a_text() -> None:
+    data = base64.b64encode(f"Mail {EMAIL}".encode()).decode()
+    picture = f"data:image/png;base64,{data}"
+    assert masked({"url": picture}) == {"url": picture}
+    head, _, text = masked({"file_data": f"data:text/plain;base64,{data}"})["file_data"].partition(",")
+    assert head == "data:text/plain;base64"
+    assert base64.b64decode(text) == b"Mail [email]"
 
 
 @pytest.mark.parametrize("number", ["4111 1111 1111 1111", "5500-0000-0000-0004", "340000000000009"])
