@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from llms_core.cache.store import Store
 from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.json import UNREADABLE
 from llms_core.errors import ProviderError
 from llms_core.middleware import Answered, Call, Forward
 from llms_core.middleware.streams import ChunkStream, StreamWrapper
@@ -49,11 +50,16 @@ class Cache:
         # Most of a form has not arrived yet: two of them cannot be compared.
         if call.has_form or (not self._tools and "tools" in call.body.members):
             return await forward(call)
-        key = key_of(call)
+        try:
+            key = key_of(call)
+        except UNREADABLE:
+            # A number of any size, for example. Whether it is an error is not for a cache to say.
+            return await forward(call)
         clock = asyncio.get_running_loop().time
         while (running := self._running.get(key)) is not None:
             # Whether it succeeds or fails, its end is all that matters here.
-            _, is_late = await asyncio.wait([running], timeout=call.deadline - clock())
+            # Not for the whole time: if that answer fails in the end, there has to be time for another one.
+            _, is_late = await asyncio.wait([running], timeout=(call.deadline - clock()) / 2)
             if is_late:
                 return await forward(call)
         found = self._store.find(key, clock())
@@ -76,8 +82,8 @@ class Cache:
             return answered
 
         def keep(chunks: Sequence[Chunk]) -> None:
-            # Sound, and events of other operations than chat, cannot be joined to an answer.
-            with suppress(ProviderError):
+            # Sound, events of other operations than chat, and numbers of any size cannot be joined to an answer.
+            with suppress(ProviderError, *UNREADABLE):
                 self._keep(key, call.operation.from_chunks(chunks))
 
         stream = _KeptStream(answered.stream, keep, lambda: self._end(key, running), self._store.max_bytes)

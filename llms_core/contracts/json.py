@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -27,6 +28,26 @@ decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
 
 _OTHER_THAN_QUOTES_AND_COLONS = bytes(set(range(256)) - set(b'":'))
+
+
+#: Digits of the largest numbers that every decoder takes for an integer.
+_MAX_DIGITS = 18
+
+
+def decode_any(data: bytes) -> Any:
+    """Return the value of some JSON with numbers of any size: those that are too large become infinite.
+
+    Raises ValueError if it is not JSON, and RecursionError if it is nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        # It takes longer, and refuses no number.
+        return json.loads(data, parse_int=_number)
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def has_more_members(data: bytes, limit: int) -> bool:

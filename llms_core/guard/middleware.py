@@ -7,10 +7,9 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from llms_core.contracts.forwarding import ForwardedAnswer
-from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.json import UNREADABLE, decode_any
 from llms_core.errors import RequestError
 from llms_core.guard.reading import before_escape, found_in
 from llms_core.guard.rules import Rule
@@ -56,16 +55,19 @@ class Guard:
         for name, raw in call.body.members.items():
             if name in _NAMES:
                 continue
-            value = _decoded(raw)
-            changed = cleaned_value(value, self._rules, "request", name)
+            try:
+                value = msgspec.json.decode(raw)
+                changed = cleaned_value(value, self._rules, "request", name)
+            except UNREADABLE as error:
+                raise _unreadable(name, error) from None
             if changed is not value:
                 changes[name] = changed
         return call.with_members(changes) if changes else call
 
     def _answer(self, answer: Answer) -> Answer:
         try:
-            value = msgspec.json.decode(answer.data)
-        except UNREADABLE:
+            value = decode_any(answer.data)
+        except ValueError:
             return self._text(answer)
         changed = cleaned_value(value, self._rules, "answer")
         if changed is value:
@@ -105,5 +107,7 @@ def _start_of_word(text: str, end: int) -> int:
     return space if space > 0 else before_escape(text, end)
 
 
-def _decoded(raw: Raw) -> Any:
-    return msgspec.json.decode(raw)
+def _unreadable(name: str, error: Exception) -> RequestError:
+    reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    message = f"Invalid value for '{name}': it cannot be looked through: {reason}"
+    return RequestError(message, param=name, code="invalid_value")

@@ -9,14 +9,12 @@ import msgspec
 from msgspec.structs import replace
 
 from llms_core.contracts.chunk import Chunk, NativeBlock
-from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.json import decode_any
 
 Json = dict[str, Any]
 
 Clean = Callable[[str, bool], tuple[str, str]]
 """(text, whether it is the last of it) -> (what may be sent, what waits for more text). Raises RequestError."""
-
-_decode = msgspec.json.Decoder(Json).decode
 
 #: Members of a delta that hold a piece of text.
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -62,7 +60,7 @@ class TextWindow:
     def _passed(self, chunk: Chunk) -> Iterator[Chunk]:
         try:
             members: Json = _decode(chunk.data)
-        except UNREADABLE:
+        except ValueError:
             # Sound: there is no text in it.
             yield chunk
             return
@@ -98,6 +96,14 @@ class TextWindow:
             if text:
                 choice = {"index": place.choice, "delta": _delta(place.member, text), "finish_reason": None}
                 yield Chunk(msgspec.json.encode({**self._common, "choices": [choice]}), content=True)
+
+
+def _decode(data: bytes) -> Json:
+    """Return the members of a chunk. Raises ValueError if it has none."""
+    members = decode_any(data)
+    if not isinstance(members, dict):
+        raise ValueError("not an object")
+    return members
 
 
 def _pieces(members: Json) -> Iterator[_Piece]:

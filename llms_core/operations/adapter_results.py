@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from llms_core.errors import PluginError
+from llms_core.contracts.json import UNREADABLE
+from llms_core.errors import ErrorKind, PluginError, ProviderError
 from llms_core.provider import UpstreamRequest
 
 T = TypeVar("T")
@@ -22,6 +24,21 @@ def expect(kind: type[T] | tuple[type[T], ...], value: object, method: str, what
         value.close()  # the method is async by mistake: close it, since it is never awaited
     wanted = what or (kind.__name__ if isinstance(kind, type) else "")
     raise PluginError(f"`{method}` returned a {type(value).__name__} as {wanted}")
+
+
+def requested(make: Callable[[Any, Any], UpstreamRequest], adapter: Any, call: Any) -> UpstreamRequest:
+    """Return the request that an adapter makes of a call.
+
+    Raises ProviderError for a call with a value that the adapter cannot read: a request is passed on with members that
+    nobody has decoded, and in JSON a number may have any size. Another provider may take it. Raises PluginError if the
+    request has the wrong type.
+    """
+    try:
+        request = make(adapter, call)
+    except UNREADABLE as error:
+        message = f"The request has a value that this provider's adapter cannot read: {error}"
+        raise ProviderError(ErrorKind.INVALID_REQUEST, message) from None
+    return checked_request(request)
 
 
 def checked_request(request: UpstreamRequest) -> UpstreamRequest:

@@ -21,7 +21,7 @@ from llms_core.contracts.native import TRANSLATED
 from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.middleware import Answered
 from llms_core.operations import FetchMedia, Operation
-from llms_core.operations.adapter_results import checked_request
+from llms_core.operations.adapter_results import requested
 from llms_core.plugins.host import PluginHost
 from llms_core.routing.attempt import Attempt, AttemptObserver
 from llms_core.routing.candidates import CannotServe, ModelIndex, cannot_serve, split_by_capability
@@ -272,7 +272,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             answer = operation.join(call, answers)
             attempt.succeeded(answer.usage)
             return Answered(candidate=candidate, dropped=dropped, answer=answer)
-        request = checked_request(operation.request(adapter, call))
+        request = requested(operation.request, adapter, call)
         if candidate.prepare is not None:
             # It may have obtained a token, which only the request shows.
             redact_credentials(request)

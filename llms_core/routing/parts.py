@@ -9,7 +9,7 @@ from typing import Any
 from llms_core.candidate import Candidate
 from llms_core.errors import PluginError
 from llms_core.operations import Answer, Operation
-from llms_core.operations.adapter_results import checked_request
+from llms_core.operations.adapter_results import requested
 from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.exchange import whole_answer
@@ -40,7 +40,7 @@ async def answer_parts(
 
     async def answer_next() -> None:
         for number, call in remaining:
-            request = checked_request(operation.request(adapter, call))
+            request = requested(operation.request, adapter, call)
             if candidate.prepare is not None:
                 redact_credentials(request)
             dropped.update(dict.fromkeys(request.dropped))

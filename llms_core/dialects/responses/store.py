@@ -40,6 +40,17 @@ CREATE TABLE IF NOT EXISTS responses (
 CREATE INDEX IF NOT EXISTS by_age ON responses (created, size);
 """
 
+#: Some servers give several responses the same id. Of one caller's, the last one counts.
+_INSERT = """
+INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+    created = excluded.created,
+    previous = excluded.previous,
+    input = excluded.input,
+    response = excluded.response,
+    size = excluded.size
+WHERE caller = excluded.caller
+"""
+
 _CHAIN = """
 WITH RECURSIVE chain (id, previous, depth) AS (
     SELECT id, previous, 0 FROM responses WHERE id = :id AND caller = :caller AND created > :oldest
@@ -156,7 +167,7 @@ class ResponseStore:
     def _save(self, connection: sqlite3.Connection, stored: StoredResponse, caller: str, size: int) -> None:
         now = time.time()
         row = (stored.id, caller, now, stored.previous, stored.input, stored.response, size)
-        connection.execute("INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute(_INSERT, row)
         self._unchecked_bytes += size
         if self._unchecked_bytes >= self.settings.max_bytes // _UNCHECKED_SHARE:
             self._unchecked_bytes = 0

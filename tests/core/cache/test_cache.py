@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -183,3 +184,22 @@ def test_an_image_is_answered_from_memory_whole_and_streamed(served: Serve, firs
     assert response.headers["x-llms-cache"] == "hit"
     assert response.headers["content-type"].startswith("text/event-stream")
     assert len(first.requests) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_number_of_any_size_is_not_cached_and_fails_nothing(ask: Ask, first: ScriptedUpstream, stream: bool) -> None:
+    client = ask()
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": %b, "metadata": 1e999}'
+    # Read by its shape, because the scripted provider would not read the number.
+    chunks = [chunk({"role": "assistant", "content": "Hello!"}), chunk({}, "stop")]
+    first.default = events(*chunks, "[DONE]")
+    received = client.post(body % (b"true" if stream else b"false"))
+    assert received.status_code == 200, received.text
+    assert "x-llms-cache" not in received.headers
+
+
+def test_a_stream_that_cannot_be_joined_is_not_cached(ask: Ask, first: ScriptedUpstream) -> None:
+    text = json.dumps(chunk({"role": "assistant", "content": "Hello!"})).removesuffix("}") + ', "odd": 1e999}'
+    first.default = events(text, chunk({}, "stop"), "[DONE]")
+    client = ask()
+    assert [client.chat(stream=True).headers["x-llms-cache"] for _ in range(2)] == ["miss", "miss"]

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import pytest
 from response_events import response_in
 
-from llms_core.testing import ScriptedUpstream, completion, events
+from llms_core.testing import ScriptedUpstream, completion, events, response
+from llms_core.testing.upstream.responses import message_item
 from tests.conftest import Serve
 from tests.core.server.conftest import Asking, chunk, error_of, first_alone, whole
 
@@ -187,6 +188,19 @@ def test_a_response_belongs_to_its_caller(serving: Serving) -> None:
     assert error_of(ask.post(body, RESPONSES, bob))["code"] == "previous_response_not_found"
     reference = {"model": "m", "input": [{"type": "item_reference", "id": one["output"][0]["id"]}]}
     assert error_of(ask.post(reference, RESPONSES, bob))["code"] == "item_not_found"
+
+
+def test_of_two_responses_with_one_id_the_last_one_counts(served: Serve, upstream: ScriptedUpstream) -> None:
+    """Some servers number their responses from the beginning when they start."""
+    config = first_alone(upstream)
+    config["providers"]["first"] |= {"protocol": "responses"}
+    upstream.default = response(message_item("Hello!"))
+    with ExitStack() as clients:
+        ask = Asking(served(config))
+        clients.callback(ask.http.close)
+        assert created(ask, "One")["id"] == created(ask, "Two")["id"] == "resp_1"
+        listed = ask.get(f"{RESPONSES}/resp_1/input_items").json()["data"]
+    assert [part["text"] for item in listed for part in item["content"]] == ["Two"]
 
 
 def test_a_server_that_stores_nothing_says_so(serving: Serving, tmp_path: Path) -> None:

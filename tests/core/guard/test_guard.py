@@ -295,6 +295,30 @@ def test_a_file_is_only_looked_into_if_it_is_a_text() -> None:
     assert base64.b64decode(text) == b"Mail [email]"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "1e999"])
+def test_a_number_of_any_size_hides_nothing(ask: Ask, first: ScriptedUpstream, number: str, stream: bool) -> None:
+    head = f'{{"id": "c", "created": 1, "model": "m", "odd": {number}, "choices": [{{"index": 0, '
+    text = f'{{"role": "assistant", "content": "It is {SECRET}"}}'
+    if stream:
+        pieces = (f'{head}"delta": {text}}}]}}', f'{head}"delta": {{}}, "finish_reason": "stop"}}]}}', "[DONE]")
+        first.default = events(*pieces)
+    else:
+        first.default = text_body(f'{head}"message": {text}, "finish_reason": "stop"}}]}}', media="application/json")
+    received = ask(MASK).chat(stream=stream)
+    assert received.status_code == 200
+    assert SECRET not in received.text
+
+
+@pytest.mark.parametrize("value", [b"1e999", b"9" * 5000, b"[" * 900 + b"]" * 900])
+def test_a_request_that_cannot_be_looked_through_is_refused(ask: Ask, first: ScriptedUpstream, value: bytes) -> None:
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], "metadata": %b}' % value
+    refused = ask(MASK).post(body)
+    assert refused.status_code == 400
+    assert error_of(refused)["param"] == "metadata"
+    assert not first.requests
+
+
 @pytest.mark.parametrize("number", ["4111 1111 1111 1111", "5500-0000-0000-0004", "340000000000009"])
 def test_card_numbers_have_a_check_digit(number: str) -> None:
     assert is_card_number(number)
