@@ -340,3 +340,26 @@ def test_card_numbers_have_a_check_digit(number: str) -> None:
 def test_a_table_that_cannot_be_used_stops_the_start(ask: Ask, table: str, message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         ask(f"[plugin.guard]\n{table}\n")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"metadata": {"key": SECRET}},
+        {
+            "input": [
+                {"type": "reasoning", "summary": [{"type": "summary_text", "text": SECRET}]},
+                {"role": "user", "content": "Hi"},
+            ]
+        },
+        {"input": [{"role": "user", "content": "Hi", "note": SECRET}]},
+        {"prompt_cache_key": SECRET},
+    ],
+)
+def test_nothing_that_is_denied_reaches_a_provider_of_another_protocol(
+    ask: Ask, first: ScriptedUpstream, members: Json
+) -> None:
+    """What a translation leaves out is not looked at, and not sent."""
+    ask(DENY).post({"model": "m", "input": "Hi", "store": False, **members}, "/v1/responses")
+    for request in first.requests:
+        assert SECRET not in request.body.decode()
