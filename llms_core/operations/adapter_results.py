@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from llms_core.contracts.json import UNREADABLE
+import msgspec
+
 from llms_core.errors import ErrorKind, PluginError, ProviderError
 from llms_core.provider import UpstreamRequest
 
@@ -35,7 +36,7 @@ def requested(make: Callable[[Any, Any], UpstreamRequest], adapter: Any, call: A
     """
     try:
         request = make(adapter, call)
-    except UNREADABLE as error:
+    except msgspec.DecodeError as error:
         message = f"The request has a value that this provider's adapter cannot read: {error}"
         raise ProviderError(ErrorKind.INVALID_REQUEST, message) from None
     return checked_request(request)
