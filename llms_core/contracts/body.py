@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,12 @@ View = TypeVar("View")
 
 Members = Mapping[str, Raw]
 """The top-level members of a JSON object, each as the bytes that were received."""
+
+
+def divided(members: Members, known: Collection[str]) -> tuple[dict[str, Raw], list[str]]:
+    """Return the members that a provider knows, and the names of the others, which it does not get."""
+    kept = {name: value for name, value in members.items() if name in known}
+    return kept, [name for name in members if name not in known]
 
 
 class RequestBody(Generic[View]):

@@ -11,7 +11,7 @@ from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.forwarding import EventChunk, FormRequest, ForwardedAnswer
 from llms_core.dialects import ErrorResponse, IncomingRequest, TypedBody, openai_error, sse
-from llms_core.errors import RequestError
+from llms_core.errors import PluginError, RequestError
 
 _TRUE = frozenset({"true", "1", "on", "yes"})
 _MAX_ANSWERS = 100
@@ -53,7 +53,7 @@ def _number_of_answers(text: str) -> int:
 
 
 def _decode_nothing(data: bytes) -> Any:
-    raise NotImplementedError("a form has no members to replace")
+    raise PluginError("the members of a form cannot be replaced: it is sent on while it arrives")
 
 
 def encode_answer(answer: Any, body: RequestBody[Any]) -> TypedBody:

@@ -14,6 +14,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.native import MESSAGES
+from llms_core.native.events import framed
 
 Json = dict[str, Any]
 
@@ -26,7 +27,7 @@ _decode_object = msgspec.json.Decoder(Json).decode
 def as_chunks(answer: Completion) -> list[Chunk]:
     """Return a whole message as one chunk with all events."""
     message = _decode_object(answer.data)
-    data = b"".join(_framed(event) for event in _events(message))
+    data = b"".join([framed(event["type"], msgspec.json.encode(event)) for event in _events(message)])
     return [Chunk(data, content=True, begun=(0,), ended=(0,), native=MESSAGES)]
 
 
@@ -124,10 +125,6 @@ def _members(value: object) -> Json:
     if not isinstance(value, dict):
         return {}
     return {name: member for name, member in value.items() if member is not None}
-
-
-def _framed(event: Json) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), msgspec.json.encode(event))
 
 
 def _events_in(data: bytes) -> Iterator[Json]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from llms_core import ErrorKind, ProviderError, Unsupported
+from llms_core.contracts.body import divided
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.json import UNREADABLE
@@ -106,13 +107,8 @@ def to_body(call: EmbeddingCall) -> tuple[dict[str, Any], tuple[str, ...]]:
         return _nova_body(call)
     is_cohere = "cohere.embed" in model
     known = _COHERE_PARAMETERS if is_cohere else _TITAN_PARAMETERS
-    body: dict[str, Any] = {}
-    dropped = []
-    for name, raw in call.members.items():
-        if name in known:
-            body[name] = raw
-        else:
-            dropped.append(name)
+    own, dropped = divided(call.members, known)
+    body: dict[str, Any] = dict(own)
     if call.user is not None:
         dropped.append("user")
     if call.dimensions is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llms_core import Unsupported
+from llms_core.contracts.body import divided
 from llms_core.contracts.rerank import RerankCall
 
 PATH = "/model/{model}/invoke"
@@ -27,10 +28,5 @@ def to_body(call: RerankCall) -> tuple[dict[str, Any], tuple[str, ...]]:
     elif "amazon.rerank" not in model:
         message = "Only the ranking models of Amazon and Cohere are supported on Bedrock"
         raise Unsupported(message, param="model")
-    dropped = []
-    for name, raw in call.members.items():
-        if name in known:
-            body[name] = raw
-        else:
-            dropped.append(name)
-    return body, tuple(dropped)
+    own, dropped = divided(call.members, known)
+    return {**body, **own}, tuple(dropped)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from llms_core import ErrorKind, ProviderError
+from llms_core.contracts.body import divided
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.json import UNREADABLE
@@ -54,18 +55,14 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 def to_body(call: EmbeddingCall) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the body of a request, and the names of the client's parameters that Cohere does not have."""
+    own, dropped = divided(call.members, _OWN_PARAMETERS)
     body: dict[str, Any] = {
+        **own,
         "model": call.upstream_model,
         "texts": call.inputs,
         "embedding_types": ["float"],
         RULES.input_type: call.input_type,
     }
-    dropped = []
-    for name, raw in call.members.items():
-        if name in _OWN_PARAMETERS:
-            body[name] = raw
-        else:
-            dropped.append(name)
     if call.dimensions is not None:
         body[RULES.dimensions] = call.dimensions
     if call.user is not None:
