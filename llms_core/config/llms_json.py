@@ -1,4 +1,4 @@
-"""Reads llms.json, in our format or in any of llms.py's. Never writes it.
+"""Reads llms.json, in our format or in any of llms.py's; edit.py changes it.
 
 1. `Source` parses the text (source.py, locate.py).
 2. `upgrade` turns a document of llms.py's into one of our format (llms_py/); ours stays as it is.
