@@ -13,7 +13,19 @@ from llms_core import __version__
 from llms_core.errors import LlmsError
 
 #: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name.
-COMMANDS = ("serve", "ls", "route", "plugins", "conformance", "config", "keys")
+COMMANDS = (
+    "serve",
+    "init",
+    "enable",
+    "disable",
+    "default",
+    "ls",
+    "route",
+    "plugins",
+    "conformance",
+    "config",
+    "keys",
+)
 
 
 class UserError(click.ClickException):

@@ -38,12 +38,16 @@ def load(
     absent: str = "",
 ) -> LlmsJson:
     """Read the file at `path`; see `read`. llms.py's catalogue is looked for beside it and in llms.py's folder."""
+    folders = (path.parent, places.home(env))
+    return read(content(path), str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
+
+
+def content(path: Path) -> bytes:
+    """Return the content of the file at `path`. Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
-    folders = (path.parent, places.home(env))
-    return read(data, str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
 
 
 def read(
