@@ -14,6 +14,9 @@ from llms_core.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0)]
 
+DISABLED_BY_USER = "disabled in llms.json"
+"""Why a provider is not a candidate that the user has switched off."""
+
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """What a model costs, in USD per million tokens."""
