@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from llms_core.cli.files import files, table
+from llms_core.cli.verbosity import verbosity
 
 if TYPE_CHECKING:
     from llms_core.plugins.host import PluginHost
@@ -30,6 +31,7 @@ def command(ctx: click.Context, as_json: bool, config: Path | None, plugins: Pat
 
 @command.command(short_help="Report problems of plugins.")
 @click.option("--pins", is_flag=True, help="Print the entry for [plugins] pins of each distribution.")
+@verbosity
 @click.pass_obj
 def doctor(plugins: Path | None, pins: bool) -> None:
     """Examine every plugin: errors, conflicts, deprecated hooks, ranges on llms-core, import times.
@@ -60,6 +62,7 @@ def doctor(plugins: Path | None, pins: bool) -> None:
 @click.option("--auth", "kind", flag_value="auth", help="A way to identify callers.")
 @click.option("--observer", "kind", flag_value="observer", help="Something that learns about every request.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./DISTRIBUTION.")
+@verbosity
 @click.pass_obj
 def new(plugins: Path | None, name: str, kind: str | None, folder: Path | None) -> None:
     """Create a project with the plugin NAME: module, tests, CI. Existing files are not overwritten.
