@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from litestar.types import Scope
 
+from llms_core.adapter_tasks import AdapterTasks
 from llms_core.config import client_keys
 from llms_core.config.client_keys import ClientKeys
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
@@ -20,6 +21,7 @@ from llms_core.middleware.chain import compose
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.report import PluginReport
+from llms_core.preparation import Preparations
 from llms_core.provider import Closes
 from llms_core.records import Caller
 from llms_core.routing import discovery, strategies
@@ -55,6 +57,9 @@ class Gateway:
         #: Why the files on disk could not be loaded; None if the running configuration is current.
         self.configuration_error: str | None = None
         self._breaker = CircuitBreaker()
+        #: Where coroutines of adapters run.
+        self._tasks = AdapterTasks()
+        self._preparations = Preparations(self._tasks)
         self._transport: HttpTransport | None = None
         #: Plugins cannot be reloaded, so neither can these.
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
@@ -88,6 +93,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Close all connections and adapters."""
+        await self._tasks.aclose()
         for item in self.startup.configured:
             if isinstance(item.adapter, Closes):
                 await _close(item.adapter)
@@ -110,6 +116,7 @@ class Gateway:
         self._rebuild()
         self.configuration_error = None
         self._breaker.keep_only({item.id for item in startup.configured})
+        self._preparations.keep_only(item.id for item in startup.configured)
         for adapter in startup.retired:
             task = asyncio.get_running_loop().create_task(self._close_later(adapter))
             self._closing.add(task)
@@ -146,7 +153,7 @@ class Gateway:
 
     async def discover_models(self) -> Mapping[str, Sequence[Model] | str]:
         """Ask the providers for their models, without using the result yet."""
-        return await discovery.discover_models(self.router.transport, self.startup.configured)
+        return await discovery.discover_models(self.router.transport, self.startup.configured, self._preparations)
 
     def request_started(self) -> None:
         """Count a running request."""
@@ -220,7 +227,7 @@ class Gateway:
         self._breaker.settings = routing.breaker
         observer = AttemptObserver(self._breaker, startup.host, redact, records_successes=self.observes_requests)
         self._router = Router(
-            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered),
+            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered, self._preparations),
             order=strategies.create(routing),
             breaker=self._breaker,
             transport=self._transport,
@@ -230,6 +237,7 @@ class Gateway:
             max_bytes=startup.plugins_toml.upstream.max_answer,
             fetch=self._fetcher.fetch,
             observer=observer,
+            tasks=self._tasks,
         )
 
     async def _close_later(self, adapter: Closes) -> None:
