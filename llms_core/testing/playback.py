@@ -7,7 +7,7 @@ no clock runs unless a response stalls.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -77,12 +77,13 @@ def play_stream(subject: Subject, response: Response, limits: AttemptLimits = NO
 def play_streams(
     subject: Subject, responses: Iterable[Response], limits: AttemptLimits = NORMAL_LIMITS, **members: Any
 ) -> list[Outcome]:
-    """Play many responses to the same request for a stream, one after the other."""
+    """Play many responses to the same request for a stream, at the same time: those that stall wait together."""
     call = subject.call(stream=True, **members)
     request = subject.adapter.request(call)
 
     async def play() -> list[Outcome]:
-        return [await _play_stream(subject, response, limits, call, request) for response in responses]
+        streams = [_play_stream(subject, response, limits, call, request) for response in responses]
+        return await asyncio.gather(*streams)
 
     return asyncio.run(play())
 
@@ -105,6 +106,20 @@ def feed_streams(subject: Subject, streams: Iterable[Sequence[bytes]]) -> list[O
     call = subject.call(stream=True)
     subject.adapter.request(call)
     return [_feed_stream(subject, call, pieces) for pieces in streams]
+
+
+def distinct(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Leave out each outcome whose chunks, and whether there is an error, are the same as those of the one before.
+
+    Streams that are cut or split at each of their bytes have few different outcomes, and to check one takes longer
+    than to feed it.
+    """
+    before: tuple[Sequence[Chunk], bool] | None = None
+    for outcome in outcomes:
+        current = (outcome.chunks, outcome.error is not None)
+        if current != before:
+            yield outcome
+        before = current
 
 
 def _feed_stream(subject: Subject, call: ChatCall, pieces: Sequence[bytes]) -> Outcome:
