@@ -98,7 +98,7 @@ class Subject:
             "base_url": self.base_at(origin),
             "api_key": self.key,
             "models": {CLIENT_MODEL: self.wire.model},
-            **_insert_key(self.wire.settings, self.key),
+            **with_key(self.wire.settings, self.key),
             **more,
         }
         return {name: value for name, value in block.items() if value is not None}
@@ -188,12 +188,12 @@ def _missing_provider_hint(name: str, host: PluginHost) -> str:
     return "; ".join(hints) or "`llms plugins` lists what is installed"
 
 
-def _insert_key(value: Any, key: str) -> Any:
-    """Replace "$KEY" by the key, anywhere in a Wire's settings."""
+def with_key(value: Any, key: str) -> Any:
+    """Replace "$KEY" by a key, anywhere in a Wire's settings."""
     if isinstance(value, Mapping):
-        return {name: _insert_key(inner, key) for name, inner in value.items()}
+        return {name: with_key(inner, key) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_insert_key(inner, key) for inner in value]
+        return [with_key(inner, key) for inner in value]
     if isinstance(value, str):
         return value.replace("$KEY", key)
     return value

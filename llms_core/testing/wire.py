@@ -149,7 +149,7 @@ class Wire:
     #: requests on and has one.
     native_events: Sequence[Event] = ()
     framing: Framing = "sse"
-    #: The headers that may contain the key, in lower case.
+    #: The headers that contain the key, or what is computed from it, such as a signature; in lower case.
     auth: frozenset[str] = frozenset({"authorization"})
     #: The path of the base URL that the suite configures. By default that of the spec's base URL.
     base: str | None = None
