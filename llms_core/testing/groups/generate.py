@@ -19,6 +19,7 @@ from llms_core.testing.groups.through_gateway import (
     answer_replies,
     assert_answered_by,
     assert_fell_back,
+    json_reply,
     read_events,
     without_tokens,
 )
@@ -149,6 +150,21 @@ class GenerateTests(GatewayGroup):
         assert response.status >= 400, f"a fault must be an error, but became status {response.status}"
         assert json.loads(response.body())["error"]["message"]
         assert subject.key not in gateway.log, "the key must not be in the log"
+
+    def test_g_a_failure_of_the_wire_is_no_answer(self, subject: Subject, gateway: Gateway) -> None:
+        """What the Wire calls a failure is one, in place of the last reply, and so is the kind that the Wire states."""
+        _require_exchanges(subject)
+        if not subject.wire.failures:
+            not_applicable("the Wire has no `failures`")
+        for failure in subject.wire.failures:
+            model = gateway.model("alone")
+            *before, _ = answer_replies(gateway)
+            response = _ask(gateway, model, [*before, json_reply(gateway, failure.body, failure.status)])
+            assert response.status >= 400, f"{failure} must be an error, but became status {response.status}"
+            response.body()
+            attempts = response.headers["x-llms-attempts"]
+            if failure.kind is not None:
+                assert f";error={failure.kind}" in attempts, f"{failure} must have the kind {failure.kind}: {attempts}"
 
     def test_g_a_silent_provider_is_given_up(self, subject: Subject, gateway: Gateway) -> None:
         """If the provider does not answer in time, the second one does."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -68,12 +69,14 @@ def answer_replies(gateway: Gateway) -> list[Reply]:
     wire = gateway.subject.wire
     if not gateway.subject.generates:
         return [_json_reply(body_of(wire.text))]
+    return [json_reply(gateway, exchange.whole) for exchange in wire.exchanges]
+
+
+def json_reply(gateway: Gateway, body: Mapping[str, Any] | Sequence[Any] | bytes, status: int = 200) -> Reply:
+    """Return a reply with the address of the scripted provider in place of "$BASE"."""
     base = gateway.subject.base_at(gateway.first.origin)
-    replies = []
-    for exchange in wire.exchanges:
-        body = exchange.whole if isinstance(exchange.whole, bytes) else encode_json(exchange.whole)
-        replies.append(_json_reply(body.replace(b"$BASE", base.encode())))
-    return replies
+    encoded = body if isinstance(body, bytes) else encode_json(body)
+    return _json_reply(encoded.replace(b"$BASE", base.encode()), status)
 
 
 def without_tokens(subject: Subject, requests: Sequence[Seen]) -> list[Seen]:
@@ -84,5 +87,5 @@ def without_tokens(subject: Subject, requests: Sequence[Seen]) -> list[Seen]:
     return [request for request in requests if not request.path.endswith(token.path)]
 
 
-def _json_reply(body: bytes) -> Reply:
-    return Reply(Status(200, {"content-type": JSON}), Body(body))
+def _json_reply(body: bytes, status: int = 200) -> Reply:
+    return Reply(Status(status, {"content-type": JSON}), Body(body))
