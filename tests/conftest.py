@@ -272,14 +272,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+#: A tenth as many collections of old objects as by default: most are modules of SDKs, which live until the end.
+GC_THRESHOLDS = (700, 10, 100)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Collect the tests without collecting garbage, because nearly everything that is made stays."""
+    gc.disable()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Leave what exists once the tests are collected out of every later garbage collection.
 
-    These are millions of objects (the SDKs' classes, 20,000 tests) that live until the end.
+    These are millions of objects (the SDKs' classes, the tests) that live until the end.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -52,7 +52,7 @@ def assert_linear(what: str, prepare: Callable[[int], Callable[[], object]], siz
 def _seconds(function: Callable[[], object]) -> float:
     """Return the CPU time of one call: the best of several measurements."""
     best = math.inf
-    gc.collect()
+    # Not collected first: in a large process, as in a long run of tests, that takes longer than all measurements.
     gc.disable()
     try:
         for _ in range(_REPETITIONS):
