@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -13,8 +13,11 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
-from llms_core.preparation import Preparation
 from llms_core.provider import Adapter, AdapterHttp, ProviderSettings, ProviderSpec
+
+if TYPE_CHECKING:
+    # It imports asyncio, which most commands can do without.
+    from llms_core.preparation import Preparation
 
 
 class Configured(msgspec.Struct, frozen=True, eq=False):

@@ -39,6 +39,7 @@ LAYERS = (
     ("plugins",),
     ("routing",),
     ("guard", "cache"),
+    ("default_config",),
     ("startup",),
     ("server",),
     ("cli",),

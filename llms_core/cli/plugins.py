@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from llms_core.cli.files import files, table
+from llms_core.cli.verbosity import verbosity
 
 if TYPE_CHECKING:
     from llms_core.plugins.host import PluginHost
@@ -30,6 +31,7 @@ def command(ctx: click.Context, as_json: bool, config: Path | None, plugins: Pat
 
 @command.command(short_help="Report problems of plugins.")
 @click.option("--pins", is_flag=True, help="Print the entry for [plugins] pins of each distribution.")
+@verbosity
 @click.pass_obj
 def doctor(plugins: Path | None, pins: bool) -> None:
     """Examine every plugin: errors, conflicts, deprecated hooks, ranges on llms-core, import times.
@@ -55,16 +57,25 @@ def doctor(plugins: Path | None, pins: bool) -> None:
 
 @command.command(short_help="Create a plugin: a project that passes its own tests.")
 @click.argument("name")
-@click.option("--native", is_flag=True, help="For a protocol that is not OpenAI's.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./llms-provider-NAME.")
+@click.option("--native", "kind", flag_value="native", help="A provider whose protocol is not OpenAI's.")
+@click.option("--middleware", "kind", flag_value="middleware", help="Something around every request.")
+@click.option("--auth", "kind", flag_value="auth", help="A way to identify callers.")
+@click.option("--observer", "kind", flag_value="observer", help="Something that learns about every request.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./DISTRIBUTION.")
+@verbosity
 @click.pass_obj
-def new(plugins: Path | None, name: str, native: bool, folder: Path | None) -> None:
-    """Create a project with a plugin for the provider NAME: module, tests, CI. Existing files are not overwritten."""
-    from llms_core.cli.scaffold import create
+def new(plugins: Path | None, name: str, kind: str | None, folder: Path | None) -> None:
+    """Create a project with the plugin NAME: module, tests, CI. Existing files are not overwritten.
+
+    Without an option the plugin is a provider that speaks OpenAI's protocol.
+    """
+    from llms_core.cli.scaffold import KINDS, create
     from llms_core.plugins.loading import load_plugins
 
     _, host = load_plugins(plugins)
-    written = create(name, native=native, folder=folder, taken=host.specs)
+    chosen = KINDS[kind or "compatible"]
+    taken = host.specs if chosen.is_provider else {report.name for report in host.reports}
+    written = create(name, chosen, folder=folder, taken=taken)
     for path in written:
         click.echo(path)
     project = next(path.parent for path in written if path.name == "pyproject.toml")
