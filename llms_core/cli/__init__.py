@@ -62,6 +62,9 @@ def _plugin_commands(ctx: click.Context) -> Mapping[str, click.Command]:
     try:
         _, host = load_plugins(ctx.find_root().params.get("plugins"))
         host.commands(group, COMMANDS)
+        for finding in host.findings:
+            if finding.hook == "llms_commands":
+                click.echo(f"llms: {finding.text}", err=True)
     except LlmsError as error:
         click.echo(f"llms: {error}", err=True)
     ctx.meta[__name__] = group.commands
