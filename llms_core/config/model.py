@@ -47,6 +47,8 @@ class Provider(msgspec.Struct, kw_only=True):
     settings: ProviderSettings
     #: why it is not a candidate; None if it is enabled
     disabled: str | None = None
+    #: whether settings that only its adapter has are the reason
+    misconfigured: bool = False
     models: tuple[Model, ...] = ()
     #: whether to ask the provider for its models (`all_models`)
     discover: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,6 @@ from llms_core.config import places
 from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
-from llms_core.plugins.report import PluginReport
 from llms_core.server import dialect_routes, models, openapi, plugin_routes, status
 from llms_core.server.background import keep_models_current, stamps, watch_files
 from llms_core.server.browsers import BrowserGuard, is_loopback
@@ -53,25 +52,38 @@ def create_app(
     stamps_before = stamps(config, plugins)
     started = startup.load(config, plugins)
     startup.check(started)
+    gateway = Gateway(started, requires_key=requires_key)
+    watch = partial(watch_files, gateway, config, plugins, loaded=stamps_before)
+    app = application(gateway, watch)
     for warning in started.warnings:
         log.warning("%s", warning)
     for note in started.llms_json.notes:
         log.info("%s", note)
-    _log_plugins(started.host.reports)
-    gateway = Gateway(started, requires_key=requires_key)
-    watch = partial(watch_files, gateway, config, plugins, loaded=stamps_before)
+    # Now that all hooks have been called that are called at startup.
+    for finding in examine(started.host, started.configured):
+        if finding.is_warned:
+            continue
+        log.log(logging.ERROR if finding.fault else logging.INFO, "%s", finding.text)
+    return BrowserGuard(app, gateway, is_loopback=is_loopback(host))
+
+
+def application(gateway: Gateway, watch: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> DirectPath:
+    """Return the routes of a gateway. `watch` runs as long as the application does; it sets the event at changes.
+
+    What is wrong with the routes of plugins is in the findings of the plugin host.
+    """
     handlers = _dialect_handlers(gateway)
+    routes: list[ControllerRouterHandler] = [
+        # Litestar has no parameters within a segment, so templates have the direct path only.
+        *(_route(path, handler) for path, handler in handlers.items() if not parameters(path)),
+        *dialect_routes.handlers(gateway),
+        *models.routers(gateway),
+        status.health,
+        status.ready,
+        status.page,
+    ]
     app = Litestar(
-        route_handlers=[
-            # Litestar has no parameters within a segment, so templates have the direct path only.
-            *(_route(path, handler) for path, handler in handlers.items() if not parameters(path)),
-            *dialect_routes.handlers(gateway),
-            *models.routers(gateway),
-            status.health,
-            status.ready,
-            status.page,
-            *plugin_routes.routers(gateway),
-        ],
+        route_handlers=[*routes, *plugin_routes.routers(gateway, routes)],
         lifespan=[lambda app: _lifespan(gateway, watch)],
         state=State({"gateway": gateway}),
         exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
@@ -79,15 +91,7 @@ def create_app(
         # Litestar would replace the process's logging configuration.
         logging_config=None,
     )
-    return BrowserGuard(DirectPath(app, handlers), gateway, is_loopback=is_loopback(host))
-
-
-def _log_plugins(reports: Iterable[PluginReport]) -> None:
-    """Log what keeps a plugin, or a part of it, from working, and what may do so soon."""
-    for report in reports:
-        for finding in examine([report]):
-            text = finding.text if report.origin in finding.text else f"{report.origin}: {finding.text}"
-            log.log(logging.WARNING if finding.fault else logging.INFO, "%s", text)
+    return DirectPath(app, handlers)
 
 
 def _dialect_handlers(gateway: Gateway) -> dict[str, Handler]:

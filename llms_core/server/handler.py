@@ -83,6 +83,7 @@ class RequestHandler:
         self.trace = RequestTrace()
         self.watcher = DisconnectWatcher(receive)
         self.writer = ResponseWriter(send, gateway.server.keep_alive)
+        self.caller: Caller | None = None
         self.body: RequestBody[Any] | None = None
         self.form: IncomingForm | None = None
         self.answer: Answered | None = None
@@ -98,7 +99,7 @@ class RequestHandler:
         self.scope = scope
         # Before the body is read, so that unknown callers cannot make the server receive one.
         found = gateway.admit(scope)
-        self.trace.caller = found if found is None or isinstance(found, Caller) else await found
+        self.caller = found if found is None or isinstance(found, Caller) else await found
         with self.watcher:
             request = await self._read_request(scope, receive)
             decoded = self.dialect.decode(request)
@@ -149,7 +150,7 @@ class RequestHandler:
             scope["path"],
             scope["query_string"],
             scope["headers"],
-            self.trace.caller,
+            self.caller,
             scope.get("path_params") or {},
             form=self.form,
         )
@@ -293,7 +294,7 @@ class RequestHandler:
             self.trace,
             body=self.body,
             answer=self.answer,
-            caller=self.trace.caller,
+            caller=self.caller,
             status=_CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,
             overhead=self.overhead,
             stream_error=self.stream_error,
