@@ -18,7 +18,21 @@ from llms_core.cli.verbosity import verbosity
 from llms_core.errors import LlmsError
 
 #: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name.
-COMMANDS = ("chat", "log", "serve", "ls", "route", "plugins", "conformance", "config", "keys")
+COMMANDS = (
+    "chat",
+    "log",
+    "serve",
+    "init",
+    "enable",
+    "disable",
+    "default",
+    "ls",
+    "route",
+    "plugins",
+    "conformance",
+    "config",
+    "keys",
+)
 
 #: Options by which llms.py starts what is a command here.
 LLMS_PY_OPTIONS = {"--serve": ("serve", "--port"), "--list": ("ls",)}

@@ -1,4 +1,4 @@
-"""Reads llms.json, in our format or in any of llms.py's. Never writes it.
+"""Reads llms.json, in our format or in any of llms.py's; edit.py changes it.
 
 1. `Source` parses the text (source.py, locate.py).
 2. `upgrade` turns a document of llms.py's into one of our format (llms_py/); ours stays as it is.
@@ -38,12 +38,16 @@ def load(
     absent: str = "",
 ) -> LlmsJson:
     """Read the file at `path`; see `read`. llms.py's catalogue is looked for beside it and in llms.py's folder."""
+    folders = (path.parent, places.home(env))
+    return read(content(path), str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
+
+
+def content(path: Path) -> bytes:
+    """Return the content of the file at `path`. Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
-    folders = (path.parent, places.home(env))
-    return read(data, str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
 
 
 def read(

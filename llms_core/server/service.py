@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from llms_core.adapter_tasks import AdapterTasks
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import RequestError
@@ -22,8 +23,8 @@ from llms_core.middleware import Answered, Call
 from llms_core.middleware.chain import compose
 from llms_core.operations import Operation
 from llms_core.operations.table import OPERATIONS
+from llms_core.preparation import Preparations
 from llms_core.provider import Closes
-from llms_core.records import Caller
 from llms_core.routing import discovery, strategies
 from llms_core.routing.attempt import AttemptObserver
 from llms_core.routing.attempts import Router
@@ -55,6 +56,9 @@ class Service:
         self.discovery: Mapping[str, str] = {}
         self._keeps_records = keeps_records
         self._breaker = CircuitBreaker()
+        #: Where coroutines of adapters run.
+        self._tasks = AdapterTasks()
+        self._preparations = Preparations(self._tasks)
         self._transport: HttpTransport | None = None
         #: Plugins cannot be reloaded, so neither can these.
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
@@ -91,6 +95,7 @@ class Service:
 
     async def close(self) -> None:
         """Close all connections and adapters."""
+        await self._tasks.aclose()
         for item in self.startup.configured:
             if isinstance(item.adapter, Closes):
                 await close_adapter(item.adapter)
@@ -104,7 +109,6 @@ class Service:
         body: RequestBody[Any],
         *,
         dialect: str,
-        caller: Caller | None = None,
         headers: Iterable[tuple[bytes, bytes]] = (),
         has_form: bool = False,
     ) -> Answered:
@@ -118,7 +122,7 @@ class Service:
         router = self.router
         call = Call(
             id=trace.id,
-            caller=caller,
+            caller=trace.caller,
             operation=operation,
             dialect=dialect,
             body=body.translated(),
@@ -136,7 +140,7 @@ class Service:
 
     async def discover_models(self) -> Mapping[str, Sequence[Model] | str]:
         """Ask the providers for their models, without using the result yet."""
-        return await discovery.discover_models(self.router.transport, self.startup.configured)
+        return await discovery.discover_models(self.router.transport, self.startup.configured, self._preparations)
 
     def update_models(self, found: Mapping[str, Sequence[Model] | str]) -> None:
         """Use the result of a discovery; a provider that gave a reason instead keeps its last list."""
@@ -174,7 +178,7 @@ class Service:
         self._breaker.settings = routing.breaker
         observer = AttemptObserver(self._breaker, startup.host, redact, records_successes=self.observes_requests)
         self._router = Router(
-            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered),
+            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered, self._preparations),
             order=strategies.create(routing),
             breaker=self._breaker,
             transport=self._transport,
@@ -184,6 +188,7 @@ class Service:
             max_bytes=startup.plugins_toml.upstream.max_answer,
             fetch=self._fetcher.fetch,
             observer=observer,
+            tasks=self._tasks,
         )
 
 

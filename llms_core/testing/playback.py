@@ -22,6 +22,7 @@ from llms_core.provider import UpstreamRequest
 from llms_core.testing.framing import MEDIA
 from llms_core.testing.subject import Subject
 from llms_core.upstream import exchange
+from llms_core.upstream.answer_stream import NoOutcome
 from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.stream_decoder import StreamDecoder
 
@@ -138,7 +139,7 @@ async def _play_stream(
     chunks: list[Chunk] = []
     try:
         opened = await exchange.open_stream(
-            _Transport(response), CHAT, subject.adapter, call, request, limits, exchange.NoOutcome()
+            _Transport(response), CHAT, subject.adapter, call, request, limits, NoOutcome()
         )
         try:
             while not opened.is_complete:

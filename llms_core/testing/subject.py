@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 from urllib.parse import urlsplit
 
@@ -110,7 +110,7 @@ class Subject:
             f"the provider '{self.name}' cannot be configured by the block that the suite makes of its Wire: "
             f"{configured.disabled}. Set what is missing in Wire.settings."
         )
-        return configured.adapter
+        return cast("HttpAdapter", configured.adapter)
 
     def built(self, block: Mapping[str, Any]) -> Configured:
         """Return what the configuration makes of a block: an adapter, or the reason why it is disabled."""

@@ -17,9 +17,9 @@ from llms_core.cli.ask.output import Printer
 from llms_core.cli.ask.request import Json, Question
 from llms_core.cli.ask.schema import Schema, without_fence
 from llms_core.cli.conversation import Conversation
+from llms_core.default_config import PACKAGED
 from llms_core.errors import RequestError
 from llms_core.server.service import Service
-from llms_core.startup import PACKAGED
 
 log = logging.getLogger(__name__)
 
