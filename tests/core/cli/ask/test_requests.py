@@ -369,6 +369,7 @@ def test_a_request_that_is_too_large(line: CommandLine, upstream: ScriptedUpstre
     assert line.run(stdin="x" * 1001).stderr == "llms: standard input exceeds 1000 bytes\n"
 
 
+@pytest.mark.slow
 def test_the_log_shows_the_request_without_long_data(asking: CommandLine, tmp_path: Path) -> None:
     """`--verbose`, `VERBOSE=1`, `--logprefix`."""
     (asking.folder / "a.png").write_bytes(PNG + b"\0" * 1000)

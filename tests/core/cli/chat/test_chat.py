@@ -137,6 +137,7 @@ def test_nothing_to_continue(asking: CommandLine, upstream: ScriptedUpstream) ->
     assert upstream.requests == []
 
 
+@pytest.mark.slow
 def test_prompts_are_remembered_for_the_next_chat(asking: CommandLine) -> None:
     """In a file that nobody else can read; not with --no-log."""
     history = asking.home / "chat-history"

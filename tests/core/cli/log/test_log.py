@@ -60,6 +60,7 @@ def test_only_the_user_can_read_the_log(asking: CommandLine) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_what_is_not_logged(asking: CommandLine, upstream: ScriptedUpstream) -> None:
     """With -n, after `llms log off`, and what nobody answered."""
     assert asking.run("Hi", "-n").stdout == "Hello!\n"
