@@ -28,7 +28,8 @@ Run = Callable[[Coroutine[Any, Any, T]], T]
 def load(ctx: click.Context, config: Path | None, plugins: Path | None) -> Startup:
     """Read both files and load the plugins. Raises ConfigError.
 
-    Unless the user wants a log, it shows errors only: that a provider failed matters if none has answered.
+    Unless the user wants a log, it shows errors only: that a provider failed matters if none has answered. A plugin
+    that is left out is always reported, because it may be the one that guards.
     """
     open_standard_streams()
     log = chosen(ctx)
@@ -36,6 +37,9 @@ def load(ctx: click.Context, config: Path | None, plugins: Path | None) -> Start
         logs.configure(logging.ERROR, log.logprefix)
     started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
     startup.check(started)
+    for report in started.host.reports:
+        if report.state == "quarantined":
+            click.echo(f"llms: {report.reason}", err=True)
     return started
 
 

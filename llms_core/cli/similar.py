@@ -5,15 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from llms_core.cli.user_error import UserError
+from llms_core.cli.user_error import Failure
 
 _MOST_LISTED = 20
-
-
-class Failure(UserError):
-    """What the user asked for could not be done: prints only its message, and exits with code 1, as llms.py does."""
-
-    exit_code = 1
 
 
 def no_such(kind: str, name: str, known: Sequence[str]) -> Failure:
