@@ -54,6 +54,18 @@ def load(
     Raises ConfigError if a file is invalid. Plugins and adapters that fail are in the reports and reasons.
     """
     toml, host = load_plugins(plugins, env=env)
+    return with_plugins(toml, host, config, env=env, strict=strict)
+
+
+def with_plugins(
+    toml: PluginsToml,
+    host: PluginHost,
+    config: Path | None,
+    *,
+    env: Mapping[str, str] = os.environ,
+    strict: bool = False,
+) -> Startup:
+    """Find and read llms.json and build the adapters, with plugins that are loaded. Raises ConfigError."""
     document = read_config(config, host, env=env, strict=strict)
     return Startup(toml, host, document, registry.build(host, document).configured)
 

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from llms_core.cli.verbosity import verbosity
 from llms_core.errors import ConfigError
 
 
@@ -16,6 +17,7 @@ def command() -> None:
 
 
 @command.command("hash")
+@verbosity
 def hash_key() -> None:
     """Hash a key from standard input, or from a prompt, for `[server] keys` of plugins.toml."""
     # As HTTP does with the value of a header: other white space may be part of a key.

@@ -20,7 +20,7 @@ from llms_core.config.llms_py.upgrade import upgrade
 from llms_core.config.model import LlmsJson
 from llms_core.config.reader import Reader, with_openai_compatible
 from llms_core.config.references import References
-from llms_core.config.shape import Defaults, File, RequestLimits, member_names
+from llms_core.config.shape import TEMPLATES, Defaults, File, RequestLimits, member_names
 from llms_core.config.source import RawMembers, Source, is_given
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSpec
@@ -87,11 +87,18 @@ def read(
         providers=tuple(providers),
         client_timeout=limits.client_timeout,
         retries=limits.retries,
+        templates=_templates(defaults),
         warnings=tuple(source.warnings),
         notes=tuple(source.notes),
         secrets=tuple(reader.references.secrets),
         **optional,
     )
+
+
+def _templates(defaults: Defaults) -> dict[str, Mapping[str, Any]]:
+    """The chat templates of `defaults` that there are (K-17, K-18)."""
+    found = {name: getattr(defaults, name) for name in TEMPLATES}
+    return {name: template for name, template in found.items() if template is not None}
 
 
 def _limits(source: Source, members: RawMembers) -> RequestLimits:

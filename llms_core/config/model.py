@@ -73,6 +73,8 @@ class LlmsJson(msgspec.Struct, kw_only=True):
     client_timeout: float | None = None
     #: attempts over all candidates of a request
     retries: int | None = None
+    #: the chat requests that the command line starts from: `text`, `image`, `audio`, `file` and `check`
+    templates: Mapping[str, Mapping[str, Any]] = {}
     #: what the user should fix
     warnings: tuple[str, ...] = ()
     #: members that have no effect here, and are there for llms.py
