@@ -33,7 +33,14 @@ COMMANDS = (
 )
 
 #: Options by which llms.py starts what is a command here.
-LLMS_PY_OPTIONS = {"--serve": ("serve", "--port"), "--list": ("ls",)}
+LLMS_PY_OPTIONS = {
+    "--serve": ("serve", "--port"),
+    "--list": ("ls",),
+    "--init": ("init",),
+    "--enable": ("enable",),
+    "--disable": ("disable",),
+    "--default": ("default",),
+}
 
 
 class Commands(click.Group):

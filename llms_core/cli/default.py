@@ -47,7 +47,7 @@ def _with_default(text: str, model: str) -> str:
     from llms_core.config.edit import set_member
 
     template = _member(as_json(text), _PATH)
-    if template is None:
+    if not template:
         content = [{"type": "text", "text": ""}]
         return set_member(text, _PATH, {"model": model, "messages": [{"role": "user", "content": content}]})
     if template.get("model") == model:
@@ -66,7 +66,7 @@ def _member(text: str, path: Sequence[str]) -> Any:
 
 
 def _require(file: ConfigFile, model: str) -> None:
-    """Raise Failure if no enabled provider has the model. Providers that list their models themselves are asked."""
+    """Raise UnknownName if no enabled provider has the model. Providers that list their models themselves are asked."""
     from llms_core.server.service import Service
 
     service = Service(file.startup)

@@ -17,6 +17,12 @@ class UserError(click.ClickException):
         click.echo(f"llms: {self.message}", err=True)
 
 
+class UnknownName(UserError):
+    """There is nothing of a name that the user gave. The exit code is 1, as in llms.py."""
+
+    exit_code = 1
+
+
 class RequestFailed(UserError):
     """A request was not answered. The exit code is 1."""
 

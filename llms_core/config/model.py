@@ -59,6 +59,8 @@ class Provider(msgspec.Struct, kw_only=True):
     retries: int = 0
     #: the price of models without one of their own, such as discovered ones
     price: Price | None = None
+    #: the chat request that `llms check` sends; None for the one of `defaults`
+    check: Mapping[str, Any] | None = None
 
 
 class LlmsJson(msgspec.Struct, kw_only=True):

@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
+from llms_core.candidate import Configured
+from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import RequestError
 from llms_core.middleware import Answered, Call
@@ -39,6 +41,8 @@ from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.transport import HttpTransport
 
 log = logging.getLogger(__name__)
+
+_ONCE = Routing(retry=Retry(attempts=0))
 
 
 class Service:
@@ -134,6 +138,21 @@ class Service:
         # A middleware may answer in either way, and the client gets what it asked for.
         return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
+    def only(self, item: Configured) -> Service:
+        """Return a service that tries a model of one provider once, without middleware, to find out how it answers.
+
+        It shares the connections of this one, which has to be open.
+        """
+        once = copy(self)
+        once.middleware = None
+        once._router = msgspec.structs.replace(
+            self.router,
+            models=ModelIndex([_without_retries(item)], self._operations, CircuitBreaker(), self.discovered),
+            order=strategies.create(_ONCE),
+            routing=_ONCE,
+        )
+        return once
+
     async def discover_models(self) -> Mapping[str, Sequence[Model] | str]:
         """Ask the providers for their models, without using the result yet."""
         return await discovery.discover_models(self.router.transport, self.startup.configured)
@@ -185,6 +204,10 @@ class Service:
             fetch=self._fetcher.fetch,
             observer=observer,
         )
+
+
+def _without_retries(item: Configured) -> Configured:
+    return msgspec.structs.replace(item, provider=msgspec.structs.replace(item.provider, retries=0))
 
 
 async def close_adapter(adapter: Closes) -> None:
