@@ -19,11 +19,14 @@ from llms_core.errors import LlmsError
 
 #: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name.
 COMMANDS = (
+    "chat",
+    "log",
     "serve",
     "init",
     "enable",
     "disable",
     "default",
+    "check",
     "ls",
     "route",
     "plugins",
@@ -40,6 +43,7 @@ LLMS_PY_OPTIONS = {
     "--enable": ("enable",),
     "--disable": ("disable",),
     "--default": ("default",),
+    "--check": ("check",),
 }
 
 

@@ -153,9 +153,12 @@ class Service:
         )
         return once
 
-    async def discover_models(self) -> Mapping[str, Sequence[Model] | str]:
-        """Ask the providers for their models, without using the result yet."""
-        return await discovery.discover_models(self.router.transport, self.startup.configured)
+    async def discover_models(
+        self, providers: Sequence[Configured] | None = None
+    ) -> Mapping[str, Sequence[Model] | str]:
+        """Ask these providers for their models, or all of them, without using the result yet."""
+        asked = self.startup.configured if providers is None else providers
+        return await discovery.discover_models(self.router.transport, asked)
 
     def update_models(self, found: Mapping[str, Sequence[Model] | str]) -> None:
         """Use the result of a discovery; a provider that gave a reason instead keeps its last list."""

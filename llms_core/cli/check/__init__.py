@@ -24,7 +24,9 @@ from llms_core.cli.files import files
     "--parallel", default=8, show_default=True, type=click.IntRange(1), help="The number of requests at the same time."
 )
 @files
+@click.pass_context
 def command(
+    ctx: click.Context,
     provider: str | None,
     models: tuple[str, ...],
     as_json: bool,
@@ -45,9 +47,10 @@ def command(
       llms check groq kimi-k2
       llms check ollama all --json
     """
-    from llms_core import startup
-    from llms_core.cli.check.run import run
+    from llms_core.cli import session
+    from llms_core.cli.check.run import Options, check
 
-    found = startup.load(config, plugins)
-    if not run(found, provider, models, as_json=as_json, timeout=timeout, parallel=parallel):
-        raise SystemExit(1)
+    started = session.load(ctx, config, plugins)
+    options = Options(provider=provider, models=models, as_json=as_json, timeout=timeout, parallel=parallel)
+    if not check(started, options):
+        ctx.exit(1)

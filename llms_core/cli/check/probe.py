@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from llms_core.candidate import Configured
-from llms_core.cli import answering
-from llms_core.cli.answering import Failed
+from llms_core.cli.answering import Failed, Request
 from llms_core.cli.ask import request
 from llms_core.cli.ask.request import Question
+from llms_core.cli.check.targets import Target
 from llms_core.contracts.completion import Usage
 from llms_core.errors import LlmsError, ProviderError
-from llms_core.operations.chat import CHAT
 from llms_core.records import RequestRecord
 from llms_core.secret import redact
 from llms_core.server.service import Service
@@ -53,46 +52,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     error: Problem | None = None
 
 
-class Target(NamedTuple):
-    """What is checked."""
-
-    item: Configured
-    #: the name for clients; None for a provider that cannot be checked
-    model: str | None
-    #: why it cannot be checked; None if it can
-    obstacle: Problem | None = None
-
-
-def chat_models(service: Service, item: Configured) -> Sequence[str]:
-    """Return the names of a provider's models that chat: those in llms.json, or else those that it has listed."""
-    configured = {model.names[0] for model in item.provider.models}
-    listed = [each.client_model for each in service.only(item).router.models.listed_for(CHAT.name)]
-    return [name for name in listed if name in configured] or listed
-
-
-def all_chat_models(service: Service, item: Configured) -> Sequence[str]:
-    """Return the names of a provider's models that chat, including those that it has listed."""
-    return [each.client_model for each in service.only(item).router.models.listed_for(CHAT.name)]
-
-
-def has_model(service: Service, item: Configured, name: str) -> bool:
-    """Whether a provider is known to have a model of this name."""
-    return bool(service.only(item).router.models.find(name))
-
-
-async def probe(service: Service, target: Target, timeout: float) -> Result:
-    """Check one model; no answer within `timeout` seconds is a failure."""
+async def probe(service: Service, target: Target, seconds: float) -> Result:
+    """Check one model; no answer within `seconds` is a failure."""
     item, model, obstacle = target
-    if obstacle is not None or model is None:
-        return Result(provider=item.id, model=model, ok=False, error=obstacle)
-    [candidate, *_] = service.only(item).router.models.find(model)
+    if model is None:
+        return Result(provider=item.id, model=None, ok=False, error=Problem(redact(obstacle)))
+    alone = service.only(item)
+    [candidate, *_] = alone.router.models.find(model)
     started = perf_counter()
     record: RequestRecord | None = None
     problem: Problem | None = None
     try:
-        record = await _answered(service.only(item), item, model, timeout)
+        record = await _answered(alone, item, model, seconds)
     except TimeoutError:
-        problem = Problem(f"no answer within {timeout:g} s", "timeout")
+        problem = Problem(f"no answer within {seconds:g} s", "timeout")
     except Failed as error:
         record = error.record
         problem = _problem(error)
@@ -112,11 +85,11 @@ async def probe(service: Service, target: Target, timeout: float) -> Result:
     )
 
 
-async def _answered(service: Service, item: Configured, model: str, timeout: float) -> RequestRecord:
+async def _answered(service: Service, item: Configured, model: str, seconds: float) -> RequestRecord:
     asked = _request(item.provider.check, service.startup.llms_json.templates, model)
     body = request.body(asked, stream=False, max_bytes=service.startup.llms_json.max_body)
-    async with asyncio.timeout(timeout):
-        reply = await answering.answer(service, body, write=lambda text: None)
+    async with asyncio.timeout(seconds):
+        reply = await Request(service, body).answer()
     return reply.record
 
 

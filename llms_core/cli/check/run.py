@@ -1,80 +1,60 @@
-"""Runs checks side by side, and prints each result when it is there."""
+"""Runs checks side by side."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 
-import click
 import msgspec
 
-from llms_core.candidate import Configured
-from llms_core.cli.check.probe import Problem, Result, Target, all_chat_models, chat_models, has_model, probe
-from llms_core.cli.similar import no_such
-from llms_core.cli.terminal import printable, styled
-from llms_core.cli.user_error import RequestFailed
+from llms_core.cli import session
+from llms_core.cli.check import report, targets
+from llms_core.cli.check.probe import Result, probe
+from llms_core.cli.check.targets import Target
 from llms_core.server.service import Service
 from llms_core.startup import Startup
 
-_ALL = "all"
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What is checked, and how."""
+
+    #: None for one model of each enabled provider
+    provider: str | None
+    #: names of its models, or `all`; those in llms.json by default
+    models: Sequence[str]
+    as_json: bool
+    #: seconds that a model has to answer
+    timeout: float
+    #: the number of requests at the same time
+    parallel: int
 
 
-def run(
-    startup: Startup,
-    provider: str | None,
-    models: Sequence[str],
-    *,
-    as_json: bool,
-    timeout: float,
-    parallel: int,
-) -> bool:
-    """Check the models, and return whether all of them answered. Raises UnknownName, and RequestFailed for none."""
-    chosen = _chosen(startup, provider)
-    return asyncio.run(_run(startup, chosen, provider is None, models, as_json, timeout, parallel))
-
-
-def _chosen(startup: Startup, provider: str | None) -> Sequence[Configured]:
-    if provider is None:
-        enabled = [item for item in startup.configured if item.disabled is None]
-        if not enabled:
-            raise RequestFailed("no provider is enabled; `llms ls` lists the reasons")
-        return enabled
-    for item in startup.configured:
-        if item.id == provider:
-            return [item]
-    raise no_such("provider", provider, [item.id for item in startup.configured])
-
-
-async def _run(
-    startup: Startup,
-    chosen: Sequence[Configured],
-    is_overview: bool,
-    models: Sequence[str],
-    as_json: bool,
-    timeout: float,
-    parallel: int,
-) -> bool:
-    service = Service(startup, keeps_records=True)
-    async with AsyncExitStack() as stack:
-        await service.enter(stack)
-        asked = msgspec.structs.replace(startup, configured=chosen)
-        await _discover(service, asked, models)
-        targets = []
-        for item in chosen:
-            targets += _targets(service, item, models, is_overview)
-        report = Report(len(targets), as_json)
-        limit = asyncio.Semaphore(parallel)
-
-        async def check(target: Target) -> Result:
-            async with limit:
-                result = await probe(service, target, timeout)
-            report.add(result)
-            return result
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(check(target)) for target in targets]
-    results = [task.result() for task in tasks]
-    report.finish(results)
+def check(startup: Startup, options: Options) -> bool:
+    """Check, print the results, and return whether all models answered. Raises UnknownName and RequestFailed."""
+    with session.running(startup) as (service, run):
+        results: list[Result] = run(_check(service, options))
     return all(result.ok for result in results)
+
+
+async def _check(service: Service, options: Options) -> list[Result]:
+    found = await targets.find(service, options.provider, options.models)
+    names = [report.name_of(target.item.id, target.model) for target in found]
+    printer = report.Json() if options.as_json else report.Lines(names)
+    limit = asyncio.Semaphore(options.parallel)
+
+    async def run(target: Target) -> Result:
+        async with limit:
+            result = await probe(service, target, options.timeout)
+        printer.add(result)
+        return result
+
+    try:
+        # If one is cancelled, such as by Ctrl-C, all are.
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(run(target)) for target in found]
+    except BaseException:
+        printer.stop()
+        raise
+    results = [task.result() for task in running]
+    printer.finish(results)
+    return results

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,18 @@ class Ran(Protocol):
     returncode: int
     stdout: str
     stderr: str
+
+
+class Start(Protocol):
+    """The fixture `start`."""
+
+    def __call__(self, *arguments: str) -> subprocess.Popen[str]: ...
+
+
+class Terminal(Protocol):
+    """The fixture `terminal`."""
+
+    def __call__(self, *arguments: str, env: Mapping[str, str] = ..., typed: str = ...) -> str: ...
 
 
 class Run(Protocol):
@@ -68,5 +81,48 @@ def llms(home: Path, environment: Mapping[str, str], command: Sequence[str]) -> 
             text=True,
             timeout=60,
         )
+
+    return run
+
+
+@pytest.fixture
+def start(home: Path, environment: Mapping[str, str], command: Sequence[str]) -> Start:
+    """Starts a command that the test ends."""
+
+    def popen(*arguments: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [*command, *arguments], cwd=home, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+
+    return popen
+
+
+@pytest.fixture
+def terminal(home: Path, environment: Mapping[str, str], command: Sequence[str]) -> Terminal:
+    """Runs a command on a terminal, types something, and returns everything that the terminal shows."""
+    pty = pytest.importorskip("pty", reason="Windows has no such terminals")
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None, typed: str = "") -> str:
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [*command, *arguments],
+            cwd=home,
+            env={**environment, "TERM": "xterm", **(env or {})},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        ) as process:
+            os.close(theirs)
+            os.write(ours, typed.encode())
+            shown = b""
+            # On Linux, reading fails once the process has ended.
+            with suppress(OSError):
+                while piece := os.read(ours, 65536):
+                    shown += piece
+            os.close(ours)
+            process.wait(60)
+        return shown.decode()
 
     return run
