@@ -26,17 +26,19 @@ Run = Callable[[Coroutine[Any, Any, T]], T]
 
 
 def load(ctx: click.Context, config: Path | None, plugins: Path | None) -> Startup:
-    """Read both files and load the plugins. Raises ConfigError.
+    """Read both files and load the plugins. Raises ConfigError."""
+    configure_log(ctx)
+    started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
+    startup.check(started)
+    return started
 
-    Unless the user wants a log, it shows errors only: that a provider failed matters if none has answered.
-    """
+
+def configure_log(ctx: click.Context) -> None:
+    """Show errors only, unless the user wants a log: that a provider failed matters if none has answered."""
     open_standard_streams()
     log = chosen(ctx)
     if not log.verbose:
         logs.configure(logging.ERROR, log.logprefix)
-    started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
-    startup.check(started)
-    return started
 
 
 @contextmanager

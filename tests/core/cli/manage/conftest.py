@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+
+_TIMEOUT = 60  # seconds
 
 
 class Ran(Protocol):
@@ -30,7 +32,7 @@ class Start(Protocol):
 class Terminal(Protocol):
     """The fixture `terminal`."""
 
-    def __call__(self, *arguments: str, env: Mapping[str, str] = ..., typed: str = ...) -> str: ...
+    def __call__(self, *arguments: str, env: Mapping[str, str] = ..., answers: Mapping[str, str] = ...) -> str: ...
 
 
 class Run(Protocol):
@@ -79,7 +81,7 @@ def llms(home: Path, environment: Mapping[str, str], command: Sequence[str]) -> 
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=_TIMEOUT,
         )
 
     return run
@@ -100,12 +102,12 @@ def start(home: Path, environment: Mapping[str, str], command: Sequence[str]) ->
 
 @pytest.fixture
 def terminal(home: Path, environment: Mapping[str, str], command: Sequence[str]) -> Terminal:
-    """Runs a command on a terminal, types something, and returns everything that the terminal shows."""
+    """Runs a command on a terminal, answers its questions, and returns everything that the terminal shows."""
     pty = pytest.importorskip("pty", reason="Windows has no such terminals")
 
-    def run(*arguments: str, env: Mapping[str, str] | None = None, typed: str = "") -> str:
+    def run(*arguments: str, env: Mapping[str, str] | None = None, answers: Mapping[str, str] | None = None) -> str:
         ours, theirs = pty.openpty()
-        with subprocess.Popen(
+        process = subprocess.Popen(
             [*command, *arguments],
             cwd=home,
             env={**environment, "TERM": "xterm", **(env or {})},
@@ -113,16 +115,36 @@ def terminal(home: Path, environment: Mapping[str, str], command: Sequence[str])
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-        ) as process:
-            os.close(theirs)
-            os.write(ours, typed.encode())
-            shown = b""
-            # On Linux, reading fails once the process has ended.
-            with suppress(OSError):
-                while piece := os.read(ours, 65536):
-                    shown += piece
+        )
+        os.close(theirs)
+        try:
+            shown = _conversation(ours, answers or {})
+            process.wait(_TIMEOUT)
+        finally:
             os.close(ours)
-            process.wait(60)
-        return shown.decode()
+            process.kill()
+            process.wait()
+        return shown
 
     return run
+
+
+def _conversation(terminal: int, answers: Mapping[str, str]) -> str:
+    """Answer each question once it is there, in order, and return what is shown until the command ends."""
+    shown = ""
+    place = 0
+    waiting = list(answers.items())
+    while True:
+        ready, _, _ = select.select([terminal], [], [], _TIMEOUT)
+        assert ready, f"nothing happened for {_TIMEOUT} s after:\n{shown}"
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # how Linux tells the end
+            piece = b""
+        if not piece:
+            return shown
+        shown += piece.decode()
+        if waiting and (found := shown.find(waiting[0][0], place)) != -1:
+            question, answer = waiting.pop(0)
+            place = found + len(question)
+            os.write(terminal, f"{answer}\r".encode())
