@@ -86,6 +86,7 @@ class Request:
         self._body = body
         self._write = write
         self._trace = RequestTrace()
+        self._trace.caller = CALLER
         self._answered: Answered | None = None
         #: The text of a stream that has arrived so far.
         self.text = ""
@@ -107,7 +108,7 @@ class Request:
 
     async def _completion(self) -> Completion:
         service = self._service
-        answered = await service.answer(self._trace, CHAT, self._body, dialect=_DIALECT, caller=CALLER)
+        answered = await service.answer(self._trace, CHAT, self._body, dialect=_DIALECT)
         self._answered = answered
         if answered.stream is not None:
             return CHAT.from_chunks(await self._chunks(answered.stream))

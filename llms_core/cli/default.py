@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +66,8 @@ def _member(text: str, path: Sequence[str]) -> Any:
 
 def _require(file: ConfigFile, model: str) -> None:
     """Raise UnknownName if no enabled provider has the model. Providers that list their models themselves are asked."""
+    import asyncio  # here, so that `llms --help` stays fast
+
     from llms_core.server.service import Service
 
     service = Service(file.startup)

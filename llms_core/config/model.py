@@ -133,6 +133,8 @@ class Server(_Strict, frozen=True):
     #: bytes of a form that are kept in memory, so that it can be sent to another provider; for all forms together,
     #: sixteen times as many
     replay_buffer: Annotated[int, Meta(ge=1024)] = 2 * 1024 * 1024
+    #: how long an asynchronous plugin may take to identify a client
+    authenticate_timeout: Seconds = 5.0
     #: how long a client that has a response to read may read nothing
     write_timeout: Seconds = 60.0
     #: whether the message "All providers failed …" says why each of them failed

@@ -25,7 +25,6 @@ from llms_core.middleware.chain import compose
 from llms_core.operations import Operation
 from llms_core.operations.table import OPERATIONS
 from llms_core.provider import Closes
-from llms_core.records import Caller
 from llms_core.routing import discovery, strategies
 from llms_core.routing.attempt import AttemptObserver
 from llms_core.routing.attempts import Router
@@ -108,7 +107,6 @@ class Service:
         body: RequestBody[Any],
         *,
         dialect: str,
-        caller: Caller | None = None,
         headers: Iterable[tuple[bytes, bytes]] = (),
         has_form: bool = False,
     ) -> Answered:
@@ -122,7 +120,7 @@ class Service:
         router = self.router
         call = Call(
             id=trace.id,
-            caller=caller,
+            caller=trace.caller,
             operation=operation,
             dialect=dialect,
             body=body.translated(),
