@@ -53,6 +53,8 @@ class Provider(msgspec.Struct, kw_only=True):
     #: regular expressions that the provider's ids have to match, or must not; for discovered models, too
     include: str | None = None
     exclude: str | None = None
+    #: what the names of its models for clients begin with; for discovered models, too
+    prefix: str = ""
     #: whether names of models are compared without case (L-20)
     fold_case: bool = False
     #: attempts at this provider after the first, before the next provider is tried

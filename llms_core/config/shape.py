@@ -119,8 +119,9 @@ class ProviderBlock(Parameters, kw_only=True):
     base_url: Annotated[
         str | None,
         Meta(
-            description="The URL of the API. `/v1` is added for OpenAI-compatible providers, unless there is a version "
-            "in the URL's path (`/v1`, `/v1beta/openai`, `/api/v3`, …) or the block has a `path`.",
+            description="The URL of the API, or `$NAME` for an environment variable with it. `/v1` is added for "
+            "OpenAI-compatible providers, unless there is a version in the URL's path (`/v1`, `/v1beta/openai`, "
+            "`/api/v3`, …) or the block has a `path`.",
             examples=["http://localhost:8080"],
         ),
     ] = None
@@ -177,6 +178,13 @@ class ProviderBlock(Parameters, kw_only=True):
     exclude_models: Annotated[
         str | None,
         Meta(description="Do not offer models whose id matches this regular expression."),
+    ] = None
+    model_prefix: Annotated[
+        str | None,
+        Meta(
+            description="What the names for clients of all models of this provider begin with.",
+            examples=["openai/"],
+        ),
     ] = None
     lenient_names: Annotated[
         bool | None,

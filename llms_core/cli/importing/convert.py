@@ -1,0 +1,65 @@
+"""LiteLLM's file to llms.json and plugins.toml."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from llms_core.cli.importing import document as documents
+from llms_core.cli.importing.blocks import group
+from llms_core.cli.importing.deployment import read_deployment
+from llms_core.cli.importing.document import Document, items_of, members_of
+from llms_core.cli.importing.settings import convert_settings
+from llms_core.config.reader import Specs, with_openai_compatible
+
+
+class Converted(msgspec.Struct, frozen=True):
+    """The two files, and what is to be said about them."""
+
+    llms_json: dict[str, Any]
+    plugins_toml: dict[str, Any]
+    #: keys that are written in LiteLLM's file, by the variables that take their place
+    keys: Mapping[str, str]
+    #: what is not converted, or differs, with the path in LiteLLM's file
+    report: tuple[str, ...]
+    #: whether every deployment is converted
+    is_complete: bool
+
+
+def convert(path: Path, specs: Specs, env: Mapping[str, str] = os.environ) -> Converted:
+    """Convert the file at `path`. `specs` are the installed types of providers. Raises ConfigError."""
+    document = Document(documents.read(path), env)
+    _read_credentials(document)
+    known = with_openai_compatible(specs)
+    deployments = []
+    names = []
+    for index, entry in enumerate(items_of(document.sections.pop("model_list", None), ("model_list",))):
+        deployment = read_deployment(document, known, entry, ("model_list", index))
+        if deployment is not None:
+            deployments.append(deployment)
+            names.append(deployment.name)
+    blocks = group(document, deployments)
+    tables = convert_settings(document, blocks, names)
+    for name in members_of(document.sections.pop("environment_variables", None), ("environment_variables",)):
+        document.leave_out(("environment_variables", name), "set it in the environment, or in ~/.llms/.env")
+    document.leave_out_rest(document.sections, ())
+    return Converted(
+        llms_json={"providers": {block.id: block.as_json() for block in blocks}},
+        plugins_toml=tables,
+        keys=document.keys,
+        report=tuple(document.report),
+        is_complete=document.is_complete,
+    )
+
+
+def _read_credentials(document: Document) -> None:
+    """Read `credential_list`, whose entries deployments name."""
+    for index, entry in enumerate(items_of(document.sections.pop("credential_list", None), ("credential_list",))):
+        path = ("credential_list", index)
+        members = members_of(entry, path)
+        values = members_of(members.get("credential_values"), (*path, "credential_values"))
+        document.credentials[str(members.get("credential_name"))] = values
