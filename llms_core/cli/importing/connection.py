@@ -17,7 +17,9 @@ _SETTINGS = {
     "api_version": "api_version",
     "aws_region_name": "region",
     "vertex_project": "project",
+    "vertex_ai_project": "project",
     "vertex_location": "location",
+    "vertex_ai_location": "location",
 }
 _SECRET_SETTINGS = {
     "aws_access_key_id": "access_key_id",

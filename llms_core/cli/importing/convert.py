@@ -11,10 +11,12 @@ import msgspec
 
 from llms_core.cli.importing import document as documents
 from llms_core.cli.importing.blocks import group
-from llms_core.cli.importing.deployment import read_deployment
+from llms_core.cli.importing.deployment import Deployment, read_deployment
 from llms_core.cli.importing.document import Document, items_of, members_of
 from llms_core.cli.importing.settings import convert_settings
+from llms_core.config import llms_json
 from llms_core.config.reader import Specs, with_openai_compatible
+from llms_core.errors import ConfigError
 
 
 class Converted(msgspec.Struct, frozen=True):
@@ -39,7 +41,7 @@ def convert(path: Path, specs: Specs, env: Mapping[str, str] = os.environ) -> Co
     names = []
     for index, entry in enumerate(items_of(document.sections.pop("model_list", None), ("model_list",))):
         deployment = read_deployment(document, known, entry, ("model_list", index))
-        if deployment is not None:
+        if deployment is not None and _is_valid(document, known, deployment):
             deployments.append(deployment)
             names.append(deployment.name)
     blocks = group(document, deployments)
@@ -54,6 +56,18 @@ def convert(path: Path, specs: Specs, env: Mapping[str, str] = os.environ) -> Co
         report=tuple(document.report),
         is_complete=document.is_complete,
     )
+
+
+def _is_valid(document: Document, specs: Specs, deployment: Deployment) -> bool:
+    """Whether llms.json may have such a block; otherwise it is reported."""
+    block = {**deployment.block, "models": {deployment.name: deployment.upstream or deployment.name}}
+    try:
+        llms_json.read(msgspec.json.encode({"providers": {"it": block}}), "", specs, env={})
+    except ConfigError as error:
+        member = error.field.removeprefix("providers.it").removeprefix(".")
+        document.leave_out_deployment(deployment.path, f"{member}: {error.message}" if member else error.message)
+        return False
+    return True
 
 
 def _read_credentials(document: Document) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,10 +86,10 @@ class Document:
         if reference is not None:
             return reference
         redact.add([Secret(written)])
-        for name, known in self.keys.items():
-            if known == written:
-                return f"${name}"
-        name = f"LITELLM_KEY_{len(self.keys) + 1}"
+        taken = {**self._env, **self.keys}
+        names = (f"LITELLM_KEY_{number}" for number in count(1))
+        # An earlier import may have used some names.
+        name = next(each for each in names if taken.get(each) in (None, written))
         self.keys[name] = written
         return f"${name}"
 

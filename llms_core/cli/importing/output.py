@@ -40,14 +40,14 @@ def write_files(
         raise ConfigError("the file exists already", path=str(kept[0]), hint="--force replaces it, and keeps a backup")
     llms_json, toml = contents
     read = plugins_toml.read(contents[toml], str(toml))
+    os.environ.update(converted.keys)
+    startup.check(startup.preview(read, host, llms_json, contents[llms_json]))
     keys = env_file.path(os.environ)
     for name, key in converted.keys.items():
         if keys is None:
             raise ConfigError("there is no folder of yours for keys", hint="set LLMS_HOME")
         env_file.store(keys, name, key)
-        os.environ[name] = key
         click.echo(f"{keys}: {name} is in it")
-    startup.check(startup.preview(read, host, llms_json, contents[llms_json]))
     for path, content in contents.items():
         backup = replace_file(path, path.read_bytes() if path.exists() else None, content)
         click.echo(f"{path}: written" + (f"; what it contained before is in {backup}" if backup else ""))

@@ -131,6 +131,9 @@ def _fallbacks(document: Document, section: Tables, path: JsonPath, routing: Tab
 
 
 def _add_fallbacks(document: Document, routing: Tables, name: str, models: Any, path: JsonPath) -> None:
+    if "*" in name:
+        document.leave_out(path, f"fallbacks are by exact names, and not for {name}")
+        return
     known = routing.setdefault("fallbacks", {}).setdefault(name, [])
     for index, model in enumerate(items_of(models, path)):
         if not isinstance(model, str):
@@ -187,7 +190,6 @@ def _master_key(document: Document, general: Tables, server: Tables) -> None:
     path = ("general_settings", "master_key")
     written = general.pop("master_key", None)
     if written is None:
-        document.note(path, f"there is none: {_OPEN}")
         return
     key = document.text(written, path)
     if key is None:
