@@ -58,7 +58,11 @@ def provider(
     source = reader.source
     members = source.members_of(raw, path)
     block = source.decode(_only(members, _MEMBERS), ProviderBlock, path)
-    target = _target(reader, path, block, document.unusable.get(id))
+    unusable = document.unusable.get(id)
+    block, without_url = _with_url(reader, block)
+    if without_url is not None and block.enabled:
+        source.warn(path, f"left out: {without_url}")
+    target = _target(reader, path, block, unusable or without_url)
     merged_headers = HiddenHeaders({**default_headers, **headers(reader, (*path, "headers"), block.headers)})
     own = _own_members(reader, path, members, target)
     key: Secret | None = None
@@ -97,9 +101,24 @@ def provider(
         include=block.include_models or None,
         exclude=block.exclude_models or None,
         fold_case=bool(block.lenient_names),
+        prefix=block.model_prefix or "",
         retries=block.retries,
         price=price(block.default_pricing),
+        check=block.check,
     )
+
+
+def _with_url(reader: Reader, block: ProviderBlock) -> tuple[ProviderBlock, str | None]:
+    """Replace a variable in place of the URL. The second result says which one is not set."""
+    for name in ("base_url", "api"):
+        written = getattr(block, name)
+        if written is None or not written.strip().startswith("$"):
+            continue
+        url = reader.references.expand(written.strip())
+        block = msgspec.structs.replace(block, **{name: url})
+        if url is None:
+            return block, f"no URL: set {reader.references.unset[-1]}"
+    return block, None
 
 
 def _disabled(block: ProviderBlock, target: Target, error: ConfigError | None, missing_key: str | None) -> str | None:

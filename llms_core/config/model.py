@@ -55,12 +55,16 @@ class Provider(msgspec.Struct, kw_only=True):
     #: regular expressions that the provider's ids have to match, or must not; for discovered models, too
     include: str | None = None
     exclude: str | None = None
+    #: what the names of its models for clients begin with; for discovered models, too
+    prefix: str = ""
     #: whether names of models are compared without case (L-20)
     fold_case: bool = False
     #: attempts at this provider after the first, before the next provider is tried
     retries: int = 0
     #: the price of models without one of their own, such as discovered ones
     price: Price | None = None
+    #: the chat request that `llms check` sends; None for the one of `defaults`
+    check: Mapping[str, Any] | None = None
 
 
 class LlmsJson(msgspec.Struct, kw_only=True):
