@@ -21,13 +21,12 @@ Authenticate = Callable[[Scope], Caller]
 _KEY_HEADERS = (b"api-key", b"x-api-key", b"x-goog-api-key")
 
 
-def create(keys: Mapping[str, str], host: PluginHost, *, required: bool = False) -> Authenticate | None:
+def create(callers: Mapping[str, Caller], host: PluginHost, *, required: bool = False) -> Authenticate | None:
     """Return the function that finds a request's caller, or None if nobody has to authenticate.
 
-    `keys` are the names of keys by their hash. If authentication is `required`, every request is refused without keys
-    and plugins. The function raises RequestError, 401, for an unknown caller.
+    `callers` are those with keys, by the hash of their key. If authentication is `required`, every request is refused
+    without keys and plugins. The function raises RequestError, 401, for an unknown caller.
     """
-    callers = {key_hash: Caller(name) for key_hash, name in keys.items()}
     plugins = host.authenticators
     if not callers and not plugins and not required:
         return None

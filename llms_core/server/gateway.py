@@ -68,7 +68,7 @@ class Gateway:
         self._router: Router | None = None
         self._closing: set[asyncio.Task[None]] = set()
         #: Once there have been keys, no change of the files opens the gateway to everybody.
-        self._requires_key = requires_key
+        self._requires_key = requires_key or startup.llms_json.requires_key
         toml = startup.plugins_toml
         self.use_keys(startup.host, client_keys.collect(toml.server, toml.path, may_be_empty=requires_key))
         self._use(startup)
@@ -106,6 +106,9 @@ class Gateway:
 
     def apply(self, startup: Startup) -> None:
         """Use a new configuration. Running requests continue with the one they began with."""
+        if startup.llms_json.requires_key and not self._requires_key:
+            self._requires_key = True
+            self.use_keys(startup.host, self._keys)
         self._use(startup)
         self._rebuild()
         self.configuration_error = None
@@ -117,12 +120,16 @@ class Gateway:
 
     def use_keys(self, host: PluginHost, keys: ClientKeys) -> None:
         """Accept these keys from now on, and no others."""
-        self._requires_key = self._requires_key or bool(keys.names)
-        self.authenticate = authenticate.create(keys.names, host, required=self._requires_key)
+        self._keys = keys
+        self._requires_key = self._requires_key or bool(keys.callers)
+        self.authenticate = authenticate.create(keys.callers, host, required=self._requires_key)
         #: The file that keys are read from, which is watched.
         self.keys_file = keys.file
-        if self._requires_key and not keys.names and not host.authenticators:
-            log.warning("no client has a key: every request is refused until plugins.toml has one")
+        if self._requires_key and not keys.callers and not host.authenticators:
+            log.warning(
+                "no client has a key, so that every request is refused: create one with `llms keys new NAME`, and add "
+                "what it prints to plugins.toml"
+            )
 
     def reject(self, error: str) -> None:
         """Keep the current configuration, because the files on disk cannot be loaded."""
