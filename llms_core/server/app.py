@@ -120,14 +120,7 @@ async def _lifespan(
     """Connections, the plugins' lifespans and background tasks, such as to `watch` files; they end in reverse order."""
     changed = asyncio.Event()
     async with AsyncExitStack() as stack:
-        await gateway.open()
-        stack.push_async_callback(gateway.close)
-        for plugin, context in gateway.startup.host.lifespans():
-            try:
-                await stack.enter_async_context(context)
-            # A plugin that does not start must not keep the gateway from starting.
-            except (Exception, SystemExit):
-                log.exception("%s: llms_lifespan failed to start", gateway.startup.host.origin_of(plugin))
+        await gateway.enter(stack)
         # Background tasks start last and so end first: they must not use what a plugin has closed.
         watchdog = Watchdog(gateway)
         stack.callback(watchdog.stop)

@@ -23,7 +23,7 @@ from llms_core.dialects import (
     WritesBytes,
 )
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
-from llms_core.middleware import Answered, Call, ChunkStream
+from llms_core.middleware import Answered, ChunkStream
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
 from llms_core.records import Caller
@@ -35,7 +35,7 @@ from llms_core.server.form import IncomingForm
 from llms_core.server.gateway import Gateway
 from llms_core.server.http1.cycle import BREAKS_OFF
 from llms_core.server.request_body import read_body
-from llms_core.server.request_headers import by_name, tags_of
+from llms_core.server.request_headers import by_name
 from llms_core.server.response_writer import ResponseState, ResponseWriter
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,15 @@ class RequestHandler:
             self.body = expect(RequestBody, decoded, "decode")
             if self.body.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
-            self.answer = await self._answer(self.body, scope)
+            self.answer = await gateway.answer(
+                self.trace,
+                self.dialect.operation,
+                self.body,
+                dialect=self.dialect.name,
+                caller=self.caller,
+                headers=scope["headers"],
+                has_form=self.form is not None,
+            )
             if self.form is not None:
                 # The provider may have answered before the client had sent everything.
                 self.watcher.start()
@@ -116,31 +124,6 @@ class RequestHandler:
                 await self._send_stream(self.answer, self.answer.stream, self.stream_writer)
             elif self.answer.answer is not None:
                 await self._send_whole(self.answer, self.answer.answer, self.body)
-
-    async def _answer(self, body: RequestBody[Any], scope: Scope) -> Answered:
-        """Return the answer of a provider, by way of the middleware if there is any."""
-        gateway = self.gateway
-        operation = self.dialect.operation
-        if gateway.middleware is None:
-            return await gateway.router.answer(self.trace, operation, body)
-        router = gateway.router
-        call = Call(
-            id=self.trace.id,
-            caller=self.caller,
-            operation=operation,
-            dialect=self.dialect.name,
-            body=body.translated(),
-            deadline=asyncio.get_running_loop().time() + router.timeouts.total,
-            has_form=self.form is not None,
-            tags=tags_of(scope["headers"]),
-        )
-
-        async def forward(changed: Call) -> Answered:
-            return await router.answer(self.trace, operation, changed.body, changed.deadline)
-
-        answered = await gateway.middleware(call, forward)
-        # A middleware may answer in either way, and the client gets what it asked for.
-        return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
     async def _read_request(self, scope: Scope, receive: Receive) -> IncomingRequest:
         """Read the request's body, or what is needed of a form: the rest is read while it is sent on."""
