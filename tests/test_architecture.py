@@ -37,6 +37,7 @@ LAYERS = (
     ("plugins",),
     ("routing",),
     ("guard", "cache"),
+    ("default_config",),
     ("startup",),
     ("server",),
     ("cli",),

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from llms_core.cli.files import files
+from llms_core.cli.verbosity import verbosity
 
 
 @click.group(short_help="Check llms.json and plugins.toml.")
@@ -36,6 +37,7 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
 
 
 @command.command()
+@verbosity
 def schema() -> None:
     """Print the JSON schema of llms.json."""
     from llms_core.config.schema import schema as schema_of_llms_json

@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from llms_core.cli.verbosity import verbosity
 from llms_core.errors import ConfigError
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -23,6 +24,7 @@ def command() -> None:
 @command.command("new")
 @click.argument("name")
 @click.option("--admin", is_flag=True, help="The key may also switch providers on and off.")
+@verbosity
 def new_key(name: str, admin: bool) -> None:
     """Create a random key for the client NAME.
 
@@ -39,6 +41,7 @@ def new_key(name: str, admin: bool) -> None:
 
 
 @command.command("hash")
+@verbosity
 def hash_key() -> None:
     """Hash a key from standard input, or from a prompt, for `[server] keys` of plugins.toml."""
     # As HTTP does with the value of a header: other white space may be part of a key.

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from llms_core.cli.files import files, table
+from llms_core.cli.verbosity import verbosity
 
 if TYPE_CHECKING:
     from llms_core.plugins.host import PluginHost
@@ -30,6 +31,7 @@ def command(ctx: click.Context, as_json: bool, config: Path | None, plugins: Pat
 
 @command.command(short_help="Report problems of plugins.")
 @click.option("--pins", is_flag=True, help="Print the entry for [plugins] pins of each distribution.")
+@verbosity
 @click.pass_obj
 def doctor(plugins: Path | None, pins: bool) -> None:
     """Examine every plugin: errors, conflicts, deprecated hooks, ranges on llms-core, import times.
@@ -57,6 +59,7 @@ def doctor(plugins: Path | None, pins: bool) -> None:
 @click.argument("name")
 @click.option("--native", is_flag=True, help="For a protocol that is not OpenAI's.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./llms-provider-NAME.")
+@verbosity
 @click.pass_obj
 def new(plugins: Path | None, name: str, native: bool, folder: Path | None) -> None:
     """Create a project with a plugin for the provider NAME: module, tests, CI. Existing files are not overwritten."""

@@ -19,7 +19,7 @@ from llms_core.config.document import Document
 from llms_core.config.headers import HiddenHeaders, headers
 from llms_core.config.keys import api_key
 from llms_core.config.locate import JsonPath
-from llms_core.config.model import Provider
+from llms_core.config.model import DISABLED_BY_USER, Provider
 from llms_core.config.models import models
 from llms_core.config.prices import price
 from llms_core.config.reader import Reader
@@ -98,7 +98,7 @@ def provider(
 def _disabled(block: ProviderBlock, target: Target, missing_key: str | None) -> str | None:
     """Why the provider is not a candidate; None if it is."""
     if not block.enabled:
-        return "disabled in llms.json"
+        return DISABLED_BY_USER
     return target.unusable or missing_key
 
 

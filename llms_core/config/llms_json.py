@@ -1,4 +1,4 @@
-"""Reads llms.json, in our format or in any of llms.py's. Never writes it.
+"""Reads llms.json, in our format or in any of llms.py's; edit.py changes it.
 
 1. `Source` parses the text (source.py, locate.py).
 2. `upgrade` turns a document of llms.py's into one of our format (llms_py/); ours stays as it is.
@@ -20,7 +20,7 @@ from llms_core.config.llms_py.upgrade import upgrade
 from llms_core.config.model import LlmsJson
 from llms_core.config.reader import Reader, with_openai_compatible
 from llms_core.config.references import References
-from llms_core.config.shape import Defaults, File, RequestLimits, member_names
+from llms_core.config.shape import TEMPLATES, Defaults, File, RequestLimits, member_names
 from llms_core.config.source import RawMembers, Source, is_given
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSpec
@@ -38,12 +38,16 @@ def load(
     absent: str = "",
 ) -> LlmsJson:
     """Read the file at `path`; see `read`. llms.py's catalogue is looked for beside it and in llms.py's folder."""
+    folders = (path.parent, places.home(env))
+    return read(content(path), str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
+
+
+def content(path: Path) -> bytes:
+    """Return the content of the file at `path`. Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
-    folders = (path.parent, places.home(env))
-    return read(data, str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
 
 
 def read(
@@ -83,12 +87,19 @@ def read(
         providers=tuple(providers),
         client_timeout=limits.client_timeout,
         retries=limits.retries,
+        templates=_templates(defaults),
         warnings=tuple(source.warnings),
         notes=tuple(source.notes),
         secrets=tuple(reader.references.secrets),
         requires_key=document.requires_key,
         **optional,
     )
+
+
+def _templates(defaults: Defaults) -> dict[str, Mapping[str, Any]]:
+    """The chat templates of `defaults` that there are (K-17, K-18)."""
+    found = {name: getattr(defaults, name) for name in TEMPLATES}
+    return {name: template for name, template in found.items() if template is not None}
 
 
 def _limits(source: Source, members: RawMembers) -> RequestLimits:

@@ -14,6 +14,9 @@ from llms_core.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0)]
 
+DISABLED_BY_USER = "disabled in llms.json"
+"""Why a provider is not a candidate that the user has switched off."""
+
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """What a model costs, in USD per million tokens."""
@@ -72,6 +75,8 @@ class LlmsJson(msgspec.Struct, kw_only=True):
     retries: int | None = None
     #: whether every client needs a key, even if none exists (K-21)
     requires_key: bool = False
+    #: the chat requests that the command line starts from: `text`, `image`, `audio`, `file` and `check`
+    templates: Mapping[str, Mapping[str, Any]] = {}
     #: what the user should fix
     warnings: tuple[str, ...] = ()
     #: members that have no effect here, and are there for llms.py

@@ -41,6 +41,14 @@ def llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = 
     return _named(option, "--config", "LLMS_CONFIG_PATH", env, folder) or _found(LLMS_JSON, env, folder)
 
 
+def new_llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path:
+    """Return where an llms.json is created: `option` (--config), `$LLMS_CONFIG_PATH`, or else in the home."""
+    name = option or env.get("LLMS_CONFIG_PATH")
+    if name:
+        return folder / _expanded(name, env)
+    return home(env) / LLMS_JSON
+
+
 def plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
     """Find plugins.toml: `option` (--plugins), `$LLMS_PLUGINS_PATH`, then the working directory, then the home.
 

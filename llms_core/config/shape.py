@@ -228,13 +228,28 @@ class RequestLimits(msgspec.Struct, kw_only=True):
     ] = None
 
 
+Template = dict[str, Any]
+"""A chat request that the command line starts from."""
+
+TEMPLATES = ("text", "image", "audio", "file", "check")
+"""The members of `defaults` that are templates."""
+
+
 class Defaults(msgspec.Struct, kw_only=True):
-    """What applies to every provider."""
+    """What applies to every provider, and the requests that the command line starts from."""
 
     headers: Annotated[
         dict[str, str] | None,
         Meta(description="HTTP headers of each request to every provider."),
     ] = None
+    text: Annotated[
+        Template | None,
+        Meta(description="The request that `llms PROMPT` starts from: its model, messages and parameters."),
+    ] = None
+    image: Annotated[Template | None, Meta(description="The same for `llms --image`.")] = None
+    audio: Annotated[Template | None, Meta(description="The same for `llms --audio`.")] = None
+    file: Annotated[Template | None, Meta(description="The same for `llms --file`.")] = None
+    check: Annotated[Template | None, Meta(description="The request that `llms check` sends.")] = None
 
 
 class File(msgspec.Struct, kw_only=True):

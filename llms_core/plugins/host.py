@@ -188,6 +188,11 @@ class PluginHost:
                     layers.append(Layer(plugin.origin, middleware, plugin.fails_open))
         return tuple(layers)
 
+    @property
+    def unused(self) -> str:
+        """The plugins that are not in use, with their states, in words; empty if all are."""
+        return ", ".join(f"{report.origin} is {report.state}" for report in self.reports if report.state != "ok")
+
     def default_config(self) -> bytes | None:
         """Return the llms.json of the first plugin that has one."""
         for _, text in self._results("llms_default_config", bytes):

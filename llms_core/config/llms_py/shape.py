@@ -8,10 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from llms_core.config.shape import Defaults, File, ProviderBlock, RequestLimits
-
-Template = dict[str, Any]
-"""A chat request that llms.py's command line starts from."""
+from llms_core.config.shape import Defaults, File, ProviderBlock, RequestLimits, Template
 
 
 class LlmsPyBlock(ProviderBlock, kw_only=True):
@@ -59,13 +56,8 @@ class Auth(msgspec.Struct, kw_only=True):
 
 
 class LlmsPyDefaults(Defaults, kw_only=True):
-    """Headers for every provider, and llms.py's chat templates by name; the templates are not used."""
+    """What applies to every provider. Further chat templates may have any name; they are not used."""
 
-    text: Annotated[Template | None, Meta(description="A prompt alone.")] = None
-    image: Annotated[Template | None, Meta(description="A prompt with an image.")] = None
-    audio: Annotated[Template | None, Meta(description="A prompt with audio.")] = None
-    file: Annotated[Template | None, Meta(description="A prompt with a file.")] = None
-    check: Annotated[Template | None, Meta(description="What llms.py's `--check` sends.")] = None
     limits: LlmsPyLimits | None = None
     convert: Annotated[
         dict[str, Any] | None,

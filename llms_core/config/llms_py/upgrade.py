@@ -15,11 +15,12 @@ from llms_core.config.llms_py.provider_block import BlockUpgrade
 from llms_core.config.llms_py.shape import LlmsPyDefaults, LlmsPyFile, LlmsPyLimits
 from llms_core.config.locate import nearest
 from llms_core.config.reader import Specs
-from llms_core.config.shape import RequestLimits, member_names
+from llms_core.config.shape import Defaults, RequestLimits, member_names
 from llms_core.config.source import RawMembers, Source, is_given
 
 _MEMBERS = member_names(LlmsPyFile)
 _DEFAULTS = member_names(LlmsPyDefaults)
+_OUR_DEFAULTS = member_names(Defaults)
 _OUR_LIMITS = member_names(RequestLimits)
 _ALL_LIMITS = member_names(LlmsPyLimits)
 
@@ -126,9 +127,9 @@ def _move_limits(source: Source, limits: RawMembers, nested: RawMembers) -> None
 
 
 def _drop_templates(source: Source, defaults: RawMembers) -> None:
-    """Drop chat templates, which may have any name, and report what cannot be one (K-17, K-18, L-03)."""
+    """Drop chat templates that are not used, which may have any name, and report what cannot be one (L-03)."""
     for name, raw in list(defaults.items()):
-        if name == "headers":
+        if name in _OUR_DEFAULTS:
             continue
         del defaults[name]
         if name in (*_DEFAULTS, *_TEMPLATES_OF_V3) or not is_given(raw):

@@ -87,10 +87,11 @@ def test_help_reports_an_invalid_file(llms: Llms, tmp_path: Path) -> None:
     assert "Usage: llms" in result.stdout
 
 
-def test_an_unknown_command(llms: Llms) -> None:
+def test_a_misspelt_command_is_no_prompt(llms: Llms) -> None:
+    """A single word that is nearly a command's name; anything else is a prompt."""
     result = llms("srve")
     assert result.exit_code == 2
-    assert "No such command 'srve'" in result.stderr
+    assert "No such command 'srve'. Did you mean `llms serve`?" in result.stderr
 
 
 def test_only_serve_imports_the_server(tmp_path: Path) -> None:
