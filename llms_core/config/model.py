@@ -148,6 +148,8 @@ class Server(_Strict, frozen=True):
     explain_errors: bool = False
     #: which streams get a usage chunk: those whose clients requested one, or all
     stream_usage: Literal["requested", "always"] = "requested"
+    #: whether chat completions have llms.py's `metadata` in their body: the time that they took, and their price
+    llms_py: bool = False
 
 
 class Retry(_Strict, frozen=True):

@@ -19,7 +19,7 @@ from litestar import post
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Reference, RequestBody, Schema
 from litestar.params import Parameter
 
 from llms_core.config import llms_json, places
@@ -58,7 +58,9 @@ class _Described(Operation):
     """The route's part of the OpenAPI document: its body is only read once the client has been admitted."""
 
     def __post_init__(self) -> None:
-        members = {name: Schema(type=OpenAPIType.BOOLEAN) for name in Switch.__struct_fields__}
+        members: dict[str, Reference | Schema] = {}
+        for name in Switch.__struct_fields__:
+            members[name] = Schema(type=OpenAPIType.BOOLEAN)
         described = Schema(type=OpenAPIType.OBJECT, description=Switch.__doc__, properties=members)
         self.request_body = RequestBody(content={"application/json": OpenAPIMediaType(described)}, required=True)
 

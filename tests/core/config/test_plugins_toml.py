@@ -36,6 +36,7 @@ def test_all_tables(tmp_path: Path) -> None:
         drain = 5
         explain_errors = true
         stream_usage = "always"
+        llms_py = true
         [routing]
         strategy = "weighted"
         weights = {{ groq = 2 }}
@@ -66,7 +67,8 @@ def test_all_tables(tmp_path: Path) -> None:
     assert config.routing.retry == Retry(attempts=3)
     assert config.routing.commit == "whole"
     assert config.routing.breaker == Breaker(cooldown=2.0, longest=20.0)
-    assert (config.server.explain_errors, config.server.stream_usage) == (True, "always")
+    server = config.server
+    assert (server.explain_errors, server.stream_usage, server.llms_py) == (True, "always", True)
     assert config.timeouts.content == 30
     assert config.timeouts.failover == FailoverTimeouts(first_token=20.0, total=90.0)
     assert config.timeouts.provider == {"z.ai": ProviderTimeouts(total=5.0)}

@@ -1,9 +1,11 @@
-"""llms.py's own routes: SR-090."""
+"""llms.py's own routes (SR-090), and its metadata in answers (SR-052)."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +17,8 @@ from hypothesis import strategies as st
 
 from llms_core import startup
 from llms_core.server.app import create_app
-from llms_core.testing import ScriptedUpstream
-from tests.core.server.conftest import Asking
+from llms_core.testing import ScriptedUpstream, error
+from tests.core.server.conftest import HELLO, Asking, whole
 from tests.core.server.test_authenticate import KEY, KEYS, REFUSAL, SIGN_IN, digest
 
 if TYPE_CHECKING:
@@ -298,6 +300,77 @@ def test_without_keys_a_server_for_other_machines_switches_nothing(
     assert response.status_code == 403
     assert "listens on 127.0.0.1" in response.json()["error"]["message"]
     assert enabled_in(ask.gateway, "first") is True
+
+
+# Metadata
+
+WITH_METADATA = "[server]\nllms_py = true\n"
+
+
+@pytest.fixture
+def described(config: dict[str, Any], served: Serve, asking: Ask) -> Asking:
+    """A client of a gateway with `[server] llms_py`."""
+    return asking(served(config, WITH_METADATA))
+
+
+@pytest.mark.parametrize(
+    ("model", "pricing"), [("b", {"pricing": "0.00000015/0.0000006"}), ("c", {"pricing": "0/0"}), ("a", {})]
+)
+def test_sr_052_metadata_of_an_answer(described: Asking, model: str, pricing: dict[str, str]) -> None:
+    """SR-052: milliseconds, and USD per token where the price is known."""
+    metadata = described.chat(model=model).json()["metadata"]
+    assert 0 <= metadata.pop("duration") < 20_000
+    assert metadata == pricing
+
+
+def test_sr_052_duration_is_in_milliseconds(described: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SR-052: a clock that goes on by two seconds whenever it is read shows the unit."""
+    ticks = itertools.count(step=2)
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    duration = described.chat(model="a").json()["metadata"]["duration"]
+    assert duration > 0
+    assert duration % 2000 == 0
+
+
+def test_sr_052_a_providers_own_metadata_stays(described: Asking, upstream: ScriptedUpstream) -> None:
+    """SR-052."""
+    upstream.default = whole(metadata={"tag": "x", "duration": "of the provider"})
+    metadata = described.chat(model="c").json()["metadata"]
+    assert metadata["tag"] == "x"
+    assert isinstance(metadata["duration"], int)
+    upstream.default = whole(metadata="text")
+    assert described.chat(model="c").json()["metadata"].keys() == {"duration", "pricing"}
+
+
+def test_sr_052_metadata_of_a_stream_is_in_its_usage_chunk(described: Asking) -> None:
+    """SR-052: no other chunk has any, and a client that does not ask for the usage gets none."""
+    *chunks, last = described.chunks(model="c", stream_options={"include_usage": True})
+    assert last["usage"]["total_tokens"] > 0
+    assert last["metadata"]["pricing"] == "0/0"
+    assert isinstance(last["metadata"]["duration"], int)
+    assert [each for each in chunks if "metadata" in each] == []
+    assert [each for each in described.chunks(model="c") if "metadata" in each] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/completions", {"prompt": "Hi"}),
+        ("/v1/messages", {"messages": HELLO, "max_tokens": 10}),
+        ("/v1/responses", {"input": "Hi"}),
+    ],
+)
+def test_sr_052_other_apis_have_no_metadata(described: Asking, ask: Asking, path: str, body: dict[str, object]) -> None:
+    """SR-052: llms.py has none of them."""
+    plain, with_it = (each.post({"model": "c", **body}, path) for each in (ask, described))
+    assert with_it.status_code == 200
+    assert with_it.json().get("metadata") == plain.json().get("metadata")
+
+
+def test_sr_052_errors_have_no_metadata(described: Asking, upstream: ScriptedUpstream) -> None:
+    """SR-052."""
+    upstream.default = error(400)
+    assert "metadata" not in described.chat(model="c").json()
 
 
 # Secrets
