@@ -5,6 +5,7 @@ What is no command is a prompt: `llms tell me a joke`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,15 +16,20 @@ import click
 from llms_core import __version__
 from llms_core.cli.user_error import UserError
 from llms_core.cli.verbosity import verbosity
-from llms_core.errors import LlmsError
+from llms_core.config import env_file
+from llms_core.errors import ConfigError, LlmsError
 
 #: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name.
 COMMANDS = (
+    "chat",
+    "log",
     "serve",
     "init",
+    "add",
     "enable",
     "disable",
     "default",
+    "check",
     "ls",
     "route",
     "plugins",
@@ -33,7 +39,15 @@ COMMANDS = (
 )
 
 #: Options by which llms.py starts what is a command here.
-LLMS_PY_OPTIONS = {"--serve": ("serve", "--port"), "--list": ("ls",)}
+LLMS_PY_OPTIONS = {
+    "--serve": ("serve", "--port"),
+    "--list": ("ls",),
+    "--init": ("init",),
+    "--enable": ("enable",),
+    "--disable": ("disable",),
+    "--default": ("default",),
+    "--check": ("check",),
+}
 
 
 class Commands(click.Group):
@@ -41,6 +55,15 @@ class Commands(click.Group):
 
     Plugins are loaded only if the command is not built in.
     """
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line, with the keys in the user's own `.env`."""
+        try:
+            env_file.apply(os.environ)
+        except ConfigError as error:
+            click.echo(f"llms: {error}", err=True)
+            raise SystemExit(UserError.exit_code) from None
+        return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options that every command has. What follows them is a command, or a prompt with its options."""

@@ -78,67 +78,72 @@ class _Completion(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Completion).decode
 
 
-async def answer(service: Service, body: RequestBody[ChatRequest], write: Write) -> Reply:
-    """Return the answer to a request; `write` gets the text of a stream while it arrives.
+class Request:
+    """A request while it is answered. `write` gets the text of a stream while it arrives."""
 
-    Raises Failed. If it is cancelled, so is the provider's work.
-    """
-    request = _Request(service, body)
-    try:
-        completion = await request.run(write)
-    except LlmsError as error:
-        record = request.ended(error_response.describe(error, request.trace.attempts).status, error)
-        raise Failed(_explained(error, record, is_partial=request.answered is not None), record) from None
-    except BaseException as error:
-        request.ended(_CANCELLED if isinstance(error, asyncio.CancelledError) else 500)
-        raise
-    return _reply(completion, request.ended(200))
-
-
-class _Request:
-    """A request while it is answered."""
-
-    def __init__(self, service: Service, body: RequestBody[ChatRequest]):
-        self.trace = RequestTrace()
-        self.answered: Answered | None = None
+    def __init__(self, service: Service, body: RequestBody[ChatRequest], write: Write = lambda text: None):
         self._service = service
         self._body = body
+        self._write = write
+        self._trace = RequestTrace()
+        self._trace.caller = CALLER
+        self._answered: Answered | None = None
+        #: The text of a stream that has arrived so far.
+        self.text = ""
+        #: What plugins and the log learn about the request; None until it has ended.
+        self.record: RequestRecord | None = None
 
-    async def run(self, write: Write) -> Completion:
-        """Return the whole answer."""
-        self.answered = await self._service.answer(self.trace, CHAT, self._body, dialect=_DIALECT, caller=CALLER)
-        if self.answered.stream is not None:
-            return CHAT.from_chunks(await _read_stream(self.answered.stream, write))
-        return cast("Completion", self.answered.answer)
+    async def answer(self) -> Reply:
+        """Return the answer. Raises Failed. If it is cancelled, so is the provider's work."""
+        try:
+            completion = await self._completion()
+        except LlmsError as error:
+            status = error_response.describe(error, self._trace.attempts).status
+            record = self._end(status, error)
+            raise Failed(_explained(error, record, is_partial=self._answered is not None), record) from None
+        except BaseException as error:
+            self._end(_CANCELLED if isinstance(error, asyncio.CancelledError) else 500)
+            raise
+        return _reply(completion, self._end(200))
 
-    def ended(self, status: int, error: LlmsError | None = None) -> RequestRecord:
+    async def _completion(self) -> Completion:
+        service = self._service
+        answered = await service.answer(self._trace, CHAT, self._body, dialect=_DIALECT)
+        self._answered = answered
+        if answered.stream is not None:
+            return CHAT.from_chunks(await self._chunks(answered.stream))
+        return cast("Completion", answered.answer)
+
+    async def _chunks(self, stream: ChunkStream) -> list[Chunk]:
+        """Return all chunks of a stream, whose text is written as it arrives."""
+        chunks: list[Chunk] = []
+        try:
+            while not stream.is_complete:
+                arrived = await stream.read()
+                chunks += arrived
+                if text := "".join(map(_text, arrived)):
+                    self.text += text
+                    self._write(text)
+        finally:
+            await stream.aclose()
+        return chunks
+
+    def _end(self, status: int, error: LlmsError | None = None) -> RequestRecord:
         """Report to plugins and the log, once, that the request has ended."""
         broken = None
-        if self.answered is not None and isinstance(error, ProviderError):
+        if self._answered is not None and isinstance(error, ProviderError):
             broken = error.kind
-        return accounting.request_finished(
+        self.record = accounting.request_finished(
             self._service.startup.host,
-            self.trace,
+            self._trace,
             body=self._body,
-            answer=self.answered,
+            answer=self._answered,
             caller=CALLER,
             status=status,
             overhead=None,
             stream_error=broken,
         )
-
-
-async def _read_stream(stream: ChunkStream, write: Write) -> list[Chunk]:
-    chunks: list[Chunk] = []
-    try:
-        while not stream.is_complete:
-            arrived = await stream.read()
-            chunks += arrived
-            if text := "".join(_text(chunk) for chunk in arrived):
-                write(text)
-    finally:
-        await stream.aclose()
-    return chunks
+        return self.record
 
 
 def _text(chunk: Chunk) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,7 @@ def _with_default(text: str, model: str) -> str:
     from llms_core.config.edit import set_member
 
     template = _member(as_json(text), _PATH)
-    if template is None:
+    if not template:
         content = [{"type": "text", "text": ""}]
         return set_member(text, _PATH, {"model": model, "messages": [{"role": "user", "content": content}]})
     if template.get("model") == model:
@@ -66,7 +65,9 @@ def _member(text: str, path: Sequence[str]) -> Any:
 
 
 def _require(file: ConfigFile, model: str) -> None:
-    """Raise Failure if no enabled provider has the model. Providers that list their models themselves are asked."""
+    """Raise UnknownName if no enabled provider has the model. Providers that list their models themselves are asked."""
+    import asyncio  # here, so that `llms --help` stays fast
+
     from llms_core.server.service import Service
 
     service = Service(file.startup)

@@ -57,17 +57,25 @@ def doctor(plugins: Path | None, pins: bool) -> None:
 
 @command.command(short_help="Create a plugin: a project that passes its own tests.")
 @click.argument("name")
-@click.option("--native", is_flag=True, help="For a protocol that is not OpenAI's.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./llms-provider-NAME.")
+@click.option("--native", "kind", flag_value="native", help="A provider whose protocol is not OpenAI's.")
+@click.option("--middleware", "kind", flag_value="middleware", help="Something around every request.")
+@click.option("--auth", "kind", flag_value="auth", help="A way to identify callers.")
+@click.option("--observer", "kind", flag_value="observer", help="Something that learns about every request.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./DISTRIBUTION.")
 @verbosity
 @click.pass_obj
-def new(plugins: Path | None, name: str, native: bool, folder: Path | None) -> None:
-    """Create a project with a plugin for the provider NAME: module, tests, CI. Existing files are not overwritten."""
-    from llms_core.cli.scaffold import create
+def new(plugins: Path | None, name: str, kind: str | None, folder: Path | None) -> None:
+    """Create a project with the plugin NAME: module, tests, CI. Existing files are not overwritten.
+
+    Without an option the plugin is a provider that speaks OpenAI's protocol.
+    """
+    from llms_core.cli.scaffold import KINDS, create
     from llms_core.plugins.loading import load_plugins
 
     _, host = load_plugins(plugins)
-    written = create(name, native=native, folder=folder, taken=host.specs)
+    chosen = KINDS[kind or "compatible"]
+    taken = host.specs if chosen.is_provider else {report.name for report in host.reports}
+    written = create(name, chosen, folder=folder, taken=taken)
     for path in written:
         click.echo(path)
     project = next(path.parent for path in written if path.name == "pyproject.toml")

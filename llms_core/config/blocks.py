@@ -92,6 +92,7 @@ def provider(
         fold_case=bool(block.lenient_names),
         retries=block.retries,
         price=price(block.default_pricing),
+        check=block.check,
     )
 
 

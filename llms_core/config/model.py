@@ -59,6 +59,8 @@ class Provider(msgspec.Struct, kw_only=True):
     retries: int = 0
     #: the price of models without one of their own, such as discovered ones
     price: Price | None = None
+    #: the chat request that `llms check` sends; None for the one of `defaults`
+    check: Mapping[str, Any] | None = None
 
 
 class LlmsJson(msgspec.Struct, kw_only=True):
@@ -142,6 +144,8 @@ class Server(_Strict, frozen=True):
     #: bytes of a form that are kept in memory, so that it can be sent to another provider; for all forms together,
     #: sixteen times as many
     replay_buffer: Annotated[int, Meta(ge=1024)] = 2 * 1024 * 1024
+    #: how long an asynchronous plugin may take to identify a client
+    authenticate_timeout: Seconds = 5.0
     #: how long a client that has a response to read may read nothing
     write_timeout: Seconds = 60.0
     #: whether the message "All providers failed …" says why each of them failed

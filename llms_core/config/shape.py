@@ -14,6 +14,9 @@ AMOUNT_PATTERN = r"^\s*(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?\s*$"
 #: A path, with or without a query.
 PATH_PATTERN = r"^/[^/\s#][^\s#]*$"
 
+Template = dict[str, Any]
+"""A chat request that the command line starts from."""
+
 Amount = Annotated[str, Meta(pattern=AMOUNT_PATTERN)] | Annotated[float, Meta(ge=0)]
 TokenCount = Annotated[int, Meta(ge=0)]
 
@@ -209,6 +212,10 @@ class ProviderBlock(Parameters, kw_only=True):
             description="Retries at this provider before the next one is tried.",
         ),
     ] = 0
+    check: Annotated[
+        Template | None,
+        Meta(description="The request that `llms check` sends to this provider, in place of `defaults.check`."),
+    ] = None
 
 
 class RequestLimits(msgspec.Struct, kw_only=True):
@@ -227,9 +234,6 @@ class RequestLimits(msgspec.Struct, kw_only=True):
         Meta(description="Attempts over all candidates."),
     ] = None
 
-
-Template = dict[str, Any]
-"""A chat request that the command line starts from."""
 
 TEMPLATES = ("text", "image", "audio", "file", "check")
 """The members of `defaults` that are templates."""

@@ -32,6 +32,9 @@ log = logging.getLogger("llms_core.plugins")
 #: The member of `[plugin.NAME]` that is the core's: what happens if the plugin's middleware fails.
 _FAIL = "fail"
 
+#: The hooks that it is about.
+_FALLIBLE = {"llms_middleware", "llms_candidates"}
+
 _LOADING_HOOKS = {"llms_configure", "llms_providers"}
 
 
@@ -131,7 +134,7 @@ class _Loader:
     def _reject_unused_settings(self, plugin: LoadedPlugin) -> None:
         own = self._settings.get(plugin.name)
         # `fail` is the core's.
-        is_used = own is not None and set(own) == {_FAIL} and "llms_middleware" in plugin.hooks
+        is_used = own is not None and set(own) == {_FAIL} and not plugin.hooks.keys().isdisjoint(_FALLIBLE)
         if own is not None and not is_used and "llms_configure" not in plugin.hooks:
             raise ConfigError(
                 f"{plugin.origin} does not accept settings",

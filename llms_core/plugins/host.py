@@ -18,6 +18,7 @@ from llms_core.dialects import Dialect
 from llms_core.errors import PluginError
 from llms_core.middleware.chain import Layer
 from llms_core.operations import Operation
+from llms_core.plugins.choosing import Chooser
 from llms_core.plugins.extensions import dialect_error, operation_error
 from llms_core.plugins.report import PluginReport, summary
 from llms_core.plugins.specs import reject_awaitable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import click
 
     from llms_core.candidate import Candidate
-    from llms_core.contracts.request import ChatRequest
+    from llms_core.contracts.body import RequestBody
     from llms_core.records import AttemptRecord, Caller, RequestRecord
 
 log = logging.getLogger("llms_core.plugins")
@@ -41,7 +42,7 @@ class LoadedPlugin(msgspec.Struct, frozen=True):
     #: The plugin and its distribution, for messages.
     origin: str
     hooks: Mapping[str, Hook]
-    #: `[plugin.NAME] fail = "open"`: requests continue without its middleware if that fails.
+    #: `[plugin.NAME] fail = "open"`: requests continue without its middleware, or its choice, if that fails.
     fails_open: bool = False
 
 
@@ -68,16 +69,15 @@ class PluginHost:
         self._origins = origins or {}
         self._plugins = tuple(plugins)
         # Hooks that are called per request are looked up once.
-        self._candidates = self._implementations("llms_candidates")
+        #: The plugins that reorder or remove candidates.
+        self.choosers = tuple(self._choosers())
         self._attempt_finished = self._implementations("llms_attempt_finished")
         self._request_finished = self._implementations("llms_request_finished")
-        #: Whether any plugin reorders or removes candidates.
-        self.chooses_candidates = bool(self._candidates)
         #: Whether any plugin observes attempts, or requests; without observers no record has to be created.
         self.observes_attempts = bool(self._attempt_finished)
         self.observes_requests = bool(self._request_finished)
         #: Pairs of a plugin's name and its implementation of `llms_authenticate`.
-        self.authenticators: tuple[tuple[str, Callable[[Mapping[str, str]], Caller | None]], ...] = tuple(
+        self.authenticators: tuple[tuple[str, Callable[..., Any]], ...] = tuple(
             (plugin.name, call) for plugin, call in self._implementations("llms_authenticate")
         )
         self._logged: set[tuple[str, str]] = set()
@@ -109,17 +109,11 @@ class PluginHost:
             self._origins[name.lower()] = origin
 
     def candidates(
-        self, request: ChatRequest, candidates: Sequence[Candidate], operation: str = "chat"
+        self, body: RequestBody[Any], candidates: Sequence[Candidate], operation: str, caller: Caller | None
     ) -> Sequence[Candidate]:
-        """Let each plugin in turn reorder or remove candidates. Added candidates are ignored."""
-        for plugin, call in self._candidates:
-            try:
-                chosen = call(request, tuple(candidates), operation)
-                reject_awaitable(chosen)
-                if chosen is not None:
-                    candidates = self._only_offered(plugin, candidates, chosen)
-            except (Exception, SystemExit) as error:
-                self._log_failure(plugin, "llms_candidates", error)
+        """Let each plugin in turn reorder or remove candidates. Raises RequestError if one refuses, or fails."""
+        for chooser in self.choosers:
+            candidates = chooser.choose(body, candidates, operation, caller)
         return candidates
 
     def attempt_finished(self, record: AttemptRecord) -> None:
@@ -225,6 +219,11 @@ class PluginHost:
         found.sort(key=lambda pair: pair[1].rank)
         return tuple((plugin, implementation.call) for plugin, implementation in found)
 
+    def _choosers(self) -> Iterator[Chooser]:
+        for plugin, call in self._implementations("llms_candidates"):
+            reads_request = "request" in plugin.hooks["llms_candidates"].arguments
+            yield Chooser(plugin.name, plugin.origin, call, reads_request, plugin.fails_open)
+
     def _notify(self, hook: str, implementations: Iterable[Implementation], record: object) -> None:
         for plugin, call in implementations:
             try:
@@ -253,27 +252,6 @@ class PluginHost:
                 self._log_failure(plugin, hook, error)
             else:
                 yield plugin.name, result
-
-    def _only_offered(
-        self, plugin: LoadedPlugin, offered: Sequence[Candidate], chosen: Iterable[Candidate]
-    ) -> Sequence[Candidate]:
-        """Return the chosen candidates that were offered, each at most once.
-
-        Compared by identity: equal candidates are not the same, and a plugin must not replace one by its own.
-        """
-        remaining = {id(candidate) for candidate in offered}
-        kept = []
-        any_ignored = False
-        for candidate in chosen:
-            if id(candidate) in remaining:
-                remaining.remove(id(candidate))
-                kept.append(candidate)
-            else:
-                any_ignored = True
-        if any_ignored:
-            error = PluginError("added or repeated candidates are ignored")
-            self._log_failure(plugin, "llms_candidates", error)
-        return kept
 
     def _log_failure(self, plugin: LoadedPlugin, hook: str, error: BaseException) -> None:
         """Log a failure once per plugin and hook: a hook that fails for every request would flood the log."""

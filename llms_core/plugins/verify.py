@@ -15,6 +15,9 @@ from llms_core.errors import PluginError
 from llms_core.plugins import hookspecs
 from llms_core.plugins.hookspecs import PROJECT, hook_names
 
+#: Hooks that may be coroutine functions; whoever calls them awaits the result, within a time limit.
+_MAY_BE_ASYNC = frozenset({"llms_authenticate"})
+
 _HOOK_OF_ERROR = re.compile(r"for hook '(\w+)'")
 
 
@@ -23,6 +26,8 @@ class Hook(msgspec.Struct, frozen=True):
 
     #: Takes all arguments of the hook, in the order of its specification.
     call: Callable[..., Any]
+    #: The arguments that the implementation declares.
+    arguments: tuple[str, ...] = ()
     #: Sort key among the implementations of all plugins: -1 for `tryfirst`, 1 for `trylast`, else 0.
     rank: int = 0
     #: The module that defines the implementation.
@@ -48,28 +53,29 @@ def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
     for caller in manager.get_hookcallers(plugin) or ():
         for implementation in caller.get_hookimpls():
             if caller.spec is not None:
-                hooks[caller.name] = _hook(implementation, caller.spec.argnames)
+                hooks[caller.name] = _hook(caller.name, implementation, caller.spec.argnames)
             elif not implementation.optionalhook:
                 raise PluginError(f"unknown hook {caller.name}{_suggestion(caller.name)}")
     return hooks
 
 
-def _hook(implementation: pluggy.HookImpl, offered: tuple[str, ...]) -> Hook:
+def _hook(name: str, implementation: pluggy.HookImpl, offered: tuple[str, ...]) -> Hook:
     function = implementation.function
-    _reject_unsupported(implementation)
+    _reject_unsupported(name, implementation)
     return Hook(
         call=_accepting(offered, function, implementation.argnames),
+        arguments=tuple(implementation.argnames),
         rank=_rank(implementation),
         module=function.__module__,
     )
 
 
-def _reject_unsupported(implementation: pluggy.HookImpl) -> None:
+def _reject_unsupported(hook: str, implementation: pluggy.HookImpl) -> None:
     function = implementation.function
     name = function.__name__
     if inspect.isasyncgenfunction(function):
         raise PluginError(f"{name} is an async generator; decorate it with contextlib.asynccontextmanager")
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) and hook not in _MAY_BE_ASYNC:
         raise PluginError(f"{name} is async; hooks must be synchronous functions")
     if implementation.hookwrapper or implementation.wrapper:
         raise PluginError(f"{name} is a hook wrapper; wrappers are not supported, as each plugin is called on its own")

@@ -18,17 +18,19 @@ from llms_core.candidate import Candidate
 from llms_core.config.model import Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.native import TRANSLATED
-from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
+from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError
 from llms_core.middleware import Answered
 from llms_core.operations import FetchMedia, Operation
 from llms_core.operations.adapter_results import requested
 from llms_core.plugins.host import PluginHost
+from llms_core.records import Caller
 from llms_core.routing.attempt import Attempt, AttemptObserver
-from llms_core.routing.candidates import CannotServe, ModelIndex, cannot_serve, split_by_capability
+from llms_core.routing.candidates import CannotServe, ModelIndex
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.limits import attempt_limits
 from llms_core.routing.parts import answer_parts
 from llms_core.routing.retry import backoff
+from llms_core.routing.selection import select
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
 from llms_core.upstream.body import AttemptLimits
@@ -60,49 +62,19 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     draw: Callable[[], float] = random.random
 
-    def candidates(self, operation: Operation[Any, Any], body: RequestBody[Any]) -> Sequence[Candidate]:
-        """Return the candidates in the order in which they are tried: the model's own, then those of its fallbacks.
+    def candidates(
+        self, operation: Operation[Any, Any], body: RequestBody[Any], caller: Caller | None = None
+    ) -> Sequence[Candidate]:
+        """Return the candidates in the order in which they are tried.
 
-        Raises RequestError if no enabled provider has the model, or none can do what the request asks for.
+        Raises RequestError if no enabled provider has the model, none can do what the request asks for, or a plugin
+        refuses the request.
         """
-        model = body.model
-        found = self.order(self.models.find(model))
-        fallbacks = () if operation.same_model_only else self.routing.fallbacks.get(model, ())
-        for fallback in fallbacks:
-            found = [*found, *self.order(self.models.find(fallback))]
-        if not found:
-            raise RequestError.model_not_found(model)
-        found, unable = self.models.for_operation(found, operation)
-        if not found:
-            raise cannot_serve(model, unable)
-        taking_original = []
-        if body.native is not None:
-            taking_original = [candidate for candidate in found if candidate.accepted_original(body) is not None]
-        if len(taking_original) < len(found):
-            found = self._able(operation, body, found, taking_original)
-        if not self.host.chooses_candidates:
+        found = select(self.models, self.order, self.routing, operation, body).candidates
+        if not self.host.choosers:
             return found
         # Last: plugins only see candidates that can serve the request.
-        return self.host.candidates(body.view, found, operation.name)
-
-    def _able(
-        self,
-        operation: Operation[Any, Any],
-        body: RequestBody[Any],
-        found: list[Candidate],
-        taking_original: list[Candidate],
-    ) -> list[Candidate]:
-        """Return the candidates that can do what the request asks for, some of which need its translation."""
-        if (reason := body.untranslatable) is not None:
-            if not taking_original:
-                raise reason
-            return taking_original
-        if needed := operation.needed_capabilities(body.view):
-            able, unable = split_by_capability(found, needed)
-            if not able:
-                raise cannot_serve(body.model, unable)
-            return able
-        return found
+        return self.host.candidates(body, found, operation.name, caller)
 
     async def answer(
         self,
@@ -130,7 +102,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any], deadline: float | None
     ) -> Answered:
         model = body.model
-        candidates = self._without_open_circuits(trace, operation, self.candidates(operation, body))
+        candidates = self.candidates(operation, body, trace.caller)
+        candidates = self._without_open_circuits(trace, operation, candidates)
         clock = asyncio.get_running_loop().time
         # One deadline for all attempts and pauses: more providers must not mean a longer wait.
         if deadline is None:

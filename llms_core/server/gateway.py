@@ -77,7 +77,9 @@ class Gateway(Service):
         """Accept these keys from now on, and no others."""
         self._keys = keys
         self._requires_key = self._requires_key or bool(keys.callers)
-        self.authenticate = authenticate.create(keys.callers, host, required=self._requires_key)
+        self.authenticate = authenticate.create(
+            keys.callers, host, required=self._requires_key, timeout=self.server.authenticate_timeout
+        )
         #: The file that keys are read from, which is watched.
         self.keys_file = keys.file
         if self._requires_key and not keys.callers and not host.authenticators:
@@ -98,29 +100,32 @@ class Gateway(Service):
         """Count a running request no more."""
         self.running -= 1
 
-    def admit(self, scope: Scope) -> Caller | None:
-        """Return the caller. Raises RequestError: 401 for an unknown one, 503 if too many requests are running."""
+    def admit(self, scope: Scope) -> authenticate.Found | None:
+        """Return the caller, or what has to be awaited for it; None if nobody has to authenticate.
+
+        Raises RequestError: 503 if too many requests are running, and what `authenticate.create` lists.
+        """
         # The current request has already been counted.
         if self.running > self.server.max_requests:
             message = f"The server is already handling {self.server.max_requests} requests"
             raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
-        return self.identify(scope)
+        return None if self.authenticate is None else self.authenticate(scope)
 
     @property
     def is_open(self) -> bool:
         """Whether clients need no key."""
         return self.authenticate is None
 
-    def identify(self, scope: Scope) -> Caller | None:
-        """Return the caller, or None if nobody has to authenticate. Raises RequestError (401) for an unknown one."""
+    async def identify(self, scope: Scope) -> Caller | None:
+        """Return the caller, or None if nobody has to authenticate. Raises RequestError for an unknown one."""
         if self.authenticate is None:
             return None
-        return self.authenticate(scope)
+        return await authenticate.resolve(self.authenticate(scope))
 
-    def trusts(self, scope: Scope) -> bool:
+    async def trusts(self, scope: Scope) -> bool:
         """Whether the client may see more than whether the server is ready: anybody, unless there are keys."""
         try:
-            self.identify(scope)
+            await self.identify(scope)
         except RequestError:
             return False
         return True

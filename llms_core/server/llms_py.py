@@ -20,6 +20,7 @@ from llms_core.candidate import Candidate
 from llms_core.config.model import Price
 from llms_core.config.prices import per_token
 from llms_core.secret import MASK, redact
+from llms_core.server.authenticate import resolve
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
 
@@ -71,30 +72,30 @@ class Settings(msgspec.Struct, rename="camel"):
     providers: list[ProviderEntry]
 
 
-@get("/models", summary="Models with provider and price", responses=error_responses(401, 503), sync_to_thread=False)
-def active_models(request: Request[object, object, State]) -> list[ActiveModel]:
+@get("/models", summary="Models with provider and price", responses=error_responses(401, 503))
+async def active_models(request: Request[object, object, State]) -> list[ActiveModel]:
     """Every model of every enabled provider by name, with the first provider that serves it."""
     if _SDK_HEADER in request.headers:
         raise NotFoundException
-    return [_active_model(candidate) for candidate in _listed(request)]
+    return [_active_model(candidate) for candidate in await _listed(request)]
 
 
-@get("/models/list", summary="Names of the models", responses=error_responses(401, 503), sync_to_thread=False)
-def model_names(request: Request[object, object, State]) -> list[str]:
+@get("/models/list", summary="Names of the models", responses=error_responses(401, 503))
+async def model_names(request: Request[object, object, State]) -> list[str]:
     """The name of every model of every enabled provider."""
-    return [candidate.client_model for candidate in _listed(request)]
+    return [candidate.client_model for candidate in await _listed(request)]
 
 
-@get("/status", summary="Enabled and disabled providers", responses=error_responses(401, 503), sync_to_thread=False)
-def provider_status(request: Request[object, object, State]) -> ProviderStatus:
+@get("/status", summary="Enabled and disabled providers", responses=error_responses(401, 503))
+async def provider_status(request: Request[object, object, State]) -> ProviderStatus:
     """The providers in llms.json. One that cannot be used, for example without its key, counts as disabled."""
-    return status_of(_admitting(request))
+    return status_of(await _admitting(request))
 
 
-@get("/config", summary="Templates and state", responses=error_responses(401, 503), sync_to_thread=False)
-def configuration(request: Request[object, object, State]) -> Settings:
+@get("/config", summary="Templates and state", responses=error_responses(401, 503))
+async def configuration(request: Request[object, object, State]) -> Settings:
     """The chat templates in llms.json, and the state of its providers. It has no keys, headers or addresses."""
-    gateway = _admitting(request)
+    gateway = await _admitting(request)
     status = status_of(gateway)
     return Settings(
         defaults=_without_secrets(gateway.startup.llms_json.templates),
@@ -119,15 +120,16 @@ def status_of(gateway: Gateway) -> ProviderStatus:
     return ProviderStatus([item.id for item in configured], enabled, disabled)
 
 
-def _admitting(request: Request[object, object, State]) -> Gateway:
+async def _admitting(request: Request[object, object, State]) -> Gateway:
     """Return the gateway, if it admits the client. Raises RequestError."""
     gateway: Gateway = request.app.state.gateway
-    gateway.admit(request.scope)
+    await resolve(gateway.admit(request.scope))
     return gateway
 
 
-def _listed(request: Request[object, object, State]) -> Sequence[Candidate]:
-    listed = _admitting(request).router.models.listed_for(None)
+async def _listed(request: Request[object, object, State]) -> Sequence[Candidate]:
+    gateway = await _admitting(request)
+    listed = gateway.router.models.listed_for(None)
     return sorted(listed, key=lambda candidate: candidate.client_model)
 
 

@@ -33,9 +33,9 @@ def routers(gateway: Gateway) -> Sequence[Router]:
 def _guard(gateway: Gateway, public: Collection[str]) -> Guard:
     """The check before each handler: it sets the caller, or raises RequestError for an unknown one."""
 
-    def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         is_public = handler.name in public
-        connection.scope["user"] = None if is_public else gateway.identify(connection.scope)
+        connection.scope["user"] = None if is_public else await gateway.identify(connection.scope)
 
     return check
 

@@ -29,6 +29,7 @@ from llms_core.config.replace_file import replace_file
 from llms_core.errors import ConfigError, RequestError
 from llms_core.plugins.host import PluginHost
 from llms_core.secret import redact
+from llms_core.server.authenticate import resolve
 from llms_core.server.background import FileWatcher
 from llms_core.server.gateway import Gateway
 from llms_core.server.llms_py import status_of
@@ -85,7 +86,7 @@ def route(watcher: FileWatcher, *, is_loopback: bool) -> HTTPRouteHandler:
         Without keys, only programs of this machine may do this; otherwise the client's key has to permit it.
         """
         gateway: Gateway = request.app.state.gateway
-        _require_permission(gateway, request, is_loopback=is_loopback)
+        await _require_permission(gateway, request, is_loopback=is_loopback)
         enabled = _wanted(await request.body())
         # Litestar's path parameters begin with a slash.
         name = name.removeprefix("/")
@@ -98,9 +99,9 @@ def route(watcher: FileWatcher, *, is_loopback: bool) -> HTTPRouteHandler:
     return switch_provider
 
 
-def _require_permission(gateway: Gateway, request: Request[object, object, State], *, is_loopback: bool) -> None:
+async def _require_permission(gateway: Gateway, request: Request[object, object, State], *, is_loopback: bool) -> None:
     """Raise RequestError: 401 or 503 as everywhere, 403 for a client that may not change the configuration."""
-    caller = gateway.admit(request.scope)
+    caller = await resolve(gateway.admit(request.scope))
     if caller is not None:
         if caller.is_admin:
             return

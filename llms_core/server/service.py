@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
+from llms_core.candidate import Configured
+from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import RequestError
 from llms_core.middleware import Answered, Call
@@ -23,7 +25,6 @@ from llms_core.middleware.chain import compose
 from llms_core.operations import Operation
 from llms_core.operations.table import OPERATIONS
 from llms_core.provider import Closes
-from llms_core.records import Caller
 from llms_core.routing import discovery, strategies
 from llms_core.routing.attempt import AttemptObserver
 from llms_core.routing.attempts import Router
@@ -39,6 +40,8 @@ from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.transport import HttpTransport
 
 log = logging.getLogger(__name__)
+
+_ONCE = Routing(retry=Retry(attempts=0))
 
 
 class Service:
@@ -104,7 +107,6 @@ class Service:
         body: RequestBody[Any],
         *,
         dialect: str,
-        caller: Caller | None = None,
         headers: Iterable[tuple[bytes, bytes]] = (),
         has_form: bool = False,
     ) -> Answered:
@@ -118,7 +120,7 @@ class Service:
         router = self.router
         call = Call(
             id=trace.id,
-            caller=caller,
+            caller=trace.caller,
             operation=operation,
             dialect=dialect,
             body=body.translated(),
@@ -134,9 +136,27 @@ class Service:
         # A middleware may answer in either way, and the client gets what it asked for.
         return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
-    async def discover_models(self) -> Mapping[str, Sequence[Model] | str]:
-        """Ask the providers for their models, without using the result yet."""
-        return await discovery.discover_models(self.router.transport, self.startup.configured)
+    def only(self, item: Configured) -> Service:
+        """Return a service that tries a model of one provider once, without middleware, to find out how it answers.
+
+        It shares the connections of this one, which has to be open.
+        """
+        once = copy(self)
+        once.middleware = None
+        once._router = msgspec.structs.replace(
+            self.router,
+            models=ModelIndex([_without_retries(item)], self._operations, CircuitBreaker(), self.discovered),
+            order=strategies.create(_ONCE),
+            routing=_ONCE,
+        )
+        return once
+
+    async def discover_models(
+        self, providers: Sequence[Configured] | None = None
+    ) -> Mapping[str, Sequence[Model] | str]:
+        """Ask these providers for their models, or all of them, without using the result yet."""
+        asked = self.startup.configured if providers is None else providers
+        return await discovery.discover_models(self.router.transport, asked)
 
     def update_models(self, found: Mapping[str, Sequence[Model] | str]) -> None:
         """Use the result of a discovery; a provider that gave a reason instead keeps its last list."""
@@ -185,6 +205,10 @@ class Service:
             fetch=self._fetcher.fetch,
             observer=observer,
         )
+
+
+def _without_retries(item: Configured) -> Configured:
+    return msgspec.structs.replace(item, provider=msgspec.structs.replace(item.provider, retries=0))
 
 
 async def close_adapter(adapter: Closes) -> None:

@@ -168,13 +168,17 @@ OBSERVER = "heard = []\n@hookimpl\ndef llms_request_finished(record): heard.appe
 def test_a_hook_that_raises(
     served: Serve, upstream: ScriptedUpstream, install: Install, hook: str, raised: str
 ) -> None:
-    """The request is answered, the other plugin observes it, and the log names the failing one."""
+    """The request is answered, the other plugin observes it, and the log names the failing one.
+
+    A plugin that chooses candidates may only fail like this if the user says so.
+    """
+    toml = '[plugin.bad]\nfail = "open"\n' if hook == "llms_candidates" else ""
     install("bad", f"@hookimpl\ndef {hook}({HOOKS[hook]}): raise {raised}\n")
     install("good", OBSERVER)
     if hook == "llms_default_config":
         gateway = served(None, "[types.one]\nbase_url = 'http://localhost:1'\n")
     else:
-        gateway = served({"providers": {"one": block(upstream, "openai-compatible")}})
+        gateway = served({"providers": {"one": block(upstream, "openai-compatible")}}, toml)
         assert [chat(gateway).status_code for _ in range(2)] == [200, 200]
     gateway.stop()
     expected = 0 if hook == "llms_default_config" else 2

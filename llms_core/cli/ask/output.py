@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import os
 import sys
+from importlib.util import find_spec
 from typing import Protocol
 
 import click
 import msgspec
 
 from llms_core.cli.answering import Reply
-
-#: Control characters, among them those that begin the commands of terminals: a model must not control one.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+from llms_core.cli.ask.terminal import printable
+from llms_core.cli.verbosity import chosen
 
 
 class Printer(Protocol):
@@ -20,6 +20,11 @@ class Printer(Protocol):
 
     #: Whether it prints the answer while it arrives.
     streams: bool
+    #: Whether it prints the whole answer, of which the text is a part.
+    prints_all: bool
+
+    def prepare(self) -> None:
+        """Get ready to print, while the answer is awaited."""
 
     def write(self, text: str) -> None:
         """Print the next piece of a streamed answer."""
@@ -35,9 +40,13 @@ class Text:
     """Prints the text as it arrives, for a terminal."""
 
     streams = True
+    prints_all = False
 
     def __init__(self) -> None:
         self._is_at_start = True
+
+    def prepare(self) -> None:
+        """Do nothing."""
 
     def write(self, text: str) -> None:
         """Print a piece."""
@@ -60,6 +69,10 @@ class Whole:
     """Prints the complete text, for pipes and files."""
 
     streams = False
+    prints_all = False
+
+    def prepare(self) -> None:
+        """Do nothing."""
 
     def write(self, text: str) -> None:
         """Do nothing: an answer that may still fail is not printed."""
@@ -77,20 +90,27 @@ class Whole:
 class Json(Whole):
     """Prints the whole chat.completion."""
 
+    prints_all = True
+
     def finish(self, reply: Reply) -> None:
         """Print the answer as JSON."""
         click.echo(msgspec.json.format(reply.completion, indent=2))
 
 
-def printer(*, raw: bool) -> Printer:
-    """Return what prints the answer, which depends on where it goes."""
+def printer(*, raw: bool = False, whole: bool = False, markdown: bool = False) -> Printer:
+    """Return what prints the answer: as JSON if it is `raw`, and as it arrives only on a terminal, unless `whole`."""
     if raw:
         return Json()
-    if not sys.stdout.isatty():
+    if whole or not sys.stdout.isatty():
         return Whole()
+    if markdown:
+        from llms_core.cli.ask.markdown import Markdown
+
+        return Markdown()
     return Text()
 
 
-def printable(text: str) -> str:
-    """Return text without control characters, for a terminal."""
-    return _CONTROL.sub("", text)
+def may_render(ctx: click.Context) -> bool:
+    """Whether Markdown can be rendered: by rich, on a terminal that draws, and that no log is written to."""
+    has_terminal = os.environ.get("TERM") != "dumb" and not chosen(ctx).verbose
+    return has_terminal and find_spec("rich") is not None

@@ -15,6 +15,8 @@ from llms_core.errors import ConfigError
 
 Json = dict[str, Any]
 
+SYSTEM_ROLES = ("system", "developer")
+
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asks."""
@@ -64,7 +66,9 @@ def completed(request: Json, question: Question, history: Sequence[Json] = ()) -
         # It began with the other messages of its own template.
         messages = [*history, messages[-1]]
     messages[-1] = {**messages[-1], "content": _content(messages[-1].get("content"), question)}
-    request["messages"] = _with_system(messages, question.system)
+    if question.system is not None:
+        messages = with_system(messages, {"role": "system", "content": question.system})
+    request["messages"] = messages
     if question.model is not None:
         request["model"] = question.model
     request.update(question.parameters)
@@ -130,10 +134,8 @@ def _text_part(text: str) -> Json:
     return {"type": "text", "text": text}
 
 
-def _with_system(messages: list[Json], system: str | None) -> list[Json]:
-    """Return the messages with this system prompt in place of the first one."""
-    if system is None:
-        return messages
-    if messages[0].get("role") in ("system", "developer"):
+def with_system(messages: Sequence[Json], system: Json) -> list[Json]:
+    """Return the messages with this system message at the beginning, in place of the one that is there."""
+    if messages and messages[0].get("role") in SYSTEM_ROLES:
         messages = messages[1:]
-    return [{"role": "system", "content": system}, *messages]
+    return [system, *messages]

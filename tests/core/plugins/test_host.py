@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,14 +13,12 @@ import click
 import pytest
 
 from llms_core.config.model import Plugins, PluginsToml
-from llms_core.contracts.request import ChatRequest, decode
 from llms_core.dialects.table import dialects
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
 from llms_core.records import AttemptRecord, RequestRecord
 
-REQUEST: ChatRequest = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}').view
 ATTEMPT = AttemptRecord(
     request_id="r", provider="p", model="m", upstream_model="u", kind=None, status=200, message="", duration=0.1
 )
@@ -48,50 +45,6 @@ def host_of(folder: Path, **plugins: str) -> PluginHost:
 
 def heard(name: str) -> list[Any]:
     return cast("list[Any]", sys.modules[f"llms_plugin_{name}"].heard)
-
-
-def chosen(host: PluginHost, offered: Sequence[object]) -> list[object]:
-    return list(host.candidates(REQUEST, cast("Any", offered)))
-
-
-def test_candidates_are_reordered_and_removed_in_turn(tmp_path: Path) -> None:
-    """llms_candidates: each implementation gets the result of the previous one; None leaves it unchanged."""
-    host = host_of(
-        tmp_path,
-        a="@hookimpl\ndef llms_candidates(request, candidates): return reversed(candidates)",
-        b="@hookimpl\ndef llms_candidates(candidates, operation): return candidates[:2] if operation == 'chat' else []",
-        c="@hookimpl\ndef llms_candidates(): heard.append(1)",
-    )
-    one, two, three = object(), object(), object()
-    assert chosen(host, [one, two, three]) == [three, two]
-    assert heard("c") == [1]
-
-
-def test_candidates_cannot_be_added(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    host = host_of(
-        tmp_path, a="@hookimpl\ndef llms_candidates(candidates): return [object(), *candidates, candidates[0]]"
-    )
-    one, two = object(), object()
-    assert chosen(host, [one, two]) == [one, two]
-    assert "plugin 'a' of a.py: llms_candidates failed: PluginError: added or repeated" in caplog.text
-
-
-@pytest.mark.parametrize("fault", ["1 / 0", "return 3", "return f()", "yield 1 / 0"])
-@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-def test_candidates_of_a_failing_plugin_are_unchanged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
-) -> None:
-    """The failure is logged once with the distribution, not for every request."""
-    host = host_of(tmp_path, bad=f"async def f(): ...\n@hookimpl\ndef llms_candidates(candidates):\n    {fault}")
-    offered = [object()]
-    assert chosen(host, offered) == chosen(host, offered) == offered
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert "plugin 'bad' of bad.py: llms_candidates failed" in caplog.text
-
-
-def test_without_plugins_candidates_are_unchanged() -> None:
-    offered: list[Any] = [object()]
-    assert PluginHost().candidates(REQUEST, offered) is offered
 
 
 def test_every_observer_is_notified(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""What is only for a terminal."""
+"""Colours, which are only for a terminal."""
 
 from __future__ import annotations
 
