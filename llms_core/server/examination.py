@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ from llms_core.plugins.doctor import examine
 from llms_core.plugins.loading import load_plugins
 from llms_core.plugins.report import Finding
 from llms_core.server.app import application
+from llms_core.server.background import FileWatcher
 from llms_core.server.gateway import Gateway
 from llms_core.startup import Startup
 
@@ -51,12 +51,9 @@ def examine_start(config: Path | None, plugins: Path | None, *, strict: bool = F
     except ConfigError as error:
         errors.append(error)
     try:
-        application(Gateway(started), _watch_nothing)
+        # The application is not run, so nothing is watched.
+        application(FileWatcher(Gateway(started), None, None, (None, None)))
     except ConfigError as error:
         errors.append(error)
     host.lifespans()
     return Examination(started, tuple(errors))
-
-
-async def _watch_nothing(changed: asyncio.Event) -> None:
-    """The application is not run."""
