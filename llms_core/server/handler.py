@@ -87,7 +87,6 @@ class RequestHandler:
         self.trace = RequestTrace()
         self.watcher = DisconnectWatcher(receive)
         self.writer = ResponseWriter(send, gateway.server.keep_alive)
-        self.caller: Caller | None = None
         self.body: RequestBody[Any] | None = None
         self.form: IncomingForm | None = None
         self.answer: Answered | None = None
@@ -103,7 +102,7 @@ class RequestHandler:
         self.scope = scope
         # Before the body is read, so that unknown callers cannot make the server receive one.
         found = gateway.admit(scope)
-        self.caller = found if found is None or isinstance(found, Caller) else await found
+        self.trace.caller = found if found is None or isinstance(found, Caller) else await found
         with self.watcher:
             request = await self._read_request(scope, receive)
             decoded = self.dialect.decode(request)
@@ -154,7 +153,7 @@ class RequestHandler:
             scope["path"],
             scope["query_string"],
             scope["headers"],
-            self.caller,
+            self.trace.caller,
             scope.get("path_params") or {},
             form=self.form,
         )
@@ -310,7 +309,7 @@ class RequestHandler:
             self.trace,
             body=self.body,
             answer=self.answer,
-            caller=self.caller,
+            caller=self.trace.caller,
             status=_CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,
             overhead=self.overhead,
             stream_error=self.stream_error,
