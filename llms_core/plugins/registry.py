@@ -71,7 +71,8 @@ def _create(provider: Provider) -> Adapter:
         return adapter
     missing = [name for name in _METHODS if not callable(getattr(adapter, name, None))]
     if missing:
-        raise PluginError(f"the adapter is a {type(adapter).__name__} without the methods {', '.join(missing)}")
+        names = ", ".join(missing)
+        raise PluginError(f"the adapter is a {type(adapter).__name__} without the methods {names}, or `generate`")
     return adapter
 
 

@@ -102,6 +102,7 @@ def config(upstream: ScriptedUpstream) -> Json:
     types = {name: name for name in MODELS} | {"streams": "openai-compatible", "of-the-block": "openai-compatible"}
     providers: Json = {name: {**block, "type": types[name], "models": [name]} for name in MODELS}
     providers["of-the-block"]["replay_streams"] = True
+    providers["claude"] = {**block, "type": "anthropic", "models": ["claude"], "replay_streams": True}
     return {"providers": providers}
 
 
@@ -149,7 +150,7 @@ def in_messages(response: httpx.Response) -> Any:
 
 
 def in_responses(response: httpx.Response) -> Any:
-    found = response_in(response.text)
+    found: Any = response_in(response.text)
     assert found["status"] == "completed"
     items = [
         {name: value for name, value in item.items() if name not in ("id", "encrypted_content")}
@@ -217,6 +218,22 @@ def test_a_client_that_wants_it_whole_gets_it_as_it_is(ask: Asking, first: Scrip
     answer = ask.chat(model=model).json()
     assert answer["choices"][0]["message"]["tool_calls"] == CALLS
     assert answer["usage"] == USAGE
+
+
+def test_a_request_in_the_protocol_of_the_provider_is_translated_if_it_wants_a_stream(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
+    """Passed on as it is, it would ask for a stream."""
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_sequence": None}
+    text = {"type": "text", "text": "Hello!"}
+    usage = {"input_tokens": 9, "output_tokens": 7}
+    first.default = json_body({**message, "content": [text], "stop_reason": "end_turn", "usage": usage})
+    for stream in (False, True):
+        body = {"model": "claude", "stream": stream, "messages": HELLO, "max_tokens": 100}
+        response = ask.post(body, "/v1/messages")
+        assert response.status_code == 200, response.text
+        assert not first.requests[-1].json.get("stream")
+    assert in_messages(response) == ([text], "end_turn", 7)
 
 
 @pytest.mark.parametrize("model", REPLAYED)
