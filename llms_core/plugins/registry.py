@@ -76,8 +76,8 @@ def _create(provider: Provider) -> Adapter:
         place = where(type(adapter))
         located = f" ({place})" if place else ""
         raise PluginError(
-            f"the adapter is a {type(adapter).__name__}{located} without the methods {', '.join(missing)}; "
-            "HttpAdapter of llms_core.provider has all that are needed"
+            f"the adapter is a {type(adapter).__name__}{located} without the methods {', '.join(missing)}, or "
+            "`generate`; HttpAdapter and Generates of llms_core.provider have all that are needed"
         )
     return adapter
 

@@ -452,8 +452,8 @@ def test_a_late_refusal_does_not_renew_what_another_request_has_renewed() -> Non
     async def ask() -> tuple[list[str], int]:
         async with routing_to(Slow) as asking:
             asking.adapter(0).refused = {0}
-            answers = await asyncio.gather(asking.text(), asking.text(seed=1))
-            return list(answers), len(asking.adapter(0).runs)
+            texts = list(await asyncio.gather(asking.text(), asking.text(seed=1)))
+            return texts, len(asking.adapter(0).runs)
 
     assert run(ask()) == (["1", "1"], 2)
 
