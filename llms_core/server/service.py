@@ -10,13 +10,15 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from llms_core.adapter_tasks import AdapterTasks
-from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
+from llms_core.candidate import Configured
+from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import RequestError
 from llms_core.middleware import Answered, Call
@@ -41,6 +43,8 @@ from llms_core.upstream.transport import HttpTransport
 
 log = logging.getLogger(__name__)
 
+_ONCE = Routing(retry=Retry(attempts=0))
+
 
 class Service:
     """Answers requests by way of the middleware and the providers of the current configuration.
@@ -63,7 +67,7 @@ class Service:
         #: Plugins cannot be reloaded, so neither can these.
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
         #: The middleware of all plugins as one; None if there is none.
-        self.middleware = compose(startup.host.middleware())
+        self.middleware = compose(startup.host.middleware)
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._use(startup)
@@ -86,6 +90,9 @@ class Service:
             # A plugin that does not start must not keep the others from starting.
             except (Exception, SystemExit):
                 log.exception("%s: llms_lifespan failed to start", host.origin_of(plugin))
+        for finding in host.findings:
+            if finding.hook == "llms_lifespan":
+                log.error("%s", finding.text)
 
     async def open(self) -> None:
         """Create the HTTP client, which belongs to the event loop."""
@@ -138,9 +145,29 @@ class Service:
         # A middleware may answer in either way, and the client gets what it asked for.
         return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
-    async def discover_models(self) -> Mapping[str, Sequence[Model] | str]:
-        """Ask the providers for their models, without using the result yet."""
-        return await discovery.discover_models(self.router.transport, self.startup.configured, self._preparations)
+    def only(self, item: Configured) -> Service:
+        """Return a service that tries a model of one provider once, without middleware, to find out how it answers.
+
+        It shares the connections of this one, which has to be open.
+        """
+        once = copy(self)
+        once.middleware = None
+        once._router = msgspec.structs.replace(
+            self.router,
+            models=ModelIndex(
+                [_without_retries(item)], self._operations, CircuitBreaker(), self.discovered, self._preparations
+            ),
+            order=strategies.create(_ONCE),
+            routing=_ONCE,
+        )
+        return once
+
+    async def discover_models(
+        self, providers: Sequence[Configured] | None = None
+    ) -> Mapping[str, Sequence[Model] | str]:
+        """Ask these providers for their models, or all of them, without using the result yet."""
+        asked = self.startup.configured if providers is None else providers
+        return await discovery.discover_models(self.router.transport, asked, self._preparations)
 
     def update_models(self, found: Mapping[str, Sequence[Model] | str]) -> None:
         """Use the result of a discovery; a provider that gave a reason instead keeps its last list."""
@@ -190,6 +217,10 @@ class Service:
             observer=observer,
             tasks=self._tasks,
         )
+
+
+def _without_retries(item: Configured) -> Configured:
+    return msgspec.structs.replace(item, provider=msgspec.structs.replace(item.provider, retries=0))
 
 
 async def close_adapter(adapter: Closes) -> None:

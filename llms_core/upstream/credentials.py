@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +17,9 @@ _NAMES = frozenset({"authorization", "key", "token", "secret", "cookie", "apikey
 
 # Schemes whose credentials are a secret. A signature, as AWS uses it, is different for each request and worth nothing.
 _SCHEMES = frozenset({"bearer", "basic", "token"})
+
+# The value of each cookie in `set-cookie`, whose lines the HTTP client has joined by commas.
+_COOKIE_VALUE = re.compile(r"(?:^|,\s*)[^=;,\s]+=\"?([^;,\"]+)")
 
 
 def redact_credentials(request: UpstreamRequest) -> None:
@@ -41,9 +45,8 @@ def _credentials(request: UpstreamRequest) -> Iterator[Secret]:
 
 
 def _handed_out(reply: UpstreamReply) -> Iterator[Secret]:
-    cookie = reply.headers.get("set-cookie")
-    if cookie:
-        yield Secret(cookie.partition(";")[0].partition("=")[2])
+    for cookie in _COOKIE_VALUE.findall(reply.headers.get("set-cookie", "")):
+        yield Secret(cookie)
     try:
         members = msgspec.json.decode(reply.body)
     except UNREADABLE:

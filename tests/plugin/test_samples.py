@@ -74,8 +74,8 @@ def block(upstream: ScriptedUpstream, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
 def test_each_is_short(sample: Path) -> None:
-    (module,) = sample.glob("*.py")
-    assert len(module.read_text().splitlines()) < 120
+    for module in sample.glob("*.py"):
+        assert len(module.read_text().splitlines()) < 120
 
 
 @pytest.mark.slow
@@ -83,6 +83,17 @@ def test_they_are_typed_as_the_contract_demands(samples: Environment) -> None:
     modules = [path for sample in SAMPLES for path in sample.glob("*.py")]
     done = samples.run("mypy", "--strict", *modules)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", ["whale", "replica", "bigram"])
+def test_the_conformance_suite_gives_them_gold(samples: Environment, tmp_path: Path, provider: str) -> None:
+    """Adapters with `prepare` and with `generate`, whose endpoints the suite plays."""
+    toml = tmp_path / "plugins.toml"
+    toml.write_text(f"[plugins]\nallow = ['llms-core', 'llms-provider-{provider}']\n")
+    done = samples.run("llms", "--plugins", toml, "conformance", provider)
+    assert done.returncode == 0, done.stdout
+    assert "level: gold" in done.stdout
 
 
 @pytest.mark.slow

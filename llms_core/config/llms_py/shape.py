@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from llms_core.config.shape import Defaults, File, ProviderBlock, RequestLimits, Template
+from llms_core.config.shape import Defaults, File, ProviderBlock, RequestLimits
 
 
 class LlmsPyBlock(ProviderBlock, kw_only=True):
@@ -23,10 +23,6 @@ class LlmsPyBlock(ProviderBlock, kw_only=True):
     ] = None
     name: Annotated[str | None, Meta(description="The display name; not used.")] = None
     doc: Annotated[str | None, Meta(description="The URL of the provider's documentation; not used.")] = None
-    check: Annotated[
-        Template | None,
-        Meta(description="The chat that llms.py's `--check` sends; not used."),
-    ] = None
     safety_settings: Annotated[
         list[dict[str, Any]] | None,
         Meta(description="Used by adapters that have this setting."),
@@ -49,7 +45,7 @@ class LlmsPyLimits(RequestLimits, kw_only=True):
 
 
 class Auth(msgspec.Struct, kw_only=True):
-    """llms.py's sign-in. It is not supported: if it is enabled, the gateway does not start."""
+    """llms.py's sign-in, which is not supported. If it is enabled, clients need a key of plugins.toml instead."""
 
     enabled: bool = False
     github: dict[str, Any] | None = None
