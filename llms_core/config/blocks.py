@@ -83,6 +83,7 @@ def provider(
         "defaults": _defaults(members, own),
         "force": _forced(source, (*path, "force"), members.get("force")),
         "pass_through": block.pass_through,
+        "replay_streams": block.replay_streams,
     }
     return Provider(
         id=id,

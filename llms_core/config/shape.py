@@ -212,6 +212,13 @@ class ProviderBlock(Parameters, kw_only=True):
             "passed on as the client wrote it, rather than translated."
         ),
     ] = True
+    replay_streams: Annotated[
+        bool,
+        Meta(
+            description="Whether a client that wants a stream gets the whole answer as one, because the server cannot "
+            "stream."
+        ),
+    ] = False
     retries: Annotated[
         int,
         Meta(

@@ -11,7 +11,7 @@ from llms_core.config.model import LlmsJson, Provider
 from llms_core.errors import LlmsError, PluginError
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.report import summary
-from llms_core.provider import Available, Closes, HttpAdapter
+from llms_core.provider import Adapter, Available, Closes, Generates
 from llms_core.secret import Redactor
 
 _METHODS = ("request", "completion", "chunks", "error")
@@ -56,7 +56,7 @@ def _configure(host: PluginHost, provider: Provider, previous: Configured | None
     return Configured(provider.id, provider, adapter, disabled)
 
 
-def _reusable(provider: Provider, previous: Configured | None) -> HttpAdapter | None:
+def _reusable(provider: Provider, previous: Configured | None) -> Adapter | None:
     """Return the previous adapter if its spec and settings, including the value of the key, are unchanged."""
     if previous is None or previous.provider.spec is not provider.spec:
         return None
@@ -65,8 +65,10 @@ def _reusable(provider: Provider, previous: Configured | None) -> HttpAdapter | 
     return previous.adapter
 
 
-def _create(provider: Provider) -> HttpAdapter:
-    adapter = provider.spec.adapter(provider.spec, provider.settings)
+def _create(provider: Provider) -> Adapter:
+    adapter: Adapter = provider.spec.adapter(provider.spec, provider.settings)
+    if isinstance(adapter, Generates):
+        return adapter
     missing = [name for name in _METHODS if not callable(getattr(adapter, name, None))]
     if missing:
         raise PluginError(f"the adapter is a {type(adapter).__name__} without the methods {', '.join(missing)}")

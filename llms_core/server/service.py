@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from llms_core.adapter_tasks import AdapterTasks
 from llms_core.candidate import Configured
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
@@ -24,6 +25,7 @@ from llms_core.middleware import Answered, Call
 from llms_core.middleware.chain import compose
 from llms_core.operations import Operation
 from llms_core.operations.table import OPERATIONS
+from llms_core.preparation import Preparations
 from llms_core.provider import Closes
 from llms_core.routing import discovery, strategies
 from llms_core.routing.attempt import AttemptObserver
@@ -58,6 +60,9 @@ class Service:
         self.discovery: Mapping[str, str] = {}
         self._keeps_records = keeps_records
         self._breaker = CircuitBreaker()
+        #: Where coroutines of adapters run.
+        self._tasks = AdapterTasks()
+        self._preparations = Preparations(self._tasks)
         self._transport: HttpTransport | None = None
         #: Plugins cannot be reloaded, so neither can these.
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
@@ -94,6 +99,7 @@ class Service:
 
     async def close(self) -> None:
         """Close all connections and adapters."""
+        await self._tasks.aclose()
         for item in self.startup.configured:
             if isinstance(item.adapter, Closes):
                 await close_adapter(item.adapter)
@@ -145,7 +151,9 @@ class Service:
         once.middleware = None
         once._router = msgspec.structs.replace(
             self.router,
-            models=ModelIndex([_without_retries(item)], self._operations, CircuitBreaker(), self.discovered),
+            models=ModelIndex(
+                [_without_retries(item)], self._operations, CircuitBreaker(), self.discovered, self._preparations
+            ),
             order=strategies.create(_ONCE),
             routing=_ONCE,
         )
@@ -156,7 +164,7 @@ class Service:
     ) -> Mapping[str, Sequence[Model] | str]:
         """Ask these providers for their models, or all of them, without using the result yet."""
         asked = self.startup.configured if providers is None else providers
-        return await discovery.discover_models(self.router.transport, asked)
+        return await discovery.discover_models(self.router.transport, asked, self._preparations)
 
     def update_models(self, found: Mapping[str, Sequence[Model] | str]) -> None:
         """Use the result of a discovery; a provider that gave a reason instead keeps its last list."""
@@ -194,7 +202,7 @@ class Service:
         self._breaker.settings = routing.breaker
         observer = AttemptObserver(self._breaker, startup.host, redact, records_successes=self.observes_requests)
         self._router = Router(
-            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered),
+            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered, self._preparations),
             order=strategies.create(routing),
             breaker=self._breaker,
             transport=self._transport,
@@ -204,6 +212,7 @@ class Service:
             max_bytes=startup.plugins_toml.upstream.max_answer,
             fetch=self._fetcher.fetch,
             observer=observer,
+            tasks=self._tasks,
         )
 
 

@@ -143,7 +143,9 @@ def test_an_empty_name_of_a_model_is_rejected(block: Block, models: object) -> N
 
 def test_names_for_clients_may_have_a_prefix(block: Block) -> None:
     """Discovered models get it, too; ids and prices stay those of the provider."""
-    provider = block({**SERVER, "models": {"a": "up-a"}, "model_prefix": "mine/", "pricing": {"a": {"input": 1, "output": 2}}})
+    provider = block(
+        {**SERVER, "models": {"a": "up-a"}, "model_prefix": "mine/", "pricing": {"a": {"input": 1, "output": 2}}}
+    )
     [model] = provider.models
     assert (model.names, model.upstream, model.price.output) == (("mine/a",), "up-a", 2)
     assert provider.prefix == "mine/"
