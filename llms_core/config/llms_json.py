@@ -91,6 +91,7 @@ def read(
         warnings=tuple(source.warnings),
         notes=tuple(source.notes),
         secrets=tuple(reader.references.secrets),
+        requires_key=document.requires_key,
         **optional,
     )
 

@@ -47,6 +47,8 @@ class Provider(msgspec.Struct, kw_only=True):
     settings: ProviderSettings
     #: why it is not a candidate; None if it is enabled
     disabled: str | None = None
+    #: whether settings that only its adapter has are the reason
+    misconfigured: bool = False
     models: tuple[Model, ...] = ()
     #: whether to ask the provider for its models (`all_models`)
     discover: bool = False
@@ -77,6 +79,8 @@ class LlmsJson(msgspec.Struct, kw_only=True):
     client_timeout: float | None = None
     #: attempts over all candidates of a request
     retries: int | None = None
+    #: whether every client needs a key, even if none exists (K-21)
+    requires_key: bool = False
     #: the chat requests that the command line starts from: `text`, `image`, `audio`, `file` and `check`
     templates: Mapping[str, Mapping[str, Any]] = {}
     #: what the user should fix
@@ -104,14 +108,23 @@ class Plugins(_Strict, frozen=True):
     load: tuple[str, ...] = ()
 
 
+class ClientKey(_Strict, frozen=True):
+    """`[server.keys.NAME]`: a key that clients may use, with what it permits."""
+
+    #: `sha256:<hex>`
+    hash: str
+    #: whether its clients may also switch providers on and off
+    admin: bool = False
+
+
 class Server(_Strict, frozen=True):
     """`[server]`: who may use the HTTP server, and its limits.
 
     Some limits are read at the start only: `max_connections`, `max_headers`, `write_timeout` and `replay_buffer`.
     """
 
-    #: `sha256:<hex>` of each key that clients may use, by a name for it
-    keys: Mapping[str, str] = {}
+    #: `sha256:<hex>` of each key that clients may use, or a table with more about it, by a name for it
+    keys: Mapping[str, str | ClientKey] = {}
     #: a TOML file with more of them
     keys_file: str | None = None
     #: names that clients may use in `Host`, besides those of this machine; without keys, others are refused on loopback
@@ -143,6 +156,8 @@ class Server(_Strict, frozen=True):
     explain_errors: bool = False
     #: which streams get a usage chunk: those whose clients requested one, or all
     stream_usage: Literal["requested", "always"] = "requested"
+    #: whether chat completions have llms.py's `metadata` in their body: the time that they took, and their price
+    llms_py: bool = False
 
 
 class Retry(_Strict, frozen=True):

@@ -67,7 +67,7 @@ class Service:
         #: Plugins cannot be reloaded, so neither can these.
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
         #: The middleware of all plugins as one; None if there is none.
-        self.middleware = compose(startup.host.middleware())
+        self.middleware = compose(startup.host.middleware)
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         self._use(startup)
@@ -90,6 +90,9 @@ class Service:
             # A plugin that does not start must not keep the others from starting.
             except (Exception, SystemExit):
                 log.exception("%s: llms_lifespan failed to start", host.origin_of(plugin))
+        for finding in host.findings:
+            if finding.hook == "llms_lifespan":
+                log.error("%s", finding.text)
 
     async def open(self) -> None:
         """Create the HTTP client, which belongs to the event loop."""

@@ -45,7 +45,7 @@ class LlmsPyLimits(RequestLimits, kw_only=True):
 
 
 class Auth(msgspec.Struct, kw_only=True):
-    """llms.py's sign-in. It is not supported: if it is enabled, the gateway does not start."""
+    """llms.py's sign-in, which is not supported. If it is enabled, clients need a key of plugins.toml instead."""
 
     enabled: bool = False
     github: dict[str, Any] | None = None

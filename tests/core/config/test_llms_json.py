@@ -173,17 +173,22 @@ def test_convert_is_accepted(reader: Read) -> None:
     assert reader({"convert": convert, "providers": {"a": SERVER}}, strict=True).warnings == ()
 
 
-def test_enabled_sign_in_is_rejected(reader: Read) -> None:
+def test_enabled_sign_in_requires_keys(reader: Read) -> None:
     """K-21: otherwise the gateway would be open to everybody without notice."""
-    with pytest.raises(ConfigError, match=r"auth\.enabled: .*open to everybody.*\[server\] in plugins\.toml") as caught:
-        reader({"auth": {"enabled": True, "github": {"client_secret": "gh-secret"}}, "providers": {"a": SERVER}})
-    assert "gh-secret" not in str(caught.value)
+    auth = {"enabled": True, "github": {"client_secret": "gh-secret"}}
+    config = reader({"auth": auth, "providers": {"a": SERVER}}, strict=True)
+    assert config.requires_key
+    [note] = config.notes
+    assert "auth.enabled: signing in with GitHub is not supported" in note
+    assert "[server.keys]" in note
+    assert "gh-secret" not in note
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"enabled": False, "github": {"client_id": "$GITHUB_CLIENT_ID"}}])
 def test_disabled_sign_in_is_accepted(reader: Read, auth: object) -> None:
     """K-21."""
-    assert reader({"auth": auth, "providers": {"a": SERVER}}, strict=True).warnings == ()
+    config = reader({"auth": auth, "providers": {"a": SERVER}}, strict=True)
+    assert (config.requires_key, config.warnings, config.notes) == (False, (), ())
 
 
 def test_other_references_at_the_top_level_are_accepted(reader: Read) -> None:

@@ -452,7 +452,8 @@ def test_a_late_refusal_does_not_renew_what_another_request_has_renewed() -> Non
     async def ask() -> tuple[list[str], int]:
         async with routing_to(Slow) as asking:
             asking.adapter(0).refused = {0}
-            return await asyncio.gather(asking.text(), asking.text(seed=1)), len(asking.adapter(0).runs)
+            answers = await asyncio.gather(asking.text(), asking.text(seed=1))
+            return list(answers), len(asking.adapter(0).runs)
 
     assert run(ask()) == (["1", "1"], 2)
 
