@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 from llms_core.provider import UpstreamRequest
-from llms_core.secret import Secret, redact
-
-# The last word of the names of headers and of parameters in a URL that carry credentials.
-_NAMES = frozenset({"authorization", "key", "token", "secret", "cookie", "apikey", "auth"})
+from llms_core.secret import Secret, names_credential, redact
 
 # Schemes whose credentials are a secret. A signature, as AWS uses it, is different for each request and worth nothing.
 _SCHEMES = frozenset({"bearer", "basic", "token"})
@@ -23,8 +20,7 @@ def redact_credentials(request: UpstreamRequest) -> None:
 def _credentials(request: UpstreamRequest) -> Iterator[Secret]:
     named_values = [*request.headers.items(), *parse_qsl(urlsplit(request.url).query)]
     for name, value in named_values:
-        last_word = name.lower().replace("_", "-").rpartition("-")[2]
-        if last_word not in _NAMES:
+        if not names_credential(name):
             continue
         scheme, has_scheme, credentials = value.partition(" ")
         if not has_scheme:
