@@ -37,6 +37,7 @@ LAYERS = (
     ("plugins",),
     ("routing",),
     ("guard", "cache"),
+    ("images",),
     ("default_config",),
     ("startup",),
     ("server",),
