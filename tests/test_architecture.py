@@ -22,13 +22,15 @@ ALL = [*CORE, *PROVIDERS]
 
 #: A module imports from its own layer and from those above it, never from those below.
 LAYERS = (
-    ("errors", "secret", "deadline", "write_batch", "public"),
+    ("errors", "secret", "deadline", "write_batch", "adapter_tasks", "public"),
     ("contracts",),
     ("records", "failure"),
     ("native",),
+    ("adapter_http",),
     ("provider",),
     ("openai_compatible",),
     ("config",),
+    ("preparation",),
     ("candidate",),
     ("operations",),
     ("dialects",),

@@ -30,6 +30,7 @@ COMMANDS = (
     "disable",
     "default",
     "check",
+    "import",
     "ls",
     "route",
     "plugins",
@@ -37,6 +38,9 @@ COMMANDS = (
     "config",
     "keys",
 )
+
+#: The modules of commands whose names cannot be those of modules.
+_MODULES = {"import": "importing"}
 
 #: Options by which llms.py starts what is a command here.
 LLMS_PY_OPTIONS = {
@@ -103,7 +107,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by name; a plugin cannot replace a built-in one. Raises ConfigError for invalid files."""
         if cmd_name in COMMANDS:
-            command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+            module = _MODULES.get(cmd_name, cmd_name)
+            command: click.Command = import_module(f"{__name__}.{module}").command
             return command
         from llms_core.cli import plugin_commands
 

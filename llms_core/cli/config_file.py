@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from llms_core.cli.colour import styled
+from llms_core.cli.terminal import styled
 
 if TYPE_CHECKING:
     from llms_core.startup import Startup

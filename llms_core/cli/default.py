@@ -65,7 +65,7 @@ def _member(text: str, path: Sequence[str]) -> Any:
 
 
 def _require(file: ConfigFile, model: str) -> None:
-    """Raise UnknownName if no enabled provider has the model. Providers that list their models themselves are asked."""
+    """Raise Failure if no enabled provider has the model. Providers that list their models themselves are asked."""
     import asyncio  # here, so that `llms --help` stays fast
 
     from llms_core.server.service import Service

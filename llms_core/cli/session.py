@@ -26,10 +26,16 @@ Run = Callable[[Coroutine[Any, Any, T]], T]
 
 
 def load(ctx: click.Context, config: Path | None, plugins: Path | None) -> Startup:
-    """Read both files and load the plugins. Raises ConfigError."""
+    """Read both files and load the plugins. Raises ConfigError.
+
+    A plugin that is left out is always reported, because it may be the one that guards.
+    """
     configure_log(ctx)
     started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
     startup.check(started)
+    for report in started.host.reports:
+        if report.state == "quarantined":
+            click.echo(f"llms: {report.reason}", err=True)
     return started
 
 

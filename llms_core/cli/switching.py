@@ -32,7 +32,7 @@ def switch(names: Sequence[str], *, enabled: bool, config: Path | None, plugins:
 
 
 def _switched(file: ConfigFile, text: str, name: str, *, enabled: bool) -> str:
-    """Return `text` with a provider switched. Raises UnknownName for one that does not exist."""
+    """Return `text` with a provider switched. Raises Failure for one that does not exist."""
     from llms_core import default_config
     from llms_core.config.edit import set_member
 

@@ -62,7 +62,7 @@ def _is_of(line: str, name: str) -> bool:
 def _text(file: Path) -> str | None:
     try:
         return file.read_bytes().decode()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(file)) from None

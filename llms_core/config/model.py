@@ -47,12 +47,16 @@ class Provider(msgspec.Struct, kw_only=True):
     settings: ProviderSettings
     #: why it is not a candidate; None if it is enabled
     disabled: str | None = None
+    #: whether settings that only its adapter has are the reason
+    misconfigured: bool = False
     models: tuple[Model, ...] = ()
     #: whether to ask the provider for its models (`all_models`)
     discover: bool = False
     #: regular expressions that the provider's ids have to match, or must not; for discovered models, too
     include: str | None = None
     exclude: str | None = None
+    #: what the names of its models for clients begin with; for discovered models, too
+    prefix: str = ""
     #: whether names of models are compared without case (L-20)
     fold_case: bool = False
     #: attempts at this provider after the first, before the next provider is tried

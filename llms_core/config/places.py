@@ -49,6 +49,14 @@ def new_llms_json(option: str | Path | None, env: Mapping[str, str], folder: Pat
     return home(env) / LLMS_JSON
 
 
+def new_plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path:
+    """Return where a plugins.toml is created: `option` (--plugins), `$LLMS_PLUGINS_PATH`, or else in the home."""
+    name = option or env.get("LLMS_PLUGINS_PATH")
+    if name:
+        return folder / _expanded(name, env)
+    return home(env) / PLUGINS_TOML
+
+
 def plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
     """Find plugins.toml: `option` (--plugins), `$LLMS_PLUGINS_PATH`, then the working directory, then the home.
 

@@ -119,8 +119,9 @@ class ProviderBlock(Parameters, kw_only=True):
     base_url: Annotated[
         str | None,
         Meta(
-            description="The URL of the API. `/v1` is added for OpenAI-compatible providers, unless there is a version "
-            "in the URL's path (`/v1`, `/v1beta/openai`, `/api/v3`, …) or the block has a `path`.",
+            description="The URL of the API, or `$NAME` for an environment variable with it. `/v1` is added for "
+            "OpenAI-compatible providers, unless there is a version in the URL's path (`/v1`, `/v1beta/openai`, "
+            "`/api/v3`, …) or the block has a `path`.",
             examples=["http://localhost:8080"],
         ),
     ] = None
@@ -178,6 +179,13 @@ class ProviderBlock(Parameters, kw_only=True):
         str | None,
         Meta(description="Do not offer models whose id matches this regular expression."),
     ] = None
+    model_prefix: Annotated[
+        str | None,
+        Meta(
+            description="What the names for clients of all models of this provider begin with.",
+            examples=["openai/"],
+        ),
+    ] = None
     lenient_names: Annotated[
         bool | None,
         Meta(
@@ -204,6 +212,13 @@ class ProviderBlock(Parameters, kw_only=True):
             "passed on as the client wrote it, rather than translated."
         ),
     ] = True
+    replay_streams: Annotated[
+        bool,
+        Meta(
+            description="Whether a client that wants a stream gets the whole answer as one, because the server cannot "
+            "stream."
+        ),
+    ] = False
     retries: Annotated[
         int,
         Meta(

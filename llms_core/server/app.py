@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,6 @@ from llms_core.config import places
 from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
-from llms_core.plugins.report import PluginReport
 from llms_core.server import dialect_routes, llms_py, models, openapi, plugin_routes, provider_switch, status
 from llms_core.server.background import FileWatcher, keep_models_current, stamps
 from llms_core.server.browsers import BrowserGuard, is_loopback
@@ -53,26 +52,40 @@ def create_app(
     stamps_before = stamps(config, plugins)
     started = startup.load(config, plugins)
     startup.check(started)
+    gateway = Gateway(started, requires_key=requires_key)
+    watcher = FileWatcher(gateway, config, plugins, stamps_before)
+    app = application(watcher, is_loopback=is_loopback(host))
     for warning in started.warnings:
         log.warning("%s", warning)
     for note in started.llms_json.notes:
         log.info("%s", note)
-    _log_plugins(started.host.reports)
-    gateway = Gateway(started, requires_key=requires_key)
-    watcher = FileWatcher(gateway, config, plugins, stamps_before)
+    # Now that all hooks have been called that are called at startup.
+    for finding in examine(started.host, started.configured):
+        if finding.is_warned:
+            continue
+        log.log(logging.ERROR if finding.fault else logging.INFO, "%s", finding.text)
+    return BrowserGuard(app, gateway, is_loopback=is_loopback(host))
+
+
+def application(watcher: FileWatcher, *, is_loopback: bool = False) -> DirectPath:
+    """Return the routes of the watcher's gateway. The watcher runs as long as the application does.
+
+    What is wrong with the routes of plugins is in the findings of the plugin host.
+    """
+    gateway = watcher.gateway
     handlers = _dialect_handlers(gateway)
+    routes: list[ControllerRouterHandler] = [
+        # Litestar has no parameters within a segment, so templates have the direct path only.
+        *(_route(path, handler) for path, handler in handlers.items() if not parameters(path)),
+        *dialect_routes.handlers(gateway),
+        *models.routers(gateway),
+        status.health,
+        status.ready,
+        status.page,
+        llms_py.router(provider_switch.route(watcher, is_loopback=is_loopback)),
+    ]
     app = Litestar(
-        route_handlers=[
-            # Litestar has no parameters within a segment, so templates have the direct path only.
-            *(_route(path, handler) for path, handler in handlers.items() if not parameters(path)),
-            *dialect_routes.handlers(gateway),
-            *models.routers(gateway),
-            status.health,
-            status.ready,
-            status.page,
-            llms_py.router(provider_switch.route(watcher, is_loopback=is_loopback(host))),
-            *plugin_routes.routers(gateway),
-        ],
+        route_handlers=[*routes, *plugin_routes.routers(gateway, routes)],
         lifespan=[lambda app: _lifespan(gateway, watcher)],
         state=State({"gateway": gateway}),
         exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
@@ -80,15 +93,7 @@ def create_app(
         # Litestar would replace the process's logging configuration.
         logging_config=None,
     )
-    return BrowserGuard(DirectPath(app, handlers), gateway, is_loopback=is_loopback(host))
-
-
-def _log_plugins(reports: Iterable[PluginReport]) -> None:
-    """Log what keeps a plugin, or a part of it, from working, and what may do so soon."""
-    for report in reports:
-        for finding in examine([report]):
-            text = finding.text if report.origin in finding.text else f"{report.origin}: {finding.text}"
-            log.log(logging.WARNING if finding.fault else logging.INFO, "%s", text)
+    return DirectPath(app, handlers)
 
 
 def _dialect_handlers(gateway: Gateway) -> dict[str, Handler]:

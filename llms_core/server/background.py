@@ -37,7 +37,7 @@ class FileWatcher:
         self.config = config
         #: Set after each change of the configuration.
         self.changed = asyncio.Event()
-        self._gateway = gateway
+        self.gateway = gateway
         self._plugins = plugins
         self._previous = [*loaded, *stamps(gateway.keys_file)]
 
@@ -49,12 +49,12 @@ class FileWatcher:
 
     def look(self) -> None:
         """Reload the files if they have changed."""
-        current = stamps(self.config, self._plugins, self._gateway.keys_file)
+        current = stamps(self.config, self._plugins, self.gateway.keys_file)
         if current == self._previous:
             return
         # Even if the reload fails: a broken file is reported once, not twice a second.
         self._previous = current
-        if _reload(self._gateway, self.config, self._plugins):
+        if _reload(self.gateway, self.config, self._plugins):
             self.changed.set()
 
 

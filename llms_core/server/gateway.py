@@ -68,6 +68,7 @@ class Gateway(Service):
         self._rebuild()
         self.configuration_error = None
         self._breaker.keep_only({item.id for item in startup.configured})
+        self._preparations.keep_only(item.id for item in startup.configured)
         for adapter in startup.retired:
             task = asyncio.get_running_loop().create_task(self._close_later(adapter))
             self._closing.add(task)

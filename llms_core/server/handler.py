@@ -202,12 +202,14 @@ class RequestHandler:
         if self.gateway.server.llms_py and isinstance(writer, AddsMetadata):
             writer.metadata = partial(self._metadata, routed)
         try:
-            while not stream.is_complete:
+            is_complete = stream.is_complete
+            while not is_complete:
                 data = _written(writer, await stream.read())
+                is_complete = stream.is_complete
                 if response.state is ResponseState.NOT_STARTED:
                     headers = [(b"content-type", writer.content_type), _NO_CACHE, *self._headers(routed)]
                     await response.start(200, headers, keep_alive=writer.keep_alive)
-                if stream.is_complete:
+                if is_complete:
                     await self._write_last(data + await _bytes_of(writer.end(), "end"))
                 elif data:
                     await response.write(data)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from llms_core import images
+from llms_core.adapter_tasks import AdapterTasks
 from llms_core.candidate import Configured
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
@@ -25,6 +26,7 @@ from llms_core.middleware import Answered, Call
 from llms_core.middleware.chain import compose
 from llms_core.operations import Operation
 from llms_core.operations.table import OPERATIONS
+from llms_core.preparation import Preparations
 from llms_core.provider import Closes
 from llms_core.routing import discovery, strategies
 from llms_core.routing.attempt import AttemptObserver
@@ -62,11 +64,14 @@ class Service:
         self.discovery: Mapping[str, str] = {}
         self._keeps_records = keeps_records
         self._breaker = CircuitBreaker()
+        #: Where coroutines of adapters run.
+        self._tasks = AdapterTasks()
+        self._preparations = Preparations(self._tasks)
         self._transport: HttpTransport | None = None
         #: Plugins cannot be reloaded, so neither can these.
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
         #: The middleware of all plugins as one; None if there is none.
-        self.middleware = compose(startup.host.middleware())
+        self.middleware = compose(startup.host.middleware)
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
         #: What makes images smaller; None unless llms.json asks for it.
@@ -91,6 +96,9 @@ class Service:
             # A plugin that does not start must not keep the others from starting.
             except (Exception, SystemExit):
                 log.exception("%s: llms_lifespan failed to start", host.origin_of(plugin))
+        for finding in host.findings:
+            if finding.hook == "llms_lifespan":
+                log.error("%s", finding.text)
 
     async def open(self) -> None:
         """Create the HTTP client, which belongs to the event loop."""
@@ -100,6 +108,7 @@ class Service:
 
     async def close(self) -> None:
         """Close all connections and adapters."""
+        await self._tasks.aclose()
         for item in self.startup.configured:
             if isinstance(item.adapter, Closes):
                 await close_adapter(item.adapter)
@@ -153,7 +162,9 @@ class Service:
         once.middleware = None
         once._router = msgspec.structs.replace(
             self.router,
-            models=ModelIndex([_without_retries(item)], self._operations, CircuitBreaker(), self.discovered),
+            models=ModelIndex(
+                [_without_retries(item)], self._operations, CircuitBreaker(), self.discovered, self._preparations
+            ),
             order=strategies.create(_ONCE),
             routing=_ONCE,
         )
@@ -164,7 +175,7 @@ class Service:
     ) -> Mapping[str, Sequence[Model] | str]:
         """Ask these providers for their models, or all of them, without using the result yet."""
         asked = self.startup.configured if providers is None else providers
-        return await discovery.discover_models(self.router.transport, asked)
+        return await discovery.discover_models(self.router.transport, asked, self._preparations)
 
     def update_models(self, found: Mapping[str, Sequence[Model] | str]) -> None:
         """Use the result of a discovery; a provider that gave a reason instead keeps its last list."""
@@ -209,7 +220,7 @@ class Service:
         self._breaker.settings = routing.breaker
         observer = AttemptObserver(self._breaker, startup.host, redact, records_successes=self.observes_requests)
         self._router = Router(
-            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered),
+            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered, self._preparations),
             order=strategies.create(routing),
             breaker=self._breaker,
             transport=self._transport,
@@ -219,6 +230,7 @@ class Service:
             max_bytes=startup.plugins_toml.upstream.max_answer,
             fetch=self._fetcher.fetch if self.images is None else self.images.fetching(self._fetcher.fetch),
             observer=observer,
+            tasks=self._tasks,
         )
 
 

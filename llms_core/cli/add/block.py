@@ -37,7 +37,7 @@ class Block(msgspec.Struct):
 def identify(
     file: ConfigFile, questions: Questions, provider: str | None, name: str | None, base_url: str | None
 ) -> Block:
-    """Return the block that the user means. Raises UnknownName, and UsageError if something is missing."""
+    """Return the block that the user means. Raises Failure, and UsageError if something is missing."""
     host = file.startup.host
     names = list(dict.fromkeys([*file.ids, OPENAI_COMPATIBLE.name, *default_config.names(host)]))
     if provider is None and base_url is not None:

@@ -16,7 +16,7 @@ from llms_core.cli.add.block import Block
 from llms_core.cli.add.questions import Questions
 from llms_core.cli.check.report import Lines, name_of
 from llms_core.cli.config_file import ConfigFile
-from llms_core.cli.user_error import RequestFailed
+from llms_core.cli.user_error import Failure
 from llms_core.startup import Startup
 
 
@@ -59,11 +59,11 @@ def add(ctx: click.Context, options: Options, config: Path | None, plugins: Path
 
 
 def _preview(file: ConfigFile, text: str, added: Block) -> Startup:
-    """What the gateway would make of `text`. Raises RequestFailed if it could not use the provider."""
+    """What the gateway would make of `text`. Raises Failure if it could not use the provider."""
     found = startup.preview(file.startup.plugins_toml, file.startup.host, file.path, text.encode())
     reason = _item(found, added.id).disabled
     if reason is not None:
-        raise RequestFailed(f"nothing was written, because {added.id} cannot be used: {reason}")
+        raise Failure(f"nothing was written, because {added.id} cannot be used: {reason}")
     return found
 
 
@@ -88,7 +88,7 @@ def _with_models(file: ConfigFile, text: str, added: Block, questions: Questions
 
 
 def _check(found: Startup, added: Block, models: Sequence[str], questions: Questions) -> None:
-    """Ask a model. Raises RequestFailed if it does not answer, unless the user wants the provider all the same."""
+    """Ask a model. Raises Failure if it does not answer, unless the user wants the provider all the same."""
     results = trial.check(found, added.id, models)
     printer = Lines([name_of(result.provider, result.model) for result in results])
     for result in results:
@@ -96,6 +96,4 @@ def _check(found: Startup, added: Block, models: Sequence[str], questions: Quest
     if all(result.ok for result in results):
         return
     if not questions.agreed("Write it all the same?"):
-        raise RequestFailed(
-            f"nothing was written, because {added.id} did not answer; --no-check writes it all the same"
-        )
+        raise Failure(f"nothing was written, because {added.id} did not answer; --no-check writes it all the same")

@@ -25,7 +25,7 @@ def list_models(found: Startup, item: Configured) -> Sequence[Model] | str:
 
 
 def check(found: Startup, id: str, models: Sequence[str]) -> list[Result]:
-    """Ask these models of a provider, or its first one. Raises UnknownName for one that it does not have."""
+    """Ask these models of a provider, or its first one. Raises Failure for one that it does not have."""
     with session.running(found) as (service, run):
         results: list[Result] = run(_check(service, id, models))
     return results

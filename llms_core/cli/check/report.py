@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-from llms_core.cli.ask.terminal import printable
 from llms_core.cli.check.probe import Result
-from llms_core.cli.colour import styled
+from llms_core.cli.terminal import printable, styled
 
 
 class Lines:

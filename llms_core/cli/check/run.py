@@ -30,7 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(startup: Startup, options: Options) -> bool:
-    """Check, print the results, and return whether all models answered. Raises UnknownName and RequestFailed."""
+    """Check, print the results, and return whether all models answered. Raises Failure."""
     with session.running(startup) as (service, run):
         results: list[Result] = run(_check(service, options))
     return all(result.ok for result in results)

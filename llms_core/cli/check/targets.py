@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from llms_core.candidate import Configured
 from llms_core.cli.similar import no_such
-from llms_core.cli.user_error import RequestFailed
+from llms_core.cli.user_error import Failure
 from llms_core.operations.chat import CHAT
 from llms_core.server.service import Service
 from llms_core.startup import Startup
@@ -27,11 +27,11 @@ class Target(NamedTuple):
 
 
 def chosen_providers(startup: Startup, name: str | None) -> Sequence[Configured]:
-    """Return the provider of this name, or else all that are enabled. Raises UnknownName, RequestFailed for none."""
+    """Return the provider of this name, or else all that are enabled. Raises Failure if there is none."""
     if name is None:
         enabled = [item for item in startup.configured if item.disabled is None]
         if not enabled:
-            raise RequestFailed("no provider is enabled; `llms ls` lists the reasons")
+            raise Failure("no provider is enabled; `llms ls` lists the reasons")
         return enabled
     for item in startup.configured:
         if item.id == name:
@@ -42,8 +42,8 @@ def chosen_providers(startup: Startup, name: str | None) -> Sequence[Configured]
 async def find(service: Service, name: str | None, models: Sequence[str]) -> list[Target]:
     """Return what to check: these models of the provider `name`, or one of each provider that chats without a name.
 
-    Providers are asked for their models if llms.json does not have those that are wanted. Raises UnknownName, and
-    RequestFailed if nothing can be checked.
+    Providers are asked for their models if llms.json does not have those that are wanted. Raises Failure if
+    nothing can be checked.
     """
     chosen = chosen_providers(service.startup, name)
     reasons = await _discover(service, chosen, models)
@@ -59,7 +59,7 @@ async def find(service: Service, name: str | None, models: Sequence[str]) -> lis
         if not names and (item.id in reasons or name is not None):
             targets.append(Target(item, None, reasons.get(item.id, "no model that chats is known")))
     if not targets:
-        raise RequestFailed("no enabled provider has a model that chats")
+        raise Failure("no enabled provider has a model that chats")
     return targets
 
 
@@ -81,7 +81,7 @@ def _has_to_be_asked(item: Configured, models: Sequence[str]) -> bool:
 
 
 def _names(service: Service, item: Configured, models: Sequence[str]) -> Sequence[str]:
-    """The names of the models to check. Raises UnknownName for one that the provider does not have."""
+    """The names of the models to check. Raises Failure for one that the provider does not have."""
     index = service.only(item).router.models
     listed = [candidate.client_model for candidate in index.listed_for(CHAT.name)]
     if ALL in models:

@@ -174,7 +174,7 @@ def test_plugins_are_listed_with_their_state(llms: Llms, tmp_path: Path) -> None
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT"]
     assert ["ollama", "llms-providers", __version__, "disabled", "0", "ms"] in [line.split() for line in lines]
-    assert "bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero" in lines
+    assert f"bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero ({tmp_path}/bad.py:1)" in lines
     assert "ollama: listed in [plugins] disabled" in lines
     assert "openai: provides openai-compatible, llms_default_config" in lines
     assert "'no-such-plugin' is installed" in result.stderr

@@ -64,7 +64,9 @@ def test_a_factory_that_raises_disables_only_its_own_provider() -> None:
     bad = ProviderSpec(name="bad", adapter=factory, title="Bad")
     host = PluginHost(specs={"bad": bad}, origins={"bad": "plugin 'bad' of bad-llms 1.0"})
     first, second = build(host, document(block(bad), block())).configured
-    assert (first.adapter, first.disabled) == (None, "plugin 'bad' of bad-llms 1.0: ValueError: bad key ***")
+    assert (first.adapter, first.fault) == (None, True)
+    assert first.disabled is not None
+    assert first.disabled.startswith(f"plugin 'bad' of bad-llms 1.0: ValueError: bad key *** ({__file__}:")
     assert second.disabled is None
 
 
@@ -81,7 +83,9 @@ def test_an_object_without_the_adapter_methods_is_rejected() -> None:
     bad = ProviderSpec(name="bad", adapter=cast("Any", lambda spec, settings: object()), title="Bad")
     (item,) = build(PluginHost(), document(block(bad))).configured
     assert item.disabled is not None
-    assert "the adapter is a object without the methods request, completion, chunks, error" in item.disabled
+    assert (
+        "the adapter is a object without the methods request, completion, chunks, error; HttpAdapter" in item.disabled
+    )
 
 
 def test_an_unavailable_adapter_is_disabled_with_its_reason() -> None:
