@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from llms_core.config.comments import as_json
-from tests.core.cli.manage.conftest import Run
+from tests.core.cli.manage.conftest import Run, Terminal
 
 SAMPLES = Path(__file__).parents[2] / "config" / "samples"
 
@@ -202,3 +202,15 @@ def test_line_ends_and_a_byte_order_mark_stay(llms: Run, file: Path) -> None:
     file.write_bytes(text)
     assert llms("disable", "gpu").returncode == 0
     assert file.read_bytes() == text.replace(b'"gpu": {\r\n', b'"gpu": {\r\n      "enabled": false,\r\n')
+
+
+def test_the_difference_is_coloured_on_a_terminal_unless_the_user_wants_no_colours(
+    terminal: Terminal, mine: Path
+) -> None:
+    """NO_COLOR."""
+    added = '+      "enabled": false,'
+    assert f"\x1b[32m{added}\x1b[0m" in terminal("disable", "gpu")
+    mine.write_text(MINE)
+    shown = terminal("disable", "gpu", env={"NO_COLOR": "1"})
+    assert added in shown
+    assert "\x1b[" not in shown
