@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from llms_core import default_config
+from llms_core import default_config, images
 from llms_core.candidate import Configured
 from llms_core.config import llms_json, places
 from llms_core.config.model import LlmsJson, PluginsToml
@@ -43,7 +43,11 @@ class Startup(msgspec.Struct, frozen=True, eq=False):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Everything in the files that is valid but looks like a mistake."""
-        return self.host.warnings + self.llms_json.warnings
+        found = self.host.warnings + self.llms_json.warnings
+        # The user has not written the packaged file.
+        if self.llms_json.path != default_config.PACKAGED:
+            found += images.warnings(self.llms_json)
+        return found
 
 
 def load(

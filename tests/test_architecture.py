@@ -39,6 +39,7 @@ LAYERS = (
     ("plugins",),
     ("routing",),
     ("guard", "cache"),
+    ("images",),
     ("default_config",),
     ("startup",),
     ("server",),

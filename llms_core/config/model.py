@@ -67,6 +67,16 @@ class Provider(msgspec.Struct, kw_only=True):
     check: Mapping[str, Any] | None = None
 
 
+class ImageLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest image that is sent as it is."""
+
+    #: in pixels
+    width: int = 1536
+    height: int = 1024
+    #: of the file, in bytes
+    size: int = 1536 * 1024
+
+
 class LlmsJson(msgspec.Struct, kw_only=True):
     """llms.json, whichever version of the format it has."""
 
@@ -79,6 +89,8 @@ class LlmsJson(msgspec.Struct, kw_only=True):
     client_timeout: float | None = None
     #: attempts over all candidates of a request
     retries: int | None = None
+    #: when images in chats are made smaller; None if never
+    images: ImageLimits | None = None
     #: whether every client needs a key, even if none exists (K-21)
     requires_key: bool = False
     #: the chat requests that the command line starts from: `text`, `image`, `audio`, `file` and `check`

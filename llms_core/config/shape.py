@@ -271,6 +271,29 @@ class Defaults(msgspec.Struct, kw_only=True):
     check: Annotated[Template | None, Meta(description="The request that `llms check` sends.")] = None
 
 
+#: WIDTHxHEIGHT in pixels.
+SIZE_PATTERN = r"^\s*[1-9]\d{0,5}\s*x\s*[1-9]\d{0,5}\s*$"
+
+
+class ImageConversion(msgspec.Struct, kw_only=True):
+    """When images in chats are made smaller, with Pillow. Without any member, none is."""
+
+    max_size: Annotated[
+        Annotated[str, Meta(pattern=SIZE_PATTERN)] | None,
+        Meta(description="The largest width and height, in pixels. By default 1536x1024.", examples=["1536x1024"]),
+    ] = None
+    max_length: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="The largest file, in bytes. By default 1572864."),
+    ] = None
+
+
+class Conversions(msgspec.Struct, kw_only=True):
+    """What is changed in requests before they are sent."""
+
+    image: ImageConversion | None = None
+
+
 class File(msgspec.Struct, kw_only=True):
     """llms.json: which providers and models there are, in which order they are tried, and with which keys."""
 
@@ -283,6 +306,7 @@ class File(msgspec.Struct, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     defaults: Defaults | None = None
     limits: RequestLimits | None = None
+    convert: Conversions | None = None
 
 
 def member_names(struct: type[msgspec.Struct]) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llms_core import images
 from llms_core.adapter_tasks import AdapterTasks
 from llms_core.candidate import Configured
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
@@ -40,6 +41,9 @@ from llms_core.startup import Startup
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.transport import HttpTransport
+
+if TYPE_CHECKING:
+    from llms_core.images.converter import ImageConverter
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,8 @@ class Service:
         self.middleware = compose(startup.host.middleware)
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
+        #: What makes images smaller; None unless llms.json asks for it.
+        self.images: ImageConverter | None = None
         self._use(startup)
 
     @property
@@ -124,6 +130,8 @@ class Service:
         `dialect` is the name of the format in which the client wrote the request; `headers` are the client's. Raises
         what `Router.answer` raises.
         """
+        if self.images is not None:
+            body = await self.images.fitted(body)
         if self.middleware is None:
             return await self.router.answer(trace, operation, body)
         router = self.router
@@ -192,6 +200,13 @@ class Service:
         self.observes_requests = (
             self._keeps_records or host.observes_requests or host.observes_attempts or accounting.is_logged()
         )
+        limits = startup.llms_json.images
+        if limits is None or not images.is_available():
+            self.images = None
+        elif self.images is None or self.images.limits != limits:
+            from llms_core.images.converter import ImageConverter  # most configurations do not need it
+
+            self.images = ImageConverter(limits)
         # Keys of earlier configurations stay redacted: running requests may still use them.
         keys = [item.provider.settings.api_key for item in startup.configured]
         redact.add(key for key in keys if key is not None)
@@ -213,7 +228,7 @@ class Service:
             routing=routing,
             timeouts=_timeouts(startup.plugins_toml, startup.llms_json),
             max_bytes=startup.plugins_toml.upstream.max_answer,
-            fetch=self._fetcher.fetch,
+            fetch=self._fetcher.fetch if self.images is None else self.images.fetching(self._fetcher.fetch),
             observer=observer,
             tasks=self._tasks,
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from llms_core.config.shape import Defaults, File, ProviderBlock, RequestLimits
+from llms_core.config.shape import Conversions, Defaults, File, ProviderBlock, RequestLimits
 
 
 class LlmsPyBlock(ProviderBlock, kw_only=True):
@@ -55,10 +55,7 @@ class LlmsPyDefaults(Defaults, kw_only=True):
     """What applies to every provider. Further chat templates may have any name; they are not used."""
 
     limits: LlmsPyLimits | None = None
-    convert: Annotated[
-        dict[str, Any] | None,
-        Meta(description="Not used: images are passed on as they are."),
-    ] = None
+    convert: Annotated[Conversions | None, Meta(description="The same as `convert` at the top level.")] = None
     events: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
     voice: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
 
@@ -76,10 +73,6 @@ class LlmsPyFile(File, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     defaults: LlmsPyDefaults | None = None
     limits: LlmsPyLimits | None = None
-    convert: Annotated[
-        dict[str, Any] | None,
-        Meta(description="Not used: images are passed on as they are."),
-    ] = None
     auth: Auth | None = None
     disable_extensions: Annotated[list[Any] | None, Meta(description="llms.py 3; not used.")] = None
     loading: Annotated[list[Any] | None, Meta(description="llms.py 3; not used.")] = None

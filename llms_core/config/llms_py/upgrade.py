@@ -28,7 +28,7 @@ _ALL_LIMITS = member_names(LlmsPyLimits)
 _TEMPLATES_OF_V3 = ("out:image", "out:audio", "compact", "summarize", "commit")
 # What has no effect here. The second group would not surprise anybody, so that it is not even noted.
 _UNUSED_AND_NOTED = ("disable_extensions", "loading")
-_UNUSED = ("version", "convert", "auth")
+_UNUSED = ("version", "auth")
 
 _AUTH_MESSAGE = (
     "signing in with GitHub is not supported here: clients need a key of [server.keys] in plugins.toml instead"
@@ -46,6 +46,7 @@ def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> 
     _drop_unused(source, members)
     defaults = _object(source, members, "defaults")
     _merge_limits(source, members, defaults)
+    _move_conversions(source, members, defaults)
     _drop_templates(source, defaults)
     if "defaults" in members:
         members["defaults"] = _raw(defaults)
@@ -124,6 +125,14 @@ def _move_limits(source: Source, limits: RawMembers, nested: RawMembers) -> None
             source.record_move(("limits", name), written)
         elif is_given(value) and _value(value) != _value(limits[name]):
             source.warn(written, "not used: `limits` at the top level has another value")
+
+
+def _move_conversions(source: Source, members: RawMembers, defaults: RawMembers) -> None:
+    """Move `defaults.convert` to `convert` (K-19, K-20). The top level takes precedence."""
+    nested = defaults.pop("convert", None)
+    if is_given(nested) and not is_given(members.get("convert")):
+        members["convert"] = nested
+        source.record_move(("convert",), ("defaults", "convert"))
 
 
 def _drop_templates(source: Source, defaults: RawMembers) -> None:
