@@ -105,7 +105,10 @@ async def _require_permission(gateway: Gateway, request: Request[object, object,
     if caller is not None:
         if caller.is_admin:
             return
-        raise _forbidden("This key may not switch providers: it needs `admin = true` in its table in plugins.toml")
+        raise _forbidden(
+            f"'{caller.name}' may not switch providers: its key needs `admin = true` in plugins.toml, "
+            "or its plugin has to return `Caller(…, is_admin=True)`"
+        )
     if not is_loopback:
         raise _forbidden("Without keys, providers can only be switched if the server listens on 127.0.0.1")
     headers = request.headers

@@ -73,8 +73,10 @@ def command(
     reads_stdin = not any("-" in paths for paths in sources.values())
     text = prompt.read(words, started.llms_json.max_body, reads_stdin=reads_stdin)
     if not text and chat is None and not any(sources.values()):
-        click.echo(ctx.find_root().get_help())
-        return
+        if not any((words, model, system, continues, conversation, schema)):
+            click.echo(ctx.find_root().get_help())
+            return
+        raise click.UsageError("there is no prompt: neither words nor standard input; `llms --help` lists the options")
     asked = Options(
         prompt=text,
         model=model,

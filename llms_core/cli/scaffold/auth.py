@@ -79,7 +79,9 @@ from llms_core.testing.serve import Served, serve
 TOKENS = {"alice": "token-of-alice", "blocked": "token-of-somebody-else"}
 DIGESTS = {name: hashlib.sha256(token.encode()).hexdigest() for name, token in TOKENS.items()}
 LINES = [f'{name} = "{digest}"' for name, digest in DIGESTS.items()]
-SETTINGS = "\\n".join(["[plugin.$name.tokens]", *LINES])
+# Other plugins of this environment do not take part.
+ONLY = "[plugins]\\nallow = ['$distribution']"
+SETTINGS = "\\n".join([ONLY, "[plugin.$name.tokens]", *LINES])
 
 
 @pytest.fixture(scope="module")

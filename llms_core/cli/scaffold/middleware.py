@@ -75,7 +75,9 @@ import pytest
 from llms_core.testing import ScriptedUpstream, completion
 from llms_core.testing.serve import Served, serve
 
-SETTINGS = "[plugin.$name]\\nmax_characters = 10"
+# Other plugins of this environment do not take part.
+ONLY = "[plugins]\\nallow = ['$distribution']\\n"
+SETTINGS = ONLY + "[plugin.$name]\\nmax_characters = 10"
 
 
 @pytest.fixture(scope="module")

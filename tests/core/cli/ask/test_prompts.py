@@ -82,8 +82,17 @@ def test_standard_input_that_is_no_text(asking: CommandLine, upstream: ScriptedU
     assert upstream.requests == []
 
 
+def test_an_empty_prompt_is_an_error(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+    """What is written into a file must not look like an answer."""
+    for arguments in (("",), ("-m", "m"), ("-c",)):
+        done = asking.run(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "there is no prompt" in done.stderr
+    assert upstream.requests == []
+
+
 def test_without_a_prompt_there_is_help(asking: CommandLine, upstream: ScriptedUpstream) -> None:
-    for arguments in ((), ("-m", "m"), ("--help",), ("-h",), ("tell", "me", "--help")):
+    for arguments in ((), ("--help",), ("-h",), ("tell", "me", "--help")):
         done = asking.run(*arguments)
         assert done.returncode == 0
         assert done.stdout.startswith("Usage: llms [OPTIONS] PROMPT...")
