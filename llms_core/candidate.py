@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from llms_core.config.model import Price, Provider
 from llms_core.contracts.body import RequestBody
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Completion
 from llms_core.contracts.native import NativeRequest
-from llms_core.provider import HttpAdapter, ProviderSettings, ProviderSpec
+from llms_core.contracts.request import ChatCall
+from llms_core.provider import Adapter, AdapterHttp, ProviderSettings, ProviderSpec
+
+if TYPE_CHECKING:
+    # It imports asyncio, which most commands can do without.
+    from llms_core.preparation import Preparation
 
 
 class Configured(msgspec.Struct, frozen=True, eq=False):
@@ -22,8 +29,10 @@ class Configured(msgspec.Struct, frozen=True, eq=False):
 
     id: str
     provider: Provider
-    adapter: HttpAdapter | None
+    adapter: Adapter | None
     disabled: str | None
+    #: Whether the adapter, or the settings that only it has, are why the provider is disabled.
+    fault: bool = False
 
 
 class Circuit:
@@ -76,7 +85,7 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     provider_id: str
     spec: ProviderSpec
     settings: ProviderSettings
-    adapter: HttpAdapter
+    adapter: Adapter
     #: The model name that the client sees.
     client_model: str
     #: The provider's id of the model.
@@ -96,7 +105,11 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     #: Retries at this provider before the next one is tried.
     retries: int = 0
     #: See `Prepares`.
-    prepare: Callable[[], Awaitable[None]] | None = None
+    preparation: Preparation | None = None
+    #: See `Generates`.
+    generate: Callable[[ChatCall, AdapterHttp], Awaitable[Completion] | AsyncIterator[Chunk]] | None = None
+    #: Whether it cannot stream: a client that wants a stream gets the whole answer as one.
+    replays: bool = False
     #: See `Inlines`.
     inlines: frozenset[str] = frozenset()
     #: See `PassesThrough`.
@@ -111,7 +124,7 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         settings = self.settings
         if native is None or self.passes_through is None or not settings.pass_through:
             return None
-        if settings.defaults or settings.force:
+        if settings.defaults or settings.force or (self.replays and body.stream):
             return None
         return native if self.passes_through(native, self.upstream_model) else None
 

@@ -147,6 +147,12 @@ class RequestError(LlmsError):
         message = f"Model '{model}' not found in any enabled provider"
         return cls(message, status=404, code="model_not_found", bare=True)
 
+    @classmethod
+    def plugin_failed(cls, origin: str) -> RequestError:
+        """The error for a request that a plugin had to look at, which failed. What it raised is only in the log."""
+        message = f"The {origin} failed; the gateway's log has the details"
+        return cls(message, status=500, type="api_error", code="plugin_failed")
+
 
 class OtherProtocol(NamedTuple):
     """How the same request has to be made instead, as a provider's refusal of it tells."""

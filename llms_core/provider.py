@@ -6,11 +6,14 @@ The life cycle of an adapter:
 2. For each provider block in llms.json the core decodes the block into `spec.settings` and calls
    `spec.adapter(spec, settings)` to create the adapter. A reload creates a new one only if the settings changed.
 3. `available()` may report that the adapter cannot work on this machine (see `Available`).
-4. `await prepare()` runs before each request (see `Prepares`).
+4. `await prepare(http)` makes the provider ready before a request, unless it is still ready (see `Prepares`).
 5. `request(call)` builds the upstream request, and the core sends it.
 6. `completion(call, body)` translates a whole answer; `chunks(call)` creates a translator for a stream; `error(…)`
    classifies an error answer.
 7. `await aclose()` runs once, when the adapter is retired (see `Closes`).
+
+An adapter whose provider takes more than one exchange, or none over HTTP, has `generate(call, http)` in place of
+`request`, `completion`, `chunks` and `error` (see `Generates`).
 
 `available`, `prepare`, `aclose`, `models`, `inlines`, `passes_through` and `other_protocol` are optional: each belongs
 to a protocol of its own, which the core detects by the presence of the method. So are the methods of operations other
@@ -19,12 +22,11 @@ than chat, such as `Embeds`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
-    Literal,
     Protocol,
     Required,
     TypedDict,
@@ -36,6 +38,9 @@ from typing import (
 
 import msgspec
 
+from llms_core.adapter_http import AdapterHttp as AdapterHttp
+from llms_core.adapter_http import UpstreamEvents as UpstreamEvents
+from llms_core.adapter_http import UpstreamReply as UpstreamReply
 from llms_core.contracts.abilities import ANY_MEMBER as ANY_MEMBER
 from llms_core.contracts.abilities import Capabilities as Capabilities
 from llms_core.contracts.abilities import NativeEndpoint as NativeEndpoint
@@ -48,7 +53,9 @@ from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.provider_settings import ProviderSettings as ProviderSettings
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall
-from llms_core.contracts.upload import Upload
+from llms_core.contracts.upstream import Framing as Framing
+from llms_core.contracts.upstream import Headers as Headers
+from llms_core.contracts.upstream import UpstreamRequest as UpstreamRequest
 from llms_core.errors import OtherProtocol, ProviderError
 
 if TYPE_CHECKING:
@@ -56,29 +63,6 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 else:
     from typing import TypeVar
-
-#: Header names are in lower case.
-Headers = Mapping[str, str]
-
-
-class UpstreamRequest(msgspec.Struct, kw_only=True):
-    """One HTTP request to a provider."""
-
-    url: str
-    headers: dict[str, str]
-    content: bytes = b""
-    method: str = "POST"
-    #: The body in place of `content`, for operations whose requests are uploads.
-    upload: Upload | None = None
-    #: Parameters of the client's request that could not be translated; the client reads them in x-llms-dropped-params.
-    dropped: tuple[str, ...] = ()
-
-
-Framing = Literal["sse", "ndjson", "aws", "bytes"]
-"""How a provider separates a stream into events: server-sent events, lines of JSON, or AWS's event stream.
-
-`bytes` is for a stream that has none, such as sound: its pieces are events, and an empty one is its end.
-"""
 
 
 class ChunkTranslator(Protocol):
@@ -175,13 +159,47 @@ class Discovers(Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
-    """An adapter that has to do some work before its provider can answer, such as starting a local model."""
+    """An adapter that has to do some work before its provider can answer: obtain a token, or start a local model."""
 
-    async def prepare(self) -> None:
-        """Make the provider ready; awaited before each request, so it must be cheap once ready.
+    async def prepare(self, http: AdapterHttp) -> float | None:
+        """Make the provider ready. Returns for how many seconds it stays so; None if only for the next request.
 
-        Raises ProviderError if the provider cannot be made ready.
+        It runs before the request that needs it, which waits. Requests that need it at the same time share one run, and
+        its failure; one that leaves does not end it. Before its time is over it is renewed in the background. If the
+        provider answers with an authentication failure, it is renewed at once, and the request repeated, once.
+
+        An adapter that makes no requests may leave out the parameter. Raises ProviderError if the provider cannot be
+        made ready.
         """
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """An adapter whose provider does not answer in one exchange: create and poll, queues, gRPC, models in-process.
+
+    It needs none of the methods of `HttpAdapter`. `error`, if it has it, classifies the errors of exchanges that the
+    core makes itself, such as for the list of models.
+    """
+
+    def generate(self, call: ChatCall, http: AdapterHttp) -> Awaitable[Completion] | AsyncIterator[Chunk]:
+        """Answer a call: an `async def` that either returns a Completion or yields chunks.
+
+        Either will do: a client that wants a stream gets a Completion as one, and one that does not gets the chunks as
+        one answer; `call.stream` tells what it wants. Chunks have to end each choice with a finish reason, or the
+        answer counts as incomplete. `llms_core.contracts.building` builds both.
+
+        It runs in a task of its own, within the time limits of an attempt. If the client leaves, or the time is over,
+        it is cancelled; its `finally` has 5 s, in which it may still use `http`. Until the first chunk with content, a
+        failure leads to the next provider. It must not block the event loop: whatever computes for long belongs in
+        `asyncio.to_thread`.
+
+        Raises ProviderError, such as `classify(reply.status, reply.headers, reply.body)`, or Unsupported. Any other
+        exception is a bug of the adapter, and fails this attempt.
+        """
+
+
+Adapter = HttpAdapter | Generates
+"""What `ProviderSpec.adapter` creates."""
 
 
 @runtime_checkable
@@ -281,6 +299,7 @@ class _SpecMembers(TypedDict, total=False):
     key_env: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
+    replay_streams: bool
     rename: Mapping[str, str]
     drop: frozenset[str]
     rules: RequestRules
@@ -301,8 +320,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
 
     #: What llms.json gives as `type`. For a preset the provider's own name in llms.json is enough.
     name: str
-    #: Creates the adapter for one provider block: usually the adapter's class.
-    adapter: Callable[[ProviderSpec[Any], Settings_co], HttpAdapter]
+    #: Creates the adapter for one provider block, an `Adapter`: usually the adapter's class.
+    adapter: Callable[[ProviderSpec[Any], Settings_co], Any]
     #: The name for humans.
     title: str
     #: URL of the provider's API documentation.
@@ -318,6 +337,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     key_env: tuple[str, ...] = ()
     needs_key: bool = True
     capabilities: Capabilities = Capabilities()
+    #: The provider cannot stream: a client that wants a stream of chat gets the whole answer as one.
+    replay_streams: bool = False
     #: OpenAI's name of a parameter -> the provider's name for it.
     rename: Mapping[str, str] = {}
     #: OpenAI parameters that the provider rejects; they are removed and reported to the client.
@@ -352,7 +373,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
         def __init__(
             self: ProviderSpec[OwnSettings],
             *,
-            adapter: Callable[[ProviderSpec[Any], OwnSettings], HttpAdapter],
+            adapter: Callable[[ProviderSpec[Any], OwnSettings], Adapter],
             settings: type[OwnSettings],
             **members: Unpack[_SpecMembers],
         ) -> None: ...
@@ -361,7 +382,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
         def __init__(
             self: ProviderSpec[ProviderSettings],
             *,
-            adapter: Callable[[ProviderSpec[Any], ProviderSettings], HttpAdapter],
+            adapter: Callable[[ProviderSpec[Any], ProviderSettings], Adapter],
             **members: Unpack[_SpecMembers],
         ) -> None: ...
 
@@ -370,7 +391,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
         def __init__(
             self: ProviderSpec[ProviderSettings],
             *,
-            adapter: Callable[[ProviderSpec[Any], OwnSettings], HttpAdapter],
+            adapter: Callable[[ProviderSpec[Any], OwnSettings], Adapter],
             settings: type[OwnSettings],
             **members: Unpack[_SpecMembers],
         ) -> None: ...

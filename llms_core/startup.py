@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from llms_core import default_config, images
 from llms_core.candidate import Configured
 from llms_core.config import llms_json, places
 from llms_core.config.model import LlmsJson, PluginsToml
@@ -18,7 +19,7 @@ from llms_core.errors import ConfigError
 from llms_core.plugins import registry
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import load_plugins
-from llms_core.provider import Closes, ProviderSpec
+from llms_core.provider import Closes
 from llms_core.routing import strategies
 from llms_core.secret import redact
 from llms_core.upstream import engine
@@ -27,9 +28,6 @@ log = logging.getLogger(__name__)
 
 #: Tables of plugins.toml that are only read at the start.
 _FIXED_TABLES = ("plugins", "server", "upstream", "responses", "plugin", "types")
-
-PACKAGED = "the packaged llms.json"
-"""How messages name the llms.json that a plugin ships."""
 
 
 class Startup(msgspec.Struct, frozen=True, eq=False):
@@ -45,7 +43,11 @@ class Startup(msgspec.Struct, frozen=True, eq=False):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Everything in the files that is valid but looks like a mistake."""
-        return self.host.warnings + self.llms_json.warnings
+        found = self.host.warnings + self.llms_json.warnings
+        # The user has not written the packaged file.
+        if self.llms_json.path != default_config.PACKAGED:
+            found += images.warnings(self.llms_json)
+        return found
 
 
 def load(
@@ -56,6 +58,18 @@ def load(
     Raises ConfigError if a file is invalid. Plugins and adapters that fail are in the reports and reasons.
     """
     toml, host = load_plugins(plugins, env=env)
+    return with_plugins(toml, host, config, env=env, strict=strict)
+
+
+def with_plugins(
+    toml: PluginsToml,
+    host: PluginHost,
+    config: Path | None,
+    *,
+    env: Mapping[str, str] = os.environ,
+    strict: bool = False,
+) -> Startup:
+    """Find and read llms.json and build the adapters, with plugins that are loaded. Raises ConfigError."""
     document = read_config(config, host, env=env, strict=strict)
     return Startup(toml, host, document, registry.build(host, document).configured)
 
@@ -74,55 +88,21 @@ def read_config(config: Path | None, host: PluginHost, *, env: Mapping[str, str]
     """Read llms.json. Without such a file, use every installed provider whose key is in `env`."""
     path = places.llms_json(config, env)
     if path is None:
-        document = _default_config(host, env)
+        document = default_config.read(host, env)
     else:
-        document = llms_json.load(path, host.specs, env=env, strict=strict, absent=_unused_plugins(host))
+        document = llms_json.load(path, host.specs, env=env, strict=strict, absent=host.unused)
     redact.add(document.secrets)
     return document
 
 
-def _unused_plugins(host: PluginHost) -> str:
-    """The plugins that are not in use, with their states, in words; empty if all are."""
-    return ", ".join(f"{report.origin} is {report.state}" for report in host.reports if report.state != "ok")
-
-
-def _default_config(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
-    """The packaged llms.json, followed by every other provider whose key is in `env`."""
-    text = host.default_config() or b'{"providers": {}}'
-    packaged = llms_json.read(text, PACKAGED, host.specs, env=env, absent=_unused_plugins(host))
-    blocks = {}
-    for name, key in _providers_with_keys(host, packaged, env):
-        blocks[name] = {"type": name, "api_key": f"${key}", "all_models": True}
-    others = llms_json.read(msgspec.json.encode({"providers": blocks}), PACKAGED, host.specs, env=env, strict=False)
-    # The user has not named any of these providers, so a missing key is not worth a warning.
-    return msgspec.structs.replace(
-        packaged,
-        providers=packaged.providers + others.providers,
-        secrets=packaged.secrets + others.secrets,
-        warnings=(),
-    )
-
-
-def _providers_with_keys(host: PluginHost, packaged: LlmsJson, env: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The name and the key's variable of every other provider whose key is in `env`, in the order of plugins.
-
-    A key that a provider already uses is not used for another: several specs are ways to the same account.
-    """
-    used = {provider.settings.api_key.reveal() for provider in packaged.providers if provider.settings.api_key}
-    taken_names = {provider.id.lower() for provider in packaged.providers}
-    found = []
-    for spec in dict.fromkeys(host.specs.values()):
-        key = next((key for key in spec.key_env if env.get(key)), None)
-        if key is None or env[key] in used:
-            continue
-        if taken_names.isdisjoint(_names(spec)):
-            used.add(env[key])
-            found.append((spec.name, key))
-    return found
-
-
-def _names(spec: ProviderSpec) -> set[str]:
-    return {spec.name.lower(), *(alias.lower() for alias in spec.aliases)}
+def preview(
+    toml: PluginsToml, host: PluginHost, path: Path, data: bytes, *, env: Mapping[str, str] = os.environ
+) -> Startup:
+    """Return what `load` would return if the content of llms.json at `path` were `data`. Raises ConfigError."""
+    catalogue = (path.parent, places.home(env))
+    document = llms_json.read(data, str(path), host.specs, env=env, absent=host.unused, catalogue=catalogue)
+    redact.add(document.secrets)
+    return Startup(toml, host, document, registry.build(host, document).configured)
 
 
 def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
@@ -141,7 +121,7 @@ def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
 def check(startup: Startup) -> None:
     """Check what only shows when all parts are there. Raises ConfigError."""
     toml = startup.plugins_toml
-    _require_authenticating_plugins(startup)
+    check_plugins(startup)
     try:
         strategies.create(toml.routing)
     except ConfigError as error:
@@ -160,6 +140,12 @@ def check(startup: Startup) -> None:
                 raise ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}")
 
 
+def check_plugins(startup: Startup) -> None:
+    """Check that no plugin is missing without which the gateway is not safe. Raises ConfigError."""
+    _require_authenticating_plugins(startup)
+    _require_demanded_plugins(startup)
+
+
 def _require_authenticating_plugins(startup: Startup) -> None:
     """Raise ConfigError if a plugin that may authenticate callers could not be loaded: it would refuse nobody."""
     for report in startup.host.reports:
@@ -171,3 +157,14 @@ def _require_authenticating_plugins(startup: Startup) -> None:
                 field="plugins",
                 hint=f'repair the plugin, or run without it: disabled = ["{report.name}"] in [plugins]',
             )
+
+
+def _require_demanded_plugins(startup: Startup) -> None:
+    """Raise ConfigError if a plugin that the user has configured cannot look at requests: it might be a guard."""
+    for finding in startup.host.demanded():
+        raise ConfigError(
+            f"the gateway does not run without this plugin, because the file has a table for it: {finding.text}",
+            path=startup.plugins_toml.path,
+            field=f"plugin.{finding.plugin}",
+            hint='repair it, remove the table, or let requests go on without it: fail = "open"',
+        )

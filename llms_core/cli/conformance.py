@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from llms_core.cli import UserError
+from llms_core.cli.user_error import UserError
 from llms_core.errors import ConfigError
 
 # pytest's exit codes. pytest itself is optional, and imported only when it runs.

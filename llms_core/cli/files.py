@@ -1,4 +1,4 @@
-"""The options that name the two files, and the tables that commands print."""
+"""The options that most commands have, and the tables that commands print."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from typing import Any, TypeVar
 
 import click
 
+from llms_core.cli.verbosity import verbosity
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def files(function: Function) -> Function:
-    """Add `--config` and `--plugins` to a command. They may also be given before its name."""
+    """Add `--config`, `--plugins`, `--verbose` and `--logprefix` to a command.
+
+    They may also be given before its name. The command gets `config` and `plugins`.
+    """
     path = click.Path(path_type=Path)
+    function = verbosity(function)
     function = click.option("--plugins", type=path, callback=_or_global, help="The plugins.toml to use.")(function)
     return click.option("--config", type=path, callback=_or_global, help="The llms.json to use.")(function)
 

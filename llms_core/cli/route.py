@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from llms_core.candidate import Candidate, Refusal
     from llms_core.config.model import Provider
     from llms_core.operations import Operation
-    from llms_core.routing.candidates import ModelIndex
 
 
 @click.command(short_help="Show which providers would be tried for a model, and why.")
@@ -34,6 +32,7 @@ def command(
     No request is sent to any provider. Models that only a running gateway discovers are not known here.
     """
     from llms_core import startup
+    from llms_core.cli import models
     from llms_core.operations.table import OPERATIONS
     from llms_core.routing.candidates import ModelIndex, cannot_serve
     from llms_core.routing.circuit import CircuitBreaker
@@ -60,7 +59,7 @@ def command(
     if not candidates and having:
         raise cannot_serve(model, unable)
     if not candidates:
-        click.echo(_suggestion(index, model), err=True)
+        click.echo(models.suggestion(index, model), err=True)
         raise RequestError.model_not_found(model)
 
 
@@ -94,14 +93,6 @@ def _print_text(model: str, candidates: Sequence[Candidate], refusals: Sequence[
         click.echo(line)
     for refusal in refusals:
         click.echo(f"-  {refusal.provider}: {refusal.reason}")
-
-
-def _suggestion(index: ModelIndex, model: str) -> str:
-    known = [candidate.client_model for candidate in index.listed()]
-    similar = difflib.get_close_matches(model, known, n=3)
-    if similar:
-        return f"Similar models: {', '.join(similar)}"
-    return "`llms ls` lists the models that are known."
 
 
 def _has_any(provider: Provider, names: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from llms_core.cli.files import files
+from llms_core.cli.verbosity import chosen
 
 
 @click.command(short_help="Start the gateway.")
@@ -20,8 +21,9 @@ from llms_core.cli.files import files
 @click.option(
     "--allow-anonymous", is_flag=True, help="Accept clients without a key on an address that other machines can reach."
 )
-@click.option("--verbose", is_flag=True, help="A detailed log.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     host: str,
     port: int,
     config: Path | None,
@@ -29,7 +31,6 @@ def command(
     workers: int,
     reload: bool,
     allow_anonymous: bool,
-    verbose: bool,
 ) -> None:
     """Start the gateway: OpenAI's API under http://HOST:PORT/v1.
 
@@ -37,6 +38,7 @@ def command(
     """
     from llms_core.server.run import ServeOptions, serve  # imported only here, as it takes long
 
+    log = chosen(ctx)
     serve(
         ServeOptions(
             host=host,
@@ -46,6 +48,7 @@ def command(
             workers=workers,
             reload=reload,
             allow_anonymous=allow_anonymous,
-            verbose=verbose,
+            verbose=log.verbose,
+            logprefix=log.logprefix,
         )
     )

@@ -1,4 +1,4 @@
-"""Reads llms.json, in our format or in any of llms.py's. Never writes it.
+"""Reads llms.json, in our format or in any of llms.py's; edit.py changes it.
 
 1. `Source` parses the text (source.py, locate.py).
 2. `upgrade` turns a document of llms.py's into one of our format (llms_py/); ours stays as it is.
@@ -17,16 +17,26 @@ from llms_core.config import places
 from llms_core.config.blocks import provider
 from llms_core.config.headers import headers
 from llms_core.config.llms_py.upgrade import upgrade
-from llms_core.config.model import LlmsJson
+from llms_core.config.model import ImageLimits, LlmsJson
 from llms_core.config.reader import Reader, with_openai_compatible
 from llms_core.config.references import References
-from llms_core.config.shape import Defaults, File, RequestLimits, member_names
+from llms_core.config.shape import (
+    TEMPLATES,
+    Conversions,
+    Defaults,
+    File,
+    ImageConversion,
+    RequestLimits,
+    member_names,
+)
 from llms_core.config.source import RawMembers, Source, is_given
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSpec
 
 _MEMBERS = member_names(File)
 _LIMITS = member_names(RequestLimits)
+_CONVERSIONS = member_names(Conversions)
+_IMAGE_CONVERSION = member_names(ImageConversion)
 
 
 def load(
@@ -38,12 +48,16 @@ def load(
     absent: str = "",
 ) -> LlmsJson:
     """Read the file at `path`; see `read`. llms.py's catalogue is looked for beside it and in llms.py's folder."""
+    folders = (path.parent, places.home(env))
+    return read(content(path), str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
+
+
+def content(path: Path) -> bytes:
+    """Return the content of the file at `path`. Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
-    folders = (path.parent, places.home(env))
-    return read(data, str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
 
 
 def read(
@@ -83,17 +97,44 @@ def read(
         providers=tuple(providers),
         client_timeout=limits.client_timeout,
         retries=limits.retries,
+        templates=_templates(defaults),
+        images=_image_limits(source, members),
         warnings=tuple(source.warnings),
         notes=tuple(source.notes),
         secrets=tuple(reader.references.secrets),
+        requires_key=document.requires_key,
         **optional,
     )
+
+
+def _templates(defaults: Defaults) -> dict[str, Mapping[str, Any]]:
+    """The chat templates of `defaults` that there are (K-17, K-18)."""
+    found = {name: getattr(defaults, name) for name in TEMPLATES}
+    return {name: template for name, template in found.items() if template is not None}
 
 
 def _limits(source: Source, members: RawMembers) -> RequestLimits:
     """`limits`, with unknown members reported (K-19)."""
     limits = source.known_members(_object(source, members, "limits"), _LIMITS, ("limits",))
     return source.decode(_encoded(limits), RequestLimits, ("limits",))
+
+
+def _image_limits(source: Source, members: RawMembers) -> ImageLimits | None:
+    """`convert.image`; None if it is missing or empty (K-20)."""
+    convert = source.known_members(_object(source, members, "convert"), _CONVERSIONS, ("convert",))
+    raw = convert.get("image")
+    if not is_given(raw):
+        return None
+    path = ("convert", "image")
+    known = source.known_members(source.members_of(raw, path), _IMAGE_CONVERSION, path)
+    image = source.decode(_encoded(known), ImageConversion, path)
+    limits: dict[str, int] = {}
+    if image.max_size is not None:
+        width, _, height = image.max_size.partition("x")
+        limits = {"width": int(width), "height": int(height)}
+    if image.max_length is not None:
+        limits["size"] = image.max_length
+    return ImageLimits(**limits) if limits else None
 
 
 def _object(source: Source, members: RawMembers, name: str) -> RawMembers:

@@ -33,12 +33,13 @@ class Duplicate(NamedTuple):
     second_line: int
 
 
-class _Item(NamedTuple):
-    """A member of an object, or an item of an array."""
+class Item(NamedTuple):
+    """A member of an object, or an item of an array, with its positions in the text."""
 
     name: str | int
     start: int  #: where the member begins: at its name, or at the value in an array
     value: int  #: where its value begins
+    end: int  #: the first position after its value
 
 
 def dotted(path: JsonPath) -> str:
@@ -64,10 +65,10 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 def line_of(text: str, path: JsonPath) -> int:
     """Return the line, from 1, of a member of valid JSON. A path that does not exist gives its closest parent's."""
-    value = _skip_whitespace(text, 0)
+    value = skip_whitespace(text, 0)
     start = value
     for step in path:
-        item = _find(text, value, step)
+        item = find(text, value, step)
         if item is None:
             break
         start = item.start
@@ -77,12 +78,12 @@ def line_of(text: str, path: JsonPath) -> int:
 
 def find_duplicate(text: str) -> Duplicate | None:
     """Find the first name that occurs twice in one object of valid JSON."""
-    pending: list[tuple[JsonPath, int]] = [((), _skip_whitespace(text, 0))]
+    pending: list[tuple[JsonPath, int]] = [((), skip_whitespace(text, 0))]
     # Breadth first, so that a duplicate near the top is reported before one inside it.
     while pending:
         path, position = pending.pop(0)
         seen: dict[str | int, int] = {}
-        for item in _items(text, position):
+        for item in items(text, position):
             item_path = (*path, item.name)
             if item.name in seen:
                 return Duplicate(item_path, _line_at(text, seen[item.name]), _line_at(text, item.start))
@@ -149,36 +150,38 @@ def _parse_error(error: msgspec.ValidationError) -> tuple[str, tuple[Any, ...]]:
     return message, tuple(steps)
 
 
-def _find(text: str, position: int, name: str | int) -> _Item | None:
-    for item in _items(text, position):
-        if item.name == name:
-            return item
-    return None
-
-
-def _items(text: str, position: int) -> Iterator[_Item]:
-    """Iterate over the object or array at `position`; over nothing if it is another value."""
+def items(text: str, position: int) -> Iterator[Item]:
+    """Iterate over the object or array at `position` of valid JSON; over nothing if it is another value."""
     opening = text[position]
     if opening not in "{[":
         return
     index = 0
-    position = _skip_whitespace(text, position + 1)
+    position = skip_whitespace(text, position + 1)
     while text[position] not in "}]":
         start = position
         name: str | int = index
         if opening == "{":
             name, position = _DECODER.raw_decode(text, position)
-            colon = _skip_whitespace(text, position)
-            position = _skip_whitespace(text, colon + 1)
-        yield _Item(name, start, position)
+            colon = skip_whitespace(text, position)
+            position = skip_whitespace(text, colon + 1)
+        _, end = _DECODER.raw_decode(text, position)
+        yield Item(name, start, position, end)
         index += 1
-        _, position = _DECODER.raw_decode(text, position)
-        position = _skip_whitespace(text, position)
+        position = skip_whitespace(text, end)
         if text[position] == ",":
-            position = _skip_whitespace(text, position + 1)
+            position = skip_whitespace(text, position + 1)
 
 
-def _skip_whitespace(text: str, position: int) -> int:
+def find(text: str, position: int, name: str | int) -> Item | None:
+    """Return the member or item `name` of the object or array at `position`; None if there is none."""
+    for item in items(text, position):
+        if item.name == name:
+            return item
+    return None
+
+
+def skip_whitespace(text: str, position: int) -> int:
+    """Return the first position from `position` on that is no white space."""
     found = _WHITESPACE.match(text, position)
     return found.end() if found else position
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Literal, TypeGuard, TypeVar, overload
 
 import msgspec
 from msgspec import Raw
 
+from llms_core.config.comments import as_json
 from llms_core.config.locate import (
     JsonPath,
     dotted,
@@ -78,6 +80,12 @@ class Source:
             raise self.error(path, message, hint)
         self.warn(path, message, hint)
 
+    def tolerate(self, error: ConfigError) -> None:
+        """Warn of an error that concerns one provider alone. Raises it instead if the file is read strictly."""
+        if self.strict:
+            raise error
+        self.warnings.append(str(error))
+
     def known_members(self, members: RawMembers, names: Collection[str], path: JsonPath) -> RawMembers:
         """Return the members whose names are known, and report the others (K-24)."""
         known = {}
@@ -139,7 +147,7 @@ class Source:
         if not self.text.strip():
             raise ConfigError("the file is empty", path=self.path, hint='the minimum is {"providers": {}}')
         try:
-            top = json.loads(self.text, object_pairs_hook=_distinct, parse_constant=_reject_constant)
+            top = self._top()
         except json.JSONDecodeError as error:
             raise self._syntax_error(error) from None
         except _DuplicateNameError:
@@ -160,14 +168,22 @@ class Source:
             # msgspec refuses a few things that Python accepts, such as half of a surrogate pair.
             raise ConfigError(f"not valid JSON: {error}", path=self.path) from None
 
+    def _top(self) -> Any:
+        """Parse the text, which may have comments and trailing commas: then it is replaced by one without them."""
+        parse = partial(json.loads, object_pairs_hook=_distinct, parse_constant=_reject_constant)
+        try:
+            return parse(self.text)
+        except json.JSONDecodeError:
+            self.text = as_json(self.text)
+            return parse(self.text)
+
     def _syntax_error(self, error: json.JSONDecodeError) -> ConfigError:
-        before = self.text[: error.pos].rstrip()
         after = self.text[error.pos :].lstrip(" \t\r\n,")
         hint = ""
-        if after.startswith(("//", "/*", "#")):
-            hint = "JSON has no comments: remove this one"
-        elif before.endswith(",") or after.startswith(("}", "]")):
-            hint = "is there a comma after the last member?"
+        if after.startswith("#"):
+            hint = "comments begin with //"
+        elif after.startswith("/*"):
+            hint = "this comment does not end"
         message = f"not valid JSON: {error.msg}, column {error.colno}"
         return ConfigError(message, path=self.path, line=error.lineno, hint=hint)
 

@@ -117,6 +117,12 @@ class RequestBody(Generic[View]):
         """The members as a new dictionary, for an adapter to change and encode."""
         return self._members.copy()
 
+    def copy_view(self) -> View:
+        """The view, decoded once more: whatever is done to its lists, the request stays as it is."""
+        if not self._members:  # a form, whose fields are not JSON
+            return self.view
+        return self._decode_view(msgspec.json.encode(self._members))
+
 
 class DeferredBody(RequestBody[View]):
     """A request in the client's own protocol that is only translated if somebody needs the translation.
@@ -197,6 +203,10 @@ class DeferredBody(RequestBody[View]):
     def copy_members(self) -> dict[str, Raw]:
         """The members of the translation as a new dictionary."""
         return self.translation.copy_members()
+
+    def copy_view(self) -> View:
+        """The view of the translation, decoded once more."""
+        return self.translation.copy_view()
 
 
 _MISSING = re.compile(r"Object missing required field `(\w+)`")

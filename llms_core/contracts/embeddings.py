@@ -11,8 +11,9 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Raw
 
-from llms_core.contracts.body import BodyDecoder, Members, RequestBody
+from llms_core.contracts.body import BodyDecoder, RequestBody
 from llms_core.contracts.completion import Usage
+from llms_core.contracts.upstream import ProviderCall
 from llms_core.contracts.vectors import MAX_DIMENSIONS, Vector, as_json
 from llms_core.errors import RequestError
 
@@ -117,7 +118,7 @@ class EmbeddingRules(msgspec.Struct, frozen=True, kw_only=True):
     base64: bool = False
 
 
-class EmbeddingCall(msgspec.Struct, frozen=True, kw_only=True):
+class EmbeddingCall(ProviderCall, frozen=True, kw_only=True):
     """A request for embeddings as one candidate receives it: the complete input of an adapter.
 
     `inputs` is at most as long as the adapter's rules permit. `dimensions` and `input_type` have passed these rules;
@@ -133,7 +134,7 @@ class EmbeddingCall(msgspec.Struct, frozen=True, kw_only=True):
     dimensions: int | None = None
     input_type: str | None = None
     user: str | None = None
-    members: Members = {}
+    members: Mapping[str, Raw] = {}
 
 
 class Embeddings(msgspec.Struct):

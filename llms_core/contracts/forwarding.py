@@ -11,6 +11,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.upload import Form, Upload
+from llms_core.contracts.upstream import ProviderCall
 
 
 class ForwardRequest(Protocol):
@@ -47,7 +48,7 @@ class FormRequest(msgspec.Struct, frozen=True):
         return self.stream
 
 
-class ForwardCall(msgspec.Struct, frozen=True, kw_only=True):
+class ForwardCall(ProviderCall, frozen=True, kw_only=True):
     """A request as one candidate receives it: either `content`, or `upload`. `content_type` is that of either."""
 
     #: The name of the operation, such as `audio_speech`.

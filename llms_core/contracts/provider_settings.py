@@ -28,6 +28,8 @@ class ProviderSettings(msgspec.Struct, kw_only=True):
     force: dict[str, Raw] = {}
     #: Whether requests in a protocol that the provider speaks are passed on as they are; see `PassesThrough`.
     pass_through: bool = True
+    #: Whether a client that wants a stream gets the whole answer as one, because the server cannot stream.
+    replay_streams: bool = False
 
     def bearer_headers(self) -> dict[str, str]:
         """Return the headers of a JSON request: the configured ones, and the key (if any) as a bearer token."""

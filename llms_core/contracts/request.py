@@ -12,6 +12,7 @@ from llms_core.contracts.body import BodyDecoder, Members, RequestBody
 from llms_core.contracts.content import Part, is_remote_or_inline
 from llms_core.contracts.json import is_null
 from llms_core.contracts.native import NativeRequest
+from llms_core.contracts.upstream import ProviderCall
 from llms_core.errors import RequestError
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -127,7 +128,7 @@ class CommonChatRequest(ChatRequest, frozen=True):
 ChatBody = RequestBody[ChatRequest]
 
 
-class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
+class ChatCall(ProviderCall, frozen=True, kw_only=True):
     """A chat request as one candidate receives it: the complete input of an adapter.
 
     `body` is the request with the provider's defaults applied. `upstream_model` is the provider's id of the model,

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 from llms_core.contracts.body import BodyDecoder, Members, RequestBody
 from llms_core.contracts.completion import Usage
+from llms_core.contracts.upstream import ProviderCall
 from llms_core.errors import RequestError
 
 _OWN_MEMBERS = frozenset({"model", "query", "documents", "top_n", "return_documents", "stream"})
@@ -62,7 +63,7 @@ def decode(data: bytes) -> RerankBody:
     return body
 
 
-class RerankCall(msgspec.Struct, frozen=True, kw_only=True):
+class RerankCall(ProviderCall, frozen=True, kw_only=True):
     """A request as one candidate receives it: the complete input of an adapter.
 
     `members` are the client's further members, raw: an adapter that does not know one names it in
@@ -74,7 +75,7 @@ class RerankCall(msgspec.Struct, frozen=True, kw_only=True):
     top_n: int
     upstream_model: str
     client_model: str
-    members: Members = {}
+    members: Mapping[str, Raw] = {}
 
 
 def further_members(body: RerankBody) -> Members:

@@ -42,7 +42,7 @@ class Guard:
         if not self._answers:
             return answered
         if answered.answer is not None:
-            return answered.with_answer(self._answer(answered.answer))
+            return answered.with_data(self._cleaned(answered.answer))
         whole = partial(cleaned_value, rules=self._rules, where="answer")
         return answered.filtered(TextWindow(self.hold_back, whole))
 
@@ -64,25 +64,25 @@ class Guard:
                 changes[name] = changed
         return call.with_members(changes) if changes else call
 
-    def _answer(self, answer: Answer) -> Answer:
+    def _cleaned(self, answer: Answer) -> bytes:
+        """Return the answer's body without what is masked. Raises RequestError for something that is denied."""
         try:
             value = decode_any(answer.data)
         except ValueError:
             return self._text(answer)
         changed = cleaned_value(value, self._rules, "answer")
         if changed is value:
-            return answer
+            return answer.data
         for choice in changed.get("choices") or () if isinstance(changed, dict) else ():
             # Its tokens spell what has been masked.
             choice.pop("logprobs", None)
-        return msgspec.structs.replace(answer, data=msgspec.json.encode(changed))  # type: ignore[type-var]
+        return msgspec.json.encode(changed)
 
-    def _text(self, answer: Answer) -> Answer:
-        """Return an answer that is no JSON: a transcription may be a text, and in sound there is none."""
+    def _text(self, answer: Answer) -> bytes:
+        """Return the body of an answer that is no JSON: a transcription may be a text, and in sound there is none."""
         if not isinstance(answer, ForwardedAnswer) or not answer.content_type.startswith("text/"):
-            return answer
-        text = cleaned(answer.data.decode(), self._rules, "answer")
-        return msgspec.structs.replace(answer, data=text.encode())
+            return answer.data
+        return cleaned(answer.data.decode(), self._rules, "answer").encode()
 
     def hold_back(self, text: str, is_last: bool) -> tuple[str, str]:
         """Return what of a text may be sent, cleaned, and what is held back because a match may begin in it.

@@ -86,6 +86,13 @@ class Answered(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         """The same with another whole answer."""
         return replace(self, answer=answer, stream=None)
 
+    def with_data(self, data: bytes) -> Answered:
+        """The same whole answer with another body, which is JSON unless the answer is a text or sound."""
+        if self.answer is None:
+            raise TypeError("the answer is a stream, which `filtered` changes")
+        answer: Answer = replace(self.answer, data=data)  # type: ignore[type-var]  # all answers are structs
+        return self.with_answer(answer)
+
     def with_stream(self, stream: ChunkStream) -> Answered:
         """The same with another stream."""
         return replace(self, answer=None, stream=stream)

@@ -59,7 +59,7 @@ class Layer(msgspec.Struct, frozen=True, eq=False):
     async def _failed(self, error: BaseException, call: Call, forward: Forward, given: Sequence[Answered]) -> Answered:
         log.error("%s: its middleware failed: %s", self.origin, error, exc_info=error)
         if not self.fails_open:
-            raise _plugin_failed(self.origin) from None
+            raise RequestError.plugin_failed(self.origin) from None
         return given[-1] if given else await forward(call)
 
 
@@ -99,7 +99,7 @@ class _GuardedStream(StreamWrapper):
             raise
         except (Exception, SystemExit) as error:
             log.error("%s: its middleware failed in a stream: %s", self._origin, error, exc_info=error)
-            raise _plugin_failed(self._origin) from None
+            raise RequestError.plugin_failed(self._origin) from None
 
     async def aclose(self) -> None:
         try:
@@ -113,11 +113,6 @@ async def _close(given: Sequence[Answered]) -> None:
     for answered in given:
         if answered.stream is not None:
             await answered.stream.aclose()
-
-
-def _plugin_failed(origin: str) -> RequestError:
-    message = f"The {origin} failed; the gateway's log has the details"
-    return RequestError(message, status=500, type="api_error", code="plugin_failed")
 
 
 def _described(value: object) -> str:

@@ -16,7 +16,7 @@ from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ErrorKind, OtherProtocol, ProviderError, Unsupported
-from llms_core.operations.stream import StreamReader
+from llms_core.operations.stream import ChunkReader, StreamReader
 from llms_core.provider import Offers, UpstreamRequest
 
 FetchMedia = Callable[[str, str], Awaitable[tuple[str, bytes]]]
@@ -67,6 +67,8 @@ class Operation(Generic[View, Call]):
     can_estimate: bool = False
     #: Whether `[routing.fallbacks]` do not apply, because the answer of another model would be a wrong answer.
     same_model_only: bool = False
+    #: Whether a client that wants a stream may get a whole answer as one, from a provider that cannot stream.
+    can_replay: bool = False
     #: Whether the content type of a response tells its format, and `typed_answer` takes the place of `answer`. By
     #: default its first bytes do: of chat, providers state wrong types.
     reads_content_type: bool = False
@@ -128,8 +130,23 @@ class Operation(Generic[View, Call]):
         """Return a reader for one streamed response."""
         raise Unsupported(f"{self.name} cannot be streamed", param="stream")
 
+    def generated(self, call: Call) -> ChunkReader | None:
+        """Return a reader for what an adapter's `generate` yields; None if the call is made by `request`.
+
+        See `llms_core.provider.Generates`.
+        """
+        return None
+
+    def checked(self, answer: object) -> Answer:
+        """Return what an adapter's `generate` returned, if it is an answer. Raises PluginError if it is not."""
+        raise NotImplementedError
+
+    def as_whole(self, body: RequestBody[View]) -> RequestBody[View]:
+        """Return a request for a stream as one for a whole answer, if `can_replay`."""
+        raise NotImplementedError
+
     def as_chunks(self, answer: Answer) -> Sequence[Chunk]:
-        """Return a complete answer as the chunks of a stream, for providers that ignore `stream`."""
+        """Return a complete answer as the chunks of a stream, for providers that ignore `stream` or cannot stream."""
         raise NotImplementedError
 
     def from_chunks(self, chunks: Sequence[Chunk]) -> Answer:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from llms_core.errors import ErrorKind, PluginError, ProviderError
-from llms_core.provider import UpstreamRequest
+from llms_core.failure import classify
+from llms_core.provider import Headers, UpstreamRequest
 
 T = TypeVar("T")
 
@@ -60,3 +61,11 @@ def checked_request(request: UpstreamRequest) -> UpstreamRequest:
     for name in request.dropped:
         expect(str, name, "request", "an item of dropped")
     return request
+
+
+def refusal(adapter: Any, status: int, headers: Headers, body: bytes) -> ProviderError:
+    """Return what a response means that is no answer, by the adapter's `error` if it has one."""
+    read = getattr(adapter, "error", None)
+    if read is None:
+        return classify(status, headers, body)
+    return expect(ProviderError, read(status, headers, body), "error")

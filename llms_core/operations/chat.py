@@ -24,8 +24,8 @@ from llms_core.openai_compatible.protocol import matches
 from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
-from llms_core.operations.stream import StreamReader
-from llms_core.provider import HttpAdapter, Negotiates, PassesThrough, UpstreamRequest
+from llms_core.operations.stream import ChunkReader, StreamReader
+from llms_core.provider import Generates, HttpAdapter, Negotiates, Offers, PassesThrough, UpstreamRequest
 
 #: The end of OpenAI's streams. Its absence alone is not an error: what counts is that every choice has ended.
 _END_MARKER = b"[DONE]"
@@ -51,10 +51,17 @@ _decode_usage = msgspec.json.Decoder(_UsageView).decode
 
 
 class Chat(Operation[ChatRequest, ChatCall]):
-    """Chat completions. Every adapter that implements `HttpAdapter` serves them."""
+    """Chat completions. Every adapter that implements `HttpAdapter` or `Generates` serves them."""
 
     name = "chat"
     adapter_protocol = HttpAdapter
+    can_replay = True
+
+    def is_offered_by(self, adapter: object) -> bool:
+        """Whether an adapter serves chat."""
+        if isinstance(adapter, Generates):
+            return not isinstance(adapter, Offers) or adapter.offers(self.name)
+        return super().is_offered_by(adapter)
 
     def needed_capabilities(self, view: ChatRequest) -> frozenset[str]:
         """Return the names of the `Capabilities` that the request needs."""
@@ -134,16 +141,19 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def answer(self, adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:
         """Return the adapter's completion."""
-        completion = _completion(adapter, call, body)
-        if (
-            type(completion) is not Completion
-            or type(completion.data) is not bytes
-            or type(completion.usage) not in _USAGE
-        ):
-            expect(Completion, completion, "completion")
-            expect(bytes, completion.data, "completion", "data of a Completion")
-            expect(_USAGE, completion.usage, "completion", "usage of a Completion")
-        return completion
+        return _checked(_completion(adapter, call, body), "completion")
+
+    def generated(self, call: ChatCall) -> ChunkReader | None:
+        """Return a reader, unless the client's request is passed on as it is."""
+        return ChunkReader(parts=call.request.n or 1) if call.native is None else None
+
+    def checked(self, answer: object) -> Completion:
+        """Return the completion that `generate` returned."""
+        return _checked(answer, "generate")
+
+    def as_whole(self, body: ChatBody) -> ChatBody:
+        """Return the request without the parameters of a stream."""
+        return body.with_members({"stream": None, "stream_options": None})
 
     def stream(self, adapter: HttpAdapter, call: ChatCall) -> StreamReader:
         """Return a reader of the adapter's chunks; the parts of the answer are its choices."""
@@ -185,6 +195,16 @@ def _owners(candidate: Candidate) -> frozenset[str]:
     if matches(candidate.upstream_model, candidate.spec.rules.reasoning_effort):
         return owners | {EFFORT}
     return owners
+
+
+def _checked(completion: object, method: str) -> Completion:
+    """Return what a method of an adapter returned, if all of its members have the right types."""
+    if type(completion) is Completion and type(completion.data) is bytes and type(completion.usage) in _USAGE:
+        return completion
+    wrong = expect(Completion, completion, method)
+    expect(bytes, wrong.data, method, "data of a Completion")
+    expect(_USAGE, wrong.usage, method, "usage of a Completion")
+    return wrong
 
 
 def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion:

@@ -15,11 +15,11 @@ from llms_core.config.shape import PATH_PATTERN
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
 from llms_core.openai_compatible.conversation import generated_id_length
-from llms_core.provider import Capabilities, HttpAdapter, ProviderSettings, ProviderSpec, RequestRules
+from llms_core.provider import Adapter, Capabilities, ProviderSettings, ProviderSpec, RequestRules
 from llms_core.secret import Secret, redact
 
 Rules = TypeVar("Rules", bound=msgspec.Struct)
-AdapterFactory = Callable[[ProviderSpec[Any], Any], HttpAdapter]
+AdapterFactory = Callable[[ProviderSpec[Any], Any], Adapter]
 
 
 class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +47,8 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     #: Sent with each request; a provider block may override them.
     headers: dict[str, str] = {}
     capabilities: dict[str, bool] = {}
+    #: Whether the provider cannot stream; None: as inherited.
+    replay_streams: bool | None = None
     #: Name for clients -> the provider's id, or ids that clients use as they are.
     models: dict[str, str] | tuple[str, ...] | None = None
     aliases: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ def _spec(name: str, table: Mapping[str, Any], known: Mapping[str, ProviderSpec]
         rules=_rules(declaration, base, f"{field}.rules", path),
         embeddings=_replaced(base.embeddings, declaration.embeddings, f"{field}.embeddings", path),
         capabilities=msgspec.structs.replace(base.capabilities, **declaration.capabilities),
+        replay_streams=base.replay_streams if declaration.replay_streams is None else declaration.replay_streams,
         models=_models(declaration, base),
         aliases=declaration.aliases,
         demo=False,
@@ -175,7 +178,7 @@ def _with_headers(factory: AdapterFactory, headers: Mapping[str, str]) -> Adapte
         scheme_and_token = own[name]
         redact.add([Secret(scheme_and_token.rpartition(" ")[2])])
 
-    def adapter(spec: ProviderSpec[Any], settings: ProviderSettings) -> HttpAdapter:
+    def adapter(spec: ProviderSpec[Any], settings: ProviderSettings) -> Adapter:
         merged = HiddenHeaders({**own, **settings.headers})
         return factory(spec, msgspec.structs.replace(settings, headers=merged))
 

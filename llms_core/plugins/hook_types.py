@@ -1,7 +1,7 @@
 """The types of hook implementations, for type checkers.
 
-`@hookimpl` rejects a function that implements no hook, such as one with a misspelled argument, or an `async` one. It
-does not know the function's name; an assignment to the hook's own type checks that as well:
+`@hookimpl` rejects a function that implements no hook, such as one with a misspelled argument, or one that must not be
+`async`. It does not know the function's name; an assignment to the hook's own type checks that as well:
 
     checked: RequestFinishedHook = llms_request_finished
 
@@ -11,54 +11,23 @@ arguments count, because hooks are matched to their arguments by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 import click
 
-from llms_core.candidate import Candidate
-from llms_core.contracts.request import ChatRequest
 from llms_core.dialects import Dialect
 from llms_core.middleware import Middleware
 from llms_core.operations import Operation
+from llms_core.plugins import hook_arguments
 from llms_core.plugins.settings import PluginSettings
 from llms_core.provider import ProviderSpec
-from llms_core.records import AttemptRecord, Caller, RequestRecord
-
-ChosenCandidates: TypeAlias = Sequence[Candidate] | None
+from llms_core.records import AttemptRecord, RequestRecord
 
 
 class _WithSettings(Protocol):
     def __call__(self, settings: PluginSettings) -> None: ...
-
-
-class _WithRequestAndCandidates(Protocol):
-    def __call__(self, request: ChatRequest, candidates: Sequence[Candidate]) -> ChosenCandidates: ...
-
-
-class _WithCandidates(Protocol):
-    def __call__(self, candidates: Sequence[Candidate]) -> ChosenCandidates: ...
-
-
-class _WithRequest(Protocol):
-    def __call__(self, request: ChatRequest) -> ChosenCandidates: ...
-
-
-class _WithRequestCandidatesAndOperation(Protocol):
-    def __call__(self, request: ChatRequest, candidates: Sequence[Candidate], operation: str) -> ChosenCandidates: ...
-
-
-class _WithCandidatesAndOperation(Protocol):
-    def __call__(self, candidates: Sequence[Candidate], operation: str) -> ChosenCandidates: ...
-
-
-class _WithRequestAndOperation(Protocol):
-    def __call__(self, request: ChatRequest, operation: str) -> ChosenCandidates: ...
-
-
-class _WithOperation(Protocol):
-    def __call__(self, operation: str) -> ChosenCandidates: ...
 
 
 class _WithAttempt(Protocol):
@@ -67,10 +36,6 @@ class _WithAttempt(Protocol):
 
 class _WithRecord(Protocol):
     def __call__(self, record: RequestRecord) -> None: ...
-
-
-class _WithHeaders(Protocol):
-    def __call__(self, headers: Mapping[str, str]) -> Caller | None: ...
 
 
 class _WithGroup(Protocol):
@@ -91,19 +56,10 @@ RouteHandler: TypeAlias = Callable[..., Any] | _Router
 ConfigureHook: TypeAlias = _WithSettings | Callable[[], None]
 ProvidersHook: TypeAlias = Callable[[], Iterable[ProviderSpec]]
 DefaultConfigHook: TypeAlias = Callable[[], bytes | None]
-CandidatesHook: TypeAlias = (
-    _WithRequestCandidatesAndOperation
-    | _WithRequestAndCandidates
-    | _WithRequestAndOperation
-    | _WithCandidatesAndOperation
-    | _WithRequest
-    | _WithCandidates
-    | _WithOperation
-    | Callable[[], ChosenCandidates]
-)
+CandidatesHook: TypeAlias = hook_arguments.CandidatesHook
 AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
 RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
-AuthenticateHook: TypeAlias = _WithHeaders | Callable[[], Caller | None]
+AuthenticateHook: TypeAlias = hook_arguments.AuthenticateHook
 LifespanHook: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
 CommandsHook: TypeAlias = _WithGroup | Callable[[], None]
 RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]

@@ -8,7 +8,7 @@ docs/hooks.md is generated from this module: `python -m llms_core.cli.reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -60,12 +60,19 @@ def llms_default_config() -> bytes | None:
 
 @hookspec
 def llms_candidates(
-    request: ChatRequest, candidates: Sequence[Candidate], operation: str
+    request: ChatRequest, candidates: Sequence[Candidate], operation: str, caller: Caller | None
 ) -> Sequence[Candidate] | None:
-    """Reorder or remove candidates; return None to leave them unchanged. Added candidates are ignored.
+    """Reorder or remove candidates; return None to leave them unchanged.
 
     `request` is the view that belongs to the operation: a ChatRequest if `operation` is `chat`. The requests of all
-    operations have `model` and `stream`; check `operation` before you use any other member.
+    operations have `model` and `stream`; check `operation` before you use any other member. It is a copy: nothing that
+    you do to it changes what is sent. It is only made if you declare the argument, and costs time in proportion to its
+    size. `caller` is None for an anonymous client.
+
+    Raise RequestError to refuse the request with a status and a message of your own. If you return no candidate at all,
+    it is refused with a 403 that names the plugin and the model. Anything else that is raised, and a result with
+    anything but candidates that were offered, each once, refuses it with a 500, unless `[plugin.NAME] fail` is
+    `"open"`: then the candidates stay unchanged.
     """
     raise NotImplementedError
 
@@ -92,11 +99,18 @@ def llms_request_finished(record: RequestRecord) -> None:
 
 
 @hookspec
-def llms_authenticate(headers: Mapping[str, str]) -> Caller | None:
+def llms_authenticate(
+    headers: Mapping[str, str], method: str, path: str, peer: str
+) -> Caller | Awaitable[Caller | None] | None:
     """Identify the caller by the request's `headers` (lower-case names); return None if you cannot.
 
     If any plugin implements this hook, a request that nobody identifies is rejected. Raise RequestError to reject a
-    request immediately. The values are text: UTF-8, or Latin-1 where they are not.
+    request immediately. The values are text: UTF-8, or Latin-1 where they are not. `path` has no query. `peer` is the
+    address that the connection comes from, which is a proxy's if there is one; empty if it has none.
+
+    The hook may be `async`, to ask a database or another server: then it has `[server] authenticate_timeout` seconds
+    (5 by default), after which it lets nobody in. It is called for every request without a key of `[server] keys`, so
+    remember what you have found out.
 
     The gateway does not start if a plugin that may implement this hook cannot be loaded.
     """

@@ -51,10 +51,12 @@ class Attempt:
     committed stream the block ends while the attempt is still running; then the stream calls `succeeded` or `failed`.
     """
 
-    __slots__ = ("_clock", "_first_token", "_observer", "_started", "_state", "_trace", "candidate")
+    __slots__ = ("_clock", "_first_token", "_observer", "_started", "_state", "_trace", "candidate", "prepared")
 
     def __init__(self, observer: AttemptObserver, trace: RequestTrace, candidate: Candidate):
         self.candidate = candidate
+        #: The number of the preparation that it uses; None before there is one, or if it needs none.
+        self.prepared: int | None = None
         self._observer = observer
         self._trace = trace
         self._clock = asyncio.get_running_loop().time

@@ -12,35 +12,37 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import msgspec
-
 from llms_core.candidate import Candidate
-from llms_core.config.model import Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.native import TRANSLATED
-from llms_core.errors import ERROR_TABLE, Action, AllProvidersFailed, ErrorKind, ProviderError, RequestError
+from llms_core.errors import (
+    ERROR_TABLE,
+    Action,
+    AllProvidersFailed,
+    ErrorKind,
+    OtherProtocol,
+    ProviderError,
+)
 from llms_core.middleware import Answered
-from llms_core.operations import FetchMedia, Operation
-from llms_core.operations.adapter_results import requested
+from llms_core.operations import Operation
 from llms_core.plugins.host import PluginHost
+from llms_core.records import Caller
 from llms_core.routing.attempt import Attempt, AttemptObserver
-from llms_core.routing.candidates import CannotServe, ModelIndex, cannot_serve, split_by_capability
+from llms_core.routing.candidates import CannotServe, ModelIndex
 from llms_core.routing.circuit import CircuitBreaker
+from llms_core.routing.exchanges import Exchanges
 from llms_core.routing.limits import attempt_limits
-from llms_core.routing.parts import answer_parts
 from llms_core.routing.retry import backoff
+from llms_core.routing.selection import select
 from llms_core.routing.strategies import Order
 from llms_core.routing.trace import RequestTrace
 from llms_core.upstream.body import AttemptLimits
-from llms_core.upstream.credentials import redact_credentials
-from llms_core.upstream.exchange import open_stream, whole_answer
-from llms_core.upstream.transport import HttpTransport
 
 #: How often a candidate may ask for the same request in another way.
 _MAX_PROTOCOL_CHANGES = 3
 
 
-class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+class Router(Exchanges, frozen=True, eq=False, kw_only=True):
     """Everything that is needed to answer a request.
 
     A new router is built at each change of the configuration; the circuit breaker outlives it.
@@ -49,60 +51,24 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     models: ModelIndex
     order: Order
     breaker: CircuitBreaker
-    transport: HttpTransport
     host: PluginHost
-    routing: Routing
-    timeouts: Timeouts
-    #: The largest answer in bytes.
-    max_bytes: int
-    fetch: FetchMedia
     observer: AttemptObserver
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     draw: Callable[[], float] = random.random
 
-    def candidates(self, operation: Operation[Any, Any], body: RequestBody[Any]) -> Sequence[Candidate]:
-        """Return the candidates in the order in which they are tried: the model's own, then those of its fallbacks.
+    def candidates(
+        self, operation: Operation[Any, Any], body: RequestBody[Any], caller: Caller | None = None
+    ) -> Sequence[Candidate]:
+        """Return the candidates in the order in which they are tried.
 
-        Raises RequestError if no enabled provider has the model, or none can do what the request asks for.
+        Raises RequestError if no enabled provider has the model, none can do what the request asks for, or a plugin
+        refuses the request.
         """
-        model = body.model
-        found = self.order(self.models.find(model))
-        fallbacks = () if operation.same_model_only else self.routing.fallbacks.get(model, ())
-        for fallback in fallbacks:
-            found = [*found, *self.order(self.models.find(fallback))]
-        if not found:
-            raise RequestError.model_not_found(model)
-        found, unable = self.models.for_operation(found, operation)
-        if not found:
-            raise cannot_serve(model, unable)
-        taking_original = []
-        if body.native is not None:
-            taking_original = [candidate for candidate in found if candidate.accepted_original(body) is not None]
-        if len(taking_original) < len(found):
-            found = self._able(operation, body, found, taking_original)
-        if not self.host.chooses_candidates:
+        found = select(self.models, self.order, self.routing, operation, body).candidates
+        if not self.host.choosers:
             return found
         # Last: plugins only see candidates that can serve the request.
-        return self.host.candidates(body.view, found, operation.name)
-
-    def _able(
-        self,
-        operation: Operation[Any, Any],
-        body: RequestBody[Any],
-        found: list[Candidate],
-        taking_original: list[Candidate],
-    ) -> list[Candidate]:
-        """Return the candidates that can do what the request asks for, some of which need its translation."""
-        if (reason := body.untranslatable) is not None:
-            if not taking_original:
-                raise reason
-            return taking_original
-        if needed := operation.needed_capabilities(body.view):
-            able, unable = split_by_capability(found, needed)
-            if not able:
-                raise cannot_serve(body.model, unable)
-            return able
-        return found
+        return self.host.candidates(body, found, operation.name, caller)
 
     async def answer(
         self,
@@ -130,7 +96,8 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any], deadline: float | None
     ) -> Answered:
         model = body.model
-        candidates = self._without_open_circuits(trace, operation, self.candidates(operation, body))
+        candidates = self.candidates(operation, body, trace.caller)
+        candidates = self._without_open_circuits(trace, operation, candidates)
         clock = asyncio.get_running_loop().time
         # One deadline for all attempts and pauses: more providers must not mean a longer wait.
         if deadline is None:
@@ -149,7 +116,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 if remaining <= 0:
                     raise AllProvidersFailed(model, errors)
                 try:
-                    limits = self._limits(candidate, body, remaining, candidates_left)
+                    limits = self._limits(operation, candidate, body, remaining, candidates_left)
                     return await self._attempt(trace, operation, candidate, body, limits)
                 except ProviderError as error:
                     errors.append(error)
@@ -184,14 +151,19 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return available
 
     def _limits(
-        self, candidate: Candidate, body: RequestBody[Any], remaining: float, candidates_left: int
+        self,
+        operation: Operation[Any, Any],
+        candidate: Candidate,
+        body: RequestBody[Any],
+        remaining: float,
+        candidates_left: int,
     ) -> AttemptLimits:
         return attempt_limits(
             self.timeouts,
             candidate.provider_id,
             remaining,
             candidates_left,
-            whole=not body.stream or self.routing.commit == "whole",
+            whole=not body.stream or self.routing.commit == "whole" or _replays(operation, candidate, body),
             max_bytes=self.max_bytes,
         )
 
@@ -203,7 +175,7 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         body: RequestBody[Any],
         limits: AttemptLimits,
     ) -> Answered:
-        """Try one candidate; again at once if it wants the request in another protocol.
+        """Try one candidate; again at once if it wants the request in another protocol, or with another token.
 
         Raises ProviderError or RequestError.
         """
@@ -212,13 +184,18 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         protocol = self.breaker.protocol(candidate.circuit)
         learned = ""
         changes = 0
+        may_renew = True
         while True:
             try:
-                answer = await self._attempt_once(trace, operation, candidate, body, limits, protocol)
+                answer = await self._attempt_once(
+                    trace, operation, candidate, body, limits, protocol, may_renew=may_renew
+                )
                 break
             except ProviderError as error:
                 if error.again is None or changes == _MAX_PROTOCOL_CHANGES:
                     raise
+                if error.kind is ErrorKind.AUTH:
+                    may_renew = False
                 protocol = error.again.name
                 if error.again.remember:
                     learned = protocol
@@ -238,77 +215,40 @@ class Router(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         body: RequestBody[Any],
         limits: AttemptLimits,
         protocol: str,
+        *,
+        may_renew: bool,
     ) -> Answered:
         """Make one attempt, up to the commit point. Raises ProviderError or RequestError."""
         if TRANSLATED in protocol.split():
             body = body.translated()
         with Attempt(self.observer, trace, candidate) as attempt:
+            replays = candidate.replays and _replays(operation, candidate, body)
+            if replays:
+                body = operation.as_whole(body)
             call = operation.call(body, candidate, trace.id, trace.created)
             if protocol:
                 call = operation.in_protocol(call, protocol)
             try:
-                return await self._exchange(trace, operation, candidate, call, body, limits, attempt)
+                return await self.exchange(trace, operation, candidate, call, body, limits, attempt, replays=replays)
             except ProviderError as error:
                 error.again = operation.other_protocol(candidate.adapter, call, error)
+                if error.again is None and may_renew and self._is_renewed(operation, body, error, attempt):
+                    error.again = OtherProtocol(protocol, remember=False)
                 raise
 
-    async def _exchange(
-        self,
-        trace: RequestTrace,
-        operation: Operation[Any, Any],
-        candidate: Candidate,
-        call: Any,
-        body: RequestBody[Any],
-        limits: AttemptLimits,
-        attempt: Attempt,
-    ) -> Answered:
-        """Send the request and read the answer, up to the commit point."""
-        adapter = candidate.adapter
-        trace.upstream_started()
-        if candidate.prepare is not None or candidate.inlines:
-            call, limits = await self._prepare(operation, candidate, call, limits)
-        if not body.stream and len(calls := operation.split(call, candidate)) > 1:
-            answers, dropped = await answer_parts(self.transport, operation, candidate, calls, limits)
-            answer = operation.join(call, answers)
-            attempt.succeeded(answer.usage)
-            return Answered(candidate=candidate, dropped=dropped, answer=answer)
-        request = requested(operation.request, adapter, call)
-        if candidate.prepare is not None:
-            # It may have obtained a token, which only the request shows.
-            redact_credentials(request)
-        if not body.stream:
-            answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
-            attempt.succeeded(answer.usage)
-            return Answered(candidate=candidate, dropped=request.dropped, answer=answer)
-        stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
-        try:
-            await stream.commit(whole=self.routing.commit == "whole")
-        except BaseException:
-            await stream.release()
-            raise
-        attempt.committed()
-        return Answered(candidate=candidate, dropped=request.dropped, stream=stream)
+    def _is_renewed(
+        self, operation: Operation[Any, Any], body: RequestBody[Any], error: ProviderError, attempt: Attempt
+    ) -> bool:
+        """Whether the request is repeated with another preparation: the provider did not accept that of an attempt."""
+        preparation = attempt.candidate.preparation
+        if error.kind is not ErrorKind.AUTH or preparation is None or attempt.prepared is None:
+            return False
+        return operation.can_repeat(body) and preparation.rejected(attempt.prepared)
 
-    async def _prepare(
-        self, operation: Operation[Any, Any], candidate: Candidate, call: Any, limits: AttemptLimits
-    ) -> tuple[Any, AttemptLimits]:
-        """Make the provider ready, and fetch the media that it needs as bytes.
 
-        Returns the call to make, and what is left of the attempt's limits.
-        """
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        try:
-            # Few adapters need this, so the cost of a separate timer does not matter.
-            async with asyncio.timeout(min(limits.first_token, limits.total)):
-                if candidate.prepare is not None:
-                    await candidate.prepare()
-                if candidate.inlines:
-                    call = await operation.inline_media(call, candidate.inlines, self.fetch)
-        except TimeoutError:
-            message = "The provider could not be made ready in time"
-            raise ProviderError(ErrorKind.TIMEOUT, message) from None
-        return call, limits.after(clock() - started)
+def _replays(operation: Operation[Any, Any], candidate: Candidate, body: RequestBody[Any]) -> bool:
+    """Whether the client gets a whole answer of this candidate as a stream."""
+    return body.stream and candidate.replays and operation.can_replay
 
 
 def _cannot_be_repeated(error: ProviderError) -> ProviderError:

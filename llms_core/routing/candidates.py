@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import translate
@@ -13,7 +14,8 @@ from llms_core.candidate import Candidate, Configured, Refusal
 from llms_core.config.model import Model
 from llms_core.errors import RequestError
 from llms_core.operations import Operation
-from llms_core.provider import Capabilities, HttpAdapter, Inlines, PassesThrough, Prepares
+from llms_core.preparation import Preparations
+from llms_core.provider import Adapter, Capabilities, Generates, Inlines, PassesThrough
 from llms_core.routing.circuit import CircuitBreaker
 
 
@@ -26,12 +28,14 @@ class ModelIndex:
         operations: Iterable[Operation[Any, Any]],
         breaker: CircuitBreaker,
         discovered: Mapping[str, Sequence[Model]] = {},
+        preparations: Preparations | None = None,
     ):
         self.configured = tuple(configured)
         self._operations = tuple(operations)
         #: The operation whose circuits the candidates have.
         self._default_operation = self._operations[0]
         self._breaker = breaker
+        self._preparations = preparations or Preparations()
         self._exact: dict[str, list[Candidate]] = {}
         #: By lower-case name, for providers whose names are matched without case.
         self._folded: dict[str, list[Candidate]] = {}
@@ -45,7 +49,7 @@ class ModelIndex:
             found = discovered.get(item.id, ()) if item.provider.discover else ()
             self._add(item, item.adapter, _merge(item.provider.models, found), position)
 
-    def _add(self, item: Configured, adapter: HttpAdapter, models: Sequence[Model], position: int) -> None:
+    def _add(self, item: Configured, adapter: Adapter, models: Sequence[Model], position: int) -> None:
         """Add one provider's models. A model's first name precedes any other model's second name (L-20)."""
         if not models:
             return
@@ -74,10 +78,16 @@ class ModelIndex:
             if all(other.position != position for other in row):
                 row.append(candidate)
 
-    def _template(self, item: Configured, adapter: HttpAdapter, model: Model, position: int) -> Candidate:
+    def _template(self, item: Configured, adapter: Adapter, model: Model, position: int) -> Candidate:
         """A candidate with what all candidates of one provider share."""
         provider = item.provider
         operations = [each.name for each in self._operations if each.is_offered_by(adapter)]
+        generate = adapter.generate if isinstance(adapter, Generates) else None
+        # A coroutine has one result, whatever the client wants.
+        replays = inspect.iscoroutinefunction(generate)
+        if provider.spec.replay_streams or provider.settings.replay_streams:
+            replays = True
+        capabilities = _names_of(provider.spec.capabilities)
         return Candidate(
             provider_id=item.id,
             client_model=model.names[0],
@@ -91,9 +101,11 @@ class ModelIndex:
             adapter=adapter,
             position=position,
             operations=frozenset(operations),
-            capabilities=_names_of(provider.spec.capabilities),
+            capabilities=capabilities | {"streaming"} if replays else capabilities,
             retries=provider.retries,
-            prepare=adapter.prepare if isinstance(adapter, Prepares) else None,
+            preparation=self._preparations.of(item.id, adapter),
+            generate=generate,
+            replays=replays,
             inlines=adapter.inlines if isinstance(adapter, Inlines) else frozenset(),
             passes_through=adapter.passes_through if isinstance(adapter, PassesThrough) else None,
         )

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from llms_core.candidate import Configured
 from llms_core.config.model import Model, Provider
 from llms_core.errors import ErrorKind, ProviderError, RequestError
-from llms_core.operations.adapter_results import expect
-from llms_core.provider import Discovers, Prepares, UpstreamRequest
+from llms_core.operations.adapter_results import expect, refusal
+from llms_core.preparation import Preparation, Preparations
+from llms_core.provider import Discovers, UpstreamReply
+from llms_core.upstream.body import AttemptLimits
+from llms_core.upstream.provider_http import ProviderHttp
 from llms_core.upstream.transport import HttpTransport
 
 log = logging.getLogger(__name__)
@@ -19,32 +22,30 @@ log = logging.getLogger(__name__)
 TIMEOUT = 10.0
 """Seconds that a provider has to answer."""
 
-_MAX_LIST_BYTES = 16 * 1024 * 1024
+_LIMITS = AttemptLimits(connect=TIMEOUT, first_token=TIMEOUT, idle=TIMEOUT, total=TIMEOUT, max_bytes=16 * 1024 * 1024)
 
 
 async def discover_models(
-    transport: HttpTransport, configured: Iterable[Configured]
+    transport: HttpTransport, configured: Iterable[Configured], preparations: Preparations | None = None
 ) -> dict[str, Sequence[Model] | str]:
     """Return, by provider id, the models of each provider with discovery, or the reason why there is no list."""
+    preparations = preparations or Preparations()
     asked = [item for item in configured if item.provider.discover and item.adapter is not None and not item.disabled]
     # Concurrently: a slow provider must not delay the others' lists.
-    results = await asyncio.gather(*(_discover(transport, item) for item in asked))
+    results = await asyncio.gather(*(_discover(transport, item, preparations) for item in asked))
     return {item.id: result for item, result in zip(asked, results, strict=True)}
 
 
-async def _discover(transport: HttpTransport, item: Configured) -> Sequence[Model] | str:
+async def _discover(transport: HttpTransport, item: Configured, preparations: Preparations) -> Sequence[Model] | str:
     adapter = item.adapter
     if not isinstance(adapter, Discovers):
         return f"providers of type '{item.provider.spec.name}' cannot list their models"
     try:
         async with asyncio.timeout(TIMEOUT):
-            if isinstance(adapter, Prepares):
-                # A local server may have to be started first; that counts as time to answer.
-                await adapter.prepare()
-            status, body = await _fetch(transport, adapter.models_request())
-        if not 200 <= status < 300:
-            raise adapter.error(status, {}, body)
-        return _wanted_models(item.provider, adapter.models(body))
+            reply = await _list(transport, adapter, preparations.of(item.id, adapter))
+        if not reply.is_success:
+            raise refusal(adapter, reply.status, reply.headers, reply.body)
+        return _wanted_models(item.provider, adapter.models(reply.body))
     except TimeoutError:
         return f"no answer within {TIMEOUT:g} s"
     except (ProviderError, RequestError) as error:
@@ -56,20 +57,30 @@ async def _discover(transport: HttpTransport, item: Configured) -> Sequence[Mode
         return f"the adapter failed: {type(error).__name__}"
 
 
-async def _fetch(transport: HttpTransport, request: UpstreamRequest) -> tuple[int, bytes]:
-    """Return a response's status and body."""
-    response = await transport.send(request, TIMEOUT)
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        while piece := await response.read():
-            pieces.append(piece)
-            size += len(piece)
-            if size > _MAX_LIST_BYTES:
-                raise ProviderError(ErrorKind.BAD_RESPONSE, f"the list exceeds {_MAX_LIST_BYTES} bytes")
-    finally:
-        await response.aclose()
-    return response.status, b"".join(pieces)
+async def _list(transport: HttpTransport, adapter: Discovers, preparation: Preparation | None) -> UpstreamReply:
+    """Return a provider's response, whatever its status. Raises ProviderError, or what `prepare` raised."""
+
+    async def ask() -> UpstreamReply:
+        return await ProviderHttp(transport, _LIMITS).send(adapter.models_request())
+
+    if preparation is None:
+        return await ask()
+
+    def client() -> ProviderHttp:
+        return ProviderHttp(transport, _LIMITS, prepares=True)
+
+    # A local server may have to be started first; that counts as time to answer.
+    await preparation.ready(client, TIMEOUT)
+    number = preparation.number
+    reply = await ask()
+    if reply.is_success:
+        return reply
+    if refusal(adapter, reply.status, reply.headers, reply.body).kind is not ErrorKind.AUTH:
+        return reply
+    if not preparation.rejected(number):
+        return reply
+    await preparation.ready(client, TIMEOUT)
+    return await ask()
 
 
 def _wanted_models(provider: Provider, found: dict[str, str]) -> Sequence[Model]:
@@ -82,5 +93,5 @@ def _wanted_models(provider: Provider, found: dict[str, str]) -> Sequence[Model]
         is_included = provider.include is None or re.search(provider.include, upstream_model)
         is_excluded = provider.exclude is not None and re.search(provider.exclude, upstream_model)
         if is_included and not is_excluded:
-            models.append(Model(names=(name,), upstream=upstream_model))
+            models.append(Model(names=(provider.prefix + name,), upstream=upstream_model))
     return models

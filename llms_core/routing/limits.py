@@ -11,6 +11,19 @@ _SHORTEST_SHARE = 60.0
 _NO_OVERRIDES = ProviderTimeouts()
 
 
+def preparation_limits(timeouts: Timeouts, provider_id: str, max_bytes: int) -> AttemptLimits:
+    """Return the limits of a preparation. They depend on no request, because requests share it."""
+    own = timeouts.provider.get(provider_id, _NO_OVERRIDES)
+    total = own.first_token or timeouts.first_token or own.total or timeouts.total
+    return AttemptLimits(
+        connect=own.connect or timeouts.connect,
+        first_token=total,
+        idle=own.idle or timeouts.idle,
+        total=total,
+        max_bytes=max_bytes,
+    )
+
+
 def attempt_limits(
     timeouts: Timeouts, provider_id: str, remaining: float, candidates_left: int, *, whole: bool, max_bytes: int
 ) -> AttemptLimits:

@@ -41,7 +41,7 @@ async def answer_parts(
     async def answer_next() -> None:
         for number, call in remaining:
             request = requested(operation.request, adapter, call)
-            if candidate.prepare is not None:
+            if candidate.preparation is not None:
                 redact_credentials(request)
             dropped.update(dict.fromkeys(request.dropped))
             left = limits.after(clock() - started)

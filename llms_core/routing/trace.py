@@ -9,19 +9,21 @@ from functools import lru_cache
 from llms_core.candidate import Candidate
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ProviderError
-from llms_core.records import AttemptRecord
+from llms_core.records import AttemptRecord, Caller
 
 
 class RequestTrace:
     """What is known about one request. Times are in seconds of `time.perf_counter`."""
 
-    __slots__ = ("_upstream_seconds", "_upstream_since", "attempts", "created", "id", "notes", "started")
+    __slots__ = ("_upstream_seconds", "_upstream_since", "attempts", "caller", "created", "id", "notes", "started")
 
     def __init__(self) -> None:
         # Answers whose provider sends no id get one with this in it.
         self.id = os.urandom(12).hex()
         #: Unix seconds.
         self.created = int(time.time())
+        #: Who sent the request; None for an anonymous client.
+        self.caller: Caller | None = None
         self.started = time.perf_counter()
         self.attempts: list[AttemptRecord] = []
         #: The entries of `x-llms-attempts` so far: failed and skipped candidates.

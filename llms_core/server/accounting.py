@@ -27,8 +27,8 @@ def request_finished(
     status: int,
     overhead: float | None,
     stream_error: ErrorKind | None,
-) -> None:
-    """Report a request that has ended.
+) -> RequestRecord:
+    """Report a request that has ended, and return its record.
 
     `body` is None if it could not be decoded, `overhead` is in seconds, `stream_error` is the error that ended a
     stream after it was committed.
@@ -46,6 +46,7 @@ def request_finished(
             len(record.attempts),
             record.duration * 1000,
         )
+    return record
 
 
 def is_logged() -> bool:

@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from llms_core.dialects import IncomingRequest, Route
 from llms_core.operations.adapter_results import expect
+from llms_core.server.authenticate import resolve
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
 
@@ -40,7 +41,7 @@ def _handler(gateway: Gateway, route: Route) -> HTTPRouteHandler:
         responses=error_responses(400, 401, 404, 503),
     )
     async def serve(request: Request[Any, Any, State]) -> Response[bytes]:
-        caller = gateway.admit(request.scope)
+        caller = await resolve(gateway.admit(request.scope))
         incoming = IncomingRequest(
             b"",
             request.url.path,

@@ -7,10 +7,12 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.types import Send
+from litestar.utils import normalize_path
 
 from llms_core.dialects import openai_error
 from llms_core.dialects.paths import PathTable
 from llms_core.errors import LlmsError
+from llms_core.server.authenticate import PATH
 from llms_core.server.error_response import describe_http_error, retry_headers
 
 #: Litestar's hooks that run for every request, and that a handler called directly would bypass.
@@ -56,13 +58,16 @@ class DirectPath:
         return self._serve_by_litestar(scope, receive, send)
 
     async def _serve_by_litestar(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and len(scope["path"]) + len(scope["query_string"]) > _MAX_TARGET:
-            await _refuse_long_target(send)
-            return
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            # Litestar's routes would each have to allow it.
-            scope = {**scope, "method": "GET"}
-            send = _without_body(send)
+        if scope["type"] == "http":
+            if len(scope["path"]) + len(scope["query_string"]) > _MAX_TARGET:
+                await _refuse_long_target(send)
+                return
+            # Litestar cuts the path for an application that is mounted within a route.
+            scope[PATH] = normalize_path(scope["path"])
+            if scope["method"] == "HEAD":
+                # Litestar's routes would each have to allow it.
+                scope = {**scope, "method": "GET"}
+                send = _without_body(send)
         # Including other spellings of these paths, such as a trailing slash, which Litestar normalizes.
         await self.app(scope, receive, send)
 

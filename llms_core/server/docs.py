@@ -10,6 +10,7 @@ from litestar import MediaType, Request, Router, get
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.types import Guard
 
 HEADERS: Mapping[str, str] = {
     # The page shows text of plugins, and holds the user's key: nothing but these files may run in it or be called.
@@ -36,10 +37,13 @@ class ViewerPlugin(OpenAPIRenderPlugin):
         return self._page
 
 
-def router() -> Router:
-    """Return the router of `/docs`, with what the page needs. Litestar adds the page and the document."""
+def router(guard: Guard) -> Router:
+    """Return the router of `/docs`, with what the page needs. Litestar adds the page and the document.
+
+    `guard` is called before each handler.
+    """
     files = [_file("/viewer.js", "text/javascript"), _file("/viewer.css", "text/css")]
-    return Router("/docs", route_handlers=files, include_in_schema=False, response_headers=HEADERS)
+    return Router("/docs", route_handlers=files, guards=[guard], include_in_schema=False, response_headers=HEADERS)
 
 
 def _file(path: str, media_type: str) -> HTTPRouteHandler:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from litestar.types import Receive, Scope, Send
+from msgspec import UNSET, UnsetType
 
+from llms_core.config.prices import per_token
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.json import UNREADABLE
 from llms_core.dialects import (
+    AddsMetadata,
     Dialect,
     ErrorResponse,
     IncomingRequest,
@@ -22,8 +25,9 @@ from llms_core.dialects import (
     TypedBody,
     WritesBytes,
 )
+from llms_core.dialects.metadata import Metadata, with_metadata
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
-from llms_core.middleware import Answered, Call, ChunkStream
+from llms_core.middleware import Answered, ChunkStream
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
 from llms_core.records import Caller
@@ -35,7 +39,7 @@ from llms_core.server.form import IncomingForm
 from llms_core.server.gateway import Gateway
 from llms_core.server.http1.cycle import BREAKS_OFF
 from llms_core.server.request_body import read_body
-from llms_core.server.request_headers import by_name, tags_of
+from llms_core.server.request_headers import by_name
 from llms_core.server.response_writer import ResponseState, ResponseWriter
 
 log = logging.getLogger(__name__)
@@ -83,7 +87,6 @@ class RequestHandler:
         self.trace = RequestTrace()
         self.watcher = DisconnectWatcher(receive)
         self.writer = ResponseWriter(send, gateway.server.keep_alive)
-        self.caller: Caller | None = None
         self.body: RequestBody[Any] | None = None
         self.form: IncomingForm | None = None
         self.answer: Answered | None = None
@@ -98,7 +101,8 @@ class RequestHandler:
         gateway = self.gateway
         self.scope = scope
         # Before the body is read, so that unknown callers cannot make the server receive one.
-        self.caller = gateway.admit(scope)
+        found = gateway.admit(scope)
+        self.trace.caller = found if found is None or isinstance(found, Caller) else await found
         with self.watcher:
             request = await self._read_request(scope, receive)
             decoded = self.dialect.decode(request)
@@ -108,7 +112,14 @@ class RequestHandler:
             self.body = expect(RequestBody, decoded, "decode")
             if self.body.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
-            self.answer = await self._answer(self.body, scope)
+            self.answer = await gateway.answer(
+                self.trace,
+                self.dialect.operation,
+                self.body,
+                dialect=self.dialect.name,
+                headers=scope["headers"],
+                has_form=self.form is not None,
+            )
             if self.form is not None:
                 # The provider may have answered before the client had sent everything.
                 self.watcher.start()
@@ -116,31 +127,6 @@ class RequestHandler:
                 await self._send_stream(self.answer, self.answer.stream, self.stream_writer)
             elif self.answer.answer is not None:
                 await self._send_whole(self.answer, self.answer.answer, self.body)
-
-    async def _answer(self, body: RequestBody[Any], scope: Scope) -> Answered:
-        """Return the answer of a provider, by way of the middleware if there is any."""
-        gateway = self.gateway
-        operation = self.dialect.operation
-        if gateway.middleware is None:
-            return await gateway.router.answer(self.trace, operation, body)
-        router = gateway.router
-        call = Call(
-            id=self.trace.id,
-            caller=self.caller,
-            operation=operation,
-            dialect=self.dialect.name,
-            body=body.translated(),
-            deadline=asyncio.get_running_loop().time() + router.timeouts.total,
-            has_form=self.form is not None,
-            tags=tags_of(scope["headers"]),
-        )
-
-        async def forward(changed: Call) -> Answered:
-            return await router.answer(self.trace, operation, changed.body, changed.deadline)
-
-        answered = await gateway.middleware(call, forward)
-        # A middleware may answer in either way, and the client gets what it asked for.
-        return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
     async def _read_request(self, scope: Scope, receive: Receive) -> IncomingRequest:
         """Read the request's body, or what is needed of a form: the rest is read while it is sent on."""
@@ -167,7 +153,7 @@ class RequestHandler:
             scope["path"],
             scope["query_string"],
             scope["headers"],
-            self.caller,
+            self.trace.caller,
             scope.get("path_params") or {},
             form=self.form,
         )
@@ -189,6 +175,8 @@ class RequestHandler:
             content_type = (b"content-type", _encode_header(encoded.content_type))
             encoded = encoded.data
         data = await _bytes_of(encoded, "encode_answer")
+        if self.gateway.server.llms_py and self.dialect.has_metadata:
+            data = with_metadata(data, self._metadata(routed))
         length = (b"content-length", b"%d" % len(data))
         headers = [content_type, length, *self._headers(routed)]
         if self.dialect.answer_headers is not None:
@@ -211,13 +199,17 @@ class RequestHandler:
         # Asked first, because looking at a protocol's methods takes longer than sending a chunk.
         if self.dialect.operation.reads_content_type and isinstance(writer, WritesBytes):
             writer.begin_bytes(stream.content_type)
+        if self.gateway.server.llms_py and isinstance(writer, AddsMetadata):
+            writer.metadata = partial(self._metadata, routed)
         try:
-            while not stream.is_complete:
+            is_complete = stream.is_complete
+            while not is_complete:
                 data = _written(writer, await stream.read())
+                is_complete = stream.is_complete
                 if response.state is ResponseState.NOT_STARTED:
                     headers = [(b"content-type", writer.content_type), _NO_CACHE, *self._headers(routed)]
                     await response.start(200, headers, keep_alive=writer.keep_alive)
-                if stream.is_complete:
+                if is_complete:
                     await self._write_last(data + await _bytes_of(writer.end(), "end"))
                 elif data:
                     await response.write(data)
@@ -266,6 +258,14 @@ class RequestHandler:
             headers.append((b"x-llms-dropped-params", _dropped_header(dropped)))
         return headers
 
+    def _metadata(self, routed: Answered) -> Metadata:
+        """What llms.py adds to an answer."""
+        price = None if routed.candidate is None else routed.candidate.price
+        pricing: str | UnsetType = UNSET
+        if price is not None:
+            pricing = f"{per_token(price.input)}/{per_token(price.output)}"
+        return Metadata(int(self.trace.duration * 1000), pricing)
+
     def _request_id(self) -> list[tuple[bytes, bytes]]:
         value = self.trace.id.encode()
         return [(name, value) for name in self.dialect.request_id_headers]
@@ -309,7 +309,7 @@ class RequestHandler:
             self.trace,
             body=self.body,
             answer=self.answer,
-            caller=self.caller,
+            caller=self.trace.caller,
             status=_CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,
             overhead=self.overhead,
             stream_error=self.stream_error,

@@ -18,6 +18,7 @@ from llms_core.candidate import Candidate
 from llms_core.dialects import Dialect
 from llms_core.errors import RequestError
 from llms_core.routing.candidates import ModelIndex
+from llms_core.server.authenticate import resolve
 from llms_core.server.client_dialect import client_dialect
 from llms_core.server.gateway import Gateway
 from llms_core.server.openapi import error_responses
@@ -56,8 +57,8 @@ class ModelList(msgspec.Struct):
     object: str = "list"
 
 
-@get("/", summary="List the models", responses=error_responses(400, 401, 503), sync_to_thread=False)
-def list_models(
+@get("/", summary="List the models", responses=error_responses(400, 401, 503))
+async def list_models(
     request: Request[object, object, State],
     operation: Annotated[
         str | None,
@@ -66,7 +67,7 @@ def list_models(
 ) -> ModelList:
     """Every model of every enabled provider, each name once."""
     gateway: Gateway = request.app.state.gateway
-    gateway.admit(request.scope)
+    await resolve(gateway.admit(request.scope))
     models = gateway.router.models
     if operation is not None and operation not in models.operation_names:
         known = ", ".join(models.operation_names)
@@ -84,15 +85,14 @@ def list_models(
     "/{model:path}",
     summary="Retrieve a model",
     responses=error_responses(400, 401, 404, 503),
-    sync_to_thread=False,
 )
-def retrieve_model(
+async def retrieve_model(
     request: Request[object, object, State],
     model: Annotated[str, Parameter(description="The model's name, which may contain slashes")],
 ) -> ModelObject:
     """One model by its name."""
     gateway: Gateway = request.app.state.gateway
-    gateway.admit(request.scope)
+    await resolve(gateway.admit(request.scope))
     candidate = _find(gateway, model)
     dialect = client_dialect(request.headers, gateway.dialects)
     if dialect is not None and dialect.encode_model is not None:
@@ -112,11 +112,11 @@ def _router_of(dialect: Dialect) -> Router:
     path = dialect.models_path
     errors = error_responses(400, 401, 404, 503, body=dialect.openapi.error)
 
-    @get("/", name=path, summary="List the models", responses=errors, sync_to_thread=False)
-    def list_own(request: Request[object, object, State]) -> Response[dict[str, Any]]:
+    @get("/", name=path, summary="List the models", responses=errors)
+    async def list_own(request: Request[object, object, State]) -> Response[dict[str, Any]]:
         """Every model of every enabled provider, each name once."""
         gateway: Gateway = request.app.state.gateway
-        gateway.admit(request.scope)
+        await resolve(gateway.admit(request.scope))
         if dialect.encode_models is None:
             raise NotFoundException
         names = [candidate.client_model for candidate in gateway.router.models.listed_for(None)]
@@ -128,15 +128,14 @@ def _router_of(dialect: Dialect) -> Router:
         name=f"{path}/",
         summary="Retrieve a model",
         responses=errors,
-        sync_to_thread=False,
     )
-    def retrieve_own(
+    async def retrieve_own(
         request: Request[object, object, State],
         model: Annotated[str, Parameter(description="The model's name, which may contain slashes")],
     ) -> Response[dict[str, Any]]:
         """One model by its name."""
         gateway: Gateway = request.app.state.gateway
-        gateway.admit(request.scope)
+        await resolve(gateway.admit(request.scope))
         if dialect.encode_model is None:
             raise NotFoundException
         found: Response[dict[str, Any]] = _json(dialect.encode_model(_find(gateway, model).client_model))

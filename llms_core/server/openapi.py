@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from litestar.connection import Request
+from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import License
@@ -20,6 +21,9 @@ from llms_core.server import docs
 
 Schema = dict[str, Any]
 """A JSON schema."""
+
+#: Where the document is, below `/docs`.
+_DOCUMENT = "/openapi.json"
 
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
@@ -38,12 +42,17 @@ _ERRORS = {
 
 
 _ERRORS_OF_FORMS = {"415": "The request is not a form"}
+_ERRORS_OF_CHANGES = {
+    "403": "The client may not change the configuration",
+    "409": "The configuration cannot be changed",
+}
 
 
 def error_responses(*statuses: int, body: type = ErrorBody) -> dict[int, ResponseSpec]:
     """The errors of a Litestar route, for the document."""
+    described = {**_ERRORS, **_ERRORS_OF_CHANGES}
     return {
-        status: ResponseSpec(body, description=_ERRORS[str(status)], generate_examples=False) for status in statuses
+        status: ResponseSpec(body, description=described[str(status)], generate_examples=False) for status in statuses
     }
 
 
@@ -54,20 +63,24 @@ def config(dialects: Sequence[Dialect]) -> OpenAPIConfig:
         version=__version__,
         description="An OpenAI-compatible gateway over every configured provider.",
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
-        openapi_router=docs.router(),
+        openapi_router=docs.router(_authenticated),
         render_plugins=[docs.ViewerPlugin(), _DocumentPlugin(dialects)],
         use_handler_docstrings=True,
     )
 
 
+async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raise RequestError for an unknown caller: the document lists the routes of plugins, which not all may know."""
+    if _DOCUMENT in handler.paths:
+        await connection.app.state.gateway.identify(connection.scope)
+
+
 class _DocumentPlugin(JsonRenderPlugin):
     def __init__(self, dialects: Sequence[Dialect]):
-        super().__init__(path="/openapi.json")
+        super().__init__(path=_DOCUMENT)
         self._dialects = dialects
 
     def render(self, request: Request[Any, Any, State], openapi_schema: dict[str, Any]) -> bytes:
-        # It lists the routes of plugins, which are not everybody's concern.
-        request.app.state.gateway.identify(request.scope)
         return self.render_json(request, with_dialects(openapi_schema, self._dialects))
 
 

@@ -56,10 +56,9 @@ def health() -> dict[str, str]:
     "/ready",
     summary="Whether requests can be served",
     responses={503: _NOT_READY},
-    sync_to_thread=False,
     tags=["Status"],
 )
-def ready(request: Request[object, object, State]) -> Response[dict[str, Any]]:
+async def ready(request: Request[object, object, State]) -> Response[dict[str, Any]]:
     """200 if at least one provider is enabled and the server is not stopping, otherwise 503.
 
     With the reasons; if the server requires keys, only for clients that have one.
@@ -67,17 +66,17 @@ def ready(request: Request[object, object, State]) -> Response[dict[str, Any]]:
     gateway: Gateway = request.app.state.gateway
     state = gateway.readiness()
     status = 200 if state["ready"] else 503
-    if not gateway.trusts(request.scope):
+    if not await gateway.trusts(request.scope):
         state = {"ready": state["ready"]}
     return Response(state, status_code=status)
 
 
-@get("/", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False, response_headers=docs.HEADERS)
-def page(request: Request[object, object, State]) -> str:
+@get("/", media_type=MediaType.HTML, include_in_schema=False, response_headers=docs.HEADERS)
+async def page(request: Request[object, object, State]) -> str:
     """A small page that shows the providers (SR-083), unless the client lacks a key that the server requires."""
     gateway: Gateway = request.app.state.gateway
     state = "Ready." if gateway.readiness()["ready"] else "Not ready."
-    details = _details(gateway) if gateway.trusts(request.scope) else ""
+    details = _details(gateway) if await gateway.trusts(request.scope) else ""
     return _PAGE.format(state=state, details=details)
 
 

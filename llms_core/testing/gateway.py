@@ -7,28 +7,23 @@ breaker that one test opens does not affect the next.
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
-import logging
 import socket
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 from unittest import mock
 
 import msgspec
-import uvicorn
 
 from llms_core.provider import Available, Prepares
-from llms_core.server.app import create_app
 from llms_core.testing.sample_requests import QUESTION, user_message
-from llms_core.testing.subject import Subject, plain_environment
-from llms_core.testing.upstream import Reply, ScriptedUpstream, completion
+from llms_core.testing.serve import serve
+from llms_core.testing.subject import Subject
+from llms_core.testing.upstream import Body, Reply, ScriptedUpstream, Status, completion
 
 SECOND = "conformance-second"
 """The id of the second provider."""
@@ -93,20 +88,16 @@ class Gateway:
         self.first = ScriptedUpstream()
         self.second = ScriptedUpstream()
         self._model_numbers = itertools.count()
-        self._log = io.StringIO()
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="llms-conformance-")))
             stack.enter_context(self.first)
             stack.enter_context(self.second)
             stack.enter_context(_without_preparation(self.subject))
-            stack.enter_context(self._capture_log())
-            (folder / "llms.json").write_text(json.dumps(self._llms_json()), "utf-8")
-            (folder / "plugins.toml").write_text(self._plugins_toml(), "utf-8")
-            with plain_environment():
-                self._start(folder, stack)
+            if self.subject.wire.token is not None:
+                self.first.routes[self.subject.wire.token.path] = token_reply(self.subject)
+            self._served = stack.enter_context(serve(self._llms_json(), self._plugins_toml()))
             # Everything has started: keep it until __exit__.
             self._resources = stack.pop_all()
         return self
@@ -117,7 +108,7 @@ class Gateway:
     @property
     def log(self) -> str:
         """Everything that the gateway and the adapter have logged so far."""
-        return self._log.getvalue()
+        return self._served.log
 
     def model(self, kind: str = "both") -> str:
         """Return a model that no test has used yet.
@@ -151,30 +142,12 @@ class Gateway:
             "",
             "",
         ]
-        connection = socket.create_connection(("127.0.0.1", self._port), timeout=_TIMEOUT)
+        connection = socket.create_connection(("127.0.0.1", self._served.port), timeout=_TIMEOUT)
         connection.sendall("\r\n".join(head).encode() + body)
         return connection
 
-    def _start(self, folder: Path, stack: ExitStack) -> None:
-        """Serve until `stack` is closed. Raises AssertionError if the gateway does not start."""
-        app = create_app(folder / "llms.json", folder / "plugins.toml")
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
-        self._port = listening.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=_serve, args=(server, listening), name="llms-conformance", daemon=True)
-        thread.start()
-        # Callbacks run in reverse order: first tell the server to stop, then wait for its thread.
-        stack.callback(thread.join, _TIMEOUT)
-        stack.callback(setattr, server, "should_exit", True)
-        try:
-            health = self._send("GET", "/health")
-            health.body()
-        except OSError as error:
-            raise AssertionError(f"the gateway does not answer GET /health: {error}\n{self.log}") from error
-        assert health.status == 200, f"GET /health returned status {health.status}:\n{self.log}"
-
     def _send(self, method: str, path: str, body: bytes | None = None) -> GatewayResponse:
-        connection = _Connection("127.0.0.1", self._port, timeout=_TIMEOUT)
+        connection = _Connection("127.0.0.1", self._served.port, timeout=_TIMEOUT)
         connection.request(method, path, body, {"content-type": "application/json", "connection": "close"})
         return GatewayResponse(connection, connection.getresponse())
 
@@ -224,24 +197,10 @@ class Gateway:
         }
         return "".join(f"{name} = {_encode_toml(value)}\n" for name, value in sections.items())
 
-    @contextmanager
-    def _capture_log(self) -> Iterator[None]:
-        handler = logging.StreamHandler(self._log)
-        root = logging.getLogger()
-        level = root.level
-        root.addHandler(handler)
-        root.setLevel(logging.DEBUG)
-        try:
-            yield
-        finally:
-            root.removeHandler(handler)
-            root.setLevel(level)
 
-
-def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
-    # uvicorn raises SystemExit if the app does not start; the request to /health notices that.
-    with suppress(SystemExit):
-        server.run(sockets=[listening])
+def token_reply(subject: Subject) -> Reply:
+    """Return what the scripted provider replies to a request for a token."""
+    return Reply(Status(200, {"content-type": "application/json"}), Body(subject.token_body()))
 
 
 def _absolute_entry(entry: str, folder: Path) -> str:
@@ -283,7 +242,8 @@ def _without_preparation(subject: Subject) -> Iterator[None]:
     """
     adapter_class = type(subject.adapter)
     with ExitStack() as patches:
-        if isinstance(subject.adapter, Prepares):
+        # With an example of the token endpoint, `prepare` runs as it is.
+        if isinstance(subject.adapter, Prepares) and subject.wire.token is None:
             patches.enter_context(mock.patch.object(adapter_class, "prepare", _prepare_nothing))
         if isinstance(subject.adapter, Available):
             patches.enter_context(mock.patch.object(adapter_class, "available", _is_available))

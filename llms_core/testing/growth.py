@@ -12,6 +12,7 @@ MAX_EXPONENT = 1.3
 
 #: The sizes that are measured, as multiples of the one that is given.
 _SMALL, _MIDDLE, _LARGE = 0.5, 2, 8
+_COMPARISONS = ((_SMALL, _MIDDLE), (_MIDDLE, _LARGE), (_SMALL, _LARGE))
 #: Other work on the machine can disturb a measurement, but only ever makes it longer.
 _REPETITIONS = 3
 _ATTEMPTS = 6
@@ -25,20 +26,22 @@ def assert_linear(what: str, prepare: Callable[[int], Callable[[], object]], siz
     `prepare` returns the function for an input of a size, which is not measured. `size` is large enough for the part of
     the time that grows to exceed what is fixed. `what` names the input in the error.
     """
-    small, middle, large = (prepare(int(size * multiple)) for multiple in (_SMALL, _MIDDLE, _LARGE))
+    functions: dict[float, Callable[[], object]] = {}
     lowest = math.inf
     for _ in range(_ATTEMPTS):
-        times = [_seconds(function) for function in (small, middle, large)]
+        times: dict[float, float] = {}
         # An input that no longer fits into a cache of the processor, or into memory that is kept, takes twice as long
-        # for that reason alone. It spoils one of the comparisons, and time that grows too fast all of them.
-        lowest = min(
-            lowest,
-            math.log(times[1] / times[0], _MIDDLE / _SMALL),
-            math.log(times[2] / times[1], _LARGE / _MIDDLE),
-            math.log(times[2] / times[0], _LARGE / _SMALL),
-        )
-        if lowest < MAX_EXPONENT:
-            return
+        # for that reason alone. It spoils one of the comparisons, and time that grows too fast all of them. Nearly
+        # always the first comparison suffices, and the largest input, which costs the most, is not even made.
+        for smaller, larger in _COMPARISONS:
+            for multiple in (smaller, larger):
+                if multiple not in functions:
+                    functions[multiple] = prepare(int(size * multiple))
+                if multiple not in times:
+                    times[multiple] = _seconds(functions[multiple])
+            lowest = min(lowest, math.log(times[larger] / times[smaller], larger / smaller))
+            if lowest < MAX_EXPONENT:
+                return
     factor = _LARGE / _SMALL
     raise AssertionError(
         f"{what}: {factor:.0f} times the input takes {factor**lowest:.0f} times as long (n^{lowest:.1f}); "
@@ -49,7 +52,7 @@ def assert_linear(what: str, prepare: Callable[[int], Callable[[], object]], siz
 def _seconds(function: Callable[[], object]) -> float:
     """Return the CPU time of one call: the best of several measurements."""
     best = math.inf
-    gc.collect()
+    # Not collected first: in a large process, as in a long run of tests, that takes longer than all measurements.
     gc.disable()
     try:
         for _ in range(_REPETITIONS):

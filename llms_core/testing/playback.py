@@ -7,7 +7,7 @@ no clock runs unless a response stalls.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -18,11 +18,13 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations.chat import CHAT
-from llms_core.provider import UpstreamRequest
+from llms_core.provider import Prepares, UpstreamRequest
 from llms_core.testing.framing import MEDIA
 from llms_core.testing.subject import Subject
 from llms_core.upstream import exchange
+from llms_core.upstream.answer_stream import NoOutcome
 from llms_core.upstream.body import AttemptLimits
+from llms_core.upstream.provider_http import ProviderHttp
 from llms_core.upstream.stream_decoder import StreamDecoder
 
 JSON = "application/json"
@@ -68,6 +70,17 @@ def play_completion(subject: Subject, response: Response, **members: Any) -> Out
     return asyncio.run(_play_completion(subject, response, members))
 
 
+def play_preparation(subject: Subject, response: Response) -> float | None:
+    """Run the adapter's `prepare`, whose requests all get this response, and return what it returns."""
+    adapter = subject.adapter
+    assert isinstance(adapter, Prepares)
+
+    async def run() -> float | None:
+        return await adapter.prepare(ProviderHttp(_Transport(response), NORMAL_LIMITS, prepares=True))
+
+    return asyncio.run(run())
+
+
 def play_stream(subject: Subject, response: Response, limits: AttemptLimits = NORMAL_LIMITS, **members: Any) -> Outcome:
     """Play a response to a request for a stream."""
     return play_streams(subject, [response], limits, **members)[0]
@@ -76,12 +89,13 @@ def play_stream(subject: Subject, response: Response, limits: AttemptLimits = NO
 def play_streams(
     subject: Subject, responses: Iterable[Response], limits: AttemptLimits = NORMAL_LIMITS, **members: Any
 ) -> list[Outcome]:
-    """Play many responses to the same request for a stream, one after the other."""
+    """Play many responses to the same request for a stream, at the same time: those that stall wait together."""
     call = subject.call(stream=True, **members)
     request = subject.adapter.request(call)
 
     async def play() -> list[Outcome]:
-        return [await _play_stream(subject, response, limits, call, request) for response in responses]
+        streams = [_play_stream(subject, response, limits, call, request) for response in responses]
+        return await asyncio.gather(*streams)
 
     return asyncio.run(play())
 
@@ -104,6 +118,20 @@ def feed_streams(subject: Subject, streams: Iterable[Sequence[bytes]]) -> list[O
     call = subject.call(stream=True)
     subject.adapter.request(call)
     return [_feed_stream(subject, call, pieces) for pieces in streams]
+
+
+def distinct(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Leave out each outcome whose chunks, and whether there is an error, are the same as those of the one before.
+
+    Streams that are cut or split at each of their bytes have few different outcomes, and to check one takes longer
+    than to feed it.
+    """
+    before: tuple[Sequence[Chunk], bool] | None = None
+    for outcome in outcomes:
+        current = (outcome.chunks, outcome.error is not None)
+        if current != before:
+            yield outcome
+        before = current
 
 
 def _feed_stream(subject: Subject, call: ChatCall, pieces: Sequence[bytes]) -> Outcome:
@@ -138,7 +166,7 @@ async def _play_stream(
     chunks: list[Chunk] = []
     try:
         opened = await exchange.open_stream(
-            _Transport(response), CHAT, subject.adapter, call, request, limits, exchange.NoOutcome()
+            _Transport(response), CHAT, subject.adapter, call, request, limits, NoOutcome()
         )
         try:
             while not opened.is_complete:

@@ -10,7 +10,7 @@ import msgspec
 
 from llms_core.deadline import Deadline
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.operations.adapter_results import expect
+from llms_core.operations.adapter_results import refusal
 from llms_core.provider import UpstreamRequest
 from llms_core.upstream.credentials import redact_credentials
 from llms_core.upstream.transport import HttpResponse
@@ -57,7 +57,7 @@ async def read_refusal(
     except (ProviderError, TimeoutError):
         body = b""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return expect(ProviderError, adapter.error(response.status, headers, body), "error")
+    return refusal(adapter, response.status, headers, body)
 
 
 async def read_body(

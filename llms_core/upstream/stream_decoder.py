@@ -29,6 +29,11 @@ _EVENT_READERS: dict[str, type[ServerSentEvents | Lines | EventStreamMessages | 
 }
 
 
+def event_reader(framing: Framing) -> ServerSentEvents | Lines | EventStreamMessages | _Pieces:
+    """Return a reader that separates one stream into events."""
+    return _EVENT_READERS[framing]()
+
+
 class StreamDecoder:
     """Decodes one stream, from whatever pieces the network delivers. `reader` knows the progress of the answer.
 
@@ -37,7 +42,7 @@ class StreamDecoder:
 
     def __init__(self, reader: StreamReader, framing: Framing | None = None):
         self.reader = reader
-        self._events = _EVENT_READERS[framing or reader.framing]()
+        self._events = event_reader(framing or reader.framing)
 
     def feed(self, piece: bytes) -> list[Chunk]:
         """Return the chunks that a piece completes; an empty piece is the end of the stream.

@@ -191,6 +191,15 @@ SNIPPETS = {
         def llms_routes() -> list[Router]:
             return []
     """,
+    "hooks_with_arguments_in_any_order": """
+        @hookimpl
+        def llms_candidates(caller: Caller | None, candidates: Sequence[Any]) -> Sequence[Any] | None:
+            return candidates
+
+        @hookimpl
+        async def llms_authenticate(peer: str, headers: Mapping[str, str]) -> Caller | None:
+            return Caller(name=headers[peer])
+    """,
     "optional_hooks": """
         @hookimpl(optionalhook=True, tryfirst=True)
         def llms_of_a_later_version(something: int) -> int:
@@ -237,6 +246,10 @@ SNIPPETS = {
 
         @hookimpl  # E: cannot be "Callable[[ChatRequest, Sequence[Any], int], None]"
         def llms_candidates(request: ChatRequest, candidates: Sequence[Any], position: int) -> None: ...
+
+        @hookimpl  # E: cannot be "Callable[[Mapping[str, str], int], Coroutine[Any, Any, Caller | None]]"
+        async def llms_authenticate(headers: Mapping[str, str], peer: int) -> Caller | None:
+            return None
 
         @hookimpl(hookwrapper=True)  # E: Unexpected keyword argument "hookwrapper"
         def llms_commands(group: click.Group) -> None: ...

@@ -9,8 +9,9 @@ from llms_core.errors import ProviderError
 from llms_core.operations.chat import CHAT
 from llms_core.operations.stream import StreamReader
 from llms_core.provider import ChunkTranslator, HttpAdapter, UpstreamRequest
+from llms_core.upstream.answer_stream import AnswerStream, NoOutcome
 from llms_core.upstream.body import AttemptLimits
-from llms_core.upstream.exchange import AnswerStream, NoOutcome, open_stream, whole_answer
+from llms_core.upstream.exchange import open_stream, whole_answer
 from llms_core.upstream.stream_decoder import StreamDecoder
 from llms_core.upstream.transport import HttpTransport
 

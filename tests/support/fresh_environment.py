@@ -52,10 +52,14 @@ class Environment:
         Tests install plugins in it and uninstall them again, so workers do not share it.
         """
         if cls._shared is None:
-            built = [str(path) for path in wheels(folders).glob("*.whl")]
-            tools = ("pytest>=9", "mypy>=1.19", "ruff>=0.15")
-            cls._shared = Environment(folders.mktemp("environment"), *built, *tools)
+            cls._shared = cls.with_tools(folders)
         return cls._shared
+
+    @classmethod
+    def with_tools(cls, folders: pytest.TempPathFactory) -> Environment:
+        """A new environment of the same kind."""
+        built = [str(path) for path in wheels(folders).glob("*.whl")]
+        return cls(folders.mktemp("environment"), *built, "pytest>=9", "mypy>=1.19", "ruff>=0.15")
 
     def __init__(self, folder: Path, *packages: str | Path) -> None:
         self._uv = _uv()
@@ -100,6 +104,8 @@ class Environment:
         }
         home = str(self.home)
         own = {"HOME": home, "LLMS_HOME": home, "VIRTUAL_ENV": str(self.path), "PYTHONUTF8": "1"}
+        # Most of what mypy reads is the same for every project.
+        own["MYPY_CACHE_DIR"] = str(self.home / "mypy-cache")
         return {**kept, **own, "PATH": os.pathsep.join([str(Path(self.program("x")).parent), os.environ["PATH"]])}
 
     def _pip(self, verb: str, *arguments: str) -> None:

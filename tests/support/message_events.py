@@ -9,12 +9,12 @@ import httpx2
 from anthropic import Anthropic
 from anthropic.types import Message, RawMessageStreamEvent
 from anthropic.types.beta import BetaMessage, BetaRawMessageStreamEvent
-from pydantic import TypeAdapter
+from tagged_union import tagged_union
 
 Json = dict[str, Any]
 
-_event = TypeAdapter[Any](RawMessageStreamEvent)
-_beta_event = TypeAdapter[Any](BetaRawMessageStreamEvent)
+_event = tagged_union(RawMessageStreamEvent)
+_beta_event = tagged_union(BetaRawMessageStreamEvent)
 
 #: What a block's deltas may be.
 _DELTAS = {

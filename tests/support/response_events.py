@@ -8,11 +8,11 @@ from typing import Any
 from openai import omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import TypeAdapter
+from tagged_union import tagged_union
 
 Json = dict[str, Any]
 
-_event_type: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+_event_type = tagged_union(ResponseStreamEvent)
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 

@@ -24,8 +24,8 @@ A plugin is a Python module with functions that have the names below and are mar
 `llms_core`). An entry point in the group `{PROJECT}` names the module, and the entry point's name is the plugin's name.
 A file that `[plugins] load` of plugins.toml lists is a plugin, too.
 
-- Hooks are synchronous functions; an `async` one is rejected at start. Long work belongs in an adapter, or in a task
-  that `llms_lifespan` starts.
+- Hooks are synchronous functions: an `async` one is rejected at start, except for `llms_authenticate`. Long work
+  belongs in an adapter, in a middleware, or in a task that `llms_lifespan` starts.
 - Declare only the arguments that you need. They are passed by name, so a hook can get new arguments without breaking
   existing plugins.
 - Implementations are called one at a time, in the order of the plugins' names. `@hookimpl(tryfirst=True)` runs before

@@ -1,4 +1,4 @@
-"""`llms plugins new`: creates a project with a provider plugin that can be installed and passes its own tests."""
+"""`llms plugins new`: creates a project with a plugin that can be installed and passes its own tests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from pathlib import Path
 from string import Template
 
 import llms_core
-from llms_core.cli.scaffold.native import MODULES as NATIVE_MODULES
+from llms_core.cli.scaffold.auth import AUTH
+from llms_core.cli.scaffold.kind import Kind
+from llms_core.cli.scaffold.middleware import MIDDLEWARE
+from llms_core.cli.scaffold.native import NATIVE
+from llms_core.cli.scaffold.observer import OBSERVER
 from llms_core.cli.scaffold.project import project_files
+from llms_core.cli.scaffold.provider import COMPATIBLE
 from llms_core.errors import ConfigError
 
-#: A provider's distribution is named by this prefix and the provider's own name.
-PREFIX = "llms-provider-"
+KINDS: Mapping[str, Kind] = {
+    "compatible": COMPATIBLE,
+    "native": NATIVE,
+    "middleware": MIDDLEWARE,
+    "auth": AUTH,
+    "observer": OBSERVER,
+}
+"""The kinds of plugins: the options of the command."""
 
 _MAX_LENGTH = 40
 # Names of distributions (PEP 508), but beginning with a letter, because class and variable names are derived from it.
@@ -21,38 +32,40 @@ _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
-def create(name: str, *, native: bool = False, folder: Path | None = None, taken: Collection[str] = ()) -> list[Path]:
-    """Write the project of the provider `name` into `folder` (default: `./llms-provider-NAME`) and return its files.
+def create(
+    name: str, kind: Kind = COMPATIBLE, *, folder: Path | None = None, taken: Collection[str] = ()
+) -> list[Path]:
+    """Write the project of the plugin `name` and return its files.
 
-    `native` is for a protocol that is not OpenAI's. `taken` are the names of existing providers. Raises ConfigError
-    for an invalid or taken name, and for a folder that is not empty: nothing is overwritten.
+    `folder` is named like the distribution by default, in the current folder. `taken` are the names that providers, or
+    plugins, have already. Raises ConfigError for an invalid or taken name, and for a folder that is not empty: nothing
+    is overwritten.
     """
-    names = names_of(name)
+    names = names_of(name, kind)
     if names["name"] in taken:
-        raise ConfigError(
-            f"the provider '{names['name']}' already exists", hint="`llms plugins` shows which plugin provides it"
-        )
+        what = "provider" if kind.is_provider else "plugin"
+        hint = "`llms plugins` shows which plugin provides it" if kind.is_provider else "`llms plugins` lists it"
+        raise ConfigError(f"the {what} '{names['name']}' already exists", hint=hint)
     if folder is None:
         folder = Path(names["distribution"])
-    templates = {**NATIVE_MODULES} if native else {}
-    templates |= project_files(native=native)
     try:
-        return _write(folder, templates, names)
+        return _write(folder, project_files(kind), names)
     except OSError as error:
         raise ConfigError(error.strerror or str(error), path=str(error.filename or folder)) from error
 
 
-def names_of(name: str) -> dict[str, str]:
-    """Return the variables of the templates: the provider's name, distribution, module, class, title and so on.
+def names_of(name: str, kind: Kind = COMPATIBLE) -> dict[str, str]:
+    """Return the variables of the templates: the plugin's name, distribution, module, class, title and so on.
 
     Raises ConfigError for a name that cannot be the name of a distribution or of a class.
     """
     own = name.strip()
-    if own.lower().startswith(PREFIX):
-        own = own[len(PREFIX) :]
+    if own.lower().startswith(kind.prefix):
+        own = own[len(kind.prefix) :]
     if not _NAME.fullmatch(own) or len(own) > _MAX_LENGTH:
+        what = "provider" if kind.is_provider else "plugin"
         raise ConfigError(
-            f"'{name}' is not a valid provider name",
+            f"'{name}' is not a valid {what} name",
             hint=f"use up to {_MAX_LENGTH} letters, digits, '-', '_' and '.'; "
             "begin with a letter, and end with a letter or a digit",
         )
@@ -60,10 +73,11 @@ def names_of(name: str) -> dict[str, str]:
     # Keeps capitals, as in OpenAI, which str.capitalize would lower.
     capitalized = [word[:1].upper() + word[1:] for word in words]
     lower = [word.lower() for word in words]
+    distribution = kind.prefix + "-".join(lower)
     return {
         "name": "-".join(lower),
-        "distribution": PREFIX + "-".join(lower),
-        "module": "llms_provider_" + "_".join(lower),
+        "distribution": distribution,
+        "module": distribution.replace("-", "_"),
         "class_name": "".join(capitalized),
         "title": " ".join(capitalized),
         "key_env": "_".join(lower).upper() + "_API_KEY",

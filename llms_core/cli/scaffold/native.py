@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from llms_core.cli.scaffold.kind import Kind
+from llms_core.cli.scaffold.provider import CONFORMANCE_TEST, DESCRIPTION, USE
+
 _ADAPTER = '''"""$title, whose API is not OpenAI's.
 
 The protocol below is invented: replace it by the real one. An adapter consists of four pure functions. The gateway does
@@ -284,5 +287,17 @@ WIRE = Wire(
 )
 '''
 
-#: Path -> text, both for `string.Template`.
-MODULES = {"$module.py": _ADAPTER, "${module}_wire.py": _WIRE}
+NATIVE = Kind(
+    files={
+        "$module.py": _ADAPTER,
+        "${module}_wire.py": _WIRE,
+        "tests/test_$module.py": CONFORMANCE_TEST,
+    },
+    use=USE,
+    next_step="""\
+`$module.py` translates an invented protocol. Replace it by the protocol of $title, and the examples in
+`${module}_wire.py` by answers that $title really sent; the tests use them.""",
+    description=DESCRIPTION,
+    imports_msgspec=True,
+    is_provider=True,
+)

@@ -1,42 +1,13 @@
-"""Templates of the files of a new plugin's project.
+"""Templates of the files that every new plugin's project has.
 
-They are for `string.Template`. `@NAME@` marks the parts that differ between the two kinds of plugins.
+They are for `string.Template`. `@NAME@` marks the parts that differ between the kinds of plugins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_COMPATIBLE = '''"""$title, whose API speaks OpenAI's JSON."""
-
-from collections.abc import Iterator
-
-from llms_core import hookimpl
-from llms_core.openai_compatible import OpenAICompatible
-from llms_core.provider import ProviderSpec
-
-
-@hookimpl
-def llms_providers() -> Iterator[ProviderSpec]:
-    yield ProviderSpec(
-        name="$name",
-        title="$title",
-        adapter=OpenAICompatible,
-        base_url="https://api.$name.example/v1",
-        key_env=("$key_env",),
-    )
-'''
-
-_TEST = '''"""Runs the conformance suite of llms-core against $title."""
-
-from llms_core.testing.conformance import ProviderConformance
-
-
-class Test$class_name(ProviderConformance):
-    """Override a test that cannot pass, and mark it with `@pytest.mark.xfail(strict=True, reason="...")`."""
-
-    provider = "$name"
-'''
+from llms_core.cli.scaffold.kind import Kind
 
 _PYPROJECT = """\
 [build-system]
@@ -46,7 +17,7 @@ build-backend = "hatchling.build"
 [project]
 name = "$distribution"
 version = "0.1.0"
-description = "$title as a provider for llms-core"
+description = "@DESCRIPTION@"
 readme = "README.md"
 requires-python = ">=3.11"
 license-files = ["LICENSE"]
@@ -64,9 +35,7 @@ only-include = [@MODULES@]
 
 [tool.pytest.ini_options]
 testpaths = ["tests"]
-# Prints the result of the conformance suite, with the level that was reached.
-addopts = ["-p", "llms_core.testing.plugin"]
-
+@PYTEST@
 [tool.ruff]
 line-length = 120
 
@@ -77,6 +46,11 @@ select = ["B", "E", "F", "I", "RUF", "UP", "W"]
 strict = true
 """
 
+_PYTEST_PROVIDER = """\
+# Prints the result of the conformance suite, with the level that was reached.
+addopts = ["-p", "llms_core.testing.plugin"]
+"""
+
 _README = """\
 # $distribution
 
@@ -84,36 +58,27 @@ $title for llms-core, the OpenAI-compatible gateway.
 
 ```sh
 pip install $distribution
-export $key_env=…
-llms serve
 ```
 
-In `llms.json`, list the models that clients may request:
-
-```json
-{"providers": {"$name": {"models": ["some-model"]}}}
-```
-
+@USE@
 ## Development
 
 @NEXT_STEP@
 
 ```sh
-pip install --group test -e .
-pytest                        # runs the conformance suite of llms-core: bronze, silver or gold
-ruff check && mypy $module.py
-llms plugins                  # shows whether the gateway finds the plugin
-LLMS_LIVE=1 $key_env=… pytest # also sends a few small requests to $title itself
-```
+pip install --group test -e . # with pip 25.1 or newer
+@COMMANDS@```
 """
 
-_NEXT_STEP_COMPATIBLE = """\
-Set the base URL and the key's environment variable in `$module.py`, and declare what $title does not support
-(`capabilities`, `drop`)."""
+_COMMANDS = """\
+pytest                        # @PYTEST@
+ruff check && mypy $module.py
+llms plugins                  # shows whether the gateway finds the plugin
+"""
 
-_NEXT_STEP_NATIVE = """\
-`$module.py` translates an invented protocol. Replace it by the protocol of $title, and the examples in
-`${module}_wire.py` by answers that $title really sent; the tests use them."""
+_LIVE = """\
+LLMS_LIVE=1 $key_env=… pytest # also sends a few small requests to $title itself
+"""
 
 _WORKFLOW = """\
 name: tests
@@ -140,7 +105,7 @@ jobs:
       - run: python -m pip install --group test -e .
       - run: ruff check
       - run: mypy $module.py
-      - run: pytest --llms-json=conformance.json
+      - run: pytest@OPTIONS@
 """
 
 _LICENSE = """\
@@ -162,20 +127,36 @@ conformance.json
 """
 
 
-def project_files(*, native: bool) -> Mapping[str, str]:
-    """Return path -> text of a project's files. With `native`, the plugin's own modules are not included."""
-    # msgspec is a dependency of llms-core, but only a native plugin imports it itself.
-    dependencies = ', "msgspec>=0.20,<1"' if native else ""
-    modules = '"$module.py", "${module}_wire.py"' if native else '"$module.py"'
-    next_step = _NEXT_STEP_NATIVE if native else _NEXT_STEP_COMPATIBLE
-    files = {
-        "tests/test_$module.py": _TEST,
-        "pyproject.toml": _PYPROJECT.replace("@MODULES@", modules).replace("@MORE_DEPENDENCIES@", dependencies),
-        "README.md": _README.replace("@NEXT_STEP@", next_step),
+def project_files(kind: Kind) -> Mapping[str, str]:
+    """Return path -> text of the files of a project, the plugin's own included."""
+    parts = _provider_parts() if kind.is_provider else _plugin_parts()
+    parts["USE"] = kind.use
+    parts["NEXT_STEP"] = kind.next_step
+    parts["DESCRIPTION"] = kind.description
+    parts["MODULES"] = ", ".join(f'"{module}"' for module in kind.modules)
+    parts["MORE_DEPENDENCIES"] = ', "msgspec>=0.20,<1"' if kind.imports_msgspec else ""
+    return {
+        **kind.files,
+        "pyproject.toml": _filled(_PYPROJECT, parts),
+        "README.md": _filled(_README, parts),
         "LICENSE": _LICENSE,
         ".gitignore": _GITIGNORE,
-        ".github/workflows/tests.yml": _WORKFLOW,
+        ".github/workflows/tests.yml": _filled(_WORKFLOW, parts),
     }
-    if not native:
-        files["$module.py"] = _COMPATIBLE
-    return files
+
+
+def _provider_parts() -> dict[str, str]:
+    runs = "runs the conformance suite of llms-core: bronze, silver or gold"
+    commands = _COMMANDS.replace("@PYTEST@", runs) + _LIVE
+    return {"PYTEST": _PYTEST_PROVIDER, "COMMANDS": commands, "OPTIONS": " --llms-json=conformance.json"}
+
+
+def _plugin_parts() -> dict[str, str]:
+    commands = _COMMANDS.replace("@PYTEST@", "runs the plugin in a gateway, in front of a scripted provider")
+    return {"PYTEST": "", "COMMANDS": commands, "OPTIONS": ""}
+
+
+def _filled(template: str, parts: Mapping[str, str]) -> str:
+    for name, text in parts.items():
+        template = template.replace(f"@{name}@", text)
+    return template

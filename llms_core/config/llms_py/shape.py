@@ -8,10 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from llms_core.config.shape import Defaults, File, ProviderBlock, RequestLimits
-
-Template = dict[str, Any]
-"""A chat request that llms.py's command line starts from."""
+from llms_core.config.shape import Conversions, Defaults, File, ProviderBlock, RequestLimits
 
 
 class LlmsPyBlock(ProviderBlock, kw_only=True):
@@ -26,10 +23,6 @@ class LlmsPyBlock(ProviderBlock, kw_only=True):
     ] = None
     name: Annotated[str | None, Meta(description="The display name; not used.")] = None
     doc: Annotated[str | None, Meta(description="The URL of the provider's documentation; not used.")] = None
-    check: Annotated[
-        Template | None,
-        Meta(description="The chat that llms.py's `--check` sends; not used."),
-    ] = None
     safety_settings: Annotated[
         list[dict[str, Any]] | None,
         Meta(description="Used by adapters that have this setting."),
@@ -52,25 +45,17 @@ class LlmsPyLimits(RequestLimits, kw_only=True):
 
 
 class Auth(msgspec.Struct, kw_only=True):
-    """llms.py's sign-in. It is not supported: if it is enabled, the gateway does not start."""
+    """llms.py's sign-in, which is not supported. If it is enabled, clients need a key of plugins.toml instead."""
 
     enabled: bool = False
     github: dict[str, Any] | None = None
 
 
 class LlmsPyDefaults(Defaults, kw_only=True):
-    """Headers for every provider, and llms.py's chat templates by name; the templates are not used."""
+    """What applies to every provider. Further chat templates may have any name; they are not used."""
 
-    text: Annotated[Template | None, Meta(description="A prompt alone.")] = None
-    image: Annotated[Template | None, Meta(description="A prompt with an image.")] = None
-    audio: Annotated[Template | None, Meta(description="A prompt with audio.")] = None
-    file: Annotated[Template | None, Meta(description="A prompt with a file.")] = None
-    check: Annotated[Template | None, Meta(description="What llms.py's `--check` sends.")] = None
     limits: LlmsPyLimits | None = None
-    convert: Annotated[
-        dict[str, Any] | None,
-        Meta(description="Not used: images are passed on as they are."),
-    ] = None
+    convert: Annotated[Conversions | None, Meta(description="The same as `convert` at the top level.")] = None
     events: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
     voice: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
 
@@ -88,10 +73,6 @@ class LlmsPyFile(File, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     defaults: LlmsPyDefaults | None = None
     limits: LlmsPyLimits | None = None
-    convert: Annotated[
-        dict[str, Any] | None,
-        Meta(description="Not used: images are passed on as they are."),
-    ] = None
     auth: Auth | None = None
     disable_extensions: Annotated[list[Any] | None, Meta(description="llms.py 3; not used.")] = None
     loading: Annotated[list[Any] | None, Meta(description="llms.py 3; not used.")] = None

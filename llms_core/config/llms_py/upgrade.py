@@ -15,11 +15,12 @@ from llms_core.config.llms_py.provider_block import BlockUpgrade
 from llms_core.config.llms_py.shape import LlmsPyDefaults, LlmsPyFile, LlmsPyLimits
 from llms_core.config.locate import nearest
 from llms_core.config.reader import Specs
-from llms_core.config.shape import RequestLimits, member_names
+from llms_core.config.shape import Defaults, RequestLimits, member_names
 from llms_core.config.source import RawMembers, Source, is_given
 
 _MEMBERS = member_names(LlmsPyFile)
 _DEFAULTS = member_names(LlmsPyDefaults)
+_OUR_DEFAULTS = member_names(Defaults)
 _OUR_LIMITS = member_names(RequestLimits)
 _ALL_LIMITS = member_names(LlmsPyLimits)
 
@@ -27,16 +28,17 @@ _ALL_LIMITS = member_names(LlmsPyLimits)
 _TEMPLATES_OF_V3 = ("out:image", "out:audio", "compact", "summarize", "commit")
 # What has no effect here. The second group would not surprise anybody, so that it is not even noted.
 _UNUSED_AND_NOTED = ("disable_extensions", "loading")
-_UNUSED = ("version", "convert", "auth")
+_UNUSED = ("version", "auth")
 
-_AUTH_MESSAGE = "llms.py's sign-in is not supported here, and without it the gateway would be open to everybody"
-_AUTH_HINT = "remove `auth`, and protect the gateway with `keys` of [server] in plugins.toml"
+_AUTH_MESSAGE = (
+    "signing in with GitHub is not supported here: clients need a key of [server.keys] in plugins.toml instead"
+)
 
 
 def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> Document:
     """Upgrade the document. Paths in it lead back to what the user wrote: see `Source.record_move`.
 
-    Raises ConfigError for members of the wrong type, and if llms.py's sign-in is enabled.
+    Raises ConfigError for members of the wrong type.
     """
     members = dict(source.members)
     _drop_references(source, members)
@@ -44,11 +46,13 @@ def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> 
     _drop_unused(source, members)
     defaults = _object(source, members, "defaults")
     _merge_limits(source, members, defaults)
+    _move_conversions(source, members, defaults)
     _drop_templates(source, defaults)
     if "defaults" in members:
         members["defaults"] = _raw(defaults)
     is_v3 = file.version is not None and file.version >= 3
-    document = Document(members, unusable={}, warnings_if_enabled={})
+    requires_key = _enables_sign_in(source, file)
+    document = Document(members, unusable={}, warnings_if_enabled={}, requires_key=requires_key)
     if is_given(members.get("providers")):
         catalogue = LlmsPyCatalogue(source, catalogue_folders) if is_v3 else None
         members["providers"] = _upgrade_providers(source, specs, catalogue, document)
@@ -68,15 +72,17 @@ def _upgrade_providers(source: Source, specs: Specs, catalogue: LlmsPyCatalogue 
 
 
 def _checked(source: Source, members: RawMembers) -> LlmsPyFile:
-    """Check the types of all members but the providers, and refuse sign-in, which must not be dropped silently (K-21).
-
-    Raises ConfigError.
-    """
+    """Check the types of all members but the providers. Raises ConfigError."""
     known = {name: raw for name, raw in members.items() if name in _MEMBERS and name != "providers"}
-    file = source.decode(msgspec.json.encode(known), LlmsPyFile, ())
-    if file.auth is not None and file.auth.enabled:
-        raise source.error(("auth", "enabled"), _AUTH_MESSAGE, _AUTH_HINT)
-    return file
+    return source.decode(msgspec.json.encode(known), LlmsPyFile, ())
+
+
+def _enables_sign_in(source: Source, file: LlmsPyFile) -> bool:
+    """Whether sign-in is enabled, which must not be dropped silently: the gateway would be open to everybody (K-21)."""
+    if file.auth is None or not file.auth.enabled:
+        return False
+    source.note(("auth", "enabled"), _AUTH_MESSAGE)
+    return True
 
 
 def _drop_references(source: Source, members: RawMembers) -> None:
@@ -121,10 +127,18 @@ def _move_limits(source: Source, limits: RawMembers, nested: RawMembers) -> None
             source.warn(written, "not used: `limits` at the top level has another value")
 
 
+def _move_conversions(source: Source, members: RawMembers, defaults: RawMembers) -> None:
+    """Move `defaults.convert` to `convert` (K-19, K-20). The top level takes precedence."""
+    nested = defaults.pop("convert", None)
+    if is_given(nested) and not is_given(members.get("convert")):
+        members["convert"] = nested
+        source.record_move(("convert",), ("defaults", "convert"))
+
+
 def _drop_templates(source: Source, defaults: RawMembers) -> None:
-    """Drop chat templates, which may have any name, and report what cannot be one (K-17, K-18, L-03)."""
+    """Drop chat templates that are not used, which may have any name, and report what cannot be one (L-03)."""
     for name, raw in list(defaults.items()):
-        if name == "headers":
+        if name in _OUR_DEFAULTS:
             continue
         del defaults[name]
         if name in (*_DEFAULTS, *_TEMPLATES_OF_V3) or not is_given(raw):

@@ -101,11 +101,12 @@ class EmbeddingTests(Group):
     def test_v_a_truncated_answer_is_an_error(self, subject: Subject) -> None:
         """An answer that is cut off anywhere is an error."""
         example = _example(subject)
+        call = _call(subject, example)
         body = _body(example).rstrip()
         step = max(1, len(body) // _MAX_CUTS)
         for end in range(0, len(body) - 1, step):
             with pytest.raises(ProviderError):
-                _answer(subject, _call(subject, example), body[:end])
+                _answer(subject, call, body[:end])
 
 
 def _example(subject: Subject) -> EmbeddingExample:

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -22,7 +22,8 @@ from llms_core.contracts.completion import Completion
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations.chat import CHAT
 from llms_core.plugins import registry
-from llms_core.provider import HttpAdapter, Prepares
+from llms_core.preparation import Preparations
+from llms_core.provider import HttpAdapter
 from llms_core.testing.groups.base import Group, require_capability
 from llms_core.testing.playback import Outcome
 from llms_core.testing.reading import read_outcome
@@ -30,8 +31,10 @@ from llms_core.testing.sample_requests import CLIENT_MODEL, tool_declarations, u
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Call
 from llms_core.upstream import exchange
+from llms_core.upstream.answer_stream import AnswerStream, NoOutcome
 from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.engine import create_transport
+from llms_core.upstream.provider_http import ProviderHttp
 
 MOST_TOKENS = 16
 """The token limit of each answer. With most models the six calls together cost less than a hundredth of a cent."""
@@ -80,7 +83,7 @@ def _live_adapter(subject: Subject, model: str) -> HttpAdapter:
     problem = f"the provider '{subject.name}' cannot be configured: {configured.disabled}; see LLMS_LIVE_BLOCK"
     assert configured.adapter is not None, problem
     assert configured.disabled is None, problem
-    return configured.adapter
+    return cast("HttpAdapter", configured.adapter)
 
 
 class _Live:
@@ -101,21 +104,20 @@ class _Live:
         call = msgspec.structs.replace(call, upstream_model=model or self._model)
         client = create_transport(self._subject.toml.upstream, Path(self._subject.toml.path).parent)
         try:
-            if isinstance(self._adapter, Prepares):
-                await self._adapter.prepare()
+            preparation = Preparations().of(self._subject.name, self._adapter)
+            if preparation is not None:
+                await preparation.ready(lambda: ProviderHttp(client, _LIMITS, prepares=True), _LIMITS.total)
             request = self._adapter.request(call)
             if not stream:
                 answer = await exchange.whole_answer(client, CHAT, self._adapter, call, request, _LIMITS)
                 return Outcome(Completion(answer.data, answer.usage))
-            opened = await exchange.open_stream(
-                client, CHAT, self._adapter, call, request, _LIMITS, exchange.NoOutcome()
-            )
+            opened = await exchange.open_stream(client, CHAT, self._adapter, call, request, _LIMITS, NoOutcome())
             return Outcome(chunks=await _read_all(opened))
         finally:
             await client.aclose()
 
 
-async def _read_all(opened: exchange.AnswerStream) -> list[Chunk]:
+async def _read_all(opened: AnswerStream) -> list[Chunk]:
     chunks: list[Chunk] = []
     try:
         while not opened.is_complete:

@@ -10,7 +10,7 @@ import pytest
 from llms_core.errors import ErrorKind
 from llms_core.testing.framing import encode_events
 from llms_core.testing.groups.base import Group, not_applicable, streamed_example
-from llms_core.testing.playback import begin_stream, feed_streams, play_stream, stream_response
+from llms_core.testing.playback import begin_stream, distinct, feed_streams, play_stream, stream_response
 from llms_core.testing.reading import Read, assert_failed, assert_means, difference, read_stream
 from llms_core.testing.sample_requests import members_for
 from llms_core.testing.subject import Subject
@@ -88,7 +88,7 @@ class StreamTests(Group):
         found, events = streamed_example(subject, "text")
         body = b"".join(events)
         splits = ((body[:at], body[at:]) for at in range(len(body)))
-        for outcome in feed_streams(subject, splits):
+        for outcome in distinct(feed_streams(subject, splits)):
             assert_means(outcome, found)
 
     @pytest.mark.parametrize("name", EXAMPLES)

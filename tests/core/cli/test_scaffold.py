@@ -20,6 +20,7 @@ from llms_core.plugins.versions import unsatisfied
 # 40 characters, the maximum: lines that contain the name must not become too long.
 LONG_NAME = "Longest-Name.of_a_Provider-That-There-Is"
 KINDS = {"tiny": (), LONG_NAME: ("--native",)}
+PLUGINS = ("middleware", "auth", "observer")
 
 
 def llms(*arguments: str | Path) -> Result:
@@ -89,6 +90,36 @@ def test_its_own_tests_pass_at_level_gold(running: dict[str, Running], name: str
     assert "level: gold" in done.stdout
 
 
+@pytest.fixture(scope="module")
+def plugin_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment of its own, because these plugins would take part in the tests of the others."""
+    return Environment.with_tools(tmp_path_factory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_a_plugin_that_is_no_provider(plugin_environment: Environment, tmp_path: Path, kind: str) -> None:
+    """Its own tests, ruff and mypy pass, and `llms plugins` lists it."""
+    environment = plugin_environment
+    folder = tmp_path / "project"
+    done = environment.run("llms", "plugins", "new", f"--{kind}", LONG_NAME, "--folder", folder)
+    assert done.returncode == 0, done.stderr
+    names = scaffold.names_of(LONG_NAME, scaffold.KINDS[kind])
+    environment.install(folder)
+    try:
+        for command in (
+            ("ruff", "check"),
+            ("ruff", "format", "--check"),
+            ("mypy", "--strict", f"{names['module']}.py", "tests"),
+            ("pytest", "-q"),
+        ):
+            done = environment.run(*command, cwd=folder)
+            assert done.returncode == 0, done.stdout + done.stderr
+        assert f"\n{names['name']}  " in environment.run("llms", "plugins").stdout
+    finally:
+        environment.uninstall(names["distribution"])
+
+
 def test_an_openai_compatible_plugin_is_short(tmp_path: Path) -> None:
     scaffold.create("acme", folder=tmp_path)
     assert len([line for line in (tmp_path / "llms_provider_acme.py").read_text().splitlines() if line]) < 15
@@ -96,7 +127,7 @@ def test_an_openai_compatible_plugin_is_short(tmp_path: Path) -> None:
 
 def test_the_project(tmp_path: Path) -> None:
     """Entry point, range on the core, test dependencies; no placeholder is left."""
-    scaffold.create("My.Own-LLM", native=True, folder=tmp_path / "new" / "project")
+    scaffold.create("My.Own-LLM", scaffold.KINDS["native"], folder=tmp_path / "new" / "project")
     project = tmp_path / "new" / "project"
     toml: dict[str, Any] = tomllib.loads((project / "pyproject.toml").read_text())
     assert toml["project"]["name"] == "llms-provider-my-own-llm"

@@ -18,10 +18,11 @@ SERVER: dict[str, Any] = {"type": "OpenAiProvider", "base_url": "http://localhos
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('{\n  "providers": {\n    // Ollama\n    "a": {}\n  }\n}', 3, r"column 5 \(JSON has no comments"),
-        ('{\n  "limits": {}, // bytes\n  "providers": {}}', 2, r"JSON has no comments"),
-        ('{\n  "limits": {} /* bytes */,\n  "providers": {}}', 2, r"JSON has no comments"),
-        ('{\n  "limits": {"retries": 1,}\n}', 2, r"a comma after the last member"),
+        ('{\n  "providers": {\n    # Ollama\n    "a": {}\n  }\n}', 3, r"column 5 \(comments begin with //\)"),
+        ('{\n  "limits": {}, /* bytes\n  "providers": {}}', 2, r"this comment does not end"),
+        ('{\n  // one\n  "limits": {},,\n  "providers": {}}', 3, r"not valid JSON: Expecting property name"),
+        ('{\n  "limits": {"retries": 1,,}\n}', 2, r"not valid JSON: Expecting property name"),
+        ('{\n  "limits": {,}\n}', 2, r"not valid JSON: Expecting property name"),
         ("{\n  'providers': {}\n}", 2, r"not valid JSON: Expecting property name"),
         ('{\n  "a": NaN\n}', None, r"NaN"),
         ('{"a": "\\ud800"}', None, r"not valid JSON"),
@@ -41,6 +42,21 @@ def test_invalid_json_is_rejected_with_line_and_hint(
     with pytest.raises(ConfigError, match=message) as caught:
         reader(text)
     assert (caught.value.path, caught.value.line) == ("llms.json", line)
+
+
+def test_comments_and_trailing_commas_are_accepted(reader: Read) -> None:
+    """K-23: messages keep the lines of the file."""
+    text = """{
+  // Where my own servers are: "http://…"
+  "providers": {
+    /* two
+       lines */
+    "mine": {"type": "openai-compatible", "base_url": "http://localhost:8001/v1", "models": ["a", "b",], "typo": 1,},
+  },
+}"""
+    read = reader(text)
+    assert [model.upstream for model in read.providers[0].models] == ["a", "b"]
+    assert [warning.partition(" ")[0] for warning in read.warnings] == ["llms.json:6:"]
 
 
 def test_a_byte_order_mark_is_accepted(reader: Read) -> None:

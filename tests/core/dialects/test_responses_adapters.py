@@ -146,11 +146,12 @@ def test_every_recorded_answer_is_one_of_this_api(dialect: Dialect, subject: Sub
 
 
 def test_every_recorded_stream_is_one_of_this_api_however_it_is_split(dialect: Dialect, subject: Subject) -> None:
+    body = decoded(dialect, tools=TOOLS, stream=True)
     for example in examples(subject):
         data = b"".join(encode_events(example.events, subject.wire.framing))
         for size in (5, len(data)):
             if data:
-                check_meaning(example, response_in(streamed(dialect, subject, data, size)))
+                check_meaning(example, response_in(streamed(dialect, subject, body, data, size)))
 
 
 def check_meaning(example: Example, response: Json) -> None:
@@ -179,9 +180,10 @@ def check_meaning(example: Example, response: Json) -> None:
 def test_a_stream_that_is_cut_at_any_byte_is_whole_or_failed(dialect: Dialect, subject: Subject) -> None:
     example = subject.wire.parallel_calls or subject.wire.text
     data = b"".join(encode_events(example.events, subject.wire.framing))
+    body = decoded(dialect, tools=TOOLS, stream=True)
     ends = set()
     for end in range(len(data) + 1):
-        text = streamed(dialect, subject, data[:end], max(end, 1))
+        text = streamed(dialect, subject, body, data[:end], max(end, 1))
         last = text[text.rindex("event: ") :].partition("\n")[0]
         if last not in ends or "completed" in last:
             response = response_in(text)
@@ -192,9 +194,8 @@ def test_a_stream_that_is_cut_at_any_byte_is_whole_or_failed(dialect: Dialect, s
     assert ends == {"event: response.completed", "event: response.failed"}
 
 
-def streamed(dialect: Dialect, subject: Subject, data: bytes, size: int) -> str:
+def streamed(dialect: Dialect, subject: Subject, body: ChatBody, data: bytes, size: int) -> str:
     """The stream that the client gets if the provider's ends after this data, as the server reads and writes it."""
-    body = decoded(dialect, tools=TOOLS, stream=True)
     call = call_of(subject, body)
     assert dialect.stream_writer is not None
     writer = dialect.stream_writer(body)

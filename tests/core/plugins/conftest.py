@@ -10,6 +10,10 @@ from textwrap import dedent
 
 import pytest
 
+from tests.core.server.conftest import asking, plugin
+
+__all__ = ["asking", "install", "plugin"]
+
 Install = Callable[..., None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from llms_core import ConfigError, __version__
 from llms_core.server import background
 from llms_core.server.app import create_app
 from llms_core.testing import ScriptedUpstream
+from tests.core.plugins.conftest import install as install
 from tests.core.server.conftest import CHAT, HELLO, TEXT, Asking, Pair, Wire, error_of, request_of, running, until
 
 if TYPE_CHECKING:
@@ -229,6 +231,45 @@ def test_sr_067_a_plain_text_key_is_refused(tmp_path: Path) -> None:
     assert KEY not in str(caught.value)
 
 
+def test_keys_with_permissions(start: Start, asking: Ask, tmp_path: Path) -> None:
+    """In both files."""
+    (tmp_path / "keys.toml").write_text(f'[carol]\nhash = "{digest("sk-of-carol")}"\nadmin = true\n', "utf-8")
+    toml = f'[server]\nkeys_file = "../keys.toml"\n[server.keys.ada]\nhash = "{digest(KEY)}"\n'
+    ask = asking(start(toml))
+    assert ask.chat({"authorization": "Bearer sk-of-carol"}).status_code == 200
+    assert ask.chat({"authorization": f"Bearer {KEY}"}).status_code == 200
+    assert ask.chat().status_code == 401
+
+
+# llms.py's sign-in
+
+SIGN_IN = {"auth": {"enabled": True, "github": {"client_id": "$GITHUB_CLIENT_ID"}}}
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer anything"}], ids=["no key", "any key"])
+def test_k_21_a_file_that_enables_sign_in_admits_nobody_without_keys(
+    upstream: ScriptedUpstream, provider: ProviderBlock, served: Serve, asking: Ask, headers: dict[str, str]
+) -> None:
+    """K-21: llms.py would accept any text as a key. The server starts, and says how to create one."""
+    ask = asking(served({**SIGN_IN, "providers": {"first": provider(upstream)}}))
+    response = ask.chat(headers)
+    assert (response.status_code, response.json()) == (401, REFUSAL)
+    assert ask.get("/v1/models").status_code == 401
+    assert upstream.requests == []
+    assert "every request is refused: create one with `llms keys new NAME`" in ask.gateway.log()
+
+
+def test_k_21_keys_take_the_place_of_sign_in(
+    upstream: ScriptedUpstream, provider: ProviderBlock, served: Serve, asking: Ask
+) -> None:
+    """K-21."""
+    ask = asking(served({**SIGN_IN, "providers": {"first": provider(upstream)}}, KEYS))
+    assert ask.chat({"authorization": f"Bearer {KEY}"}).status_code == 200
+    assert ask.chat({"authorization": "Bearer anything"}).status_code == 401
+    assert "llms keys new" not in ask.gateway.log()
+    assert "auth.enabled: signing in with GitHub is not supported" in ask.gateway.log()
+
+
 # Plugins
 
 ALLOW = """
@@ -322,13 +363,161 @@ def test_a_plugin_gets_headers_as_utf_8(start: Start, wire: Connect, plugin: Cal
     assert (of_test().heard[0]["x-a"], of_test().heard[0]["x-b"]) == ("clé", "clé")
 
 
+ASYNC = """
+import asyncio
+from llms_core import RequestError
+from llms_core.records import Caller
+heard = []
+@hookimpl
+async def llms_authenticate(headers):
+    await asyncio.sleep(0)
+    if headers.get("x-who") == "closed":
+        raise RequestError("Your account is closed", status=403)
+    if headers.get("x-who") == "slow":
+        await asyncio.Event().wait()
+    if headers.get("x-who") == "cancelled":
+        raise asyncio.CancelledError
+    if headers.get("x-who") == "wrong":
+        return headers["x-who"]
+    if headers.get("x-who") == "exiting":
+        raise SystemExit(3)
+    if headers.get("x-who") == "raising":
+        raise TimeoutError("the database")
+    return Caller("dan") if headers.get("x-who") == "dan" else None
+@hookimpl
+def llms_routes():
+    from litestar import get
+    @get("/mine")
+    async def mine() -> str: return "mine"
+    return [mine]
+"""
+SOON = "[server]\nauthenticate_timeout = 0.1\n"
+#: Everything that asks who the caller is, each served in another way.
+PATHS = {
+    "completions": CHAT,
+    "another spelling": f"{CHAT}/",
+    "the list of models": "/v1/models",
+    "a model": "/v1/models/m",
+    "the list of a dialect": "/v1beta/models",
+    "a model of a dialect": "/v1beta/models/m",
+    "a stored response": "/v1/responses/resp_1",
+    "a plugin's route": "/x/of_test/mine",
+    "the document": "/docs/openapi.json",
+}
+
+
+def status_at(ask: Asking, path: str, who: str) -> int:
+    if CHAT in path:
+        return ask.post({"model": "m", "messages": HELLO}, path, {"x-who": who}).status_code
+    return ask.get(path, {"x-who": who}).status_code
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A gateway with a plugin that authenticates asynchronously, for all tests of this module."""
+    folder = tmp_path_factory.mktemp("waiting")
+    (folder / "of_test.py").write_text(f"from llms_core import hookimpl\n{ASYNC}", "utf-8")
+    with running(folder, f"[plugins]\nload = ['{folder}/of_test.py']\n{SOON}") as pair:
+        yield pair
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_an_asynchronous_plugin_is_asked_everywhere(waiting: Pair, asking: Ask, path: str) -> None:
+    ask = asking(waiting.gateway)
+    assert status_at(ask, path, "dan") in (200, 404)
+    assert status_at(ask, path, "nobody") == 401
+    assert status_at(ask, path, "closed") == 403
+    assert status_at(ask, path, "slow") == 503
+
+
+def test_an_asynchronous_plugin_decides_what_ready_shows(waiting: Pair, asking: Ask) -> None:
+    ask = asking(waiting.gateway)
+    assert "providers" in ask.get("/ready", {"x-who": "dan"}).json()
+    assert ask.get("/ready", {"x-who": "nobody"}).json() == {"ready": True}
+    assert "first" in ask.get("/", {"x-who": "dan"}).text
+    assert "first" not in ask.get("/", {"x-who": "slow"}).text
+
+
+def test_a_plugin_that_takes_too_long_lets_nobody_in(waiting: Pair, asking: Ask) -> None:
+    """A 503, which clients repeat: the caller may be known. The log names the plugin and the setting."""
+    response = asking(waiting.gateway).chat({"x-who": "slow"})
+    assert response.status_code == 503
+    assert error_of(response)["code"] == "authentication_timeout"
+    assert response.headers["retry-after"] == "1"
+    expected = "llms_authenticate took more than 0.1 s ([server] authenticate_timeout): it lets nobody in"
+    assert f"of_test.py: {expected}" in waiting.gateway.log()
+
+
+@pytest.mark.parametrize("who", ["wrong", "cancelled", "exiting", "raising"])
+def test_an_asynchronous_plugin_that_fails_lets_nobody_in(waiting: Pair, asking: Ask, who: str) -> None:
+    response = asking(waiting.gateway).chat({"x-who": who})
+    assert (response.status_code, response.json()) == (401, REFUSAL)
+    assert "of_test.py: llms_authenticate failed" in waiting.gateway.log()
+
+
+@pytest.mark.parametrize("second", ["def", "async def"])
+def test_the_next_plugin_is_asked_after_one_that_takes_too_long(
+    start: Start, asking: Ask, install: Callable[..., None], second: str
+) -> None:
+    install("first", "import asyncio\n@hookimpl\nasync def llms_authenticate(): await asyncio.Event().wait()\n")
+    known = "Caller('eve') if headers.get('x-who') == 'eve' else None"
+    install(
+        "second",
+        f"from llms_core.records import Caller\n@hookimpl\n{second} llms_authenticate(headers): return {known}\n",
+    )
+    ask = asking(start(SOON))
+    assert ask.chat({"x-who": "eve"}).status_code == 200
+    assert ask.chat().status_code == 503
+
+
+def test_a_plugin_learns_what_is_requested_and_where_from(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
+    source = (
+        "from llms_core.records import Caller\nheard = []\n@hookimpl\ndef llms_authenticate(peer, path, method):\n"
+        "    heard.append((method, path, peer))\n    return Caller('anybody')\n"
+    )
+    ask = asking(start(plugin(source)))
+    ask.chat()
+    ask.post({"model": "m", "messages": HELLO}, "/v1//chat/completions/?a=b")
+    ask.get("/v1/models/a%2Fb")
+    ask.http.head("/v1/models")
+    assert of_test().heard == [
+        ("POST", CHAT, "127.0.0.1"),
+        ("POST", CHAT, "127.0.0.1"),
+        ("GET", "/v1/models/a/b", "127.0.0.1"),
+        ("GET", "/v1/models", "127.0.0.1"),
+    ]
+
+
+def test_a_plugin_learns_the_whole_path_of_an_application_within_a_route(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
+    """Litestar gives such an application the rest of the path alone."""
+    source = """
+from litestar.handlers import asgi
+from litestar.types import Receive, Scope, Send
+from litestar.response.base import ASGIResponse
+heard = []
+@hookimpl
+def llms_authenticate(path): heard.append(path)
+@hookimpl
+def llms_routes():
+    @asgi("/inner", is_mount=True, copy_scope=True)
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        await ASGIResponse(body=b"in")(scope, receive, send)
+    return [inner]
+"""
+    assert asking(start(plugin(source))).get("/x/of_test/inner/deep").status_code == 401
+    assert of_test().heard == ["/x/of_test/inner/deep"]
+
+
 HOOK = "@hookimpl\ndef llms_authenticate(headers): return None\n"
 BROKEN = {
     "an import that fails": f"import a_module_that_an_upgrade_removed\n{HOOK}",
     "a misspelt argument": "@hookimpl\ndef llms_authenticate(header): return None\n",
     "a misspelt hook": "@hookimpl\ndef llms_autenticate(headers): return None\n",
     "no marker": "def llms_authenticate(headers): return None\n",
-    "async": f"@hookimpl\nasync {HOOK.splitlines()[1]}\n",
     "a generator": "@hookimpl\nasync def llms_authenticate(headers): yield None\n",
     "a wrapper": "@hookimpl(wrapper=True)\ndef llms_authenticate(headers): return (yield)\n",
     "another function for the hook": "@hookimpl(specname='llms_authenticate')\ndef check(header): return None\n",
@@ -432,6 +621,21 @@ def test_an_added_key_works(start: Start, asking: Ask) -> None:
     edit(ask.gateway.plugins_path, KEYS)
     until(lambda: ask.chat().status_code == 401)
     assert status_of(ask, KEY) == 200
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_k_21_sign_in_that_is_enabled_later_closes_the_gateway(start: Start, asking: Ask) -> None:
+    """K-21: and it stays closed if sign-in is disabled again."""
+    ask = asking(start(""))
+    assert ask.chat().status_code == 200
+    config = json.loads(ask.gateway.config_path.read_text("utf-8"))
+    edit(ask.gateway.config_path, json.dumps({**SIGN_IN, **config}))
+    until(lambda: ask.chat().status_code == 401)
+    edit(ask.gateway.config_path, json.dumps(config))
+    until(lambda: ask.gateway.log().count("the configuration was reloaded") == 2)
+    assert ask.chat().status_code == 401
+    edit(ask.gateway.plugins_path, KEYS)
+    until(lambda: status_of(ask, KEY) == 200)
 
 
 @pytest.mark.usefixtures("_impatient")

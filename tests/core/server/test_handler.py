@@ -100,7 +100,7 @@ class Client:
     def _gateway(self, answer: Stream | Completion | Exception) -> Any:
         candidate: Any = SimpleNamespace(provider_id="first", upstream_model="up-m", price=None)
 
-        async def route(*_: object) -> Answered:
+        async def answer_request(*_: object, **__: object) -> Answered:
             if isinstance(answer, Stream):
                 answer.is_opened = True
                 stream: Any = answer
@@ -115,8 +115,7 @@ class Client:
         return SimpleNamespace(
             server=Server(keep_alive=KEEP_ALIVE),
             max_body=10_000,
-            router=SimpleNamespace(answer=route),
-            middleware=None,
+            answer=answer_request,
             admit=admit,
             request_started=lambda: None,
             request_ended=lambda: None,

@@ -40,8 +40,9 @@ from llms_core.testing import (
     html,
     json_body,
 )
+from llms_core.upstream.answer_stream import NoOutcome
 from llms_core.upstream.body import AttemptLimits
-from llms_core.upstream.exchange import NoOutcome, open_stream
+from llms_core.upstream.exchange import open_stream
 from llms_core.upstream.transport import HttpResponse, HttpTransport
 
 if TYPE_CHECKING:

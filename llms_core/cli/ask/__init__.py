@@ -1,0 +1,100 @@
+"""`llms PROMPT`: asks a model, through the same routing as the gateway."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import click
+
+from llms_core.cli.files import files
+from llms_core.cli.user_error import Failure
+from llms_core.errors import ProviderError, RequestError
+
+
+@click.command(add_help_option=False)
+@click.argument("words", nargs=-1)
+@click.option("-m", "--model", metavar="NAME", help="The model; by default that of `defaults.text` in llms.json.")
+@click.option("-s", "--system", metavar="TEXT", help="The system prompt.")
+@click.option("--image", "images", metavar="SOURCE", multiple=True, help="A picture: a path, URL, data URI, or -.")
+@click.option("--audio", "audios", metavar="SOURCE", multiple=True, help="A recording.")
+@click.option("--file", "documents", metavar="SOURCE", multiple=True, help="A document, such as a PDF.")
+@click.option("--chat", metavar="FILE", help="A chat request in JSON: the prompt and media replace those in it.")
+@click.option("-c", "--continue", "continues", is_flag=True, help="Continue the last conversation.")
+@click.option("--conversation", "--cid", metavar="ID", help="Continue this conversation; see `llms log`.")
+@click.option("-n", "--no-log", is_flag=True, help="Keep this prompt and its answer out of the log.")
+@click.option("-o", "--option", "options", metavar="NAME=VALUE", multiple=True, help="A parameter: JSON, or else text.")
+@click.option("--args", metavar="A=1&B=2", help="Parameters, URL-encoded, as with llms.py.")
+@click.option("--schema", metavar="FILE", help="A JSON schema that the answer has to fit; the answer is JSON.")
+@click.option("--raw", is_flag=True, help="Print the whole answer as JSON.")
+@click.option("--no-markdown", is_flag=True, help="Print the text as the model writes it, also on a terminal.")
+@click.option("--usage", is_flag=True, help="Print tokens, cost and providers to stderr.")
+@click.option("-h", "--help", "wants_help", is_flag=True, hidden=True)
+@files
+@click.pass_context
+def command(
+    ctx: click.Context,
+    words: tuple[str, ...],
+    model: str | None,
+    system: str | None,
+    images: tuple[str, ...],
+    audios: tuple[str, ...],
+    documents: tuple[str, ...],
+    chat: str | None,
+    continues: bool,
+    conversation: str | None,
+    no_log: bool,
+    options: tuple[str, ...],
+    args: str | None,
+    schema: str | None,
+    raw: bool,
+    no_markdown: bool,
+    usage: bool,
+    wants_help: bool,
+    config: Path | None,
+    plugins: Path | None,
+) -> None:
+    """Ask a model."""
+    if wants_help:
+        click.echo(ctx.find_root().get_help())
+        return
+    if chat is not None and (continues or conversation):
+        raise click.UsageError("--chat begins a conversation: it cannot be combined with -c and --conversation")
+    # Imported only here, as they take long.
+    from llms_core.cli import session
+    from llms_core.cli.answering import Failed
+    from llms_core.cli.ask import output, parameters, prompt
+    from llms_core.cli.ask.run import Options, ask
+    from llms_core.cli.ask.schema import Schema
+    from llms_core.cli.log import history
+
+    sources = {"image": images, "audio": audios, "file": documents}
+    started = session.load(ctx, config, plugins)
+    reads_stdin = not any("-" in paths for paths in sources.values())
+    text = prompt.read(words, started.llms_json.max_body, reads_stdin=reads_stdin)
+    if not text and chat is None and not any(sources.values()):
+        click.echo(ctx.find_root().get_help())
+        return
+    asked = Options(
+        prompt=text,
+        model=model,
+        system=system,
+        sources=sources,
+        chat=chat,
+        parameters=parameters.parse(args, options),
+        schema=None if schema is None else Schema(schema),
+        shows_usage=usage,
+    )
+    talk = history.conversation(continues=continues, id=conversation, is_logged=not no_log)
+    has_markdown = not no_markdown and output.may_render(ctx)
+    printer = output.printer(raw=raw, whole=schema is not None, markdown=has_markdown)
+    try:
+        with session.running(started) as (service, run):
+            run(ask(service, talk, asked, printer))
+    except (Failed, ProviderError, RequestError) as error:
+        raise Failure(str(error)) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            # `llms … | head -1`: click ends the command without a word.
+            raise
+        raise Failure(f"the answer cannot be written: {error.strerror or error}") from None

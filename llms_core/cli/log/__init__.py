@@ -1,0 +1,46 @@
+"""`llms log`: the conversations of `llms PROMPT` and `llms chat`."""
+
+from __future__ import annotations
+
+import click
+
+from llms_core.cli.verbosity import verbosity
+
+_SWITCHES = ("on", "off")
+
+
+@click.command(short_help="Show earlier prompts and their answers.")
+@click.argument("what", required=False, metavar="[ID|off|on|path]")
+@click.option("-n", "--count", default=20, show_default=True, help="How many conversations to list; 0 for all.")
+@click.option("-q", "--query", default="", metavar="TEXT", help="List conversations that contain a text.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--delete", is_flag=True, help="Delete the conversation ID.")
+@verbosity
+def command(what: str | None, count: int, query: str, as_json: bool, delete: bool) -> None:
+    """List the latest conversations, or show one: the beginning of its id is enough.
+
+    `llms log off` stops logging until `llms log on`, and `llms log path` prints where the log is. The log is in the
+    user's folder, and only the user can read it.
+    """
+    from llms_core.cli.log import show, store, switch
+    from llms_core.errors import ConfigError
+
+    log = store.default()
+    if delete and (what is None or what in (*_SWITCHES, "path")):
+        raise click.UsageError("--delete needs the id of a conversation")
+    if what in _SWITCHES:
+        switch.turn(what)
+        return
+    if what == "path":
+        click.echo(log.path)
+        return
+    if what is None:
+        show.conversations(log, log.summaries(limit=count or -1, query=query), as_json=as_json)
+        return
+    found = log.find(what)
+    if found is None:
+        raise ConfigError(f"no conversation '{what}'", hint="`llms log` lists them")
+    if delete:
+        log.delete(found)
+    else:
+        show.conversation(found, log.turns(found), as_json=as_json)

@@ -1,0 +1,41 @@
+"""Models: the one for users who name none, and suggestions for names that do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from llms_core.errors import ConfigError
+from llms_core.operations.chat import CHAT
+
+if TYPE_CHECKING:
+    from llms_core.routing.candidates import ModelIndex
+    from llms_core.server.service import Service
+
+
+def default(service: Service) -> str:
+    """Return the model of prompts without media. Raises ConfigError if there is none."""
+    name = service.startup.llms_json.templates.get("text", {}).get("model")
+    return name if isinstance(name, str) and name else first(service)
+
+
+def first(service: Service, needed: Iterable[str] = ()) -> str:
+    """Return the first model of the configuration that has the needed capabilities, for users without a default.
+
+    Discovered models are left out, because the order of a provider's list means nothing. Raises ConfigError.
+    """
+    capabilities = frozenset(needed)
+    for candidate in service.router.models.listed_for(CHAT.name):
+        if capabilities <= candidate.capabilities:
+            return candidate.client_model
+    raise ConfigError("no model", hint="name one with -m, or choose a default with `llms default MODEL`")
+
+
+def suggestion(index: ModelIndex, name: str) -> str:
+    """Return what may help a user who named a model that no enabled provider has."""
+    known = [candidate.client_model for candidate in index.listed()]
+    similar = get_close_matches(name, known, n=3)
+    if similar:
+        return f"Similar models: {', '.join(similar)}"
+    return "`llms ls` lists the models that are known."

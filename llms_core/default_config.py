@@ -1,0 +1,117 @@
+"""What applies without an llms.json: the packaged one, and every other provider whose key is in the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from llms_core.config import llms_json
+from llms_core.config.comments import as_json
+from llms_core.config.edit import set_member
+from llms_core.config.model import LlmsJson
+from llms_core.plugins.host import PluginHost
+from llms_core.provider import ProviderSpec
+
+PACKAGED = "the packaged llms.json"
+"""How messages name the llms.json that a plugin ships."""
+
+_NO_PROVIDERS = b'{"providers": {}}'
+
+
+class _Packaged(msgspec.Struct):
+    """The packaged llms.json, as far as its blocks are copied."""
+
+    providers: dict[str, dict[str, Any]] = {}
+
+
+def read(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
+    """Return the configuration of a user who has no llms.json."""
+    packaged = _read_packaged(host, env)
+    others = llms_json.read(
+        msgspec.json.encode({"providers": _further_blocks(host, packaged, env)}), PACKAGED, host.specs, env=env
+    )
+    # The user has not named any of these providers, so a missing key is not worth a warning.
+    return msgspec.structs.replace(
+        packaged,
+        providers=packaged.providers + others.providers,
+        secrets=packaged.secrets + others.secrets,
+        warnings=(),
+    )
+
+
+def text(host: PluginHost, env: Mapping[str, str] = os.environ) -> str:
+    """Return the same configuration as the text of a file."""
+    written = _packaged_text(host).decode()
+    for name, block in _further_blocks(host, _read_packaged(host, env), env).items():
+        written = set_member(written, ("providers", name), block)
+    return written
+
+
+def names(host: PluginHost) -> list[str]:
+    """Return the names for which there is a `block`: those of the packaged llms.json, then those of provider types."""
+    types = [spec.name for spec in host.specs.values()]
+    return list(dict.fromkeys([*_packaged_blocks(host, {}), *types]))
+
+
+def block(name: str, host: PluginHost, env: Mapping[str, str] = os.environ) -> dict[str, Any] | None:
+    """Return a block for a provider that a file does not have yet; None if there is no such provider.
+
+    It is that of the packaged llms.json, or else made for the provider type of this name, with its usual variable.
+    """
+    packaged = _packaged_blocks(host, env)
+    if name in packaged:
+        return {**packaged[name], "enabled": True}
+    spec = host.specs.get(name.lower())
+    if spec is None:
+        return None
+    key = next((key for key in spec.key_env if env.get(key)), None)
+    if key is None and spec.needs_key:
+        key = next(iter(spec.key_env), None)
+    return _block(spec, key)
+
+
+def _packaged_text(host: PluginHost) -> bytes:
+    return host.default_config() or _NO_PROVIDERS
+
+
+def _packaged_blocks(host: PluginHost, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    _read_packaged(host, env)  # It is a plugin's, and may be invalid.
+    return msgspec.json.decode(as_json(_packaged_text(host).decode()), type=_Packaged).providers
+
+
+def _read_packaged(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
+    return llms_json.read(_packaged_text(host), PACKAGED, host.specs, env=env, absent=host.unused)
+
+
+def _further_blocks(host: PluginHost, packaged: LlmsJson, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Blocks for every other provider whose key is in `env`, in the order of plugins.
+
+    A key that a provider already uses is not used for another: several specs are ways to the same account.
+    """
+    used = {provider.settings.api_key.reveal() for provider in packaged.providers if provider.settings.api_key}
+    taken_names = {provider.id.lower() for provider in packaged.providers}
+    found = {}
+    for spec in dict.fromkeys(host.specs.values()):
+        key = next((key for key in spec.key_env if env.get(key)), None)
+        if key is None or env[key] in used:
+            continue
+        if taken_names.isdisjoint(_names(spec)):
+            used.add(env[key])
+            found[spec.name] = _block(spec, key)
+    return found
+
+
+def _names(spec: ProviderSpec) -> set[str]:
+    return {spec.name.lower(), *(alias.lower() for alias in spec.aliases)}
+
+
+def _block(spec: ProviderSpec, key: str | None) -> dict[str, Any]:
+    """Make a block for a provider type, whose key is in the variable `key`."""
+    made: dict[str, Any] = {"enabled": True, "type": spec.name}
+    if key is not None:
+        made["api_key"] = f"${key}"
+    made["all_models"] = True
+    return made

@@ -1,0 +1,35 @@
+"""The log of the server and of the command line: on stderr, without secrets."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from llms_core.secret import redact
+from llms_core.server.stderr import StderrHandler
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line feed
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Removes known secrets from log lines and their tracebacks.
+
+    A provider's text may contain line breaks and control characters: only the first line of a record may look like one.
+    """
+
+    def __init__(self, prefix: str):
+        super().__init__(_FORMAT)
+        self._prefix = prefix
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = _CONTROL_CHARACTERS.sub("?", super().format(record))
+        return self._prefix + redact(text.replace("\n", "\n    "))
+
+
+def configure(level: int, prefix: str = "") -> None:
+    """Log our own records from `level`, those of libraries from WARNING or `level`; each begins with `prefix`."""
+    handler = StderrHandler()
+    handler.setFormatter(_RedactingFormatter(prefix))
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    logging.getLogger("llms_core").setLevel(level)
