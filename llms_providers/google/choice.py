@@ -129,8 +129,8 @@ class ChoiceBuilder:
         reason = self.finish_reason
         if not reason:
             if not self._has_content:
-                message = "Gemini's answer has no content, and no reason for that"
-                raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)
+                problem = "Gemini's answer has no content, and no reason for that"
+                raise ProviderError(ErrorKind.BAD_RESPONSE, problem, status=200)
             reason = "tool_calls" if self._has_calls else "stop"
         return choice_of(
             content=content,

@@ -69,6 +69,23 @@ def test_an_answer_that_cannot_be_translated_is_the_providers_failure(
     assert "cannot be translated" in text
 
 
+@pytest.mark.parametrize("member", ["content", "refusal"])
+@pytest.mark.parametrize("value", [5, True, {"text": "x"}])
+def test_a_text_of_another_type_cannot_be_translated_to_a_text_completion(
+    served: Serve,
+    asking: Callable[[Gateway], Asking],
+    upstream: ScriptedUpstream,
+    member: str,
+    value: object,
+) -> None:
+    upstream.default = answer({"content": "Hello!", member: value}, "stop", False)
+    client = asking(served(first_alone(upstream), NO_RETRIES))
+    received = client.post({"model": "m", "prompt": "Hi"}, "/v1/completions")
+    assert received.status_code == 502
+    assert "cannot be translated" in received.text
+    assert "Traceback" not in client.gateway.log()
+
+
 @pytest.mark.parametrize("usage", COUNTS)
 @pytest.mark.parametrize("stream", [False, True])
 def test_counts_of_a_response_that_cannot_be_read_do_not_fail_it(

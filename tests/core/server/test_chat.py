@@ -188,6 +188,10 @@ def test_sr_008_a_wrong_base_url_is_explained(ask: Asking, path: str, meant: str
     assert f"Did you mean {meant}? A client's base URL has to end in /v1, once." in message
 
 
+def test_sr_008_the_same_version_of_an_api_is_suggested(ask: Asking) -> None:
+    assert "Did you mean /v2/rerank?" in error_of(ask.post({}, "/v1/v2/rerank"))["message"]
+
+
 @pytest.mark.parametrize("path", ["/nope", "/v1/nope", "/v1/fine_tuning", "/v1", "/" + "y" * 4000])
 def test_sr_008_an_unknown_path_lists_what_is_served(ask: Asking, path: str) -> None:
     message = error_of(ask.post({}, path))["message"]
