@@ -7,6 +7,7 @@ import inspect
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from llms_core.adapter_http import AdapterHttp
@@ -27,6 +28,9 @@ _RENEWAL_PAUSE = 5.0
 #: What is taken of a longer time: ten years.
 _MAX_SECONDS = 3.2e8
 
+#: Makes the client for one run.
+OpenHttp = Callable[[], AbstractContextManager[AdapterHttp]]
+
 #: The result of a run: None, or why it failed.
 _Flight = asyncio.Future[BaseException | None]
 
@@ -38,7 +42,7 @@ class Preparation:
         self.adapter = adapter
         #: When a request has to call `ready`: the preparation is to be renewed, or there is none.
         self.due = -math.inf
-        #: How many runs have succeeded, which tells one preparation from the next.
+        #: How many runs have succeeded: it tells one preparation from the next.
         self.number = 0
         self._name = f"`prepare` of {provider_id}"
         self._run_prepare = _accepting_http(adapter.prepare)
@@ -48,7 +52,7 @@ class Preparation:
         self._lasts = False
         self._flight: _Flight | None = None
 
-    async def ready(self, open_http: Callable[[], AdapterHttp], seconds: float) -> None:
+    async def ready(self, open_http: OpenHttp, seconds: float) -> None:
         """Wait until the provider is ready. A run, which others may share, has `seconds`.
 
         Raises what `prepare` raised: each caller gets an exception of its own.
@@ -56,10 +60,10 @@ class Preparation:
         flight = self._flight
         if self._valid_until > _now():
             if flight is None:
-                self._start(open_http(), seconds)
+                self._start(open_http, seconds)
             return
         if flight is None:
-            flight = self._start(open_http(), seconds)
+            flight = self._start(open_http, seconds)
         # One caller that leaves must not end the run for the others.
         failure = await asyncio.shield(flight)
         if failure is not None:
@@ -77,34 +81,33 @@ class Preparation:
             self.due = -math.inf
         return True
 
-    def _start(self, http: AdapterHttp, seconds: float) -> _Flight:
+    def _start(self, open_http: OpenHttp, seconds: float) -> _Flight:
         loop = asyncio.get_running_loop()
         flight: _Flight = loop.create_future()
         self._flight = flight
         # Nothing more to start until this has ended.
         self.due = max(self.due, self._valid_until)
-        task = self._tasks.start(self._run(http, flight), self._name)
+        task = self._tasks.start(self._run(open_http, flight), self._name)
+        task.add_done_callback(lambda _: self._stopped(flight))
         timer = loop.call_later(seconds, self._too_late, flight, task, seconds)
         flight.add_done_callback(lambda _: timer.cancel())
         return flight
 
-    async def _run(self, http: AdapterHttp, flight: _Flight) -> None:
+    async def _run(self, open_http: OpenHttp, flight: _Flight) -> None:
         started = _now()
-        failure: BaseException | None = None
         try:
-            lasts = _seconds(await self._run_prepare(http))
+            with open_http() as http:
+                lasts = _seconds(await self._run_prepare(http))
         except BaseException as error:
-            failure = coroutine_failure(error, "prepare")
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            failure = ProviderError(ErrorKind.CANCELLED, "The server is stopping")
-        if flight.done():
-            # It was given up.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self._end(flight, coroutine_failure(error, "prepare"))
             return
-        if failure is None:
-            self.number += 1
-            self._use(started, lasts)
-        self._end(flight, failure)
+        # If it took too long, nobody waits for it any more, but it is as good as any other.
+        self.number += 1
+        self._use(started, lasts)
+        self._end(flight, None)
 
     def _use(self, started: float, lasts: float | None) -> None:
         """Use what was made ready. Its time counts from the start: it began at some moment after that."""
@@ -115,6 +118,10 @@ class Preparation:
         self._valid_until = started + lasts - min(_MAX_UNUSED, _UNUSED * lasts)
         self.due = started + max(_RENEWED_AFTER * lasts, lasts - _MAX_EARLY)
 
+    def _stopped(self, flight: _Flight) -> None:
+        if not flight.done():
+            self._end(flight, ProviderError(ErrorKind.CANCELLED, "The server is stopping"))
+
     def _too_late(self, flight: _Flight, task: asyncio.Task[None], seconds: float) -> None:
         self._end(
             flight, ProviderError(ErrorKind.TIMEOUT, f"The provider could not be made ready within {seconds:g} s")
@@ -122,6 +129,8 @@ class Preparation:
         self._tasks.stop(task)
 
     def _end(self, flight: _Flight, failure: BaseException | None) -> None:
+        if flight.done():
+            return
         self._flight = None
         if failure is not None and self._valid_until > _now():
             reason = failure if isinstance(failure, LlmsError) else type(failure).__name__

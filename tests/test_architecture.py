@@ -40,6 +40,7 @@ LAYERS = (
     ("plugins",),
     ("routing",),
     ("guard", "cache"),
+    ("images",),
     ("default_config",),
     ("startup",),
     ("server",),

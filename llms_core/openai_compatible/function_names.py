@@ -38,8 +38,12 @@ Translate = Callable[[str], str]
 def renamed_functions(call: ChatCall) -> FunctionNames | None:
     """Return the translation of a call's names; None if none needs any, as for nearly every call."""
     request = call.request
-    if any(map(_is_refused, request.tools or ())) or any(map(_calls_refused, request.messages)):
+    if any(map(_is_refused, request.tools or ())):
         return FunctionNames(call, RULE)
+    for message in request.messages:
+        # Most messages have no calls.
+        if message.tool_calls and _calls_refused(message):
+            return FunctionNames(call, RULE)
     return None
 
 
@@ -162,8 +166,8 @@ def _translated(name: Raw, translate: Translate) -> Raw:
 
 
 def _is_text(raw: Raw | None) -> bool:
-    # The first fragment of a streamed call has the name. In others it may be empty, or null.
-    return raw is not None and len(raw) > 2 and bytes(raw).startswith(b'"')
+    # Only the first fragment of a streamed call has a name. In others it may be null.
+    return raw is not None and bytes(raw).startswith(b'"')
 
 
 _RENAMED: dict[str, Callable[[Raw, Translate], Raw]] = {

@@ -222,7 +222,7 @@ class Router(Exchanges, frozen=True, eq=False, kw_only=True):
         if TRANSLATED in protocol.split():
             body = body.translated()
         with Attempt(self.observer, trace, candidate) as attempt:
-            replays = _replays(operation, candidate, body)
+            replays = candidate.replays and _replays(operation, candidate, body)
             if replays:
                 body = operation.as_whole(body)
             call = operation.call(body, candidate, trace.id, trace.created)

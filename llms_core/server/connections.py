@@ -43,7 +43,7 @@ class BufferedTransport:
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop):
         self._transport = transport
-        self._batch = shared_write_batch(loop)
+        self.batch = shared_write_batch(loop)
         #: what is sent in the event loop's next iteration
         self._waiting: list[bytes] = []
         self._waiting_size = 0
@@ -60,10 +60,16 @@ class BufferedTransport:
     def write(self, data: bytes) -> None:
         """Send data soon."""
         if not self._waiting:
-            self._batch.add(self)
+            self.batch.add(self)
         self._waiting.append(data)
         self._waiting_size += len(data)
         if self._waiting_size > _MAX_UNSENT:
+            self.flush()
+
+    def write_body(self, data: bytes) -> None:
+        """Send data and what is kept: soon, or at once if it is for the only request."""
+        self.write(data)
+        if self.batch.has_one_request:
             self.flush()
 
     def close(self) -> None:

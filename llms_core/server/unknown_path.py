@@ -9,7 +9,17 @@ from llms_core.dialects import Dialect
 from llms_core.dialects.paths import parameters, pattern
 
 #: Paths besides those of the dialects, which are for POST requests.
-_GET_PATHS = ("/v1/models", "/v1/models/{model}", "/health", "/ready", "/docs")
+_GET_PATHS = (
+    "/v1/models",
+    "/v1/models/{model}",
+    "/health",
+    "/ready",
+    "/docs",
+    "/models",
+    "/models/list",
+    "/status",
+    "/config",
+)
 
 _API_ROOT = "/v1"
 _MAX_PATH = 200

@@ -23,11 +23,13 @@ from llms_core.testing.groups.embeddings import EmbeddingTests
 from llms_core.testing.groups.errors import ErrorTests
 from llms_core.testing.groups.failover import FailoverTests
 from llms_core.testing.groups.faults import FaultTests
+from llms_core.testing.groups.generate import GenerateTests
 from llms_core.testing.groups.growth import GrowthTests
 from llms_core.testing.groups.honesty import HonestyTests
 from llms_core.testing.groups.live import LiveTests
 from llms_core.testing.groups.native import NativeTests
 from llms_core.testing.groups.performance import PerformanceTests
+from llms_core.testing.groups.prepare import PrepareTests
 from llms_core.testing.groups.response import ResponseTests
 from llms_core.testing.groups.stream import StreamTests
 from llms_core.testing.groups.tools import ToolTests
@@ -62,7 +64,9 @@ class Translation(
     """The groups that need neither a server nor a clock: W, R, E, S, T, C and V. They are what silver requires."""
 
 
-class ProviderConformance(Translation, FailoverTests, PerformanceTests, GrowthTests, LiveTests):
+class ProviderConformance(
+    Translation, PrepareTests, GenerateTests, FailoverTests, PerformanceTests, GrowthTests, LiveTests
+):
     """All groups. Set `provider`, and `wire` if the provider's spec does not name it."""
 
 

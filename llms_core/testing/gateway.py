@@ -23,7 +23,7 @@ from llms_core.provider import Available, Prepares
 from llms_core.testing.sample_requests import QUESTION, user_message
 from llms_core.testing.serve import serve
 from llms_core.testing.subject import Subject
-from llms_core.testing.upstream import Reply, ScriptedUpstream, completion
+from llms_core.testing.upstream import Body, Reply, ScriptedUpstream, Status, completion
 
 SECOND = "conformance-second"
 """The id of the second provider."""
@@ -95,6 +95,8 @@ class Gateway:
             stack.enter_context(self.first)
             stack.enter_context(self.second)
             stack.enter_context(_without_preparation(self.subject))
+            if self.subject.wire.token is not None:
+                self.first.routes[self.subject.wire.token.path] = token_reply(self.subject)
             self._served = stack.enter_context(serve(self._llms_json(), self._plugins_toml()))
             # Everything has started: keep it until __exit__.
             self._resources = stack.pop_all()
@@ -196,6 +198,11 @@ class Gateway:
         return "".join(f"{name} = {_encode_toml(value)}\n" for name, value in sections.items())
 
 
+def token_reply(subject: Subject) -> Reply:
+    """Return what the scripted provider replies to a request for a token."""
+    return Reply(Status(200, {"content-type": "application/json"}), Body(subject.token_body()))
+
+
 def _absolute_entry(entry: str, folder: Path) -> str:
     """Make an entry of `[plugins] load` independent of the folder of plugins.toml; it may also name a module."""
     is_path = entry.endswith(".py") or "/" in entry or "\\" in entry
@@ -235,7 +242,8 @@ def _without_preparation(subject: Subject) -> Iterator[None]:
     """
     adapter_class = type(subject.adapter)
     with ExitStack() as patches:
-        if isinstance(subject.adapter, Prepares):
+        # With an example of the token endpoint, `prepare` runs as it is.
+        if isinstance(subject.adapter, Prepares) and subject.wire.token is None:
             patches.enter_context(mock.patch.object(adapter_class, "prepare", _prepare_nothing))
         if isinstance(subject.adapter, Available):
             patches.enter_context(mock.patch.object(adapter_class, "available", _is_available))

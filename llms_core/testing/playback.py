@@ -18,12 +18,13 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.operations.chat import CHAT
-from llms_core.provider import UpstreamRequest
+from llms_core.provider import Prepares, UpstreamRequest
 from llms_core.testing.framing import MEDIA
 from llms_core.testing.subject import Subject
 from llms_core.upstream import exchange
 from llms_core.upstream.answer_stream import NoOutcome
 from llms_core.upstream.body import AttemptLimits
+from llms_core.upstream.provider_http import ProviderHttp
 from llms_core.upstream.stream_decoder import StreamDecoder
 
 JSON = "application/json"
@@ -67,6 +68,17 @@ def stream_response(subject: Subject, *pieces: bytes, then: Ending = "end") -> R
 def play_completion(subject: Subject, response: Response, **members: Any) -> Outcome:
     """Play a response to a request without streaming; `members` are further members of the request."""
     return asyncio.run(_play_completion(subject, response, members))
+
+
+def play_preparation(subject: Subject, response: Response) -> float | None:
+    """Run the adapter's `prepare`, whose requests all get this response, and return what it returns."""
+    adapter = subject.adapter
+    assert isinstance(adapter, Prepares)
+
+    async def run() -> float | None:
+        return await adapter.prepare(ProviderHttp(_Transport(response), NORMAL_LIMITS, prepares=True))
+
+    return asyncio.run(run())
 
 
 def play_stream(subject: Subject, response: Response, limits: AttemptLimits = NORMAL_LIMITS, **members: Any) -> Outcome:

@@ -16,7 +16,7 @@ import pytest
 from llms_core.errors import LlmsError
 from llms_core.testing.conformance import ProviderConformance, tests_of
 from llms_core.testing.groups.base import NOT_APPLICABLE, Group, subject_of
-from llms_core.testing.result import Case, Result, State
+from llms_core.testing.result import Case, Result, State, group_of
 from llms_core.testing.subject import find
 
 #: The attribute of a test report that carries a _TestInfo.
@@ -110,6 +110,8 @@ class _Collector:
     def __init__(self, config: pytest.Config):
         self._config = config
         self._results: dict[str, Result] = {}
+        #: The providers and groups with a failure that is reported in full.
+        self._failed: set[tuple[str, str]] = set()
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count deselected tests as not run, so that their group is incomplete."""
@@ -118,6 +120,7 @@ class _Collector:
             if info is not None:
                 self._add(info, "not run", "left out")
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the outcome of a test. Its set-up and tear-down only count if they did not pass."""
         recorded = getattr(report, _REPORT_ATTRIBUTE, None)
@@ -126,7 +129,18 @@ class _Collector:
         if report.passed and report.when != "call":
             return
         state, reason = _outcome(report)
-        self._add(_TestInfo(*recorded), state, reason)
+        info = _TestInfo(*recorded)
+        self._add(info, state, reason)
+        if report.failed:
+            self._shorten(report, info, reason)
+
+    def _shorten(self, report: pytest.TestReport, info: _TestInfo, reason: str) -> None:
+        """Leave only a line of a failure, unless it is the first of its group: most have the same cause."""
+        group = (info.provider, group_of(info.test))
+        if group in self._failed:
+            report.longrepr = f"{reason} (the first failure of group {group[1]} is shown in full)"
+            report.sections = []
+        self._failed.add(group)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of each provider."""

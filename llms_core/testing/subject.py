@@ -25,7 +25,7 @@ from llms_core.plugins import registry
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import load_plugins
 from llms_core.plugins.report import PluginReport
-from llms_core.provider import HttpAdapter, UpstreamRequest
+from llms_core.provider import Generates, HttpAdapter, UpstreamRequest
 from llms_core.testing import wire as wires
 from llms_core.testing.sample_requests import CLIENT_MODEL, QUESTION, user_message
 from llms_core.testing.wire import Wire
@@ -52,6 +52,7 @@ class Subject:
         self.toml = toml
         # Random, so that nothing can contain it by accident.
         self.key = f"sk-conformance-{secrets.token_hex(12)}"
+        self.token = f"token-conformance-{secrets.token_hex(12)}"
         self.wire = self._find_wire(wire or spec.wire)
 
     @property
@@ -77,6 +78,11 @@ class Subject:
         return self.base_at(ORIGIN)
 
     @cached_property
+    def generates(self) -> bool:
+        """Whether the adapter answers by itself, so that it has none of the methods of an HttpAdapter."""
+        return isinstance(self.adapter, Generates)
+
+    @cached_property
     def adapter(self) -> HttpAdapter:
         """The adapter. Raises AssertionError if it cannot be created."""
         return self.configured(self.block(ORIGIN))
@@ -98,10 +104,23 @@ class Subject:
             "base_url": self.base_at(origin),
             "api_key": self.key,
             "models": {CLIENT_MODEL: self.wire.model},
-            **_insert_key(self.wire.settings, self.key),
+            **with_key(self.wire.settings, self.key),
+            **self._token_endpoint(origin),
             **more,
         }
         return {name: value for name, value in block.items() if value is not None}
+
+    def token_body(self) -> bytes:
+        """Return the response with the suite's token, by Wire.token."""
+        token = self.wire.token
+        assert token is not None
+        return json.dumps(token.whole).replace("$TOKEN", self.token).encode()
+
+    def _token_endpoint(self, origin: str) -> dict[str, str]:
+        token = self.wire.token
+        if token is None or not token.setting:
+            return {}
+        return {token.setting: self.base_at(origin) + token.path}
 
     def configured(self, block: Mapping[str, Any]) -> HttpAdapter:
         """Return the adapter that a block configures. Raises AssertionError, with the reason, if it is disabled."""
@@ -149,8 +168,12 @@ class Subject:
             return openai_wire
         # `adapter` may also be a factory: create an adapter to see its class. Its block needs the Wire's base URL.
         self.wire = openai_wire
-        if isinstance(self.built(self.block(ORIGIN)).adapter, OpenAICompatible):
+        adapter = self.built(self.block(ORIGIN)).adapter
+        if isinstance(adapter, OpenAICompatible):
             return openai_wire
+        if isinstance(adapter, Generates):
+            # A model in the gateway's own process: there is nothing to play.
+            return Wire()
         hint = "name its Wire in ProviderSpec.wire or with --wire; see llms_core.testing.wire"
         raise ConfigError(f"the provider '{self.name}' has a protocol of its own and no Wire", hint=hint)
 
@@ -188,12 +211,12 @@ def _missing_provider_hint(name: str, host: PluginHost) -> str:
     return "; ".join(hints) or "`llms plugins` lists what is installed"
 
 
-def _insert_key(value: Any, key: str) -> Any:
-    """Replace "$KEY" by the key, anywhere in a Wire's settings."""
+def with_key(value: Any, key: str) -> Any:
+    """Replace "$KEY" by a key, anywhere in a Wire's settings."""
     if isinstance(value, Mapping):
-        return {name: _insert_key(inner, key) for name, inner in value.items()}
+        return {name: with_key(inner, key) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_insert_key(inner, key) for inner in value]
+        return [with_key(inner, key) for inner in value]
     if isinstance(value, str):
         return value.replace("$KEY", key)
     return value

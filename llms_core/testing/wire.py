@@ -30,7 +30,8 @@ from llms_core.errors import ConfigError, ErrorKind
 Framing: TypeAlias = Literal["sse", "ndjson", "aws"]
 
 Event: TypeAlias = "Mapping[str, Any] | str | bytes | tuple[str, Mapping[str, Any] | str]"
-"""One event of a stream: its data as JSON or text, or a pair of its name and its data. Bytes are sent unchanged."""
+"""One event of a stream: its data as JSON or plain text, or a pair of its name and its data. Bytes are sent unchanged.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,19 +116,55 @@ class EmbeddingExample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenExample:
+    """The endpoint at which `prepare` obtains a token, for adapters that exchange their key for one."""
+
+    #: The response. "$TOKEN" in it is replaced by the suite's token, and the token in Wire.auth is sent from then on.
+    whole: Mapping[str, Any]
+    #: How the path of the endpoint ends.
+    path: str
+    #: The member of the provider's block that has the endpoint's URL; empty if it is below the base URL.
+    setting: str = ""
+    #: What `prepare` returns for this response: the seconds that the token is used.
+    lasts: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One of the requests that `generate` makes, and the response to it."""
+
+    #: How the path of the request ends.
+    path: str
+    #: "$BASE" in it is replaced by the base URL of the suite's server.
+    whole: Mapping[str, Any] | bytes
+    method: str = "POST"
+
+
+NOTHING = Example(whole=b"")
+"""In place of an example that a provider does not need."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wire:
-    """A provider's protocol by example. Only `text`, `length` and `failures` are always required.
+    """A provider's protocol by example. `text`, `length` and `failures` are required, unless the adapter `Generates`.
+
+    Such an adapter needs `exchanges`, and the meaning and usage of the answer in `text`. A model in the gateway's own
+    process has no exchanges; then nothing has to be given.
 
     A capability that the spec claims requires its example: `tools` requires `tool_call` and `parallel_calls`, `n`
     requires `several`, `logprobs` requires `logprobs`.
     """
 
     #: A normal response. Should contain non-ASCII characters, spread over at least three events.
-    text: Example
+    text: Example = NOTHING
     #: A response that stops at the token limit.
-    length: Example
+    length: Example = NOTHING
     #: Error responses: at least one each with status 400, 401, 429 and a 5xx.
-    failures: Sequence[Failure]
+    failures: Sequence[Failure] = ()
+    #: What `generate` requests for one answer, in order.
+    exchanges: Sequence[Exchange] = ()
+    #: Required if `prepare` obtains a token.
+    token: TokenExample | None = None
     tool_call: Example | None = None
     #: Two calls in one response; an example of one call if the provider never makes two.
     parallel_calls: Example | None = None
@@ -149,7 +186,11 @@ class Wire:
     #: requests on and has one.
     native_events: Sequence[Event] = ()
     framing: Framing = "sse"
-    #: The headers that may contain the key, in lower case.
+    #: Whether events are plain text, so that no text can be told from a damaged event.
+    plain_events: bool = False
+    #: What the provider joins lists with, such as a comma, if it takes them as one text.
+    list_separator: str = ""
+    #: The headers that contain the key, or what is computed from it, such as a signature; in lower case.
     auth: frozenset[str] = frozenset({"authorization"})
     #: The path of the base URL that the suite configures. By default that of the spec's base URL.
     base: str | None = None

@@ -24,7 +24,7 @@ ACCEPT_ENCODING = "gzip"
 # Bytes that are decoded at a time: a few compressed bytes can expand to gigabytes.
 _MAX_PIECE = 256 * 1024
 
-# Bytes that are passed at a time to a library whose output cannot be limited.
+# Bytes that are passed at a time to a library whose output cannot be limited. 64 bytes of zstd expand to 2 MB at most.
 _SLICE = 64
 
 # More codings than this are an attack: each can multiply the size.
@@ -208,6 +208,36 @@ class _Limited:
         return bool(self._decompressor.eof)
 
 
+class _Brotli:
+    """Brotli, which has more to return until it returns nothing. 64 bytes of it can expand to 80 MB."""
+
+    def __init__(self, decompressor: Any):
+        self._decompressor = decompressor
+        #: what may not be handed over before everything else has been decoded
+        self._pending = b""
+        self._is_drained = True
+
+    def feed(self, data: bytes) -> bytes:
+        if self.finished:
+            return b""
+        data = self._pending + data
+        self._pending = b""
+        if not self._is_drained:
+            self._pending = data
+            data = b""
+        decoded: bytes = self._decompressor.process(data, output_buffer_limit=_MAX_PIECE)
+        self._is_drained = not decoded
+        return decoded
+
+    @property
+    def has_more(self) -> bool:
+        return not self.finished and (bool(self._pending) or not self._is_drained)
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._decompressor.is_finished())
+
+
 class _Sliced:
     """A decompressor whose output cannot be limited: it gets few bytes at a time instead."""
 
@@ -249,9 +279,13 @@ def _deflate() -> Decoder:
 def _brotli() -> Decoder:
     library = _import("br", "brotli", "brotlicffi")
     decompressor = library.Decompressor()
-    # Older versions call the method `decompress`.
-    decompress = getattr(decompressor, "process", None) or decompressor.decompress
-    return _Sliced(decompress, decompressor.is_finished)
+    if not hasattr(decompressor, "can_accept_more_data"):
+        message = (
+            "The provider compressed its answer with 'br', although only gzip was requested; update "
+            f"{library.__name__} to 1.2, which can limit the memory that decoding takes"
+        )
+        raise ProviderError(ErrorKind.NETWORK, message)
+    return _Brotli(decompressor)
 
 
 def _zstd() -> Decoder:

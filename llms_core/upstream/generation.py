@@ -21,7 +21,7 @@ from llms_core.upstream.answer_stream import AnswerStream, NoOutcome, Outcome
 from llms_core.upstream.body import AttemptLimits, seconds_of
 from llms_core.upstream.provider_http import ProviderHttp
 
-_MAX_AHEAD = 64
+MAX_AHEAD = 64
 """Chunks that an adapter may yield before the client has read them."""
 
 METHOD = "generate"
@@ -39,6 +39,7 @@ class Generation:
         Raises PluginError if that is neither a coroutine nor an async generator.
         """
         self._tasks = tasks
+        self._made = made
         self._http = http
         self._chunks: deque[Chunk] = deque()
         self._returned: object = None
@@ -53,7 +54,7 @@ class Generation:
         if not self.is_whole and not hasattr(made, "__aiter__"):
             wanted = "it has to be an `async def` that returns a Completion or yields chunks"
             raise PluginError(f"`{METHOD}` returned a {type(made).__name__}; {wanted}")
-        self._task = tasks.start(self._run(made), name)
+        self._task = tasks.start(self._run(), name)
 
     async def returned(self) -> object:
         """Wait for what it returns. Raises what it raised."""
@@ -74,23 +75,27 @@ class Generation:
 
     async def aclose(self) -> None:
         """Cancel it if it still runs, without waiting for its end."""
-        if not self._has_ended:
-            self._http.stop_soon()
-            self._tasks.stop(self._task)
+        if self._has_ended:
+            return
+        self._http.stop_soon()
+        self._tasks.stop(self._task)
+        if inspect.iscoroutine(self._made) and inspect.getcoroutinestate(self._made) == inspect.CORO_CREATED:
+            # The task was cancelled before it began. Python warns of a coroutine that nobody awaits.
+            self._made.close()
 
-    async def _run(self, made: Any) -> None:
+    async def _run(self) -> None:
         try:
-            if self.is_whole:
-                self._returned = await made
-            else:
-                await self._collect(made)
+            with self._http:
+                if self.is_whole:
+                    self._returned = await self._made
+                else:
+                    await self._collect(self._made)
         except BaseException as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             self._failure = coroutine_failure(error, METHOD)
         finally:
-            self._http.close()
             self._has_ended = True
             self._arrived.set()
 
@@ -99,7 +104,7 @@ class Generation:
             async for chunk in made:
                 self._chunks.append(chunk)
                 self._arrived.set()
-                if len(self._chunks) >= _MAX_AHEAD:
+                if len(self._chunks) >= MAX_AHEAD:
                     self._has_room.clear()
                     await self._has_room.wait()
         finally:
@@ -152,7 +157,11 @@ async def whole_generated(
     Raises ProviderError, or what `generate` raised.
     """
     if generation.is_whole:
-        return operation.checked(await _returned(generation, limits))
+        returned = await _returned(generation, limits)
+        if hasattr(returned, "__aiter__"):
+            what = type(returned).__name__
+            raise PluginError(f"`{METHOD}` returned a {what} to be awaited; yield its chunks, or leave out `async`")
+        return operation.checked(returned)
     limits = msgspec.structs.replace(limits, first_token=limits.total)
     stream = open_generated(generation, operation, reader, limits, NoOutcome())
     try:

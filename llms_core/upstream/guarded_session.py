@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from llms_core.provider import UpstreamRequest
 from llms_core.upstream.addresses import AddressPolicy, Refused
-from llms_core.upstream.http1.connect import Address, Connector, ip_literal, resolve
+from llms_core.upstream.http1.connect import Connector
 from llms_core.upstream.http1.connection import ConnectionBroke
 from llms_core.upstream.http1.head import encode_head
+from llms_core.upstream.http1.resolve import Address, Lookups, ip_literal
 from llms_core.upstream.http1.response import Http1Response
 from llms_core.upstream.url import Url
 
@@ -84,10 +85,12 @@ class GuardedResolver:
 
     def __init__(self, policy: AddressPolicy):
         self._policy = policy
+        # Of its own: names of clients must not keep those of providers from being looked up.
+        self._lookups = Lookups()
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Return the addresses of a name. Raises Refused."""
-        addresses = await resolve(host, port)
+        addresses = await self._lookups.find(host, port)
         # An address in the URL has been checked already, and is checked again below.
         if ip_literal(host, port) is None:
             for address in addresses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Self
 
 from llms_core.adapter_tasks import CLEANUP_SECONDS
 from llms_core.deadline import Deadline
@@ -81,7 +82,11 @@ class ProviderHttp:
         """Leave only the time for cleaning up."""
         self._end = self._clock() + CLEANUP_SECONDS
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Send no more requests."""
         self._is_open = False
 

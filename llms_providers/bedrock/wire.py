@@ -169,7 +169,7 @@ BEDROCK = Wire(
 # With an access key: requests are signed, and the key itself is not sent.
 SIGNED = replace(
     BEDROCK,
-    auth=frozenset(),
+    auth=frozenset({"authorization"}),
     settings={
         "region": "us-west-2",
         "api_key": None,

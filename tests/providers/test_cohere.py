@@ -424,6 +424,13 @@ def test_top_p_is_limited_to_coheres_range(top_p: float, p: float) -> None:
     assert native(top_p=top_p)["p"] == p
 
 
+@pytest.mark.parametrize("content", ["", None, [], [{"type": "text", "text": ""}]])
+def test_instructions_without_a_text_are_left_out(content: Any) -> None:
+    """Cohere rejects messages without content."""
+    hello = {"role": "user", "content": "Hello!"}
+    assert native(messages=[{"role": "system", "content": content}, hello])["messages"] == [hello]
+
+
 def test_users_message_has_no_empty_text() -> None:
     empty = {"type": "text", "text": ""}
     hello = {"type": "text", "text": "Hello"}

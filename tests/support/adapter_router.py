@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msgspec.structs import replace
+
 from llms_core.adapter_tasks import AdapterTasks
 from llms_core.candidate import Configured
 from llms_core.config.model import Model, Provider, Retry, Routing, Timeouts, Upstream
@@ -37,6 +39,19 @@ class Asking:
         self.router = router
         self.configured = configured
         self.preparations = preparations
+
+    def adapter(self, position: int) -> Any:
+        """The adapter of a provider."""
+        return self.configured[position].adapter
+
+    def discovering(self, position: int) -> Configured:
+        """A provider that is asked for its models."""
+        item = self.configured[position]
+        return Configured(item.id, replace(item.provider, discover=True), item.adapter, None)
+
+    def body(self, **members: Any) -> ChatBody:
+        """A request for the model `m`."""
+        return body(**members)
 
     async def ask(self, trace: RequestTrace | None = None, **members: Any) -> Answered:
         """Ask for a completion."""

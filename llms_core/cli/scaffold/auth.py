@@ -127,7 +127,7 @@ Callers send `Authorization: Bearer TOKEN`. The gateway does not start while the
 AUTH = Kind(
     files={"$module.py": _MODULE, "tests/test_$module.py": _TEST},
     use=_USE,
-    next_step="Replace the example in `$module.py` by what $title does. llms-core's docs/hooks.md explains the hook.",
+    next_step="Replace the example in `$module.py` by what $title does: see llms-core's docs/authenticate-callers.md.",
     description="$title as a way to identify callers of llms-core",
     imports_msgspec=True,
 )

@@ -118,7 +118,7 @@ max_characters = 20000
 MIDDLEWARE = Kind(
     files={"$module.py": _MODULE, "tests/test_$module.py": _TEST},
     use=_USE,
-    next_step="Replace the example in `$module.py` by what $title does. llms-core's docs/middleware.md explains how.",
+    next_step="Replace the example in `$module.py` by what $title does: see llms-core's docs/middleware.md.",
     description="$title as middleware for llms-core",
     imports_msgspec=True,
 )

@@ -139,7 +139,7 @@ file = "~/requests.jsonl"
 OBSERVER = Kind(
     files={"$module.py": _MODULE, "tests/test_$module.py": _TEST},
     use=_USE,
-    next_step="Replace the example in `$module.py` by what $title does. llms-core's docs/hooks.md explains the hooks.",
+    next_step="Replace the example in `$module.py` by what $title does: see llms-core's docs/observe-requests.md.",
     description="$title as an observer of llms-core",
     imports_msgspec=True,
 )

@@ -75,6 +75,7 @@ class RequestCycle:
         "_pieces",
         "_remaining",
         "_write",
+        "_write_body",
         "disconnected",
         "keep_alive",
         "more_body",
@@ -97,6 +98,7 @@ class RequestCycle:
         self.unread = 0
         self._connection = connection
         self._write = connection.transport.write
+        self._write_body = connection.transport.write_body
         self._expects_continue = expects_continue
         self._pieces: list[bytes] = []
         #: whether the application has the end of the request's body
@@ -110,6 +112,8 @@ class RequestCycle:
 
     async def run(self, app: Callable[..., Awaitable[None]]) -> None:
         """Let the application answer."""
+        batch = self._connection.transport.batch
+        batch.requests += 1
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -123,6 +127,8 @@ class RequestCycle:
                 if not self.scope.get(BREAKS_OFF):
                     log.error("The application ended without a complete response")
                 self._abandon()
+        finally:
+            batch.requests -= 1
 
     def _abandon(self) -> None:
         """End a response that will not be completed; the client must not take it for a complete one."""
@@ -236,16 +242,16 @@ class RequestCycle:
             raise RuntimeError("The body of a response belongs between its head and its end")
         if self._is_chunked:
             if body:
-                self._write(b"%x\r\n%b\r\n%b" % (len(body), body, b"0\r\n\r\n" if last else b""))
+                self._write_body(b"%x\r\n%b\r\n%b" % (len(body), body, b"0\r\n\r\n" if last else b""))
             elif last:
-                self._write(b"0\r\n\r\n")
+                self._write_body(b"0\r\n\r\n")
         elif self._has_body:
             if self._remaining is not None:
                 self._remaining -= len(body)
                 if self._remaining < 0 or (last and self._remaining):
                     raise RuntimeError("The response's body does not have the length that its head announces")
             if body:
-                self._write(body)
+                self._write_body(body)
         if last:
             self.response_complete = True
             self.wake()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -16,6 +17,9 @@ from llms_core.testing.wire import Example, Wire
 
 NOT_APPLICABLE = "not applicable: "
 """The prefix of the skip reason of a test that does not apply to a provider."""
+
+#: The tests that use none of the methods of an HttpAdapter.
+_APPLIES_TO_GENERATE = re.compile("test_([aglm]_|p_import_)")
 
 #: The providers found so far, or the error that finding one raised.
 _subjects: dict[tuple[object, ...], Subject | LlmsError] = {}
@@ -34,7 +38,12 @@ class Group:
     @pytest.fixture
     def subject(self, request: pytest.FixtureRequest) -> Subject:
         """The provider under test."""
-        return subject_of(type(self), request.config)
+        subject = subject_of(type(self), request.config)
+        if subject.generates and not _APPLIES_TO_GENERATE.match(request.node.originalname):
+            not_applicable("the adapter answers by itself: group G tests it")
+        if not subject.generates and request.node.originalname.startswith("test_g_"):
+            not_applicable("the adapter has no `generate`")
+        return subject
 
 
 def subject_of(group: type[Group], config: pytest.Config) -> Subject:

@@ -15,8 +15,8 @@ from llms_core.testing.playback import begin_stream
 from llms_core.testing.subject import Subject
 from llms_core.upstream.stream_decoder import StreamDecoder
 
-IMPORT = 0.1
-"""Seconds that the import of the plugin's module may take, without the modules of llms_core."""
+IMPORT = 0.5
+"""What the import of the plugin's module may cost, compared with the start of Python and the import of llms_core."""
 
 # A busy CI machine still reaches these rates. An adapter that passes bytes through is fifty times as fast.
 CHUNKS_PER_SECOND = 1_000
@@ -66,13 +66,13 @@ class PerformanceTests(Group):
 
     def test_p_import_is_quick(self, subject: Subject) -> None:
         """The import is quick, because every command and every start of the gateway waits for it."""
-        seconds = float("inf")
-        # The best of several attempts: other work on the machine slows some of them down.
-        for _ in range(_IMPORT_ATTEMPTS):
-            if seconds >= IMPORT:
-                seconds = min(seconds, probe.measure_import(subject).seconds)
-        assert seconds < IMPORT, (
-            f"the import takes {seconds * 1000:.0f} ms, but may take {IMPORT * 1000:.0f} ms: "
+        shares: list[float] = []
+        # The best of several attempts: the first one may have to compile the module.
+        while len(shares) < _IMPORT_ATTEMPTS and min(shares, default=IMPORT) >= IMPORT:
+            measured = probe.measure_import(subject)
+            shares.append(measured.seconds / measured.core_seconds)
+        assert min(shares) < IMPORT, (
+            f"the import costs {min(shares):.0%} of the start of Python with llms_core, but may cost {IMPORT:.0%}: "
             "import slow libraries in the functions that use them"
         )
 

@@ -28,7 +28,7 @@ from llms_core.testing.sample_requests import (
     tool_declarations,
     user_message,
 )
-from llms_core.testing.subject import ORIGIN, Subject
+from llms_core.testing.subject import ORIGIN, Subject, with_key
 from llms_core.testing.wire import Call
 
 _PARAMETERS = {
@@ -118,6 +118,10 @@ def _request_with_mutable_members(subject: Subject) -> dict[str, Any]:
     return members
 
 
+def _auth_headers(subject: Subject, request: UpstreamRequest) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name in subject.wire.auth}
+
+
 class WireTests(Group):
     """Group W."""
 
@@ -171,6 +175,25 @@ class WireTests(Group):
                 f"the key is in the headers {sorted(unexpected)}; name them in Wire.auth if that is intended"
             )
 
+    def test_w_key_is_sent(self, subject: Subject) -> None:
+        """What the headers of Wire.auth contain depends on the key; a provider that needs none declares that."""
+        if not subject.spec.needs_key:
+            not_applicable("the provider needs no key")
+        if subject.wire.token is not None:
+            not_applicable("the key is exchanged for a token: group A tests that")
+        other_key = subject.key[::-1]
+        other_settings = with_key(subject.wire.settings, other_key)
+        adapter = subject.configured(subject.block(ORIGIN, api_key=other_key, **other_settings))
+        own, other = (_auth_headers(subject, adapter.request(subject.call())) for adapter in (subject.adapter, adapter))
+        assert own, (
+            f"none of the headers {sorted(subject.wire.auth)} is sent: send the key, name its header in Wire.auth, or "
+            "declare needs_key=False in the spec"
+        )
+        assert own != other, (
+            f"the headers {sorted(own)} are the same whatever the key is: send settings.api_key, or declare "
+            "needs_key=False in the spec"
+        )
+
     def test_w_no_key_is_made_up(self, subject: Subject) -> None:
         """A provider that needs no key is sent none if none is configured."""
         if subject.spec.needs_key:
@@ -223,8 +246,11 @@ class WireTests(Group):
 
     def test_w_stop_list_arrives_or_is_dropped(self, subject: Subject) -> None:
         """All stop sequences of a list are sent, or `stop` is listed in `dropped`."""
-        request = subject.request(stop=["mark-of-a", "mark-of-b"])
-        is_sent = has_value(request.content, "mark-of-a") and has_value(request.content, "mark-of-b")
+        sequences = ["mark-of-a", "mark-of-b"]
+        request = subject.request(stop=sequences)
+        if subject.wire.list_separator:
+            sequences = [subject.wire.list_separator.join(sequences)]
+        is_sent = all(has_value(request.content, sequence) for sequence in sequences)
         assert is_sent or "stop" in request.dropped, f"not all sequences of `stop` are in the body: {_HOW_TO_DROP}"
 
     def test_w_unknown_member_passes_or_is_dropped(self, subject: Subject) -> None:

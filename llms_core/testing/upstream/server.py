@@ -63,6 +63,10 @@ class ScriptedUpstream:
         """Answer the next requests with `replies`, one each, after those that are already scripted."""
         self._script.extend(replies)
 
+    def forget_script(self) -> None:
+        """Answer the next requests with `default`, whatever is left of the script."""
+        self._script.clear()
+
     def wait_for_request(self, n: int = 1, timeout: float = 5.0) -> Seen:
         """Return the `n`-th request, counted from 1. Raises AssertionError if it does not arrive in `timeout` s."""
         with self._arrived:

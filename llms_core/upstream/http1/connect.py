@@ -1,4 +1,4 @@
-"""Opens connections: resolves names, races a server's addresses, and adds TLS."""
+"""Opens connections: races a server's addresses, and adds TLS."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
-from typing import Protocol
-
-import msgspec
 
 from llms_core.upstream.http1.connection import Connection
+from llms_core.upstream.http1.resolve import Address, Resolver
 from llms_core.upstream.http1.tunnel import Tunnel
 from llms_core.upstream.local_limits import refine_connect_error
 from llms_core.upstream.proxy import Proxy
@@ -19,93 +17,6 @@ from llms_core.upstream.url import Url
 
 # Seconds until the next address is tried beside the ones before it ("happy eyeballs", RFC 8305).
 _STAGGER = 0.25
-
-# Seconds that the addresses of a name are remembered.
-_DNS_CACHE_SECONDS = 60.0
-_DNS_CACHE_SIZE = 256
-
-
-class Address(msgspec.Struct, frozen=True):
-    """One address of a server."""
-
-    family: int
-    #: the IP address
-    host: str
-    #: as `socket.connect` takes it
-    sockaddr: tuple[object, ...]
-
-
-class Resolver(Protocol):
-    """Finds the addresses of a server."""
-
-    async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        """Return the addresses, best first. Raises OSError or ValueError."""
-
-    def check(self, address: Address) -> None:
-        """Called before a socket for the address is created. Raises an exception if it must not be connected to."""
-
-    def forget(self, host: str) -> None:
-        """Called when none of the addresses could be connected to."""
-
-
-class SystemResolver:
-    """The system's resolver, with a short memory."""
-
-    def __init__(self) -> None:
-        self._cache: dict[tuple[str, int], tuple[float, Sequence[Address]]] = {}
-
-    async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        expires, addresses = self._cache.get((host, port), (now, ()))
-        if now < expires:
-            return addresses
-        addresses = await resolve(host, port)
-        if len(self._cache) >= _DNS_CACHE_SIZE:
-            self._cache.clear()
-        self._cache[host, port] = (now + _DNS_CACHE_SECONDS, addresses)
-        return addresses
-
-    def check(self, address: Address) -> None:
-        """Allow every address: providers are chosen by the operator."""
-
-    def forget(self, host: str) -> None:
-        """Look the name up again for the next connection."""
-        for key in [key for key in self._cache if key[0] == host]:
-            del self._cache[key]
-
-
-async def resolve(host: str, port: int) -> Sequence[Address]:
-    """Return the addresses of a name or of an IP address, alternating between IPv6 and IPv4. Raises OSError."""
-    literal = ip_literal(host, port)
-    if literal is not None:
-        return (literal,)
-    loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [Address(family, str(sockaddr[0]), sockaddr) for family, _, _, _, sockaddr in infos]
-    return _interleave(addresses)
-
-
-def ip_literal(host: str, port: int) -> Address | None:
-    """Return the address if `host` is an IP address: a thread for the system's resolver is not needed then."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return Address(family, host, (host, port))
-    return None
-
-
-def _interleave(addresses: Sequence[Address]) -> Sequence[Address]:
-    """Alternate between address families, so that one that does not work costs one attempt."""
-    first = [address for address in addresses if address.family == addresses[0].family]
-    others = [address for address in addresses if address.family != addresses[0].family]
-    mixed = []
-    for index in range(max(len(first), len(others))):
-        mixed += first[index : index + 1]
-        mixed += others[index : index + 1]
-    return mixed
 
 
 class Connector:
@@ -156,7 +67,8 @@ class Connector:
             if len(addresses) == 1:
                 return await self._connect(addresses[0])
             return await self._race(addresses)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
+            # None of them has answered, perhaps not even in time.
             self._resolver.forget(host)
             raise
 

@@ -141,8 +141,11 @@ class Connection(asyncio.Protocol):
             elif len(body) <= WRITE_SIZE:
                 # One write for head and body is one system call and one packet.
                 self._unsent = head + body if body else head
-                self._batch.add(self)
                 self._request_sent = True
+                if self._batch.has_one_request:
+                    self.flush()
+                else:
+                    self._batch.add(self)
             else:
                 await self._write_large(response, head, sliced(body))
             while not response.status:
@@ -319,7 +322,9 @@ class Connection(asyncio.Protocol):
             self._check_trailer(name, value)
             return
         if len(name) in _CODING_LENGTHS and (lower := name.lower()) in _CODINGS:
-            response.is_encoded = True
+            # The parser decodes chunks.
+            if value != b"chunked" or lower != b"transfer-encoding":
+                response.is_encoded = True
             if lower == b"transfer-encoding" and b"\t" in value:
                 # The parser would not recognize `chunked`, and take the sizes of chunks for the body.
                 raise InvalidResponse("there is a tab in its Transfer-Encoding")

@@ -53,7 +53,7 @@ class Http1Response:
         self.status = 0
         #: the header fields as they arrived, which become `headers` when they are used
         self.fields: list[tuple[bytes, bytes]] = []
-        #: whether there is a Content-Encoding or Transfer-Encoding
+        #: whether there is a Content-Encoding, or a Transfer-Encoding besides chunks
         self.is_encoded = False
         #: what has arrived of the body, and not been read
         self.pieces: list[bytes] = []

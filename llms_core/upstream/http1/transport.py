@@ -10,10 +10,11 @@ from typing import Any
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
-from llms_core.upstream.http1.connect import Connector, SystemResolver
+from llms_core.upstream.http1.connect import Connector
 from llms_core.upstream.http1.connection import Connection, ConnectionBroke
 from llms_core.upstream.http1.head import encode_head
 from llms_core.upstream.http1.pool import Pool
+from llms_core.upstream.http1.resolve import SystemResolver
 from llms_core.upstream.http1.response import Http1Response
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.proxy import Proxy, ProxyRules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -314,6 +315,14 @@ def test_what_another_model_left_is_repaired(pair: Pair, model: str, members: Js
     assert {message["role"] for message in sent["messages"]} <= {"user", "assistant"}
     assert "f:0" not in json.dumps(sent)
     assert "deep-1" not in json.dumps(sent)
+
+
+@pytest.mark.parametrize("user", ["ada@example.com", "+49 170 1234567", "x" * 257])
+def test_an_id_that_identifies_the_user_is_hashed(pair: Pair, user: str) -> None:
+    """Anthropic refuses such ids."""
+    assert ask(pair, metadata={"user_id": user}).status_code == 200
+    sent = pair.upstream.requests[-1].json["metadata"]["user_id"]
+    assert re.fullmatch("[0-9a-f]{64}", sent)
 
 
 def test_adaptive_thinking_is_translated_for_an_older_claude_that_was_not_asked_for(pair: Pair) -> None:

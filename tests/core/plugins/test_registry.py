@@ -7,11 +7,13 @@ from typing import Any, cast
 from msgspec import Raw
 
 from llms_core.config.model import LlmsJson, Provider
+from llms_core.contracts.completion import Completion
+from llms_core.contracts.request import ChatCall
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.registry import build
-from llms_core.provider import ProviderSettings, ProviderSpec
+from llms_core.provider import AdapterHttp, ProviderSettings, ProviderSpec
 from llms_core.secret import Secret
 
 ACME = ProviderSpec(name="acme", adapter=OpenAICompatible, title="Acme", base_url="https://api.acme.example")
@@ -64,7 +66,9 @@ def test_a_factory_that_raises_disables_only_its_own_provider() -> None:
     bad = ProviderSpec(name="bad", adapter=factory, title="Bad")
     host = PluginHost(specs={"bad": bad}, origins={"bad": "plugin 'bad' of bad-llms 1.0"})
     first, second = build(host, document(block(bad), block())).configured
-    assert (first.adapter, first.disabled) == (None, "plugin 'bad' of bad-llms 1.0: ValueError: bad key ***")
+    assert (first.adapter, first.fault) == (None, True)
+    assert first.disabled is not None
+    assert first.disabled.startswith(f"plugin 'bad' of bad-llms 1.0: ValueError: bad key *** ({__file__}:")
     assert second.disabled is None
 
 
@@ -81,7 +85,26 @@ def test_an_object_without_the_adapter_methods_is_rejected() -> None:
     bad = ProviderSpec(name="bad", adapter=cast("Any", lambda spec, settings: object()), title="Bad")
     (item,) = build(PluginHost(), document(block(bad))).configured
     assert item.disabled is not None
-    assert "the adapter is a object without the methods request, completion, chunks, error" in item.disabled
+    assert (
+        "the adapter is a object without the methods request, completion, chunks, error, or `generate`" in item.disabled
+    )
+
+
+class Answering:
+    """Answers by itself, so that it needs none of the four methods."""
+
+    def __init__(self, spec: ProviderSpec, settings: ProviderSettings) -> None:
+        pass
+
+    async def generate(self, call: ChatCall, http: AdapterHttp) -> Completion:
+        raise NotImplementedError
+
+
+def test_an_adapter_that_answers_by_itself_needs_no_other_method() -> None:
+    spec = ProviderSpec(name="answering", adapter=Answering, title="Answering")
+    (item,) = build(PluginHost(), document(block(spec))).configured
+    assert isinstance(item.adapter, Answering)
+    assert item.disabled is None
 
 
 def test_an_unavailable_adapter_is_disabled_with_its_reason() -> None:

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from llms_core.server import connections, protocol_h11
 from llms_core.server.http1.protocol import Http1Protocol
 from llms_core.testing import ScriptedUpstream
+from llms_core.write_batch import shared_write_batch
 from tests.conftest import Launch, ProviderBlock
 
 HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}
@@ -65,6 +66,53 @@ def test_a_head_does_not_wait_for_a_missing_body() -> None:
         assert connection.recv(65536).endswith(b"\r\n\r\n")
         go.set()
         assert connection.recv(65536) == b"Hello"
+
+
+def test_what_the_only_request_writes_is_sent_at_once() -> None:
+    """There is nothing that could be sent together with it."""
+    received = threading.Event()
+    arrived: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(HEAD)
+        await send(BODY | {"body": b"Hel", "more_body": True})
+        # The event loop stands still meanwhile, and sends nothing.
+        arrived.append(received.wait(10))
+        await send(BODY | {"body": b"lo"})
+
+    with asked(app) as connection:
+        assert connection.recv(65536) == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nHel"
+        received.set()
+        assert connection.recv(65536) == b"lo"
+    assert arrived == [True]
+
+
+def test_what_several_requests_write_is_sent_together() -> None:
+    """The first packet wakes its receiver, and what follows at once finds it awake."""
+    together: list[bytes] = []
+
+    class Recorded(asyncio.Transport):
+        def write(self, data: Any) -> None:
+            together.append(data)
+
+        def is_closing(self) -> bool:
+            return False
+
+        def get_write_buffer_size(self) -> int:
+            return 0
+
+    async def work() -> None:
+        batch = shared_write_batch(asyncio.get_running_loop())
+        batch.requests = 2
+        first, second = (connections.BufferedTransport(Recorded(), batch.loop) for _ in range(2))
+        first.write(b"head, ")
+        first.write_body(b"body")
+        second.write_body(b"of another")
+        assert together == []
+        await asyncio.sleep(0)
+        assert together == [b"head, body", b"of another"]
+
+    asyncio.run(work())
 
 
 def test_a_head_is_sent_before_the_connection_is_closed() -> None:

@@ -533,6 +533,29 @@ def test_two_workers_are_two_processes_that_both_answer(
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
+COLLECTOR = """
+import gc
+from litestar import get
+@get("/frozen", sync_to_thread=False)
+def frozen() -> int:
+    return gc.get_freeze_count() if gc.isenabled() else 0
+@hookimpl
+def llms_routes():
+    return [frozen]
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_garbage_collector_does_not_look_at_the_application(
+    gateway: Launch, wire: Connect, plugin: Callable[[str], str], workers: str
+) -> None:
+    """It would find nothing, and keep every stream waiting for 30 ms."""
+    launched = gateway({"providers": {}}, plugins=plugin(COLLECTOR), args=["--workers", workers])
+    connection = wire(launched)
+    connection.send(b"GET /x/of_test/frozen HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+    assert connection.answer().json() > 10_000
+
+
 def test_workers_run_no_module_of_the_current_folder(start: Started, tmp_path: Path) -> None:
     """Python looks for modules there first when it starts a process with `-c`, even for those of its own library."""
     folder = tmp_path / "downloaded"

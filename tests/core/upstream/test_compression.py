@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import random
 import sys
 import zlib
+from collections.abc import Callable
 
+import brotli  # type: ignore[import-untyped]
 import pytest
+import zstandard
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.upstream.compression import BodyDecoder, create_decoder
@@ -89,12 +93,64 @@ def test_a_coding_without_a_library_is_an_error_that_names_it(
         decoded(encoding, [b"x"])
 
 
-def test_zstd_is_decoded_if_a_library_is_installed() -> None:
-    zstandard = pytest.importorskip("zstandard")
-    data = zstandard.ZstdCompressor().compress(TEXT)
-    assert decoded("zstd", [data[:20], data[20:]]) == TEXT
+def brotli_of(data: bytes) -> bytes:
+    compressed: bytes = brotli.compress(data)
+    return compressed
+
+
+#: Codings that are not requested, and how they are made.
+UNREQUESTED: dict[str, Callable[[bytes], bytes]] = {
+    "br": brotli_of,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
+
+
+@pytest.mark.parametrize("encoding", UNREQUESTED)
+@pytest.mark.parametrize("size", [1, 7, 10**6])
+def test_a_coding_that_was_not_requested_is_decoded_if_a_library_is_installed(encoding: str, size: int) -> None:
+    noise = random.Random(1).randbytes(300_000) if size > 1 else b""
+    text = TEXT + noise
+    data = UNREQUESTED[encoding](text)
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    assert decoded(encoding, pieces) == text
+    assert decoded(encoding, [*pieces, b"\0"]) == text
     with pytest.raises(ProviderError, match="ended too early"):
-        decoded("zstd", [data[:-1]])
-    bomb = zstandard.ZstdCompressor().compress(bytes(2**26))
-    with pytest.raises(ProviderError, match="exceeds"):
-        decoded("zstd", [bomb])
+        decoded(encoding, [*pieces[:-1], pieces[-1][:-1]])
+
+
+@pytest.mark.parametrize("encoding", UNREQUESTED)
+def test_codings_may_be_combined(encoding: str) -> None:
+    text = bytes(700_000)
+    data = UNREQUESTED[encoding](text)
+    assert decoded(f"{encoding}, gzip", [gzip.compress(data)]) == text
+    assert decoded(f"gzip, {encoding}", [UNREQUESTED[encoding](gzip.compress(text))]) == text
+    assert decoded(f"{encoding}, {encoding}", [UNREQUESTED[encoding](data)]) == text
+
+
+@pytest.mark.parametrize("encoding", UNREQUESTED)
+def test_no_coding_can_expand_without_limit(encoding: str) -> None:
+    """64 bytes of brotli can become 80 MB."""
+    bomb = UNREQUESTED[encoding](bytes(2**27))
+    assert len(BodyDecoder(encoding, 2**30).feed(bomb[:64])) <= 2 * 2**20
+    with pytest.raises(ProviderError, match="exceeds 1048576 bytes") as caught:
+        decoded(encoding, [bomb])
+    assert caught.value.kind is ErrorKind.BAD_RESPONSE
+
+
+class OldDecompressor:
+    """Brotli before 1.2."""
+
+    def process(self, data: bytes) -> bytes:
+        return data
+
+
+def test_a_library_that_cannot_limit_what_it_decodes_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brotli, "Decompressor", OldDecompressor)
+    with pytest.raises(ProviderError, match=r"update brotli to 1\.2"):
+        decoded("br", [b"x"])
+
+
+@pytest.mark.parametrize("encoding", UNREQUESTED)
+def test_data_that_is_not_encoded_as_announced_is_an_error(encoding: str) -> None:
+    with pytest.raises(ProviderError, match="cannot be decompressed"):
+        decoded(encoding, [b"Hello, this is no such data"])

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from raw_upstream import Connection, RawUpstream
@@ -76,10 +76,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
     def resolve_to(*ports: int) -> None:
         infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
 
-        async def getaddrinfo(*_: Any, **__: Any) -> Any:
-            return infos
-
-        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: infos)
 
     return resolve_to
 
@@ -140,16 +137,17 @@ def test_the_time_for_connecting_covers_all_addresses(talk: Talk, resolve: Resol
 
 
 @native_only
+@pytest.mark.parametrize("before", ["refused", "unresponsive"])
 def test_addresses_are_looked_up_again_after_none_could_be_connected_to(
-    talk: Talk, resolve: Resolve, refused: int
+    talk: Talk, resolve: Resolve, request: pytest.FixtureRequest, before: str
 ) -> None:
     """A server that has moved is found at once."""
 
     async def work(transport: HttpTransport) -> None:
         async with RawUpstream(greet) as upstream:
-            resolve(refused)
+            resolve(request.getfixturevalue(before))
             with pytest.raises(ProviderError):
-                await exchange(transport, "http://provider.example/")
+                await exchange(transport, "http://provider.example/", connect=0.1)
             resolve(upstream.port)
             assert await exchange(transport, "http://provider.example/") == (200, b"Hi")
 

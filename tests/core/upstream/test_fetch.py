@@ -7,10 +7,11 @@ import gzip
 import ipaddress
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import pytest
 from clock import Reached, SkippingLoop, skip_time
@@ -21,7 +22,7 @@ from llms_core.errors import ErrorKind, Unsupported
 from llms_core.testing import Body, Chunk, Close, Drip, Raw, Reply, ScriptedUpstream, Stall, Status, Wait, text_body
 from llms_core.upstream import guarded_session
 from llms_core.upstream.fetch import Fetcher
-from llms_core.upstream.http1.connect import Address
+from llms_core.upstream.http1.resolve import Address
 from llms_core.upstream.url import parse_provider_url
 
 T = TypeVar("T")
@@ -46,12 +47,13 @@ class Net:
         self.resolved: list[str] = []
         self.connected: list[str] = []
 
-    def use(self) -> None:
-        """Replace the resolver of the running loop and its way to connect."""
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Replace the system's resolver, and the running loop's way to connect."""
         loop: Any = asyncio.get_running_loop()
         connect = loop.sock_connect
 
-        async def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
+        def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
             self.resolved.append(host)
             answers = self._names.get(host)
             if not answers:
@@ -65,8 +67,9 @@ class Net:
                 raise ConnectionRefusedError
             await connect(connecting, address)
 
-        loop.getaddrinfo = getaddrinfo
         loop.sock_connect = sock_connect
+        with mock.patch.object(socket, "getaddrinfo", getaddrinfo):
+            yield
 
 
 def _address_info(address: str, port: int) -> tuple[Any, ...]:
@@ -82,12 +85,12 @@ def run(
     timeout: float = 5.0,
 ) -> T:
     async def session() -> T:
-        if net is not None:
-            net.use()
         fetcher = Fetcher(allowed, max_bytes=max_bytes, timeout=timeout)
+        network = net.in_use() if net is not None else nullcontext()
         # More than any test skips of the loop's time.
-        async with asyncio.timeout(300):
-            return await work(fetcher)
+        with network:
+            async with asyncio.timeout(300):
+                return await work(fetcher)
 
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
         return runner.run(session())

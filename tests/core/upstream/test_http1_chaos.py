@@ -8,16 +8,19 @@ import os
 import random
 import socket
 import ssl
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import mock
 
 import pytest
 from raw_upstream import Connection, RawUpstream
 
 from llms_core.config.model import Upstream
+from llms_core.errors import ProviderError
 from llms_core.provider import UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.upstream.engine import create_transport
@@ -273,10 +276,19 @@ class Cancellations:
         self.cancelled: Counter[str] = Counter()
         #: what the event loop would have logged, such as exceptions that nobody retrieves
         self.reported: list[str] = []
+        self._lookups = 0
+        self._all_cancelled = threading.Event()
 
     async def run(self, count: int) -> None:
         """Cancel `count` requests, and verify that nothing is left of them."""
-        self._watch_event_loop()
+        # What asyncio would log.
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.reported.append(repr(context)))
+        with self._unresolved():
+            await self._run(count)
+        # The system's resolver cannot be stopped, but one look-up was enough for all requests.
+        assert self._lookups == 1
+
+    async def _run(self, count: int) -> None:
         async with (
             RawUpstream(stalls) as upstream,
             RawUpstream(stalls, tls=self._tls) as encrypted,
@@ -310,6 +322,9 @@ class Cancellations:
                 await server.wait_until_closed()
             # Requests that were not cancelled in time have left an idle connection at most.
             assert upstream.open_connections <= CONCURRENCY
+            self._all_cancelled.set()
+            with pytest.raises(ProviderError, match="name resolution"):
+                await exchange(direct, "http://unresolved.example/", b"{}")
             # The transport still works.
             assert await exchange(direct, upstream.origin + "/complete", b"{}") == (200, b"Hello")
             for transport in (direct, behind_silence, behind_proxy):
@@ -321,18 +336,23 @@ class Cancellations:
         assert self.cancelled.keys() == {stage.name for stage in stages}
         assert self.reported == []
 
-    def _watch_event_loop(self) -> None:
-        """Resolve one name never, and collect what would be logged."""
-        loop = asyncio.get_running_loop()
-        original = loop.getaddrinfo
+    @contextmanager
+    def _unresolved(self) -> Iterator[None]:
+        """Do not resolve one name until the requests have been cancelled."""
+        original = socket.getaddrinfo
 
-        async def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
             if host == "unresolved.example":
-                await asyncio.sleep(3600)
-            return await original(host, *args, **kwargs)
+                self._lookups += 1
+                self._all_cancelled.wait()
+                raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+            return original(host, *args, **kwargs)
 
-        loop.getaddrinfo = resolve  # type: ignore[method-assign]
-        loop.set_exception_handler(lambda _, context: self.reported.append(repr(context)))
+        with mock.patch.object(socket, "getaddrinfo", resolve):
+            try:
+                yield
+            finally:
+                self._all_cancelled.set()
 
     async def _cancel(self, stage: Stage) -> None:
         task = asyncio.ensure_future(exchange(stage.transport, stage.url, stage.content))

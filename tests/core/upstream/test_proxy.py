@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -44,12 +45,8 @@ async def exchange(transport: HttpTransport, url: str, headers: dict[str, str] |
 @pytest.fixture
 def names_resolve_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resolve every name to 127.0.0.1, so that a request without a proxy arrives as well."""
-    original = asyncio.BaseEventLoop.getaddrinfo
-
-    async def resolve(loop: asyncio.BaseEventLoop, host: Any, *args: Any, **kwargs: Any) -> Any:
-        return await original(loop, "127.0.0.1", *args, **kwargs)
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    original = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *args, **kwargs: original("127.0.0.1", *args, **kwargs))
 
 
 pytestmark = pytest.mark.usefixtures("names_resolve_to_loopback")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -57,12 +58,8 @@ class Handshakes:
 
 @pytest.fixture(autouse=True)
 def names_resolve_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = asyncio.BaseEventLoop.getaddrinfo
-
-    async def resolve(loop: asyncio.BaseEventLoop, host: Any, *args: Any, **kwargs: Any) -> Any:
-        return await original(loop, "127.0.0.1", *args, **kwargs)
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    original = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *args, **kwargs: original("127.0.0.1", *args, **kwargs))
 
 
 @pytest.fixture

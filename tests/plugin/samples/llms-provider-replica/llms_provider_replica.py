@@ -103,4 +103,5 @@ def llms_providers() -> Iterator[ProviderSpec]:
         base_url="https://api.replica.example/v1",
         key_env=("REPLICA_API_TOKEN",),
         capabilities=Capabilities(**_CANNOT),
+        wire="llms_provider_replica_wire:WIRE",
     )

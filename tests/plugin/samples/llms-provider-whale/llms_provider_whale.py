@@ -72,4 +72,5 @@ def llms_providers() -> Iterator[ProviderSpec]:
         base_url="https://ml.whale.example/v1",
         path="/text/chat",
         key_env=("WHALE_API_KEY",),
+        wire="llms_provider_whale_wire:WIRE",
     )
