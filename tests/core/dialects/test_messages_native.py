@@ -12,7 +12,7 @@ import httpx
 import pytest
 from captures import Capture, captures
 from message_events import Json, check_order, events_of, final_message
-from recordings import Recording, recordings
+from recordings import Recording, for_each, recordings
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
@@ -137,7 +137,7 @@ START = stream_of(ANSWER).partition(b"event: content_block_start")[0]
 # The request
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", lambda each: each.status == 200))
+@for_each(recordings("anthropic", lambda each: each.status == 200))
 def test_a_recorded_exchange_is_passed_on_in_both_directions(pair: Pair, recording: Recording) -> None:
     """Only the model's name and the key are replaced."""
     body = json.dumps(recording.request["body"], ensure_ascii=False).encode()
