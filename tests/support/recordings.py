@@ -138,7 +138,8 @@ def for_each(parameters: Sequence[Any]) -> Callable[[Callable[..., None]], Calla
         arguments = signature.parameters.values()
         renamed = [each.replace(name="recordings") if each.name == "recording" else each for each in arguments]
         vars(run)["__signature__"] = signature.replace(parameters=renamed)
-        return pytest.mark.parametrize("recordings", list(_batches(parameters)))(run)
+        parametrized: Callable[..., None] = pytest.mark.parametrize("recordings", list(_batches(parameters)))(run)
+        return parametrized
 
     return decorate
 
