@@ -14,8 +14,10 @@ import msgspec
 from llms_core.candidate import Configured
 from llms_core.config import llms_json, places
 from llms_core.config.model import LlmsJson, PluginsToml
+from llms_core.config.references import Resolve
 from llms_core.errors import ConfigError
 from llms_core.plugins import registry
+from llms_core.plugins.contributed import with_contributed
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import load_plugins
 from llms_core.provider import Closes, ProviderSpec
@@ -67,23 +69,37 @@ def with_providers(
     return Startup(toml, host, document, registry.build(host, document).configured)
 
 
-def reload(old: Startup, config: Path | None, *, env: Mapping[str, str] = os.environ, strict: bool = False) -> Startup:
-    """Read llms.json again. Plugins stay loaded, and so do adapters whose settings are unchanged.
-
-    Raises ConfigError if the file is invalid; then `old` stays in use.
-    """
-    document = read_config(config, old.host, env=env, strict=strict)
+def rebuild(old: Startup, document: LlmsJson) -> Startup:
+    """Use an llms.json that was read again. Plugins stay loaded, and so do adapters whose settings are unchanged."""
     built = registry.build(old.host, document, old.configured)
     return Startup(old.plugins_toml, old.host, document, built.configured, built.retired)
 
 
-def read_config(config: Path | None, host: PluginHost, *, env: Mapping[str, str], strict: bool) -> LlmsJson:
-    """Read llms.json. Without such a file, use every installed provider whose key is in `env`."""
+def read_config(
+    config: Path | None,
+    host: PluginHost,
+    *,
+    env: Mapping[str, str] = os.environ,
+    strict: bool = False,
+    asks_plugins: bool = True,
+) -> LlmsJson:
+    """Read llms.json, and add the providers that plugins contribute.
+
+    Without such a file, use every installed provider whose key is in `env`. Plugins are asked for secrets and
+    providers, which may take a while, unless `asks_plugins` is false: then what they have told before is used, where
+    that is known. Raises ConfigError if the file is invalid.
+    """
     path = places.llms_json(config, env)
+    resolve = host.resolver.lookup(asks_again=asks_plugins)
+    if asks_plugins:
+        host.contributors.read()
     if path is None:
-        document = _default_config(host, env)
+        document = _default_config(host, env, resolve)
     else:
-        document = llms_json.load(path, host.specs, env=env, strict=strict, absent=_unused_plugins(host))
+        document = llms_json.load(
+            path, host.specs, env=env, resolve=resolve, strict=strict, absent=_unused_plugins(host)
+        )
+    document = with_contributed(document, host, env, resolve)
     redact.add(document.secrets)
     return document
 
@@ -93,10 +109,10 @@ def _unused_plugins(host: PluginHost) -> str:
     return ", ".join(f"{report.origin} is {report.state}" for report in host.reports if report.state != "ok")
 
 
-def _default_config(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
+def _default_config(host: PluginHost, env: Mapping[str, str], resolve: Resolve) -> LlmsJson:
     """The packaged llms.json, followed by every other provider whose key is in `env`."""
     text = host.default_config() or b'{"providers": {}}'
-    packaged = llms_json.read(text, PACKAGED, host.specs, env=env, absent=_unused_plugins(host))
+    packaged = llms_json.read(text, PACKAGED, host.specs, env=env, resolve=resolve, absent=_unused_plugins(host))
     blocks = {}
     for name, key in _providers_with_keys(host, packaged, env):
         blocks[name] = {"type": name, "api_key": f"${key}", "all_models": True}
@@ -160,11 +176,21 @@ def check(startup: Startup) -> None:
             raise ConfigError(str(error), path=toml.path, field="upstream.fetch_from") from None
     engine.check_settings(toml)
     known = {item.id for item in startup.configured}
+    # One that a plugin contributes may come later, or may have gone.
+    report = _warn if startup.host.contributors else _raise
     tables = {"routing.weights": toml.routing.weights, "timeouts.provider": toml.timeouts.provider}
     for table, names in tables.items():
         for name in names:
             if name not in known:
-                raise ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}")
+                report(ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}"))
+
+
+def _warn(error: ConfigError) -> None:
+    log.warning("%s", error)
+
+
+def _raise(error: ConfigError) -> None:
+    raise error
 
 
 def check_plugins(startup: Startup) -> None:

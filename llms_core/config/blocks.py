@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,7 +47,7 @@ def provider(
     document: Document,
     id: str,
     raw: Raw,
-    default_headers: Mapping[str, str],
+    defaults: DefaultHeaders,
 ) -> Provider:
     """Return the provider of a block.
 
@@ -59,10 +59,14 @@ def provider(
     members = source.members_of(raw, path)
     block = source.decode(_only(members, _MEMBERS), ProviderBlock, path)
     target = _target(reader, path, block, document.unusable.get(id))
-    merged_headers = HiddenHeaders({**default_headers, **headers(reader, (*path, "headers"), block.headers)})
+    before = reader.references.mark
+    merged_headers = HiddenHeaders({**defaults.headers, **headers(reader, (*path, "headers"), block.headers)})
+    unresolved = [*defaults.unresolved, *reader.references.missing(before).unresolved]
     own = _own_members(reader, path, members, target)
     key: Secret | None = None
     missing_key = own.missing_key
+    if unresolved:
+        missing_key = f"no header: {'; '.join(unresolved)}"
     if target.unusable is None and missing_key is None:
         key, missing_key = api_key(reader, path, block, target, merged_headers)
     common = {
@@ -78,7 +82,7 @@ def provider(
     }
     settings, error = _settings(source, path, target, common, own)
     offered = models(source, path, block, target.spec)
-    disabled = _disabled(block, target, error, missing_key)
+    disabled = _disabled(source, block, target, error, missing_key)
     if disabled is None:
         source.warnings.extend(document.warnings_if_enabled.get(id, ()))
     elif block.enabled and error is not None:
@@ -101,13 +105,23 @@ def provider(
     )
 
 
-def _disabled(block: ProviderBlock, target: Target, error: ConfigError | None, missing_key: str | None) -> str | None:
+def _disabled(
+    source: Source, block: ProviderBlock, target: Target, error: ConfigError | None, missing_key: str | None
+) -> str | None:
     """Why the provider is not a candidate; None if it is."""
     if not block.enabled:
-        return "disabled in llms.json"
+        return f"disabled by {source.origin}" if source.origin else "disabled in llms.json"
     if target.unusable is None and error is not None:
         return str(error)
     return target.unusable or missing_key
+
+
+class DefaultHeaders(NamedTuple):
+    """The headers of every provider."""
+
+    headers: Mapping[str, str]
+    #: Secrets of plugins that they need, and that are not resolved, each with the reason.
+    unresolved: Sequence[str]
 
 
 class _OwnMembers(NamedTuple):
@@ -144,7 +158,7 @@ def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Ta
     reader.source.known_members(members, (*_MEMBERS, *(field.encode_name for field in fields)), path)
     own = {}
     error: ConfigError | None = None
-    unset_before = len(reader.references.unset)
+    before = reader.references.mark
     for field in fields:
         name = field.encode_name
         try:
@@ -155,9 +169,9 @@ def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Ta
                 raise reader.source.error(path, f"`{name}` is missing: '{target.spec.name}' needs it", hint)
         except ConfigError as mistake:
             error = error or mistake
-    unset = reader.references.unset[unset_before:]
+    missing = reader.references.missing(before)
     _check_pricing(reader.source, (*path, "pricing"), members.get("pricing"))
-    return _OwnMembers(own, f"no key: set {' and '.join(unset)}" if unset else None, error)
+    return _OwnMembers(own, f"no key: {missing.described()}" if missing else None, error)
 
 
 def _check_pricing(source: Source, path: JsonPath, raw: Raw | None) -> None:
