@@ -12,6 +12,7 @@ from llms_core.config import llms_json
 from llms_core.config.comments import as_json
 from llms_core.config.edit import set_member
 from llms_core.config.model import LlmsJson
+from llms_core.config.references import Resolve, resolve_nothing
 from llms_core.plugins.host import PluginHost
 from llms_core.provider import ProviderSpec
 
@@ -27,9 +28,9 @@ class _Packaged(msgspec.Struct):
     providers: dict[str, dict[str, Any]] = {}
 
 
-def read(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
+def read(host: PluginHost, env: Mapping[str, str], resolve: Resolve = resolve_nothing) -> LlmsJson:
     """Return the configuration of a user who has no llms.json."""
-    packaged = _read_packaged(host, env)
+    packaged = _read_packaged(host, env, resolve)
     others = llms_json.read(
         msgspec.json.encode({"providers": _further_blocks(host, packaged, env)}), PACKAGED, host.specs, env=env
     )
@@ -82,8 +83,8 @@ def _packaged_blocks(host: PluginHost, env: Mapping[str, str]) -> dict[str, dict
     return msgspec.json.decode(as_json(_packaged_text(host).decode()), type=_Packaged).providers
 
 
-def _read_packaged(host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
-    return llms_json.read(_packaged_text(host), PACKAGED, host.specs, env=env, absent=host.unused)
+def _read_packaged(host: PluginHost, env: Mapping[str, str], resolve: Resolve = resolve_nothing) -> LlmsJson:
+    return llms_json.read(_packaged_text(host), PACKAGED, host.specs, env=env, resolve=resolve, absent=host.unused)
 
 
 def _further_blocks(host: PluginHost, packaged: LlmsJson, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:

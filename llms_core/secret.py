@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+import threading
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
@@ -62,25 +63,29 @@ class Redactor:
         self._recent: dict[str, set[str]] = {}
         #: All forms of all secrets, the longest first: a secret may begin with another one.
         self._forms: tuple[str, ...] = ()
+        # The files are read in another thread while requests are served.
+        self._lock = threading.Lock()
         self.add(secrets)
 
     def add(self, secrets: Iterable[Secret]) -> None:
         """Redact these secrets from now on, except values shorter than six characters."""
-        new = {value: _forms(value) for value in _values(secrets) if value not in self._known}
-        if new:
-            self._known.update(new)
-            self._update()
+        with self._lock:
+            new = {value: _forms(value) for value in _values(secrets) if value not in self._known}
+            if new:
+                self._known.update(new)
+                self._update()
 
     def add_recent(self, secrets: Iterable[Secret]) -> None:
         """Redact these secrets, of which there may be any number in the course of time: the oldest are forgotten."""
         values = _values(secrets)
-        new = {value: _forms(value) for value in values if value not in self._known and value not in self._recent}
-        if not new:
-            return
-        self._recent.update(new)
-        for value in list(self._recent)[:-_MAX_RECENT]:
-            del self._recent[value]
-        self._update()
+        with self._lock:
+            new = {value: _forms(value) for value in values if value not in self._known and value not in self._recent}
+            if not new:
+                return
+            self._recent.update(new)
+            for value in list(self._recent)[:-_MAX_RECENT]:
+                del self._recent[value]
+            self._update()
 
     def __call__(self, text: str) -> str:
         """Return the text with every known secret masked."""

@@ -18,6 +18,7 @@ from llms_core.config.locate import nearest
 from llms_core.config.model import LlmsJson, PluginsToml
 from llms_core.errors import ConfigError
 from llms_core.plugins import registry
+from llms_core.plugins.contributed import with_contributed
 from llms_core.plugins.core_settings import fails_open
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import load_plugins
@@ -76,23 +77,35 @@ def with_plugins(
     return Startup(toml, host, document, registry.build(host, document).configured)
 
 
-def reload(old: Startup, config: Path | None, *, env: Mapping[str, str] = os.environ, strict: bool = False) -> Startup:
-    """Read llms.json again. Plugins stay loaded, and so do adapters whose settings are unchanged.
-
-    Raises ConfigError if the file is invalid; then `old` stays in use.
-    """
-    document = read_config(config, old.host, env=env, strict=strict)
+def rebuild(old: Startup, document: LlmsJson) -> Startup:
+    """Use an llms.json that was read again. Plugins stay loaded, and so do adapters whose settings are unchanged."""
     built = registry.build(old.host, document, old.configured)
     return Startup(old.plugins_toml, old.host, document, built.configured, built.retired)
 
 
-def read_config(config: Path | None, host: PluginHost, *, env: Mapping[str, str], strict: bool) -> LlmsJson:
-    """Read llms.json. Without such a file, use every installed provider whose key is in `env`."""
+def read_config(
+    config: Path | None,
+    host: PluginHost,
+    *,
+    env: Mapping[str, str] = os.environ,
+    strict: bool = False,
+    asks_plugins: bool = True,
+) -> LlmsJson:
+    """Read llms.json, and add the providers that plugins contribute.
+
+    Without such a file, use every installed provider whose key is in `env`. Plugins are asked for secrets and
+    providers, which may take a while, unless `asks_plugins` is false: then what they have told before is used, where
+    that is known. Raises ConfigError if the file is invalid.
+    """
     path = places.llms_json(config, env)
+    resolve = host.resolver.lookup(asks_again=asks_plugins)
+    if asks_plugins:
+        host.contributors.read()
     if path is None:
-        document = default_config.read(host, env)
+        document = default_config.read(host, env, resolve)
     else:
-        document = llms_json.load(path, host.specs, env=env, strict=strict, absent=host.unused)
+        document = llms_json.load(path, host.specs, env=env, resolve=resolve, strict=strict, absent=host.unused)
+    document = with_contributed(document, host, env, resolve)
     redact.add(document.secrets)
     return document
 
@@ -102,7 +115,10 @@ def preview(
 ) -> Startup:
     """Return what `load` would return if the content of llms.json at `path` were `data`. Raises ConfigError."""
     catalogue = (path.parent, places.home(env))
-    document = llms_json.read(data, str(path), host.specs, env=env, absent=host.unused, catalogue=catalogue)
+    resolve = host.resolver.lookup(asks_again=False)
+    document = llms_json.read(
+        data, str(path), host.specs, env=env, resolve=resolve, absent=host.unused, catalogue=catalogue
+    )
     redact.add(document.secrets)
     return Startup(toml, host, document, registry.build(host, document).configured)
 
@@ -135,11 +151,21 @@ def check(startup: Startup) -> None:
             raise ConfigError(str(error), path=toml.path, field="upstream.fetch_from") from None
     engine.check_settings(toml)
     known = {item.id for item in startup.configured}
+    # One that a plugin contributes may come later, or may have gone.
+    report = _warn if startup.host.contributors else _raise
     tables = {"routing.weights": toml.routing.weights, "timeouts.provider": toml.timeouts.provider}
     for table, names in tables.items():
         for name in names:
             if name not in known:
-                raise ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}")
+                report(ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}"))
+
+
+def _warn(error: ConfigError) -> None:
+    log.warning("%s", error)
+
+
+def _raise(error: ConfigError) -> None:
+    raise error
 
 
 def check_plugins(startup: Startup) -> None:

@@ -52,6 +52,8 @@ def _print_provider(item: Configured, in_full: bool) -> None:
     heading = f"{item.id}: enabled"
     if item.disabled is not None:
         heading = f"{item.id}: not enabled: {item.disabled}"
+    if item.provider.contributor:
+        heading += f"  (of the plugin '{item.provider.contributor}')"
     if item.provider.spec.demo:
         heading += "  (demo model: for trying things out, not for work)"
     click.echo(heading)
@@ -84,6 +86,7 @@ def _provider_as_json(item: Configured) -> dict[str, Any]:
         "enabled": item.disabled is None,
         "reason": item.disabled,
         "demo": item.provider.spec.demo,
+        "plugin": item.provider.contributor or None,
         "discover": item.provider.discover,
         "models": [_model_as_json(model) for model in item.provider.models],
     }

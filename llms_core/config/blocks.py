@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,7 +47,7 @@ def provider(
     document: Document,
     id: str,
     raw: Raw,
-    default_headers: Mapping[str, str],
+    defaults: DefaultHeaders,
 ) -> Provider:
     """Return the provider of a block.
 
@@ -63,10 +63,14 @@ def provider(
     if without_url is not None and block.enabled:
         source.warn(path, f"left out: {without_url}")
     target = _target(reader, path, block, unusable or without_url)
-    merged_headers = HiddenHeaders({**default_headers, **headers(reader, (*path, "headers"), block.headers)})
+    before = reader.references.mark
+    merged_headers = HiddenHeaders({**defaults.headers, **headers(reader, (*path, "headers"), block.headers)})
+    unresolved = [*defaults.unresolved, *reader.references.missing(before).unresolved]
     own = _own_members(reader, path, members, target)
     key: Secret | None = None
     missing_key = own.missing_key
+    if unresolved:
+        missing_key = f"no header: {'; '.join(unresolved)}"
     if target.unusable is None and missing_key is None:
         key, missing_key = api_key(reader, path, block, target, merged_headers)
     common = {
@@ -83,7 +87,7 @@ def provider(
     }
     settings, error = _settings(source, path, target, common, own)
     offered = models(source, path, block, target.spec)
-    disabled = _disabled(block, target, error, missing_key)
+    disabled = _disabled(source, block, target, error, missing_key)
     if disabled is None:
         source.warnings.extend(document.warnings_if_enabled.get(id, ()))
     elif block.enabled and error is not None:
@@ -109,25 +113,36 @@ def provider(
 
 
 def _with_url(reader: Reader, block: ProviderBlock) -> tuple[ProviderBlock, str | None]:
-    """Replace a variable in place of the URL. The second result says which one is not set."""
+    """Replace a reference in place of the URL. The second result says what is missing."""
     for name in ("base_url", "api"):
         written = getattr(block, name)
         if written is None or not written.strip().startswith("$"):
             continue
+        before = reader.references.mark
         url = reader.references.expand(written.strip())
         block = msgspec.structs.replace(block, **{name: url})
         if url is None:
-            return block, f"no URL: set {reader.references.unset[-1]}"
+            return block, f"no URL: {reader.references.missing(before).described()}"
     return block, None
 
 
-def _disabled(block: ProviderBlock, target: Target, error: ConfigError | None, missing_key: str | None) -> str | None:
+def _disabled(
+    source: Source, block: ProviderBlock, target: Target, error: ConfigError | None, missing_key: str | None
+) -> str | None:
     """Why the provider is not a candidate; None if it is."""
     if not block.enabled:
-        return DISABLED_BY_USER
+        return f"disabled by {source.origin}" if source.origin else DISABLED_BY_USER
     if target.unusable is None and error is not None:
         return str(error)
     return target.unusable or missing_key
+
+
+class DefaultHeaders(NamedTuple):
+    """The headers of every provider."""
+
+    headers: Mapping[str, str]
+    #: Secrets of plugins that they need, and that are not resolved, each with the reason.
+    unresolved: Sequence[str]
 
 
 class _OwnMembers(NamedTuple):
@@ -164,7 +179,7 @@ def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Ta
     reader.source.known_members(members, (*_MEMBERS, *(field.encode_name for field in fields)), path)
     own = {}
     error: ConfigError | None = None
-    unset_before = len(reader.references.unset)
+    before = reader.references.mark
     for field in fields:
         name = field.encode_name
         try:
@@ -175,9 +190,9 @@ def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Ta
                 raise reader.source.error(path, f"`{name}` is missing: '{target.spec.name}' needs it", hint)
         except ConfigError as mistake:
             error = error or mistake
-    unset = reader.references.unset[unset_before:]
+    missing = reader.references.missing(before)
     _check_pricing(reader.source, (*path, "pricing"), members.get("pricing"))
-    return _OwnMembers(own, f"no key: set {' and '.join(unset)}" if unset else None, error)
+    return _OwnMembers(own, f"no key: {missing.described()}" if missing else None, error)
 
 
 def _check_pricing(source: Source, path: JsonPath, raw: Raw | None) -> None:

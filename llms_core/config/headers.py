@@ -58,12 +58,16 @@ def headers(reader: Reader, path: JsonPath, written: Mapping[str, str] | None) -
 
 
 def _expanded(reader: Reader, path: JsonPath, value: str) -> str | None:
-    """Replace references in a value. None, with a warning, if a variable is not set."""
-    unset_before = len(reader.references.unset)
+    """Replace references in a value. None, with a warning, if a variable is not set.
+
+    An unresolved secret of a plugin disables the provider, which is for the caller to do.
+    """
+    before = reader.references.mark
     expanded = reader.references.expand_embedded(value)
     if expanded is None:
-        unset = dict.fromkeys(reader.references.unset[unset_before:])
-        reader.source.warn(path, f"left out: {' and '.join(unset)} is not set")
+        variables = dict.fromkeys(reader.references.missing(before).variables)
+        if variables:
+            reader.source.warn(path, f"left out: {' and '.join(variables)} is not set")
         return None
     # No line break: it would begin another header.
     if not _VALUE.fullmatch(expanded):

@@ -27,10 +27,14 @@ def api_key(
     """Return a block's key, and why the provider cannot be used without one: at most one of the two is not None."""
     written = (block.api_key or "").strip()
     if written:
+        before = reader.references.mark
         value = reader.references.expand(written)
-        names = reader.references.unset[-1:] if value is None else []
+        missing = reader.references.missing(before)
+        if missing.unresolved:
+            return None, f"no key: {missing.described()}"
+        names = list(missing.variables)
         if value == written and written.startswith("$"):
-            message = "starts with $, but is not of the form $NAME: it is used as the key itself"
+            message = "starts with $, but is not of the form $NAME or $plugin:path: it is used as the key itself"
             reader.source.warn((*path, "api_key"), message)
     else:
         names = _variables(block, target)

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from llms_core.config import places
-from llms_core.config.blocks import provider
+from llms_core.config.blocks import DefaultHeaders, provider
 from llms_core.config.headers import headers
 from llms_core.config.llms_py.upgrade import upgrade
 from llms_core.config.model import ImageLimits, LlmsJson
 from llms_core.config.reader import Reader, with_openai_compatible
-from llms_core.config.references import References
+from llms_core.config.references import References, Resolve, resolve_nothing
 from llms_core.config.shape import (
     TEMPLATES,
     Conversions,
@@ -44,12 +44,15 @@ def load(
     specs: Mapping[str, ProviderSpec],
     *,
     env: Mapping[str, str],
+    resolve: Resolve = resolve_nothing,
     strict: bool = False,
     absent: str = "",
 ) -> LlmsJson:
     """Read the file at `path`; see `read`. llms.py's catalogue is looked for beside it and in llms.py's folder."""
     folders = (path.parent, places.home(env))
-    return read(content(path), str(path), specs, env=env, strict=strict, absent=absent, catalogue=folders)
+    return read(
+        content(path), str(path), specs, env=env, resolve=resolve, strict=strict, absent=absent, catalogue=folders
+    )
 
 
 def content(path: Path) -> bytes:
@@ -66,25 +69,30 @@ def read(
     specs: Mapping[str, ProviderSpec],
     *,
     env: Mapping[str, str],
+    resolve: Resolve = resolve_nothing,
     strict: bool = False,
     absent: str = "",
     catalogue: Sequence[Path] = (),
+    origin: str = "",
 ) -> LlmsJson:
     """Read `text`, the content of the file at `path`.
 
-    `specs` are the provider types by name and alias in lower case; `env` contains the keys. `absent` says which plugins
-    are not in use: if there are any, an unknown type disables its provider, which is not an error. `catalogue` are
-    folders that may contain llms.py's providers.json. Raises ConfigError with file, line and member; if `strict`, for
-    unknown members, too. No message contains the value of a key.
+    `specs` are the provider types by name and alias in lower case; `env` contains the keys, and `resolve` finds those
+    that plugins keep. `absent` says which plugins are not in use: if there are any, an unknown type disables its
+    provider, which is not an error. `catalogue` are folders that may contain llms.py's providers.json. `origin` is the
+    plugin that gave the text, if one did. Raises ConfigError with file, line and member; if `strict`, for unknown
+    members, too. No message contains the value of a key.
     """
-    source = Source(text, path, strict=strict)
+    source = Source(text, path, strict=strict, origin=origin)
     known_specs = with_openai_compatible(specs)
     document = upgrade(source, known_specs, catalogue)
     members = source.known_members(document.members, _MEMBERS, ())
     limits = _limits(source, members)
-    reader = Reader(source, References(env), known_specs, absent)
+    reader = Reader(source, References(env, resolve), known_specs, absent)
     defaults = source.decode(_encoded(_object(source, members, "defaults")), Defaults, ("defaults",))
-    default_headers = headers(reader, ("defaults", "headers"), defaults.headers)
+    default_headers = DefaultHeaders(
+        headers(reader, ("defaults", "headers"), defaults.headers), reader.references.missing().unresolved
+    )
     blocks = _object(source, members, "providers")
     if not blocks:
         source.warn((), "there are no providers: `providers` is missing or empty")

@@ -49,6 +49,8 @@ class Provider(msgspec.Struct, kw_only=True):
     disabled: str | None = None
     #: whether settings that only its adapter has are the reason
     misconfigured: bool = False
+    #: the plugin that contributed it (`llms_config`); empty for a provider of llms.json
+    contributor: str = ""
     models: tuple[Model, ...] = ()
     #: whether to ask the provider for its models (`all_models`)
     discover: bool = False
@@ -118,6 +120,8 @@ class Plugins(_Strict, frozen=True):
     pins: Mapping[str, str] = {}
     #: files and modules to load as plugins, relative to plugins.toml
     load: tuple[str, ...] = ()
+    #: how long a plugin may take to resolve a secret, or to list its providers
+    timeout: Seconds = 10.0
 
 
 class ClientKey(_Strict, frozen=True):
@@ -249,7 +253,8 @@ class Upstream(_Strict, frozen=True):
     """`[upstream]`: the HTTP client."""
 
     engine: Literal["native", "httpx"] = "native"
-    #: URL of a proxy; by default the one that HTTPS_PROXY and related variables name. It may contain a password.
+    #: URL of a proxy; by default the one that HTTPS_PROXY and related variables name. It may contain a password, and
+    #: references such as `${NAME}`.
     #: Hosts that NO_PROXY names are connected to directly in either case.
     proxy: Secret | None = None
     #: PEM file of further certificate authorities that providers are verified by, relative to plugins.toml

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast, get_args
 from urllib.parse import urlsplit
@@ -127,14 +128,20 @@ def _convert(tables: Any) -> PluginsToml:
 
 
 def _decode_secret(kind: type, value: Any) -> Any:
-    """Decode a proxy's URL, which may contain a password."""
+    """Decode a proxy's URL."""
     if kind is not Secret or not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
-    secret = Secret(value)
+    return proxy(value)
+
+
+def proxy(url: str) -> Secret:
+    """Return the URL of a proxy. It may contain a password, so that both are redacted from now on."""
+    secret = Secret(url)
     redact.add([secret])
-    password = urlsplit(value).password
-    if password:
-        redact.add([Secret(password)])
+    with suppress(ValueError):  # which `engine.check_settings` reports
+        password = urlsplit(url).password
+        if password:
+            redact.add([Secret(password)])
     return secret
 
 

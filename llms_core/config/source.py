@@ -36,9 +36,13 @@ class Source:
     Messages never contain a value of the file: any of them could be a key.
     """
 
-    def __init__(self, data: bytes, path: str, *, strict: bool = False):
-        """Parse the file's content. Raises ConfigError if it is not a JSON object with distinct names."""
+    def __init__(self, data: bytes, path: str, *, strict: bool = False, origin: str = ""):
+        """Parse the file's content. Raises ConfigError if it is not a JSON object with distinct names.
+
+        `origin` is the plugin that it comes from, if it is no file: then it has no lines that a user could look up.
+        """
         self.path = path
+        self.origin = origin
         self.strict = strict
         #: what the user should fix, although the file can be used
         self.warnings: list[str] = []
@@ -62,7 +66,7 @@ class Source:
     def error(self, path: JsonPath, message: str, hint: str = "") -> ConfigError:
         """Make an error about a member, for the caller to raise."""
         written = self._written_path(path)
-        line = line_of(self.text, written) if written else None
+        line = line_of(self.text, written) if written and not self.origin else None
         return ConfigError(message, path=self.path, line=line, field=dotted(written), hint=hint)
 
     def warn(self, path: JsonPath, message: str, hint: str = "") -> None:

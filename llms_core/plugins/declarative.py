@@ -19,6 +19,9 @@ from llms_core.provider import Adapter, Capabilities, ProviderSettings, Provider
 from llms_core.secret import Secret, redact
 
 Rules = TypeVar("Rules", bound=msgspec.Struct)
+Expand = Callable[[str, str], str]
+"""(text, its place in the file) -> the text without references. Raises ConfigError."""
+
 AdapterFactory = Callable[[ProviderSpec[Any], Any], Adapter]
 
 
@@ -44,7 +47,7 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     rules: dict[str, Any] = {}
     #: Members of EmbeddingRules, each of which replaces the inherited one.
     embeddings: dict[str, Any] = {}
-    #: Sent with each request; a provider block may override them.
+    #: Sent with each request; a provider block may override them. References in them are replaced.
     headers: dict[str, str] = {}
     capabilities: dict[str, bool] = {}
     #: Whether the provider cannot stream; None: as inherited.
@@ -55,25 +58,35 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def declared(
-    types: Mapping[str, Mapping[str, Any]], specs: Mapping[str, ProviderSpec], *, path: str = ""
+    types: Mapping[str, Mapping[str, Any]],
+    specs: Mapping[str, ProviderSpec],
+    *,
+    path: str = "",
+    expand: Expand = lambda text, field: text,
 ) -> dict[str, ProviderSpec]:
     """Return the declared types by name and alias. A type may extend a plugin's type, or one declared before it.
 
-    Raises ConfigError, which names `path` and the invalid key.
+    `expand` replaces references in the value of a header. Raises ConfigError, which names `path` and the invalid key.
     """
     known = {OPENAI_COMPATIBLE.name: OPENAI_COMPATIBLE, **specs}
     found: dict[str, ProviderSpec] = {}
     for name, table in types.items():
-        spec = _spec(name, table, known, path)
+        spec = _spec(name, table, known, path, expand)
         for key in (name, *spec.aliases):
             found[key.lower()] = spec
         known.update(found)
     return found
 
 
-def _spec(name: str, table: Mapping[str, Any], known: Mapping[str, ProviderSpec], path: str) -> ProviderSpec:
+def _spec(
+    name: str, table: Mapping[str, Any], known: Mapping[str, ProviderSpec], path: str, expand: Expand
+) -> ProviderSpec:
     field = dotted(("types", name))
     declaration = _decode(name, table, path)
+    headers = {
+        header: expand(value, dotted(("types", name, "headers", header)))
+        for header, value in declaration.headers.items()
+    }
     base = _extended(declaration, known, field, path)
     _check_names(declaration.capabilities, Capabilities.__struct_fields__, f"{field}.capabilities", path)
     return msgspec.structs.replace(
@@ -81,7 +94,7 @@ def _spec(name: str, table: Mapping[str, Any], known: Mapping[str, ProviderSpec]
         name=name,
         title=declaration.title or name,
         docs=declaration.docs,
-        adapter=_with_headers(base.adapter, declaration.headers),
+        adapter=_with_headers(base.adapter, headers),
         base_url=_base_url(declaration, base),
         path=declaration.path or base.path,
         paths=base.paths if declaration.paths is None else declaration.paths,

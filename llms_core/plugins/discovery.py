@@ -24,6 +24,7 @@ from llms_core.plugins.core_settings import FALLIBLE_HOOKS, CoreSettings, fails_
 from llms_core.plugins.host import LoadedPlugin, PluginHost
 from llms_core.plugins.printed import Printed
 from llms_core.plugins.report import Finding, PluginReport, PluginState, summary
+from llms_core.plugins.resolving import Resolver
 from llms_core.plugins.settings import PluginSettings
 from llms_core.plugins.sources import EntryPoints, Source
 from llms_core.plugins.specs import collect, register, reject_awaitable
@@ -55,7 +56,7 @@ def load_enabled_plugins(
     """
     found = [*sources.installed(entry_points), *sources.named(plugins.load, Path(path).parent)]
     admission = Admission(plugins, trusted=trusted)
-    loader = _Loader(settings, path)
+    loader = _Loader(settings, path, plugins.timeout)
     for source in found:
         loader.load(source, admission.check(source))
     loader.set_up()
@@ -77,9 +78,11 @@ class _Plugin(msgspec.Struct):
 class _Loader:
     """Imports all plugins, then sets them up: one may be needed to read the settings of another."""
 
-    def __init__(self, settings: Mapping[str, Mapping[str, Any]], path: str):
+    def __init__(self, settings: Mapping[str, Mapping[str, Any]], path: str, timeout: float):
         self._settings = settings
         self._path = path
+        self._resolver = Resolver(timeout)
+        self._resolve = self._resolver.lookup()
         #: In the order in which they were found, which decides who keeps a name that two of them use.
         self._plugins: list[_Plugin] = []
         self._findings: list[Finding] = []
@@ -107,8 +110,8 @@ class _Loader:
             self._quarantine(plugin, error)
 
     def set_up(self) -> None:
-        """Give every plugin its settings, and collect its specs."""
-        for plugin in self._plugins:
+        """Give every plugin its settings, and collect its specs; those first that keep the secrets of others."""
+        for plugin in sorted(self._plugins, key=_set_up_order):
             if plugin.report is not None:
                 continue
             try:
@@ -118,6 +121,9 @@ class _Loader:
                 raise
             except BaseException as error:
                 self._quarantine(plugin, error)
+                continue
+            if keeps := plugin.hooks.get("llms_secrets"):
+                self._resolver.add(plugin.source.origin, keeps.call)
 
     def host(self, warnings: tuple[str, ...]) -> PluginHost:
         """Return the host of the plugins that can be used, with a report for each of all plugins."""
@@ -135,7 +141,7 @@ class _Loader:
             reason = "; ".join(registered.conflicts) if plugin.hooks else _NO_HOOK
             provides = [spec.name for spec in registered.specs] + sorted(plugin.hooks.keys() - _LOADING_HOOKS)
             reports.append(_report(plugin, "ok", reason, tuple(provides)))
-        return PluginHost(loaded, reports, specs, origins, warnings, self._findings)
+        return PluginHost(loaded, reports, specs, origins, warnings, self._findings, self._resolver)
 
     def _set_up(self, plugin: _Plugin) -> tuple[ProviderSpec, ...]:
         """Call the hooks that run once, in their documented order: settings first."""
@@ -143,7 +149,7 @@ class _Loader:
         table = self._settings.get(source.name)
         plugin.settings, values = split(source.name, table, plugin.hooks, self._path)
         if configure := plugin.hooks.get("llms_configure"):
-            reject_awaitable(configure.call(PluginSettings(source.name, values, self._path)))
+            reject_awaitable(configure.call(PluginSettings(source.name, values, self._path, resolve=self._resolve)))
         elif values:
             raise ConfigError(
                 f"{source.origin} does not accept settings",
@@ -184,6 +190,11 @@ class _Loader:
             self._printing.add(plugin.source.name)
             text = "it prints while it is loaded; use logging, or remove the `print`"
             self._findings.append(Finding(plugin.source.name, False, f"{plugin.source.origin}: {text}"))
+
+
+def _set_up_order(plugin: _Plugin) -> tuple[bool, int]:
+    keeps = plugin.hooks.get("llms_secrets")
+    return keeps is None, 0 if keeps is None else keeps.rank
 
 
 def _report(plugin: _Plugin, state: PluginState, reason: str, provides: tuple[str, ...] = ()) -> PluginReport:

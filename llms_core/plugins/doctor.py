@@ -23,14 +23,21 @@ def examine(host: PluginHost, configured: Iterable[Configured] = ()) -> list[Fin
     Hooks that are called at startup are only part of it once they have been called.
     """
     findings: list[Finding] = []
-    of_providers = list(_of_providers(host, configured))
+    more = [*host.findings, *_of_contributors(host), *_of_providers(host, configured)]
     named: set[str] = set()
     for report in host.reports:
         findings += _findings(report)
         if report.name not in named:  # of two plugins with one name, only the first has more
-            findings += [found for found in (*host.findings, *of_providers) if found.plugin == report.name]
+            findings += [found for found in more if found.plugin == report.name]
         named.add(report.name)
-    return findings + [found for found in of_providers if not found.plugin]
+    return findings + [found for found in more if not found.plugin]
+
+
+def _of_contributors(host: PluginHost) -> Iterator[Finding]:
+    for contributor in host.contributors:
+        if contributor.failure:
+            text = f"{contributor.origin}: llms_config failed: {contributor.failure}"
+            yield Finding(contributor.name, True, text, "llms_config")
 
 
 def _of_providers(host: PluginHost, configured: Iterable[Configured]) -> Iterator[Finding]:
@@ -38,7 +45,7 @@ def _of_providers(host: PluginHost, configured: Iterable[Configured]) -> Iterato
     for item in configured:
         if item.fault:
             text = f"provider '{item.id}' is not enabled: {item.disabled}"
-            plugin = host.plugin_of(item.provider.spec)
+            plugin = item.provider.contributor or host.plugin_of(item.provider.spec)
             yield Finding(plugin, True, text, is_warned=item.provider.misconfigured)
 
 

@@ -11,7 +11,7 @@ arguments count, because hooks are matched to their arguments by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
@@ -28,6 +28,14 @@ from llms_core.records import AttemptRecord, RequestRecord
 
 class _WithSettings(Protocol):
     def __call__(self, settings: PluginSettings) -> None: ...
+
+
+class _WithReference(Protocol):
+    def __call__(self, reference: str) -> str | None: ...
+
+
+class _WithChanged(Protocol):
+    def __call__(self, changed: Callable[[], None]) -> Mapping[str, Mapping[str, Any]]: ...
 
 
 class _WithAttempt(Protocol):
@@ -56,6 +64,8 @@ RouteHandler: TypeAlias = Callable[..., Any] | _Router
 ConfigureHook: TypeAlias = _WithSettings | Callable[[], None]
 ProvidersHook: TypeAlias = Callable[[], Iterable[ProviderSpec]]
 DefaultConfigHook: TypeAlias = Callable[[], bytes | None]
+ConfigHook: TypeAlias = _WithChanged | Callable[[], Mapping[str, Mapping[str, Any]]]
+SecretsHook: TypeAlias = _WithReference | Callable[[], str | None]
 CandidatesHook: TypeAlias = hook_arguments.CandidatesHook
 AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
 RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
@@ -73,6 +83,8 @@ AnyHook: TypeAlias = (
     ConfigureHook
     | ProvidersHook
     | DefaultConfigHook
+    | SecretsHook
+    | ConfigHook
     | CandidatesHook
     | AttemptFinishedHook
     | RequestFinishedHook

@@ -8,7 +8,7 @@ docs/hooks.md is generated from this module: `python -m llms_core.cli.reference.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,6 +55,37 @@ def llms_providers() -> Iterable[ProviderSpec]:
 @hookspec(firstresult=True)
 def llms_default_config() -> bytes | None:
     """Return the llms.json for users who have none. The first plugin that returns one is used."""
+    raise NotImplementedError
+
+
+@hookspec
+def llms_secrets(reference: str) -> str | None:
+    """Return the secret that a reference in llms.json or plugins.toml stands for; None if it is not one of yours.
+
+    `reference` is what follows the dollar sign: `vault:openai/key` for `$vault:openai/key` and `${vault:openai/key}`.
+    The part before the colon, in lower case, tells plugins apart. A reference may stand wherever `$NAME` may.
+
+    It is called when the files are read, at the start and at each reload, once for each reference, and never for a
+    request. It may wait for another server: it runs in a thread of its own, for `[plugins] timeout` seconds at most.
+    If it raises, or takes too long, the provider is disabled with the reason; at a reload, the value of before is used
+    on.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def llms_config(changed: Callable[[], None]) -> Mapping[str, Mapping[str, Any]]:
+    """Return further providers, for users who keep them somewhere else, such as in a database.
+
+    The result is what the object `providers` of llms.json may contain: blocks by the provider's name. They come after
+    the file's, and may have types of `llms_providers`, and references such as `$NAME`. A provider whose name is in the
+    file already is left out with a warning; a block that is wrong disables its own provider.
+
+    It is called at the start, whenever the files are read again, every `[plugin.NAME] refresh` seconds if the user sets
+    that, and soon after the plugin has called `changed`, which it may do at any time and in any thread. Running
+    requests are not affected. It may wait: it runs in a thread of its own, for `[plugins] timeout` seconds at most. If
+    it raises, or takes too long, the providers of before stay, and it is called again after a while.
+    """
     raise NotImplementedError
 
 

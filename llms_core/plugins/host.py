@@ -19,9 +19,11 @@ from llms_core.errors import LlmsError, PluginError
 from llms_core.middleware.chain import Layer
 from llms_core.operations import Operation
 from llms_core.plugins.choosing import Chooser
+from llms_core.plugins.contributing import Contributor, Contributors
 from llms_core.plugins.core_settings import CoreSettings
 from llms_core.plugins.extensions import dialect_error, operation_error
 from llms_core.plugins.report import Finding, PluginReport, summary, where
+from llms_core.plugins.resolving import Resolver
 from llms_core.plugins.specs import reject_awaitable
 from llms_core.plugins.verify import Hook
 from llms_core.provider import ProviderSpec
@@ -62,6 +64,7 @@ class PluginHost:
         origins: dict[str, str] | None = None,
         warnings: Sequence[str] = (),
         findings: Sequence[Finding] = (),
+        resolver: Resolver | None = None,
     ):
         #: One report for each plugin that was found, loaded or not.
         self.reports = tuple(reports)
@@ -69,6 +72,8 @@ class PluginHost:
         self.warnings = tuple(warnings)
         #: What is wrong with hooks that are called at startup; see also the reports.
         self.findings: list[Finding] = list(findings)
+        #: The plugins that keep secrets.
+        self.resolver = resolver or Resolver()
         #: Provider specs by name and alias, in lower case.
         self.specs: dict[str, ProviderSpec] = specs or {}
         self._origins = origins or {}
@@ -85,6 +90,8 @@ class PluginHost:
         self.authenticators: tuple[tuple[str, Callable[..., Any]], ...] = tuple(
             (plugin.name, call) for plugin, call in self._implementations("llms_authenticate")
         )
+        #: The plugins that contribute providers.
+        self.contributors = Contributors(self._contributors(), self.resolver.timeout)
         self._logged: set[tuple[str, str]] = set()
 
     def origin(self, spec: ProviderSpec) -> str:
@@ -245,6 +252,10 @@ class PluginHost:
         found = [(plugin, plugin.hooks[hook]) for plugin in self._plugins if hook in plugin.hooks]
         found.sort(key=lambda pair: pair[1].rank)
         return tuple((plugin, implementation.call) for plugin, implementation in found)
+
+    def _contributors(self) -> Iterator[Contributor]:
+        for plugin, call in self._implementations("llms_config"):
+            yield Contributor(plugin.name, plugin.origin, call, plugin.settings.refresh)
 
     def _choosers(self) -> Iterator[Chooser]:
         for plugin, call in self._implementations("llms_candidates"):

@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from llms_core.config import places, plugins_toml
 from llms_core.config.model import PluginsToml
-from llms_core.plugins.declarative import declared
+from llms_core.config.references import References
+from llms_core.errors import ConfigError
+from llms_core.plugins.declarative import Expand, declared
 from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
+from llms_core.secret import Secret, redact
 
 log = logging.getLogger("llms_core.plugins")
 
@@ -29,8 +35,42 @@ def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -
         _warn_of_ignored_code(toml)
     # Declared types come last, because they may extend the types of plugins.
     host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path, trusted=trusted)
-    host.declare(declared(toml.types, host.specs, path=toml.path), f"[types] of {toml.path}")
-    return toml, host
+    expand = partial(_expanded, References(env, host.resolver.lookup()), toml.path)
+    host.declare(declared(toml.types, host.specs, path=toml.path, expand=expand), f"[types] of {toml.path}")
+    return _with_proxy(toml, expand), host
+
+
+def read_again(path: Path, host: PluginHost, *, env: Mapping[str, str] = os.environ) -> PluginsToml:
+    """Read plugins.toml again, for what can change while the server runs. Raises ConfigError if it is invalid."""
+    toml = plugins_toml.load(path)
+    return _with_proxy(toml, partial(_expanded, References(env, host.resolver.lookup()), toml.path))
+
+
+def _with_proxy(toml: PluginsToml, expand: Expand) -> PluginsToml:
+    """Replace references in the URL of the proxy, which may need a password."""
+    written = toml.upstream.proxy
+    if written is None:
+        return toml
+    proxy = plugins_toml.proxy(expand(written.reveal(), "upstream.proxy"))
+    return msgspec.structs.replace(toml, upstream=msgspec.structs.replace(toml.upstream, proxy=proxy))
+
+
+def _expanded(references: References, path: str, text: str, field: str) -> str:
+    """Replace the references in a text of plugins.toml, and redact what they stand for.
+
+    Raises ConfigError for one that stands for nothing.
+    """
+    before = references.mark
+    expanded = references.expand_embedded(text)
+    if expanded is None:
+        missing = references.missing(before)
+        names = " and ".join(missing.variables)
+        message = "; ".join([*missing.unresolved, *([f"{names} is not set"] if names else [])])
+        raise ConfigError(message, path=path, field=field, hint="set it, or write another value")
+    if expanded != text:
+        # `Bearer KEY` has the key as its last word.
+        redact.add({*references.secrets, Secret(expanded), Secret(expanded.rpartition(" ")[2])})
+    return expanded
 
 
 def _warn_of_ignored_code(toml: PluginsToml) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from llms_core.config.locate import dotted, explained, nearest
+from llms_core.config.references import Resolve, UnresolvedError, described, plugin_reference, resolve_nothing
 from llms_core.errors import ConfigError
 from llms_core.secret import Secret, redact
 
@@ -19,7 +20,12 @@ class PluginSettings:
     """The user's settings for one plugin; empty if plugins.toml has no table for it."""
 
     def __init__(
-        self, plugin: str, values: Mapping[str, Any] | None, path: str = "", env: Mapping[str, str] = os.environ
+        self,
+        plugin: str,
+        values: Mapping[str, Any] | None,
+        path: str = "",
+        env: Mapping[str, str] = os.environ,
+        resolve: Resolve = resolve_nothing,
     ) -> None:
         #: Whether plugins.toml has a table for the plugin.
         self.is_given = values is not None
@@ -27,12 +33,14 @@ class PluginSettings:
         self._values = values or {}
         self._path = path
         self._env = env
+        self._resolve = resolve
 
     def decode(self, kind: type[Struct]) -> Struct:
-        """Convert the settings to a struct of the plugin's own. A member of type `Secret` is written as `$NAME`.
+        """Convert the settings to a struct of the plugin's own.
 
+        A member of type `Secret` is written as `$NAME`, or as `$vault:path` if a plugin resolves that (`llms_secrets`).
         Raises ConfigError, with the file and the key, for an unknown key, a value of the wrong type, or a reference to
-        an environment variable that is not set.
+        what does not exist.
         """
         known = [field.encode_name for field in msgspec.structs.fields(kind)]
         for name in self._values:
@@ -49,7 +57,7 @@ class PluginSettings:
         return msgspec.convert(values, kind, dec_hook=self._secret)
 
     def _secret(self, kind: type, value: Any) -> Any:
-        """Resolve a reference to an environment variable.
+        """Resolve a reference to an environment variable, or to a secret that a plugin keeps.
 
         Literal secrets are rejected, because plugins.toml is a file that people share and commit.
         """
@@ -57,17 +65,30 @@ class PluginSettings:
             raise NotImplementedError(f"settings of type {kind.__name__} are not supported")
         if not isinstance(value, str) or not value.startswith("$"):
             raise ValueError("write a secret as a reference to an environment variable, $NAME")
+        reference = plugin_reference(value)
+        if reference is not None:
+            return self._secret_of_plugin(reference)
         name = value[1:].removeprefix("{").removesuffix("}")
         if not self._env.get(name):
             raise ValueError(f"the environment variable {name} is not set")
-        secret = Secret(self._env[name])
-        # From now on the value is masked in logs and error messages.
-        redact.add([secret])
-        return secret
+        return _redacted(self._env[name])
+
+    def _secret_of_plugin(self, reference: str) -> Secret:
+        try:
+            return _redacted(self._resolve(reference))
+        except UnresolvedError as error:
+            raise ValueError(described(reference, error)) from None
 
     def error(self, at: tuple[str | int, ...], message: str, hint: str = "") -> ConfigError:
         """Return the error for a value that the plugin cannot use; `at` is the path to it within the table."""
         return ConfigError(message, path=self._path, field=dotted(("plugin", self._plugin, *at)), hint=hint)
+
+
+def _redacted(value: str) -> Secret:
+    """Return a secret whose value is masked in logs and error messages from now on."""
+    secret = Secret(value)
+    redact.add([secret])
+    return secret
 
 
 def _suggestion(name: str, known: list[str]) -> str:

@@ -9,10 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from llms_core.config import client_keys, plugins_toml
+from llms_core.config.client_keys import ClientKeys
 from llms_core.errors import LlmsError
+from llms_core.plugins.host import PluginHost
+from llms_core.plugins.loading import read_again
 from llms_core.secret import redact
 from llms_core.server.gateway import Gateway
-from llms_core.startup import check, reload, with_plugins_toml
+from llms_core.startup import check, read_config, rebuild, with_plugins_toml
 
 log = logging.getLogger(__name__)
 
@@ -39,35 +42,71 @@ class FileWatcher:
         self.changed = asyncio.Event()
         self.gateway = gateway
         self._plugins = plugins
-        self._previous = [*loaded, *stamps(gateway.keys_file)]
+        stamp_of_keys = stamps(gateway.keys_file)
+        self._previous = [*loaded, *stamp_of_keys]
+        self._previous_keys = [loaded[1], *stamp_of_keys]
+        self._looking = asyncio.Lock()
 
     async def watch(self) -> None:
         """Look at the files again and again."""
+        await asyncio.gather(self._watch_keys(), self._watch_all())
+
+    async def look(self) -> None:
+        """Reload the files if they have changed, or if a plugin has other providers. Returns when they are in use."""
+        async with self._looking:
+            current = stamps(self.config, self._plugins, self.gateway.keys_file)
+            have_changed = current != self._previous
+            # Even if the reload fails: a broken file is reported once, not twice a second.
+            self._previous = current
+            if not have_changed and not await _have_new_providers(self.gateway.startup.host):
+                return
+            if await _reload(self.gateway, self.config, self._plugins, have_changed=have_changed):
+                self.changed.set()
+
+    async def _watch_all(self) -> None:
         while True:
             await asyncio.sleep(_POLL_INTERVAL)
-            self.look()
+            await self.look()
 
-    def look(self) -> None:
-        """Reload the files if they have changed."""
-        current = stamps(self.config, self._plugins, self.gateway.keys_file)
-        if current == self._previous:
-            return
-        # Even if the reload fails: a broken file is reported once, not twice a second.
-        self._previous = current
-        if _reload(self.gateway, self.config, self._plugins):
-            self.changed.set()
+    async def _watch_keys(self) -> None:
+        """Use changed keys at once: everything else may have to wait for plugins, or for corrections of the rest."""
+        while self._plugins is not None:
+            await asyncio.sleep(_POLL_INTERVAL)
+            current = stamps(self._plugins, self.gateway.keys_file)
+            if current == self._previous_keys:
+                continue
+            self._previous_keys = current
+            # An error is reported by the reload, which reads the keys as well.
+            with suppress(LlmsError):
+                self.gateway.use_keys(self.gateway.startup.host, _keys(self._plugins))
 
 
-def _reload(gateway: Gateway, config: Path | None, plugins: Path | None) -> bool:
-    """Load both files and use them; whether that succeeded."""
+def _keys(plugins: Path) -> ClientKeys:
+    return client_keys.collect(plugins_toml.load_keys(plugins), str(plugins), may_be_empty=True)
+
+
+async def _have_new_providers(host: PluginHost) -> bool:
+    """Ask the plugins that contribute providers, if it is time; whether there is a difference."""
+    if not host.contributors.is_due:
+        return False
+    # In a thread, because they may ask a database.
+    return await asyncio.to_thread(host.contributors.read_due)
+
+
+async def _reload(gateway: Gateway, config: Path | None, plugins: Path | None, *, have_changed: bool) -> bool:
+    """Load both files and use them; whether that succeeded. Unless they `have_changed`, plugins are not asked again."""
+    host = gateway.startup.host
     try:
         if plugins is not None:
-            # First, so that a key which was removed stops working even if something else is wrong.
-            server = plugins_toml.load_keys(plugins)
-            gateway.use_keys(gateway.startup.host, client_keys.collect(server, str(plugins), may_be_empty=True))
-        startup = reload(gateway.startup, config)
-        if plugins is not None:
-            startup = with_plugins_toml(startup, plugins_toml.load(plugins))
+            _keys(plugins)  # they are in use already, if they are valid
+        # In a thread, because plugins may ask other servers for the secrets in the files.
+        document = await asyncio.to_thread(read_config, config, host, asks_plugins=have_changed)
+        toml = None
+        if plugins is not None and have_changed:
+            toml = await asyncio.to_thread(read_again, plugins, host)
+        startup = rebuild(gateway.startup, document)
+        if toml is not None:
+            startup = with_plugins_toml(startup, toml)
         check(startup)
         gateway.apply(startup)
     except LlmsError as error:
@@ -77,6 +116,9 @@ def _reload(gateway: Gateway, config: Path | None, plugins: Path | None) -> bool
         return False
     for warning in startup.warnings:
         log.warning("%s", warning)
+    for contributor in host.contributors:
+        if contributor.failure:
+            log.error("%s: llms_config failed: %s", contributor.origin, contributor.failure)
     log.info("the configuration was reloaded")
     return True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from litestar.types import Scope
@@ -14,7 +13,6 @@ from llms_core.config.client_keys import ClientKeys
 from llms_core.dialects.table import dialects
 from llms_core.errors import RequestError
 from llms_core.plugins.host import PluginHost
-from llms_core.plugins.report import PluginReport
 from llms_core.provider import Closes
 from llms_core.records import Caller
 from llms_core.server import authenticate
@@ -143,7 +141,7 @@ class Gateway(Service):
                 "disabled": {item.id: item.disabled for item in startup.configured if item.disabled is not None},
             },
             "discovery": self.discovery,
-            "plugins": _plugins(startup.host.reports),
+            "plugins": _plugins(startup.host),
             "circuits": self._breaker.snapshot(),
             "configuration_error": self.configuration_error,
         }
@@ -162,10 +160,13 @@ class Gateway(Service):
             await close_adapter(adapter)
 
 
-def _plugins(reports: Sequence[PluginReport]) -> dict[str, Any]:
+def _plugins(host: PluginHost) -> dict[str, Any]:
     """The state of each plugin; the second of two with the same name is listed under its distribution."""
     plugins: dict[str, Any] = {}
-    for report in reports:
+    for report in host.reports:
         name = report.origin if report.name in plugins else report.name
         plugins[name] = {"distribution": report.distribution, "state": report.state, "reason": report.reason}
+    for contributor in host.contributors:
+        if contributor.failure:
+            plugins[contributor.name]["reason"] = f"llms_config failed: {contributor.failure}"
     return plugins

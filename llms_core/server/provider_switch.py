@@ -93,7 +93,7 @@ def route(watcher: FileWatcher, *, is_loopback: bool) -> HTTPRouteHandler:
         _require_provider(gateway, name)
         async with lock:
             await asyncio.to_thread(_write, gateway.startup.host, watcher.config, name, enabled=enabled)
-            watcher.look()
+            await watcher.look()
         return _switched(gateway, name, enabled=enabled)
 
     return switch_provider
@@ -169,7 +169,15 @@ def _write(host: PluginHost, path: Path | None, name: str, *, enabled: bool) -> 
 def _read(host: PluginHost, path: Path, data: bytes) -> Sequence[Provider]:
     """Return the providers in an llms.json. Raises ConfigError."""
     catalogue = (path.parent, places.home(os.environ))
-    document = llms_json.read(data, str(path), host.specs, env=os.environ, absent=host.unused, catalogue=catalogue)
+    document = llms_json.read(
+        data,
+        str(path),
+        host.specs,
+        env=os.environ,
+        resolve=host.resolver.lookup(asks_again=False),
+        absent=host.unused,
+        catalogue=catalogue,
+    )
     redact.add(document.secrets)
     return document.providers
 

@@ -12,7 +12,7 @@ from llms_core import ConfigError
 from llms_core.config.model import Provider
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.secret import redact
-from llms_core.startup import Startup, load, reload
+from llms_core.startup import Startup, load, read_config, rebuild
 
 
 @pytest.fixture
@@ -105,16 +105,16 @@ def test_strict_makes_an_unknown_key_an_error(home: Path) -> None:
         load(None, None, env={"HOME": str(home)}, strict=True)
 
 
-def test_reload_keeps_adapters_and_plugins(home: Path) -> None:
+def test_a_reload_keeps_adapters_and_plugins(home: Path) -> None:
     """SR-092, K-25: unchanged providers keep their adapters; an invalid edit raises and changes nothing."""
     path = home / "llms.json"
     write(path, "a", "b")
     old = started(home)
     write(path, "b", "c")
-    new = reload(old, None, env={"HOME": str(home)})
+    new = rebuild(old, read_config(None, old.host, env={"HOME": str(home)}))
     assert [item.id for item in new.configured] == ["b", "c"]
     assert new.configured[0].adapter is old.configured[1].adapter
     assert new.host is old.host
     path.write_text("{")
     with pytest.raises(ConfigError, match=r"llms\.json:1"):
-        reload(new, None, env={"HOME": str(home)})
+        read_config(None, new.host, env={"HOME": str(home)})

@@ -54,7 +54,6 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (picture(320, 200), "GIF", {"save_all": True, "append_images": [picture(320, 200)]}),
         (picture(320, 200, "RGBA"), "WEBP", {}),
     ],
-    ids=str,
 )
 def test_every_kind_of_image_fits_and_is_a_jpeg(image: Image.Image, format: str, options: dict[str, Any]) -> None:
     data = resized(encoded(image, format, **options))

@@ -605,6 +605,25 @@ def test_a_removed_key_stops_working_even_if_the_rest_of_the_file_is_wrong(
 
 
 @pytest.mark.usefixtures("_impatient")
+def test_a_removed_key_stops_working_while_a_plugin_is_waited_for(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
+    source = (
+        "import threading\nheard = []\nwaiting = threading.Event()\ngo = threading.Event()\n@hookimpl\n"
+        "def llms_config():\n    heard.append(1)\n    if len(heard) > 1:\n        waiting.set()\n        go.wait(10)\n"
+        "    return {}\n"
+    )
+    toml = plugin(source)
+    ask = asking(start(toml + KEYS))
+    edit(ask.gateway.plugins_path, f"{toml}{KEYS}# touched\n")
+    assert of_test().waiting.wait(10)
+    edit(ask.gateway.plugins_path, toml + KEYS[: KEYS.index("bob")])
+    until(lambda: status_of(ask, "sk-of-bob") == 401)
+    assert status_of(ask, KEY) == 200
+    of_test().go.set()
+
+
+@pytest.mark.usefixtures("_impatient")
 def test_a_removed_key_stops_working_even_if_llms_json_is_wrong(start: Start, asking: Ask) -> None:
     ask = asking(start(KEYS))
     edit(ask.gateway.config_path, "{")

@@ -432,7 +432,7 @@ def test_no_secret_is_shown(application: tuple[Any, Path], file: tuple[dict[str,
     gateway = app.gateway
 
     async def shown() -> str:
-        gateway.apply(startup.reload(gateway.startup, path))
+        gateway.apply(startup.rebuild(gateway.startup, startup.read_config(path, gateway.startup.host)))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             responses = [await client.get(each) for each in ("/config", "/status")]
