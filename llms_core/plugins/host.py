@@ -325,13 +325,22 @@ def _middleware_error(middleware: object) -> str | None:
     if isinstance(middleware, type):
         return f"returned the class {middleware.__name__} instead of an object of it: return [{middleware.__name__}()]"
     if inspect.iscoroutinefunction(middleware):
-        return None
+        return _arguments_error(middleware)
     if callable(middleware) and inspect.iscoroutinefunction(type(middleware).__call__):
-        return None
+        return _arguments_error(middleware)
     if inspect.isfunction(middleware):
         name = middleware.__name__
         return f"returned {name} ({where(middleware)}), which is not async: write `async def {name}(call, forward)`"
     return f"returned a {type(middleware).__name__} instead of an async callable: `async def NAME(call, forward)`"
+
+
+def _arguments_error(middleware: Callable[..., object]) -> str | None:
+    try:
+        inspect.signature(middleware).bind(None, None)
+    except TypeError:
+        name = getattr(middleware, "__name__", type(middleware).__name__)
+        return f"returned {name} ({where(middleware)}), which does not take `(call, forward)`"
+    return None
 
 
 def _route_names(names: Iterable[object]) -> frozenset[str]:
