@@ -9,15 +9,19 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llms_core import __version__
+from llms_core.cli import completion
 from llms_core.cli.user_error import UserError
 from llms_core.cli.verbosity import verbosity
 from llms_core.config import env_file
 from llms_core.errors import ConfigError, LlmsError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name.
 COMMANDS = (
@@ -37,6 +41,7 @@ COMMANDS = (
     "conformance",
     "config",
     "keys",
+    "completion",
 )
 
 #: The modules of commands whose names cannot be those of modules.
@@ -62,9 +67,14 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command line, with the keys in the user's own `.env`."""
+        is_completing = completion.VARIABLE in os.environ
+        if is_completing:
+            completion.prepare()
         try:
             env_file.apply(os.environ)
         except ConfigError as error:
+            if is_completing:
+                return super().main(*args, **extra)
             click.echo(f"llms: {error}", err=True)
             raise SystemExit(UserError.exit_code) from None
         return super().main(*args, **extra)
@@ -82,11 +92,11 @@ class Commands(click.Group):
         An option before the command's name, or `--`, makes a prompt of everything.
         """
         command = None
-        if not args[0].startswith("-"):
+        if not args[0].startswith("-") and self._may_be_command(ctx, args[0]):
             command = self.get_command(ctx, args[0])
         if command is not None:
             return args[0], command, args[1:]
-        if len(args) == 1:
+        if len(args) == 1 and not ctx.resilient_parsing:
             self._reject_misspelt(ctx, args[0])
         # It has no name: usage errors begin with `llms [OPTIONS]`.
         return "", _ask(), args
@@ -137,6 +147,16 @@ class Commands(click.Group):
         _write_options(ctx, formatter, "Options for prompts", for_prompts)
         _write_options(ctx, formatter, "Options of every command, before its name or after it", self.get_params(ctx))
         self.format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, or the options of prompts and those of every command."""
+        if incomplete.startswith("-"):
+            return completion.options([_ask(), self], ctx, incomplete)
+        return completion.commands(ctx, incomplete, COMMANDS)
+
+    def _may_be_command(self, ctx: click.Context, name: str) -> bool:
+        """Whether a word is worth a search among the plugins' commands, which takes too long while a user types."""
+        return not ctx.resilient_parsing or name in COMMANDS or completion.is_command(ctx, name)
 
     def _reject_misspelt(self, ctx: click.Context, word: str) -> None:
         """Raise UsageError for a single word that is nearly the name of a command: asking a model costs money."""

@@ -13,7 +13,12 @@ from llms_core.cli.verbosity import verbosity
 
 @click.group(short_help="Check llms.json and plugins.toml.")
 def command() -> None:
-    """Check your files, and get the JSON schema of llms.json for your editor."""
+    """Check your files, and get the JSON schema of llms.json for your editor.
+
+    \b
+      llms config check
+      llms config schema > llms.schema.json
+    """
 
 
 @command.command()
@@ -23,6 +28,10 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
     """Do everything that a start of the gateway does, except for serving, and list what is wrong.
 
     The exit code is 2 if the gateway would not start.
+
+    \b
+      llms config check
+      llms config check --strict --config ./llms.json
     """
     from llms_core.cli.examining import examined
 
@@ -47,7 +56,11 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
 @command.command()
 @verbosity
 def schema() -> None:
-    """Print the JSON schema of llms.json."""
+    """Print the JSON schema of llms.json.
+
+    \b
+      llms config schema > llms.schema.json
+    """
     from llms_core.config.schema import schema as schema_of_llms_json
 
     click.echo(json.dumps(schema_of_llms_json(), indent=2, ensure_ascii=False))

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.user_error import UserError
 from llms_core.errors import ConfigError
 
@@ -26,7 +27,7 @@ _USAGE_ERROR = 4
     short_help="Test a provider's adapter.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True},
 )
-@click.argument("provider", metavar="NAME")
+@click.argument("provider", metavar="NAME", shell_complete=completing.types)
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file."
 )
@@ -48,6 +49,11 @@ def command(
 
     Nothing is sent to the provider itself, unless LLMS_LIVE=1 and its key are set in the environment. Other arguments
     are passed to pytest (-k test_s_, -x, -v). The exit code is 0 if no test failed and at least bronze is reached.
+
+    \b
+      llms conformance groq
+      llms conformance acme --level
+      llms conformance acme -k test_s_ -x
     """
     if find_spec("pytest") is None:
         raise ConfigError("the conformance suite needs pytest", hint='run `pip install "llms-core[testing]"`')

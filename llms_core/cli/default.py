@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llms_core.cli import config_file
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.config_file import ConfigFile
 from llms_core.cli.files import files
 from llms_core.cli.similar import no_such
@@ -21,7 +22,7 @@ _PATH = ("defaults", "text")
 
 
 @click.command(short_help="Set the default model in llms.json.")
-@click.argument("model")
+@click.argument("model", shell_complete=completing.models)
 @files
 def command(model: str, config: Path | None, plugins: Path | None) -> None:
     """Set the model that answers a prompt for which no other is named: `defaults.text.model` of llms.json.

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
 from llms_core.cli.switching import switch
 
 
 @click.command(short_help="Enable providers in llms.json.")
-@click.argument("providers", nargs=-1, required=True, metavar="PROVIDER...")
+@click.argument(
+    "providers", nargs=-1, required=True, metavar="PROVIDER...", shell_complete=completing.further_providers
+)
 @files
 def command(providers: tuple[str, ...], config: Path | None, plugins: Path | None) -> None:
     """Enable providers in llms.json. One that is installed but not in the file is added to its end.

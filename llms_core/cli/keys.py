@@ -18,7 +18,12 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 @click.group(short_help="Create keys for clients of the gateway.")
 def command() -> None:
-    """Create keys for clients of the gateway."""
+    """Create keys for clients of the gateway.
+
+    \b
+      llms keys new alice
+      llms keys hash < key.txt
+    """
 
 
 @command.command("new")
@@ -29,6 +34,10 @@ def new_key(name: str, admin: bool) -> None:
     """Create a random key for the client NAME.
 
     Prints the key, which is stored nowhere, and the lines for plugins.toml.
+
+    \b
+      llms keys new alice
+      llms keys new ops --admin
     """
     key = f"sk-llms-{secrets.token_urlsafe(32)}"
     # JSON's strings are strings of TOML, too.
@@ -43,7 +52,12 @@ def new_key(name: str, admin: bool) -> None:
 @command.command("hash")
 @verbosity
 def hash_key() -> None:
-    """Hash a key from standard input, or from a prompt, for `[server] keys` of plugins.toml."""
+    """Hash a key from standard input, or from a prompt, for `[server] keys` of plugins.toml.
+
+    \b
+      llms keys hash
+      openssl rand -hex 32 | tee key.txt | llms keys hash
+    """
     # As HTTP does with the value of a header: other white space may be part of a key.
     key = _read_key().strip(" \t\r\n")
     if not key:

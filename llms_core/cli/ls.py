@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files, table
+from llms_core.cli.terminal import styled
 from llms_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,13 +20,18 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List providers and models.")
-@click.argument("providers", nargs=-1)
+@click.argument("providers", nargs=-1, shell_complete=completing.providers)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @files
 def command(providers: tuple[str, ...], as_json: bool, config: Path | None, plugins: Path | None) -> None:
     """List providers in the order in which they are tried, with their state and their models.
 
     For a provider that is not enabled, name it to list its models. Prices are in USD per million tokens.
+
+    \b
+      llms ls
+      llms ls groq openrouter
+      llms ls --json
     """
     from llms_core import startup
 
@@ -39,19 +46,22 @@ def command(providers: tuple[str, ...], as_json: bool, config: Path | None, plug
 
 def _selected(configured: Sequence[Configured], names: Sequence[str]) -> Sequence[Configured]:
     """The providers with these names, or all of them. Raises ConfigError for a name that does not exist."""
+    from llms_core.config.source import did_you_mean
+
     known = [item.id for item in configured]
     for name in names:
         if name not in known:
-            raise ConfigError(f"unknown provider '{name}'", hint=f"known: {', '.join(known) or 'none'}")
+            hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'none'}"
+            raise ConfigError(f"unknown provider '{name}'", hint=hint)
     if not names:
         return configured
     return [item for item in configured if item.id in names]
 
 
 def _print_provider(item: Configured, in_full: bool) -> None:
-    heading = f"{item.id}: enabled"
+    heading = f"{item.id}: {styled('enabled', 'green')}"
     if item.disabled is not None:
-        heading = f"{item.id}: not enabled: {item.disabled}"
+        heading = f"{item.id}: {styled('not enabled', 'yellow')}: {item.disabled}"
     if item.provider.contributor:
         heading += f"  (of the plugin '{item.provider.contributor}')"
     if item.provider.spec.demo:

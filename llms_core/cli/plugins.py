@@ -30,7 +30,12 @@ class Files(NamedTuple):
 @files
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, config: Path | None, plugins: Path | None) -> None:
-    """List every plugin that is installed or named in plugins.toml: what it provides, and what is wrong with it."""
+    """List every plugin that is installed or named in plugins.toml: what it provides, and what is wrong with it.
+
+    \b
+      llms plugins
+      llms plugins doctor
+    """
     ctx.obj = Files(config, plugins)
     if ctx.invoked_subcommand is None:
         _list(ctx.obj, as_json)
@@ -45,6 +50,10 @@ def doctor(given: Files, pins: bool) -> None:
 
     That includes errors, conflicts, deprecated hooks, ranges on llms-core, import times, settings, adapters and routes.
     The exit code is 1 if a plugin, or a part of one, does not work, or if the server would not start.
+
+    \b
+      llms plugins doctor
+      llms plugins doctor --pins
     """
     from llms_core.cli.examining import examined
 
@@ -77,6 +86,10 @@ def new(given: Files, name: str, kind: str | None, folder: Path | None) -> None:
     """Create a project with the plugin NAME: module, tests, CI. Existing files are not overwritten.
 
     Without an option the plugin is a provider that speaks OpenAI's protocol.
+
+    \b
+      llms plugins new acme
+      llms plugins new acme --native --folder ./acme
     """
     from llms_core.cli.scaffold import KINDS, create
     from llms_core.plugins.loading import load_plugins

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
 from llms_core.errors import ConfigError, RequestError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show which providers would be tried for a model, and why.")
-@click.argument("model")
+@click.argument("model", shell_complete=completing.models)
 @click.option("--operation", default="chat", show_default=True, help="The operation: chat, embeddings, …")
 @click.option("--explain", is_flag=True, help="Also list the providers that do not have the model.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -30,6 +31,11 @@ def command(
     """Show the candidates for MODEL in the order in which they are tried, and why others are skipped.
 
     No request is sent to any provider. Models that only a running gateway discovers are not known here.
+
+    \b
+      llms route kimi-k2
+      llms route kimi-k2 --explain
+      llms route all-minilm-l6-v2 --operation embeddings
     """
     from llms_core import startup
     from llms_core.cli import models

@@ -35,6 +35,11 @@ def command(
     """Start the gateway: OpenAI's API under http://HOST:PORT/v1.
 
     By default only this machine can reach it. Any other --host requires keys in plugins.toml.
+
+    \b
+      llms serve
+      llms serve --port 9000 --config ./llms.json
+      llms serve --host 0.0.0.0 --workers 4
     """
     from llms_core.server.run import ServeOptions, serve  # imported only here, as it takes long
 

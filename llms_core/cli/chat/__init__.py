@@ -6,11 +6,18 @@ from pathlib import Path
 
 import click
 
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
 
 
 @click.command(short_help="Have a conversation with a model.")
-@click.option("-m", "--model", metavar="NAME", help="The model; by default that of `defaults.text` in llms.json.")
+@click.option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    shell_complete=completing.models,
+    help="The model; by default that of `defaults.text` in llms.json.",
+)
 @click.option("-s", "--system", metavar="TEXT", help="The system prompt.")
 @click.option("-c", "--continue", "continues", is_flag=True, help="Continue the last conversation, with its model.")
 @click.option("--conversation", "--cid", metavar="ID", help="Continue this conversation; see `llms log`.")
@@ -37,6 +44,11 @@ def command(
 
     Ctrl-C cancels an answer. Ctrl-D leaves, and so does `exit` or `quit`. `!multi` begins a prompt of several lines,
     which `!end` ends, and `!edit` opens your editor.
+
+    \b
+      llms chat
+      llms chat -m kimi-k2 -s "Answer in French"
+      llms chat -c
     """
     # Imported only here, as they take long.
     from llms_core.cli import session

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
 
 
 @click.command(short_help="Ask models of your providers whether they answer.")
-@click.argument("provider", required=False)
-@click.argument("models", nargs=-1, metavar="[MODEL...|all]")
+@click.argument("provider", required=False, shell_complete=completing.enabled_providers)
+@click.argument("models", nargs=-1, metavar="[MODEL...|all]", shell_complete=completing.models_of_provider)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
     "--timeout",

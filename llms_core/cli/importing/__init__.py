@@ -11,7 +11,11 @@ from llms_core.cli.files import files
 
 @click.group(short_help="Convert the configuration of another gateway.")
 def command() -> None:
-    """Convert the configuration of another gateway to llms.json and plugins.toml."""
+    """Convert the configuration of another gateway to llms.json and plugins.toml.
+
+    \b
+      llms import litellm config.yaml
+    """
 
 
 @command.command(short_help="Convert a configuration of LiteLLM's proxy.")

@@ -21,6 +21,12 @@ def command(what: str | None, count: int, query: str, as_json: bool, delete: boo
 
     `llms log off` stops logging until `llms log on`, and `llms log path` prints where the log is. The log is in the
     user's folder, and only the user can read it.
+
+    \b
+      llms log
+      llms log -q "capital of France"
+      llms log 3f2a --json
+      llms log 3f2a --delete
     """
     from llms_core.cli.log import show, store, switch
     from llms_core.errors import ConfigError
