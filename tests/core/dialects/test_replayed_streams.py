@@ -144,7 +144,7 @@ def in_messages(response: httpx.Response) -> Any:
     found = events_of(response.content)
     check_types(found)
     check_order(found, complete=True)
-    message = final_message(response.content).to_dict()
+    message: Any = final_message(response.content).to_dict()
     blocks = [{name: value for name, value in block.items() if name != "signature"} for block in message["content"]]
     return blocks, message["stop_reason"], message["usage"]["output_tokens"]
 
