@@ -31,6 +31,8 @@ class Configured(msgspec.Struct, frozen=True, eq=False):
     provider: Provider
     adapter: Adapter | None
     disabled: str | None
+    #: Whether the adapter, or the settings that only it has, are why the provider is disabled.
+    fault: bool = False
 
 
 class Circuit:

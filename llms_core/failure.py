@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from llms_core.contracts.error_body import read_error
+from llms_core.contracts.json import UNREADABLE
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.secret import redact
 
@@ -116,6 +117,11 @@ _HTTP_ERROR = re.compile(r"[45]\d\d", re.ASCII)
 # Characters of a text that is taken from a provider's error.
 _MAX_TEXT = 2000
 
+# Characters of the JSON of an error in which no message was found.
+_MAX_EXCERPT = 300
+
+_EMPTY_JSON = frozenset({"{}", "[]", "null", '""'})
+
 # Characters of a delay: a longer text is no number, duration or date.
 _MAX_DELAY = 100
 
@@ -143,7 +149,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: datet
     explanation = f"{message or ''} {param or ''}".lower()
     return ProviderError(
         _kind(status, names, explanation),
-        message or f"The provider answered HTTP {status}",
+        message or _message_of_unknown(status, body),
         status=status,
         type=type_,
         param=param,
@@ -229,10 +235,27 @@ def _kind_without_status(text: str) -> ErrorKind:
     return ErrorKind.BAD_RESPONSE
 
 
+def _message_of_unknown(status: int, body: bytes) -> str:
+    """Return the message for an error of an unknown shape, with the beginning of its JSON."""
+    message = f"The provider answered HTTP {status}"
+    if not 400 <= status < 600:
+        return message
+    try:
+        shown = msgspec.json.encode(msgspec.json.decode(body)).decode()
+    except UNREADABLE:
+        return message
+    if shown in _EMPTY_JSON:
+        return message
+    return f"{message}: {redact.truncated(shown, _MAX_EXCERPT)}"
+
+
 def _text(value: object) -> str | None:
     """Return a member that should be a string as a string, whatever its type, redacted and truncated."""
     if value is None or value == "":
         return None
+    if isinstance(value, float) and value.is_integer():
+        # Some JSON libraries write a number such as 429 with a decimal point.
+        value = int(value)
     if isinstance(value, bool | int | float):
         return str(value)
     if not isinstance(value, str):

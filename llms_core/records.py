@@ -13,6 +13,8 @@ class Caller(msgspec.Struct, frozen=True):
 
     #: For logs and limits; never the key itself.
     name: str
+    #: Whether the caller may also switch providers on and off.
+    is_admin: bool = False
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,11 @@ _MIN_LENGTH = 6
 _MAX_RECENT = 64
 
 _PERCENT_CODE = re.compile("%[0-9A-F]{2}")
+_SPECIAL = re.compile(r"[^A-Za-z0-9.,_-]")
+_UNSAFE_IN_HTML = re.compile("[<>&='+]")
+
+# The last word of the names of headers, and of parameters in a URL, that carry credentials.
+_CREDENTIAL_NAMES = frozenset({"authorization", "key", "token", "secret", "cookie", "apikey", "auth", "password"})
 
 
 class Secret:
@@ -110,17 +115,35 @@ def _values(secrets: Iterable[Secret]) -> list[str]:
 
 def _forms(value: str) -> set[str]:
     """Return the forms in which a secret may be repeated: as it is, and encoded for URLs, HTML, JSON and in base64."""
-    percent_encoded = {quote(value, safe=""), quote(value), quote_plus(value)}
-    html_escaped = {html.escape(value, quote=False), html.escape(value), html.escape(value).replace("&#x27;", "&#39;")}
-    json_escaped = {json.dumps(value)[1:-1], json.dumps(value)[1:-1].replace("/", "\\/")}
+    # A variable of the environment may hold bytes that are no UTF-8, which Python reads as surrogates.
+    data = value.encode(errors="surrogatepass")
+    percent_encoded = {quote(data, safe=""), quote(data), quote_plus(data)}
     lower_case = {_PERCENT_CODE.sub(lambda code: code[0].lower(), text) for text in percent_encoded}
-    forms = {value} | percent_encoded | lower_case | html_escaped | json_escaped | _base64_forms(value)
+    forms = {value} | percent_encoded | lower_case | _html_forms(value) | _json_forms(value) | _base64_forms(data)
     return {form for form in forms if len(form) >= _MIN_LENGTH}
 
 
-def _base64_forms(value: str) -> set[str]:
+def _html_forms(value: str) -> set[str]:
+    escaped = html.escape(value)
+    # The apostrophe as Python, JavaScript's libraries and PHP write it.
+    apostrophes = ("&#x27;", "&#39;", "&#039;")
+    forms = {html.escape(value, quote=False)} | {escaped.replace("&#x27;", each) for each in apostrophes}
+    # Special characters as numbers.
+    forms.add(_SPECIAL.sub(lambda found: f"&#{ord(found[0])};", value))
+    forms.add(_SPECIAL.sub(lambda found: f"&#x{ord(found[0]):x};", value))
+    forms.add(_SPECIAL.sub(lambda found: f"&#x{ord(found[0]):X};", value))
+    return forms
+
+
+def _json_forms(value: str) -> set[str]:
+    escaped = json.dumps(value)[1:-1]
+    # As PHP and Gson write it.
+    for_html = _UNSAFE_IN_HTML.sub(lambda found: f"\\u{ord(found[0]):04x}", escaped)
+    return {escaped, escaped.replace("/", "\\/"), for_html}
+
+
+def _base64_forms(data: bytes) -> set[str]:
     """Return what base64 makes of the secret at each offset in a longer text, such as `user:secret` for Basic."""
-    data = value.encode("utf-8", "surrogatepass")
     forms = set()
     for offset in range(3):
         encoded = base64.b64encode(bytes(offset) + data).decode()
@@ -129,6 +152,11 @@ def _base64_forms(value: str) -> set[str]:
         end = (offset + len(data)) * 8 // 6
         forms |= {encoded[start:end], encoded[start:]}
     return forms | {form.replace("+", "-").replace("/", "_") for form in forms}
+
+
+def names_credential(name: str) -> bool:
+    """Whether a header or a parameter of a URL with this name usually holds a secret."""
+    return name.lower().replace("_", "-").rpartition("-")[2] in _CREDENTIAL_NAMES
 
 
 redact = Redactor()

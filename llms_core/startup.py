@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
-from llms_core import default_config
+from llms_core import default_config, images
 from llms_core.candidate import Configured
 from llms_core.config import llms_json, places
+from llms_core.config.locate import nearest
 from llms_core.config.model import LlmsJson, PluginsToml
 from llms_core.errors import ConfigError
 from llms_core.plugins import registry
+from llms_core.plugins.core_settings import fails_open
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import load_plugins
 from llms_core.provider import Closes
@@ -43,7 +45,11 @@ class Startup(msgspec.Struct, frozen=True, eq=False):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Everything in the files that is valid but looks like a mistake."""
-        return self.host.warnings + self.llms_json.warnings
+        found = self.host.warnings + self.llms_json.warnings
+        # The user has not written the packaged file.
+        if self.llms_json.path != default_config.PACKAGED:
+            found += images.warnings(self.llms_json)
+        return found
 
 
 def load(
@@ -117,7 +123,7 @@ def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
 def check(startup: Startup) -> None:
     """Check what only shows when all parts are there. Raises ConfigError."""
     toml = startup.plugins_toml
-    _require_authenticating_plugins(startup)
+    check_plugins(startup)
     try:
         strategies.create(toml.routing)
     except ConfigError as error:
@@ -136,14 +142,47 @@ def check(startup: Startup) -> None:
                 raise ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}")
 
 
+def check_plugins(startup: Startup) -> None:
+    """Check that no plugin is missing without which the gateway is not safe. Raises ConfigError."""
+    _require_authenticating_plugins(startup)
+    _require_demanded_plugins(startup)
+    _require_configured_plugins(startup)
+
+
 def _require_authenticating_plugins(startup: Startup) -> None:
     """Raise ConfigError if a plugin that may authenticate callers could not be loaded: it would refuse nobody."""
     for report in startup.host.reports:
         if report.may_authenticate:
             raise ConfigError(
-                f"{report.origin} is quarantined, and the gateway does not run without a plugin that may authenticate "
-                f"its clients: {report.reason}",
+                f"{report.reason} (the gateway does not run without a plugin that may authenticate its clients)",
                 path=startup.plugins_toml.path,
                 field="plugins",
                 hint=f'repair the plugin, or run without it: disabled = ["{report.name}"] in [plugins]',
             )
+
+
+def _require_configured_plugins(startup: Startup) -> None:
+    """Raise ConfigError for the settings of a plugin that is not installed: a misspelt guard would guard nothing."""
+    toml = startup.plugins_toml
+    installed = [report.name for report in startup.host.reports]
+    for name, table in toml.plugin.items():
+        if name in installed or fails_open(table):
+            continue
+        near = nearest(name, installed)
+        raise ConfigError(
+            f"no plugin '{name}' is installed" + (f"; did you mean '{near}'?" if near else ""),
+            path=toml.path,
+            field=f"plugin.{name}",
+            hint='install it, remove the table, or let requests go on without it: fail = "open"',
+        )
+
+
+def _require_demanded_plugins(startup: Startup) -> None:
+    """Raise ConfigError if a plugin that the user has configured cannot look at requests: it might be a guard."""
+    for finding in startup.host.demanded():
+        raise ConfigError(
+            f"the gateway does not run without this plugin, because the file has a table for it: {finding.text}",
+            path=startup.plugins_toml.path,
+            field=f"plugin.{finding.plugin}",
+            hint='repair it, remove the table, or let requests go on without it: fail = "open"',
+        )

@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,6 +40,7 @@ LAYERS = (
     ("plugins",),
     ("routing",),
     ("guard", "cache"),
+    ("images",),
     ("default_config",),
     ("startup",),
     ("server",),
@@ -61,8 +63,13 @@ IMPORTERS = {
 }
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """The full names of all modules that a file imports, also inside functions and for type checkers only."""
+    return frozenset(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -106,7 +113,7 @@ def _module(path: Path) -> str:
 def test_there_are_no_import_cycles() -> None:
     """Not even for type checkers: modules that need each other are one module."""
     modules = {_module(path): path for path in ALL}
-    imports = {name: {each for each in imported(path) if each in modules} - {name} for name, path in modules.items()}
+    imports = {name: (imported(path) & modules.keys()) - {name} for name, path in modules.items()}
     # Modules that import nothing are taken away, again and again: what is left imports itself in the end.
     while free := {name for name, names in imports.items() if not names}:
         imports = {name: names - free for name, names in imports.items() if name not in free}

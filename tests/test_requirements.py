@@ -20,8 +20,7 @@ WITHOUT = {
     "SR-087": "no container image is published yet",
     "SR-088": "a compose file needs the container image",
     "SR-089": "the health check of the container image",
-    "SR-090": "routes of llms.py's own UI, which is not part of the gateway",
-    "SR-091": "llms.py's sign-in through GitHub; a file that asks for it is refused (K-21)",
+    "SR-091": "llms.py's sign-in through GitHub; a file that asks for it requires keys in its place (K-21)",
 }
 
 _NUMBER = re.compile(

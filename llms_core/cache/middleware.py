@@ -41,7 +41,7 @@ class Cache:
 
     def __init__(self, settings: CacheSettings):
         self._tools = settings.tools
-        self._store = Store(max_age=settings.max_age, max_bytes=settings.max_bytes)
+        self._store = Store[Answer](max_age=settings.max_age, max_bytes=settings.max_bytes)
         #: Requests that are being answered.
         self._running: dict[bytes, asyncio.Future[None]] = {}
 

@@ -5,6 +5,7 @@ What is no command is a prompt: `llms tell me a joke`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,8 @@ import click
 from llms_core import __version__
 from llms_core.cli.user_error import UserError
 from llms_core.cli.verbosity import verbosity
-from llms_core.errors import LlmsError
+from llms_core.config import env_file
+from llms_core.errors import ConfigError, LlmsError
 
 #: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name.
 COMMANDS = (
@@ -23,9 +25,12 @@ COMMANDS = (
     "log",
     "serve",
     "init",
+    "add",
     "enable",
     "disable",
     "default",
+    "check",
+    "import",
     "ls",
     "route",
     "plugins",
@@ -34,8 +39,19 @@ COMMANDS = (
     "keys",
 )
 
+#: The modules of commands whose names cannot be those of modules.
+_MODULES = {"import": "importing"}
+
 #: Options by which llms.py starts what is a command here.
-LLMS_PY_OPTIONS = {"--serve": ("serve", "--port"), "--list": ("ls",)}
+LLMS_PY_OPTIONS = {
+    "--serve": ("serve", "--port"),
+    "--list": ("ls",),
+    "--init": ("init",),
+    "--enable": ("enable",),
+    "--disable": ("disable",),
+    "--default": ("default",),
+    "--check": ("check",),
+}
 
 
 class Commands(click.Group):
@@ -43,6 +59,15 @@ class Commands(click.Group):
 
     Plugins are loaded only if the command is not built in.
     """
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line, with the keys in the user's own `.env`."""
+        try:
+            env_file.apply(os.environ)
+        except ConfigError as error:
+            click.echo(f"llms: {error}", err=True)
+            raise SystemExit(UserError.exit_code) from None
+        return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options that every command has. What follows them is a command, or a prompt with its options."""
@@ -82,7 +107,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by name; a plugin cannot replace a built-in one. Raises ConfigError for invalid files."""
         if cmd_name in COMMANDS:
-            command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+            module = _MODULES.get(cmd_name, cmd_name)
+            command: click.Command = import_module(f"{__name__}.{module}").command
             return command
         from llms_core.cli import plugin_commands
 

@@ -20,20 +20,28 @@ def command() -> None:
 @click.option("--strict", is_flag=True, help="Treat unknown members as errors.")
 @files
 def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
-    """Read both files like the gateway, and list problems in them."""
-    from llms_core import startup
+    """Do everything that a start of the gateway does, except for serving, and list what is wrong.
 
-    found = startup.load(config, plugins, strict=strict)
-    for warning in found.warnings:
+    The exit code is 2 if the gateway would not start.
+    """
+    from llms_core.cli.examining import examined
+
+    found = examined(config, plugins, strict=strict)
+    started = found.startup
+    for warning in started.warnings:
         click.echo(f"warning: {warning}", err=True)
-    for note in found.llms_json.notes:
+    for note in started.llms_json.notes:
         click.echo(f"note: {note}", err=True)
-    for report in found.host.reports:
-        if report.state == "quarantined":
-            click.echo(f"warning: {report.reason}", err=True)
-    enabled = [item for item in found.configured if item.disabled is None]
-    click.echo(f"{found.plugins_toml.path or 'no plugins.toml'}: ok")
-    click.echo(f"{found.llms_json.path}: ok, {len(enabled)} of {len(found.configured)} providers enabled")
+    for finding in found.findings:
+        if finding.fault and not finding.is_warned:
+            click.echo(f"warning: {finding.text}", err=True)
+    if found.errors:
+        for error in found.errors[1:]:
+            click.echo(f"error: {error}", err=True)
+        raise found.errors[0]
+    enabled = [item for item in started.configured if item.disabled is None]
+    click.echo(f"{started.plugins_toml.path or 'no plugins.toml'}: ok")
+    click.echo(f"{started.llms_json.path}: ok, {len(enabled)} of {len(started.configured)} providers enabled")
 
 
 @command.command()

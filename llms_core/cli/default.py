@@ -46,7 +46,7 @@ def _with_default(text: str, model: str) -> str:
     from llms_core.config.edit import set_member
 
     template = _member(as_json(text), _PATH)
-    if template is None:
+    if not template:
         content = [{"type": "text", "text": ""}]
         return set_member(text, _PATH, {"model": model, "messages": [{"role": "user", "content": content}]})
     if template.get("model") == model:

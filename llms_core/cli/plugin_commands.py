@@ -20,6 +20,9 @@ def load(ctx: click.Context, reserved: Collection[str]) -> Mapping[str, click.Co
         _, host = load_plugins(ctx, ctx.find_root().params.get("plugins"))
         group = click.Group("llms")
         host.commands(group, reserved)
+        for finding in host.findings:
+            if finding.hook == "llms_commands":
+                click.echo(f"llms: {finding.text}", err=True)
         commands = ctx.meta[__name__] = group.commands
     return commands
 

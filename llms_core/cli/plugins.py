@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
@@ -14,8 +14,15 @@ from llms_core.cli.files import files, table
 from llms_core.cli.verbosity import verbosity
 
 if TYPE_CHECKING:
-    from llms_core.plugins.host import PluginHost
     from llms_core.plugins.report import PluginReport
+    from llms_core.server.examination import Examination
+
+
+class Files(NamedTuple):
+    """The options of the group, for its commands."""
+
+    config: Path | None
+    plugins: Path | None
 
 
 @click.group(short_help="List plugins and their state.", invoke_without_command=True)
@@ -23,35 +30,37 @@ if TYPE_CHECKING:
 @files
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, config: Path | None, plugins: Path | None) -> None:
-    """List every plugin that is installed or named in plugins.toml: what it provides, or why it is not used."""
-    ctx.obj = plugins
+    """List every plugin that is installed or named in plugins.toml: what it provides, and what is wrong with it."""
+    ctx.obj = Files(config, plugins)
     if ctx.invoked_subcommand is None:
-        _list(plugins, as_json)
+        _list(ctx.obj, as_json)
 
 
 @command.command(short_help="Report problems of plugins.")
 @click.option("--pins", is_flag=True, help="Print the entry for [plugins] pins of each distribution.")
 @verbosity
 @click.pass_obj
-def doctor(plugins: Path | None, pins: bool) -> None:
-    """Examine every plugin: errors, conflicts, deprecated hooks, ranges on llms-core, import times.
+def doctor(given: Files, pins: bool) -> None:
+    """Examine every plugin and what it adds, as a start of the server does.
 
-    The exit code is 1 if a plugin, or a part of one, does not work.
+    That includes errors, conflicts, deprecated hooks, ranges on llms-core, import times, settings, adapters and routes.
+    The exit code is 1 if a plugin, or a part of one, does not work, or if the server would not start.
     """
-    from llms_core.plugins.doctor import examine
-    from llms_core.plugins.loading import load_plugins
+    from llms_core.cli.examining import examined
 
-    _, host = load_plugins(plugins)
-    findings = examine(host.reports)
+    found = examined(given.config, given.plugins)
+    host = found.startup.host
     for warning in host.warnings:
         click.echo(f"plugins.toml: {warning}")
-    for finding in findings:
-        click.echo(f"{finding.plugin}: {finding.text}")
+    for finding in found.findings:
+        click.echo(finding.text)
+    for error in found.errors:
+        click.echo(f"the server does not start: {error}")
     for report in host.reports:
         click.echo(f"{report.name}: import {_milliseconds(report)}, {report.state}")
         if pins:
             _show_pin(report)
-    if any(finding.fault for finding in findings):
+    if found.errors or any(finding.fault for finding in found.findings):
         raise SystemExit(1)
 
 
@@ -64,7 +73,7 @@ def doctor(plugins: Path | None, pins: bool) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./DISTRIBUTION.")
 @verbosity
 @click.pass_obj
-def new(plugins: Path | None, name: str, kind: str | None, folder: Path | None) -> None:
+def new(given: Files, name: str, kind: str | None, folder: Path | None) -> None:
     """Create a project with the plugin NAME: module, tests, CI. Existing files are not overwritten.
 
     Without an option the plugin is a provider that speaks OpenAI's protocol.
@@ -72,7 +81,7 @@ def new(plugins: Path | None, name: str, kind: str | None, folder: Path | None) 
     from llms_core.cli.scaffold import KINDS, create
     from llms_core.plugins.loading import load_plugins
 
-    _, host = load_plugins(plugins)
+    _, host = load_plugins(given.plugins)
     chosen = KINDS[kind or "compatible"]
     taken = host.specs if chosen.is_provider else {report.name for report in host.reports}
     written = create(name, chosen, folder=folder, taken=taken)
@@ -82,27 +91,40 @@ def new(plugins: Path | None, name: str, kind: str | None, folder: Path | None) 
     click.echo(f"\nNext: cd {project} && pip install --group test -e . && pytest")
 
 
-def _list(plugins: Path | None, as_json: bool) -> None:
-    from llms_core.plugins.loading import load_plugins
+def _list(given: Files, as_json: bool) -> None:
+    from llms_core.cli.examining import examined
 
-    _, host = load_plugins(plugins)
+    found = examined(given.config, given.plugins)
+    host = found.startup.host
     for warning in host.warnings:
         click.echo(f"llms: {warning}", err=True)
     if as_json:
-        click.echo(json.dumps([msgspec.to_builtins(report) for report in host.reports], indent=2))
+        rows = [{**msgspec.to_builtins(report), "problems": _problems(found, report)} for report in host.reports]
+        click.echo(json.dumps(rows, indent=2))
     elif host.reports:
-        _show_table(host)
+        _show_table(found)
     else:
         click.echo("No plugins are installed. `pip install llms-providers` installs the usual providers.")
+    for error in found.errors:
+        click.echo(f"llms: the server does not start: {error}", err=True)
 
 
-def _show_table(host: PluginHost) -> None:
+def _problems(found: Examination, report: PluginReport) -> list[str]:
+    """The faults of a plugin beside the reason in its report."""
+    faults = [finding.text for finding in found.findings if finding.fault and finding.plugin == report.name]
+    return [text for text in faults if not report.reason or report.reason not in text]
+
+
+def _show_table(found: Examination) -> None:
     header = ("NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT")
+    host = found.startup.host
     table([header, *_rows(host.reports)])
     click.echo()
-    in_use = {layer.origin for layer in host.middleware()}
+    in_use = {layer.origin for layer in host.middleware}
     for report in host.reports:
         click.echo(f"{report.name}: {report.reason or _provided(report, in_use)}")
+        for problem in _problems(found, report):
+            click.echo(f"  {problem}")
 
 
 def _provided(report: PluginReport, in_use: Collection[str]) -> str:

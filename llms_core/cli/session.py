@@ -28,15 +28,23 @@ Run = Callable[[Coroutine[Any, Any, T]], T]
 def load(ctx: click.Context, config: Path | None, plugins: Path | None) -> Startup:
     """Read both files and load the plugins. Raises ConfigError.
 
-    Unless the user wants a log, it shows errors only: that a provider failed matters if none has answered.
+    A plugin that is left out is always reported, because it may be the one that guards.
     """
+    configure_log(ctx)
+    started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
+    startup.check(started)
+    for report in started.host.reports:
+        if report.state == "quarantined":
+            click.echo(f"llms: {report.reason}", err=True)
+    return started
+
+
+def configure_log(ctx: click.Context) -> None:
+    """Show errors only, unless the user wants a log: that a provider failed matters if none has answered."""
     open_standard_streams()
     log = chosen(ctx)
     if not log.verbose:
         logs.configure(logging.ERROR, log.logprefix)
-    started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
-    startup.check(started)
-    return started
 
 
 @contextmanager

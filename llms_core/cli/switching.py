@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,10 +42,24 @@ def _switched(file: ConfigFile, text: str, name: str, *, enabled: bool) -> str:
         return set_member(text, ("providers", name, "enabled"), enabled, first=True)
     if not enabled:
         raise no_such("provider", name, file.ids)
-    block = default_config.block(name, file.startup.host)
+    block = _new_block(file, name)
     if block is None:
         raise no_such("provider", name, [*file.ids, *default_config.names(file.startup.host)])
     return set_member(text, ("providers", name), block)
+
+
+def _new_block(file: ConfigFile, name: str) -> dict[str, Any] | None:
+    """Return a block for a provider that the file does not have; None if nothing is known of it."""
+    from llms_core import default_config
+    from llms_core.config import places
+    from llms_core.config.llms_py import catalogue
+    from llms_core.config.source import Source
+
+    host = file.startup.host
+    source = Source(file.text.encode(), str(file.path))
+    if catalogue.suffices(source, (file.path.parent, places.home(os.environ)), name, host.specs):
+        return {"enabled": True}
+    return default_config.block(name, host)
 
 
 def _is_enabled(file: ConfigFile, name: str) -> bool:

@@ -24,7 +24,7 @@ class UserError(click.ClickException):
         click.echo(f"{self._prefix}llms: {self.message}", err=True)
 
 
-class RequestFailed(UserError):
-    """A request was not answered. The exit code is 1."""
+class Failure(UserError):
+    """What the user asked for could not be done. The exit code is 1, as with llms.py."""
 
     exit_code = 1

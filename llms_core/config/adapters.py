@@ -42,6 +42,8 @@ class Target(msgspec.Struct, frozen=True):
     is_own: bool = True
     #: why the block cannot be used; None if it can
     unusable: str | None = None
+    #: whether that is a fault of the plugin
+    is_faulty: bool = False
 
 
 def resolve(reader: Reader, path: JsonPath, block: ProviderBlock) -> Target:
@@ -121,7 +123,8 @@ def settings_fault(settings: type[ProviderSettings]) -> str | None:
         for field in own_settings(settings):
             msgspec.json.Decoder(field.type)
     except Exception as error:
-        return f"the plugin's {settings.__name__} cannot be decoded: {error}"
+        where = f"{settings.__module__}.{settings.__name__}"
+        return f"the plugin's {where} has a member whose type msgspec cannot decode: {error}"
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -26,6 +26,7 @@ from llms_core.config.reader import Reader
 from llms_core.config.shape import Parameters, PriceRow, ProviderBlock, member_names
 from llms_core.config.source import RawMembers, Source, is_given
 from llms_core.contracts.request import ChatRequest
+from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSettings
 from llms_core.secret import Secret
 
@@ -57,18 +58,17 @@ def provider(
     source = reader.source
     members = source.members_of(raw, path)
     block = source.decode(_only(members, _MEMBERS), ProviderBlock, path)
-    target = _target(reader, path, block, document.unusable.get(id))
+    unusable = document.unusable.get(id)
+    block, without_url = _with_url(reader, block)
+    if without_url is not None and block.enabled:
+        source.warn(path, f"left out: {without_url}")
+    target = _target(reader, path, block, unusable or without_url)
     merged_headers = HiddenHeaders({**default_headers, **headers(reader, (*path, "headers"), block.headers)})
-    own, missing_key = _own_members(reader, path, members, target)
+    own = _own_members(reader, path, members, target)
     key: Secret | None = None
+    missing_key = own.missing_key
     if target.unusable is None and missing_key is None:
         key, missing_key = api_key(reader, path, block, target, merged_headers)
-    if missing_key is not None and block.enabled:
-        source.warn(path, f"left out: {missing_key}")
-    disabled = _disabled(block, target, missing_key)
-    if disabled is None:
-        source.warnings.extend(document.warnings_if_enabled.get(id, ()))
-    offered = models(source, path, block, target.spec)
     common = {
         "id": id,
         "base_url": target.base_url,
@@ -76,31 +76,68 @@ def provider(
         "protocol": block.protocol or "",
         "api_key": key,
         "headers": merged_headers,
-        "defaults": _defaults(members, own),
+        "defaults": _defaults(members, own.values),
         "force": _forced(source, (*path, "force"), members.get("force")),
         "pass_through": block.pass_through,
         "replay_streams": block.replay_streams,
     }
+    settings, error = _settings(source, path, target, common, own)
+    offered = models(source, path, block, target.spec)
+    disabled = _disabled(block, target, error, missing_key)
+    if disabled is None:
+        source.warnings.extend(document.warnings_if_enabled.get(id, ()))
+    elif block.enabled and error is not None:
+        source.tolerate(error)
+    elif block.enabled and missing_key is not None:
+        source.warn(path, f"left out: {missing_key}")
     return Provider(
         id=id,
         spec=target.spec,
-        settings=_settings(source, path, target, common, own),
+        settings=settings,
         disabled=disabled,
+        misconfigured=block.enabled and (error is not None or target.is_faulty),
         models=offered.known,
         discover=offered.discover,
         include=block.include_models or None,
         exclude=block.exclude_models or None,
         fold_case=bool(block.lenient_names),
+        prefix=block.model_prefix or "",
         retries=block.retries,
         price=price(block.default_pricing),
+        check=block.check,
     )
 
 
-def _disabled(block: ProviderBlock, target: Target, missing_key: str | None) -> str | None:
+def _with_url(reader: Reader, block: ProviderBlock) -> tuple[ProviderBlock, str | None]:
+    """Replace a variable in place of the URL. The second result says which one is not set."""
+    for name in ("base_url", "api"):
+        written = getattr(block, name)
+        if written is None or not written.strip().startswith("$"):
+            continue
+        url = reader.references.expand(written.strip())
+        block = msgspec.structs.replace(block, **{name: url})
+        if url is None:
+            return block, f"no URL: set {reader.references.unset[-1]}"
+    return block, None
+
+
+def _disabled(block: ProviderBlock, target: Target, error: ConfigError | None, missing_key: str | None) -> str | None:
     """Why the provider is not a candidate; None if it is."""
     if not block.enabled:
         return DISABLED_BY_USER
+    if target.unusable is None and error is not None:
+        return str(error)
     return target.unusable or missing_key
+
+
+class _OwnMembers(NamedTuple):
+    """The members of a block that only its adapter has."""
+
+    values: Mapping[str, Any] = {}
+    #: Which secrets among them are not set.
+    missing_key: str | None = None
+    #: What is wrong with them. A plugin's settings disable its own provider, and not the gateway.
+    error: ConfigError | None = None
 
 
 def _target(reader: Reader, path: JsonPath, block: ProviderBlock, unusable: str | None) -> Target:
@@ -112,32 +149,35 @@ def _target(reader: Reader, path: JsonPath, block: ProviderBlock, unusable: str 
         fault = settings_fault(target.spec.settings)
         if fault is not None:
             reader.source.warn(path, f"left out: {fault}")
-            return msgspec.structs.replace(target, unusable=fault)
+            return msgspec.structs.replace(target, unusable=fault, is_faulty=True)
     return target
 
 
-def _own_members(
-    reader: Reader, path: JsonPath, members: RawMembers, target: Target
-) -> tuple[dict[str, Any], str | None]:
-    """Decode the members that only this adapter has; the second result names secrets among them that are not set.
+def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Target) -> _OwnMembers:
+    """Decode the members that only this adapter has.
 
-    Reports members that neither this adapter nor any block has (K-24). Raises ConfigError if a required one is missing.
+    Reports members that neither this adapter nor any block has (K-24).
     """
     if target.unusable is not None:
-        return {}, None
+        return _OwnMembers()
     fields = own_settings(target.spec.settings)
     reader.source.known_members(members, (*_MEMBERS, *(field.encode_name for field in fields)), path)
     own = {}
+    error: ConfigError | None = None
     unset_before = len(reader.references.unset)
     for field in fields:
         name = field.encode_name
-        if name in members:
-            own[field.name] = reader.decode_setting(members[name], field.type, (*path, name))
-        elif field.required:
-            raise reader.source.error(path, f"`{name}` is missing: '{target.spec.name}' needs it")
+        try:
+            if name in members:
+                own[field.name] = reader.decode_setting(members[name], field.type, (*path, name))
+            elif field.required:
+                hint = f'add "{name}" to the block'
+                raise reader.source.error(path, f"`{name}` is missing: '{target.spec.name}' needs it", hint)
+        except ConfigError as mistake:
+            error = error or mistake
     unset = reader.references.unset[unset_before:]
     _check_pricing(reader.source, (*path, "pricing"), members.get("pricing"))
-    return own, f"no key: set {' and '.join(unset)}" if unset else None
+    return _OwnMembers(own, f"no key: set {' and '.join(unset)}" if unset else None, error)
 
 
 def _check_pricing(source: Source, path: JsonPath, raw: Raw | None) -> None:
@@ -150,18 +190,16 @@ def _check_pricing(source: Source, path: JsonPath, raw: Raw | None) -> None:
 
 
 def _settings(
-    source: Source,
-    path: JsonPath,
-    target: Target,
-    common: Mapping[str, Any],
-    own: Mapping[str, Any],
-) -> ProviderSettings:
-    kind = target.spec.settings if target.unusable is None else ProviderSettings
-    try:
-        return kind(**common, **own)
-    except (TypeError, ValueError) as error:  # a plugin's own checks, in __post_init__
-        message = f"'{target.spec.name}' does not accept these settings: {error}"
-        raise source.error(path, message) from None
+    source: Source, path: JsonPath, target: Target, common: Mapping[str, Any], own: _OwnMembers
+) -> tuple[ProviderSettings, ConfigError | None]:
+    """Return the settings of a provider, and what is wrong with those that only its adapter has."""
+    error = own.error
+    if target.unusable is None and error is None:
+        try:
+            return target.spec.settings(**common, **own.values), None
+        except (TypeError, ValueError) as refusal:  # a plugin's own checks, in __post_init__
+            error = source.error(path, f"'{target.spec.name}' does not accept these settings: {refusal}")
+    return ProviderSettings(**common), error
 
 
 def _defaults(members: RawMembers, own: Collection[str]) -> RawMembers:

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from llms_core.config.model import Server
+from llms_core.config.model import ClientKey, Server
 from llms_core.errors import ConfigError
+from llms_core.records import Caller
 
-HINT = "write sha256: and the 64 hexadecimal digits of the key's SHA-256; the key itself does not belong here"
+HINT = (
+    "write sha256: and the 64 hexadecimal digits of the key's SHA-256, or a table with that as its `hash`; the key "
+    "itself does not belong here"
+)
 
 _KEY_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -20,17 +24,22 @@ _KEY_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 class ClientKeys(msgspec.Struct, frozen=True):
     """Who may use the server."""
 
-    #: Hash -> the name of its key.
-    names: Mapping[str, str] = {}
+    #: Hash -> who has the key.
+    callers: Mapping[str, Caller] = {}
     #: The file that some of them come from.
     file: Path | None = None
 
 
-def key_hash(text: object) -> str | None:
-    """Return the hash of a key as it is compared, in lower case, or None if `text` is not one."""
-    if isinstance(text, str) and _KEY_HASH.fullmatch(text.lower()):
-        return text.lower()
-    return None
+def client_key(written: object) -> ClientKey | None:
+    """Return a key with its hash as it is compared, in lower case; None if `written` is neither a hash nor a table."""
+    try:
+        key = msgspec.convert(written, str | ClientKey, from_attributes=False)
+    except msgspec.ValidationError:
+        return None
+    if isinstance(key, str):
+        key = ClientKey(hash=key)
+    lower = key.hash.lower()
+    return msgspec.structs.replace(key, hash=lower) if _KEY_HASH.fullmatch(lower) else None
 
 
 def collect(server: Server, plugins_toml: str, *, may_be_empty: bool = False) -> ClientKeys:
@@ -39,19 +48,25 @@ def collect(server: Server, plugins_toml: str, *, may_be_empty: bool = False) ->
     Raises ConfigError if the file cannot be read. One that is missing or empty is an error at the start, because it
     would leave the gateway open. Later, when it `may_be_empty`, it means that its keys have been revoked.
     """
-    names = {text: name for name, text in server.keys.items()}
+    callers = _callers(server.keys, plugins_toml)
     if server.keys_file is None:
-        return ClientKeys(names)
+        return ClientKeys(callers)
     path = Path(plugins_toml).parent / Path(server.keys_file).expanduser()
     entries = _entries(path, may_be_empty=may_be_empty)
     if not entries and not may_be_empty:
         raise ConfigError("the file contains no keys", path=str(path), field="server.keys_file")
-    for name, text in entries.items():
-        found = key_hash(text)
-        if found is None:
-            raise ConfigError("not the hash of a key", path=str(path), field=name, hint=HINT)
-        names[found] = name
-    return ClientKeys(names, path)
+    return ClientKeys({**callers, **_callers(entries, str(path))}, path)
+
+
+def _callers(entries: Mapping[str, object], path: str) -> dict[str, Caller]:
+    """The callers by the hash of their keys. Raises ConfigError."""
+    callers = {}
+    for name, written in entries.items():
+        key = client_key(written)
+        if key is None:
+            raise ConfigError("not the hash of a key", path=path, field=name, hint=HINT)
+        callers[key.hash] = Caller(name, is_admin=key.admin)
+    return callers
 
 
 def _entries(path: Path, *, may_be_empty: bool) -> Mapping[str, object]:

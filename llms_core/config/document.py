@@ -18,3 +18,5 @@ class Document(msgspec.Struct, frozen=True):
     #: warnings about members that seem to have an effect and have none, by the provider's id. They are of no interest
     #: if the provider is not used anyway, which depends on its key.
     warnings_if_enabled: dict[str, tuple[str, ...]]
+    #: whether every client needs a key: llms.py's sign-in, which does not exist here, is enabled
+    requires_key: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from llms_core.config.locate import JsonPath
 from llms_core.config.reader import Reader
-from llms_core.secret import MASK
+from llms_core.secret import MASK, names_credential
 
 SECRET_HEADERS = frozenset(
     {
@@ -50,7 +50,8 @@ def headers(reader: Reader, path: JsonPath, written: Mapping[str, str] | None) -
         expanded = _expanded(reader, here, value)
         if expanded is None:
             continue
-        if lower in SECRET_HEADERS or expanded != value:  # what comes from the environment is usually a secret
+        # What comes from the environment is usually a secret, too.
+        if names_credential(lower) or expanded != value:
             _remember_secrets(reader, expanded)
         result[lower] = expanded
     return result

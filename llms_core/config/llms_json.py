@@ -17,16 +17,26 @@ from llms_core.config import places
 from llms_core.config.blocks import provider
 from llms_core.config.headers import headers
 from llms_core.config.llms_py.upgrade import upgrade
-from llms_core.config.model import LlmsJson
+from llms_core.config.model import ImageLimits, LlmsJson
 from llms_core.config.reader import Reader, with_openai_compatible
 from llms_core.config.references import References
-from llms_core.config.shape import TEMPLATES, Defaults, File, RequestLimits, member_names
+from llms_core.config.shape import (
+    TEMPLATES,
+    Conversions,
+    Defaults,
+    File,
+    ImageConversion,
+    RequestLimits,
+    member_names,
+)
 from llms_core.config.source import RawMembers, Source, is_given
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSpec
 
 _MEMBERS = member_names(File)
 _LIMITS = member_names(RequestLimits)
+_CONVERSIONS = member_names(Conversions)
+_IMAGE_CONVERSION = member_names(ImageConversion)
 
 
 def load(
@@ -88,9 +98,11 @@ def read(
         client_timeout=limits.client_timeout,
         retries=limits.retries,
         templates=_templates(defaults),
+        images=_image_limits(source, members),
         warnings=tuple(source.warnings),
         notes=tuple(source.notes),
         secrets=tuple(reader.references.secrets),
+        requires_key=document.requires_key,
         **optional,
     )
 
@@ -105,6 +117,24 @@ def _limits(source: Source, members: RawMembers) -> RequestLimits:
     """`limits`, with unknown members reported (K-19)."""
     limits = source.known_members(_object(source, members, "limits"), _LIMITS, ("limits",))
     return source.decode(_encoded(limits), RequestLimits, ("limits",))
+
+
+def _image_limits(source: Source, members: RawMembers) -> ImageLimits | None:
+    """`convert.image`; None if it is missing or empty (K-20)."""
+    convert = source.known_members(_object(source, members, "convert"), _CONVERSIONS, ("convert",))
+    raw = convert.get("image")
+    if not is_given(raw):
+        return None
+    path = ("convert", "image")
+    known = source.known_members(source.members_of(raw, path), _IMAGE_CONVERSION, path)
+    image = source.decode(_encoded(known), ImageConversion, path)
+    limits: dict[str, int] = {}
+    if image.max_size is not None:
+        width, _, height = image.max_size.partition("x")
+        limits = {"width": int(width), "height": int(height)}
+    if image.max_length is not None:
+        limits["size"] = image.max_length
+    return ImageLimits(**limits) if limits else None
 
 
 def _object(source: Source, members: RawMembers, name: str) -> RawMembers:

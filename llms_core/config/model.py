@@ -47,18 +47,34 @@ class Provider(msgspec.Struct, kw_only=True):
     settings: ProviderSettings
     #: why it is not a candidate; None if it is enabled
     disabled: str | None = None
+    #: whether settings that only its adapter has are the reason
+    misconfigured: bool = False
     models: tuple[Model, ...] = ()
     #: whether to ask the provider for its models (`all_models`)
     discover: bool = False
     #: regular expressions that the provider's ids have to match, or must not; for discovered models, too
     include: str | None = None
     exclude: str | None = None
+    #: what the names of its models for clients begin with; for discovered models, too
+    prefix: str = ""
     #: whether names of models are compared without case (L-20)
     fold_case: bool = False
     #: attempts at this provider after the first, before the next provider is tried
     retries: int = 0
     #: the price of models without one of their own, such as discovered ones
     price: Price | None = None
+    #: the chat request that `llms check` sends; None for the one of `defaults`
+    check: Mapping[str, Any] | None = None
+
+
+class ImageLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest image that is sent as it is."""
+
+    #: in pixels
+    width: int = 1536
+    height: int = 1024
+    #: of the file, in bytes
+    size: int = 1536 * 1024
 
 
 class LlmsJson(msgspec.Struct, kw_only=True):
@@ -73,6 +89,10 @@ class LlmsJson(msgspec.Struct, kw_only=True):
     client_timeout: float | None = None
     #: attempts over all candidates of a request
     retries: int | None = None
+    #: when images in chats are made smaller; None if never
+    images: ImageLimits | None = None
+    #: whether every client needs a key, even if none exists (K-21)
+    requires_key: bool = False
     #: the chat requests that the command line starts from: `text`, `image`, `audio`, `file` and `check`
     templates: Mapping[str, Mapping[str, Any]] = {}
     #: what the user should fix
@@ -100,14 +120,23 @@ class Plugins(_Strict, frozen=True):
     load: tuple[str, ...] = ()
 
 
+class ClientKey(_Strict, frozen=True):
+    """`[server.keys.NAME]`: a key that clients may use, with what it permits."""
+
+    #: `sha256:<hex>`
+    hash: str
+    #: whether its clients may also switch providers on and off
+    admin: bool = False
+
+
 class Server(_Strict, frozen=True):
     """`[server]`: who may use the HTTP server, and its limits.
 
     Some limits are read at the start only: `max_connections`, `max_headers`, `write_timeout` and `replay_buffer`.
     """
 
-    #: `sha256:<hex>` of each key that clients may use, by a name for it
-    keys: Mapping[str, str] = {}
+    #: `sha256:<hex>` of each key that clients may use, or a table with more about it, by a name for it
+    keys: Mapping[str, str | ClientKey] = {}
     #: a TOML file with more of them
     keys_file: str | None = None
     #: names that clients may use in `Host`, besides those of this machine; without keys, others are refused on loopback
@@ -139,6 +168,8 @@ class Server(_Strict, frozen=True):
     explain_errors: bool = False
     #: which streams get a usage chunk: those whose clients requested one, or all
     stream_usage: Literal["requested", "always"] = "requested"
+    #: whether chat completions have llms.py's `metadata` in their body: the time that they took, and their price
+    llms_py: bool = False
 
 
 class Retry(_Strict, frozen=True):

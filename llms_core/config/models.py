@@ -87,7 +87,7 @@ def _model(block: ProviderBlock, offered: OfferedModel) -> Model:
     # Files have prices by the provider's id, or by the local name.
     row = pricing.get(offered.upstream) or pricing.get(offered.name)
     return Model(
-        names=_names(offered, lenient=bool(block.lenient_names)),
+        names=tuple((block.model_prefix or "") + name for name in _names(offered, lenient=bool(block.lenient_names))),
         upstream=offered.upstream,
         price=price(row or offered.entry.cost or block.default_pricing),
         context=None if offered.entry.limit is None else offered.entry.limit.context,

@@ -49,6 +49,14 @@ def new_llms_json(option: str | Path | None, env: Mapping[str, str], folder: Pat
     return home(env) / LLMS_JSON
 
 
+def new_plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path:
+    """Return where a plugins.toml is created: `option` (--plugins), `$LLMS_PLUGINS_PATH`, or else in the home."""
+    name = option or env.get("LLMS_PLUGINS_PATH")
+    if name:
+        return folder / _expanded(name, env)
+    return home(env) / PLUGINS_TOML
+
+
 def plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
     """Find plugins.toml: `option` (--plugins), `$LLMS_PLUGINS_PATH`, then the working directory, then the home.
 
@@ -93,14 +101,19 @@ def _found(name: str, env: Mapping[str, str], folder: Path) -> Path | None:
     return None
 
 
-def _is_own_folder(folder: Path, env: Mapping[str, str]) -> bool:
-    """Whether a folder is the user's own for llms.
+def own_home(env: Mapping[str, str]) -> Path | None:
+    """Return `home` if it is the user's own folder.
 
-    For a user without a home directory, `home` is relative to the working directory, which may be anybody's.
+    For a user without a home directory, it is relative to the working directory, which may be anybody's.
     """
     if not env.get("LLMS_HOME") and not _user_home(env).is_absolute():
-        return False
-    return folder.resolve() == home(env).resolve()
+        return None
+    return home(env)
+
+
+def _is_own_folder(folder: Path, env: Mapping[str, str]) -> bool:
+    own = own_home(env)
+    return own is not None and folder.resolve() == own.resolve()
 
 
 def _user_home(env: Mapping[str, str]) -> Path:

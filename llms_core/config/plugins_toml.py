@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
 
 from llms_core.config import client_keys
 from llms_core.config.locate import JsonPath, dotted, explained, nearest
-from llms_core.config.model import PluginsToml, Server
+from llms_core.config.model import ClientKey, PluginsToml, Server
 from llms_core.errors import ConfigError
 from llms_core.secret import Secret, redact
 
@@ -75,12 +75,12 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
 
 def _checked_server(server: Server, source: str, path: str) -> Server:
     """`[server]` with its keys, hosts and origins checked, in lower case. Raises ConfigError."""
-    keys = {}
+    keys: dict[str, str | ClientKey] = {}
     for name, key in server.keys.items():
-        key_hash = client_keys.key_hash(key)
-        if key_hash is None:
+        checked = client_keys.client_key(key)
+        if checked is None:
             raise _error(path, source, ("server", "keys", name), "not the hash of a key", client_keys.HINT)
-        keys[name] = key_hash
+        keys[name] = checked
     hosts = tuple(host.lower().strip("[]") for host in server.hosts)
     origins = tuple(map(_as_browsers_write, server.origins))
     for host, given in zip(hosts, server.hosts, strict=True):
@@ -143,7 +143,10 @@ def _struct_at(path: JsonPath) -> type[msgspec.Struct]:
     kind: Any = PluginsToml
     for step in path:
         kind = _member_type(kind, str(step))
-    return kind if _is_struct(kind) else PluginsToml
+    for each in (kind, *get_args(kind)):
+        if _is_struct(each):
+            return cast("type[msgspec.Struct]", each)
+    return PluginsToml
 
 
 def _member_type(kind: Any, name: str) -> Any:

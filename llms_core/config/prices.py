@@ -31,6 +31,11 @@ def price(row: PriceRow | Cost | None) -> Price | None:
     )
 
 
+def per_token(amount: float) -> str:
+    """Return an amount in USD per million tokens as llms.py writes it: in USD per token, without an exponent."""
+    return format((Decimal(repr(amount)) / 10**6).normalize(), "f")
+
+
 def warn_of_wrong_units(source: Source, path: JsonPath, rows: Mapping[str, PriceRow | Cost | None]) -> None:
     """Warn about prices that seem to be in the other unit: once for a whole table."""
     wrong = [name for name, row in rows.items() if row is not None and _has_wrong_unit(row)]

@@ -13,8 +13,8 @@ from llms_core.errors import ConfigError
 BACKUP_SUFFIX = ".bak"
 
 
-def replace_file(path: Path, old: bytes | None, new: bytes) -> Path | None:
-    """Write `new` to `path`, whose content is `old`, and return the path of a copy of `old`.
+def replace_file(path: Path, old: bytes | None, new: bytes, *, backup: bool = True) -> Path | None:
+    """Write `new` to `path`, whose content is `old`, and return the path of a `backup`, a copy of `old`.
 
     `old` is None for a file that must not exist yet. A symbolic link stays one; the mode and the owner stay, too. A new
     file can only be read by its owner: it may get keys. Raises ConfigError if the file has changed since it was read,
@@ -26,14 +26,15 @@ def replace_file(path: Path, old: bytes | None, new: bytes) -> Path | None:
             target.parent.mkdir(parents=True, exist_ok=True)
             _create(target, new)
             return None
-        backup = target.with_name(target.name + BACKUP_SUFFIX)
-        _put(backup, old, like=target)
+        copy = target.with_name(target.name + BACKUP_SUFFIX) if backup else None
+        if copy is not None:
+            _put(copy, old, like=target)
         if target.read_bytes() != old:
             raise ConfigError("the file has changed in the meantime; nothing was written", path=str(path))
         _put(target, new, like=target)
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror or error}", path=str(path)) from None
-    return backup
+    return copy
 
 
 def _create(target: Path, data: bytes) -> None:

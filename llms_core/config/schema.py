@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from llms_core.config.llms_py.shape import LlmsPyBlock, LlmsPyFile, LlmsPyLimits
-from llms_core.config.shape import Parameters, PriceRow
+from llms_core.config.shape import Conversions, ImageConversion, Parameters, PriceRow
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 #: An unknown member of these is a mistake.
-CLOSED = (LlmsPyFile, LlmsPyLimits, PriceRow)
+CLOSED = (LlmsPyFile, LlmsPyLimits, PriceRow, Conversions, ImageConversion)
 
 # Types whose blocks have no members of their own: the general one, and those of llms.py 2, such as OpenAiProvider.
 # Any other type may be a plugin's, with members that the schema does not know.

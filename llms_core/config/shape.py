@@ -14,6 +14,9 @@ AMOUNT_PATTERN = r"^\s*(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?\s*$"
 #: A path, with or without a query.
 PATH_PATTERN = r"^/[^/\s#][^\s#]*$"
 
+Template = dict[str, Any]
+"""A chat request that the command line starts from."""
+
 Amount = Annotated[str, Meta(pattern=AMOUNT_PATTERN)] | Annotated[float, Meta(ge=0)]
 TokenCount = Annotated[int, Meta(ge=0)]
 
@@ -116,8 +119,9 @@ class ProviderBlock(Parameters, kw_only=True):
     base_url: Annotated[
         str | None,
         Meta(
-            description="The URL of the API. `/v1` is added for OpenAI-compatible providers, unless there is a version "
-            "in the URL's path (`/v1`, `/v1beta/openai`, `/api/v3`, …) or the block has a `path`.",
+            description="The URL of the API, or `$NAME` for an environment variable with it. `/v1` is added for "
+            "OpenAI-compatible providers, unless there is a version in the URL's path (`/v1`, `/v1beta/openai`, "
+            "`/api/v3`, …) or the block has a `path`.",
             examples=["http://localhost:8080"],
         ),
     ] = None
@@ -175,6 +179,13 @@ class ProviderBlock(Parameters, kw_only=True):
         str | None,
         Meta(description="Do not offer models whose id matches this regular expression."),
     ] = None
+    model_prefix: Annotated[
+        str | None,
+        Meta(
+            description="What the names for clients of all models of this provider begin with.",
+            examples=["openai/"],
+        ),
+    ] = None
     lenient_names: Annotated[
         bool | None,
         Meta(
@@ -216,6 +227,10 @@ class ProviderBlock(Parameters, kw_only=True):
             description="Retries at this provider before the next one is tried.",
         ),
     ] = 0
+    check: Annotated[
+        Template | None,
+        Meta(description="The request that `llms check` sends to this provider, in place of `defaults.check`."),
+    ] = None
 
 
 class RequestLimits(msgspec.Struct, kw_only=True):
@@ -234,9 +249,6 @@ class RequestLimits(msgspec.Struct, kw_only=True):
         Meta(description="Attempts over all candidates."),
     ] = None
 
-
-Template = dict[str, Any]
-"""A chat request that the command line starts from."""
 
 TEMPLATES = ("text", "image", "audio", "file", "check")
 """The members of `defaults` that are templates."""
@@ -259,6 +271,29 @@ class Defaults(msgspec.Struct, kw_only=True):
     check: Annotated[Template | None, Meta(description="The request that `llms check` sends.")] = None
 
 
+#: WIDTHxHEIGHT in pixels.
+SIZE_PATTERN = r"^\s*[1-9]\d{0,5}\s*x\s*[1-9]\d{0,5}\s*$"
+
+
+class ImageConversion(msgspec.Struct, kw_only=True):
+    """When images in chats are made smaller, with Pillow. Without any member, none is."""
+
+    max_size: Annotated[
+        Annotated[str, Meta(pattern=SIZE_PATTERN)] | None,
+        Meta(description="The largest width and height, in pixels. By default 1536x1024.", examples=["1536x1024"]),
+    ] = None
+    max_length: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="The largest file, in bytes. By default 1572864."),
+    ] = None
+
+
+class Conversions(msgspec.Struct, kw_only=True):
+    """What is changed in requests before they are sent."""
+
+    image: ImageConversion | None = None
+
+
 class File(msgspec.Struct, kw_only=True):
     """llms.json: which providers and models there are, in which order they are tried, and with which keys."""
 
@@ -271,6 +306,7 @@ class File(msgspec.Struct, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     defaults: Defaults | None = None
     limits: RequestLimits | None = None
+    convert: Conversions | None = None
 
 
 def member_names(struct: type[msgspec.Struct]) -> tuple[str, ...]:

@@ -80,6 +80,12 @@ class Source:
             raise self.error(path, message, hint)
         self.warn(path, message, hint)
 
+    def tolerate(self, error: ConfigError) -> None:
+        """Warn of an error that concerns one provider alone. Raises it instead if the file is read strictly."""
+        if self.strict:
+            raise error
+        self.warnings.append(str(error))
+
     def known_members(self, members: RawMembers, names: Collection[str], path: JsonPath) -> RawMembers:
         """Return the members whose names are known, and report the others (K-24)."""
         known = {}

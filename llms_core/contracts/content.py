@@ -192,6 +192,16 @@ def image_type(data: str) -> str | None:
     return None
 
 
+def standard_base64(data: str) -> str:
+    """Return base64 in the usual alphabet, padded and without line breaks: many providers read no other form."""
+    # Looking for one character at a time is many times as fast as the pattern, and most data is in order.
+    if "-" in data or "_" in data:
+        data = data.translate(_URL_SAFE)
+    if any(space in data for space in " \n\r\t"):
+        data = "".join(data.split())
+    return data + "=" * (-len(data) % 4)
+
+
 def text_of(content: str | list[Part] | None) -> str:
     """Return the text of a message's content, its parts concatenated."""
     if isinstance(content, list):
@@ -236,14 +246,21 @@ def _media(kind: Kind, value: str, mime: str, *, filename: str | None = None, de
     uri = _DATA_URI.match(value)
     if uri is not None:
         data = value[uri.end() :]
-        if not uri[3]:
+        declared = uri[1].lower()
+        if uri[3]:
+            data = standard_base64(data)
+        elif declared == "base64":
+            # Written without a type, and without the semicolon before.
+            declared = ""
+            data = standard_base64(data)
+        else:
             # Percent-encoded text.
             data = base64.b64encode(unquote_to_bytes(data)).decode()
-        mime = uri[1].lower() or mime
+        mime = declared or mime
     elif _SCHEME.match(value):
         return Media(kind, mime, url=value, filename=filename, detail=detail)
     else:
-        data = value
+        data = standard_base64(value)
     if kind in ("image", "document"):
         # Clients often declare a wrong type, or none, and providers reject an image of another type than declared.
         mime = image_type(data) or mime

@@ -24,7 +24,7 @@ _MESSAGES = (
     "faultstring",  # Apigee
 )
 _CODES = ("code", "Code", "error_code", "errorCode", "status_code")
-_TYPES = ("type", "error_type")
+_TYPES = ("type", "error_type", "__type")
 
 # Members that hold the error itself.
 _WRAPPERS = ("error", "errors", "Error", "Response", "fault")
@@ -90,12 +90,20 @@ def describes_error(body: bytes) -> bool:
     if any(value.get(name) for name in _WRAPPERS) or "error" in (value.get("object"), value.get("type")):
         return True
     error = _innermost(value)
+    if _is_problem(error):
+        return True
     code = _value(error, _CODES)
     has_failed = code is not None and str(code).lower() not in _SUCCESS_CODES
     # A message may also be an object: that of an answer.
     has_text = isinstance(_value(error, _MESSAGES), str) or bool(error.get("detail"))
     # Events of all kinds have a type, and some of them a message.
     return has_text and (has_failed or (code is None and "type" not in value))
+
+
+def _is_problem(error: Json) -> bool:
+    """Whether an object is a problem as RFC 9457 has it."""
+    status = error.get("status")
+    return isinstance(error.get("title"), str) and isinstance(status, int) and 400 <= status < 600
 
 
 def _first(value: Any) -> Any:
@@ -145,7 +153,9 @@ def _unwrapped(error: Json) -> Json:
     raw = metadata.get("raw")
     if not isinstance(raw, str) or not raw:
         return error
-    return {**error, "message": f"{error.get('message')}: {redact.truncated(raw, _MAX_WRAPPED_TEXT)}"}
+    wrapped = redact.truncated(raw, _MAX_WRAPPED_TEXT)
+    own = _value(error, _MESSAGES)
+    return {**error, "message": wrapped if own is None else f"{own}: {wrapped}"}
 
 
 def _from_detail(detail: object) -> Json:

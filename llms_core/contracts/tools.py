@@ -65,7 +65,9 @@ class Called(msgspec.Struct):
             return value
         if value is None:
             return {}
-        log.warning("The arguments of an earlier call of %r are not a JSON object: sent as text", self.function.name)
+        log.warning(
+            "The arguments of an earlier call of %.100r are not a JSON object: sent as text", self.function.name
+        )
         return {INVALID_ARGUMENTS: self.function.arguments}
 
     def arguments_text(self) -> str:

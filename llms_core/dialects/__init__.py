@@ -16,6 +16,7 @@ import msgspec
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.upload import Form
+from llms_core.dialects.metadata import Metadata
 from llms_core.operations import Answer, Operation
 from llms_core.records import Caller
 
@@ -110,6 +111,13 @@ class OmitsUsage(Protocol):
 
 
 @runtime_checkable
+class AddsMetadata(Protocol):
+    """A `StreamWriter` that can add `metadata` to a stream's usage chunk. `[server] llms_py` sets the function."""
+
+    metadata: Callable[[], Metadata] | None
+
+
+@runtime_checkable
 class WritesBytes(Protocol):
     """A `StreamWriter` whose body is neither text nor events, such as sound.
 
@@ -200,6 +208,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     key_parameter: str = ""
     #: Return further headers of a complete answer.
     answer_headers: Callable[[Answer], Iterable[tuple[bytes, bytes]]] | None = None
+    #: Whether a whole answer is a JSON object that gets `metadata` with `[server] llms_py`.
+    has_metadata: bool = False
     #: The headers that name a request, answered or refused, in lower case.
     request_id_headers: tuple[bytes, ...] = (b"x-request-id",)
     #: What clients call the operation's parameters, where the names differ: for errors and x-llms-dropped-params.

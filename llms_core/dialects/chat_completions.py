@@ -5,7 +5,7 @@ The operation `chat` uses the same format, so requests, answers and chunks pass 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -13,6 +13,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.request import ChatBody, ChatRequest, decode
 from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OpenApi, openai_error, sse
+from llms_core.dialects.metadata import Metadata, with_metadata
 from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
 
@@ -25,10 +26,13 @@ class ChatStreamWriter:
 
     def __init__(self, body: ChatBody):
         self.include_usage = body.view.include_usage
+        self.metadata: Callable[[], Metadata] | None = None
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Chunks that arrived together; the usage chunk is left out unless `include_usage`."""
         include_usage = self.include_usage
+        if self.metadata is not None:
+            chunks = [_with_metadata(chunk, self.metadata) for chunk in chunks]
         return sse.events([chunk.data for chunk in chunks if include_usage or not chunk.usage])
 
     def end(self) -> bytes:
@@ -70,6 +74,13 @@ def _decode(request: IncomingRequest) -> ChatBody:
     return decode(request.body)
 
 
+def _with_metadata(chunk: Chunk, metadata: Callable[[], Metadata]) -> Chunk:
+    """Return the usage chunk with metadata, and any other as it is."""
+    if not chunk.usage:
+        return chunk
+    return msgspec.structs.replace(chunk, data=with_metadata(chunk.data, metadata()))
+
+
 def _encode_answer(answer: Answer, body: ChatBody) -> bytes:
     return answer.data
 
@@ -82,6 +93,7 @@ CHAT_COMPLETIONS = Dialect(
     encode_answer=_encode_answer,
     encode_error=openai_error.encode,
     stream_writer=ChatStreamWriter,
+    has_metadata=True,
     openapi=OpenApi(
         summary="A chat completion",
         operation_id="Chat",

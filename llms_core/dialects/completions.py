@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Raw
 
+from llms_core.contracts.body import BodyDecoder
 from llms_core.contracts.chunk import Chunk
-from llms_core.contracts.json import UNREADABLE, decode_members
 from llms_core.contracts.request import ChatBody, decode
 from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error, sse
 from llms_core.dialects.chat_completions import ChatStreamWriter
@@ -20,14 +20,15 @@ from llms_core.operations.chat import CHAT
 
 class _LegacyRequest(msgspec.Struct):
     model: str
-    prompt: str | list[str]
+    #: texts, or the numbers of tokens, which only the model that they are for can read
+    prompt: str | list[Any]
     suffix: str | None = None
     echo: bool | None = None
     best_of: int | None = None
     logprobs: int | None = None
 
 
-_decode_legacy = msgspec.json.Decoder(_LegacyRequest).decode
+_decoder = BodyDecoder(_LegacyRequest)
 _encode = msgspec.json.encode
 
 #: Members that a chat completion does not have.
@@ -36,10 +37,12 @@ _LEGACY_ONLY = ("prompt", "suffix", "echo", "best_of", "logprobs")
 
 def _decode(request: IncomingRequest) -> ChatBody:
     """Turn the prompt into a user message. Raises RequestError, also for what a chat model cannot do."""
-    legacy, members = _read(request.body)
+    body = _decoder.decode(request.body)
+    legacy = body.view
+    members = body.copy_members()
     prompts = [legacy.prompt] if isinstance(legacy.prompt, str) else legacy.prompt
-    if len(prompts) != 1:
-        raise RequestError("Exactly one prompt is supported", param="prompt", code="unsupported")
+    if len(prompts) != 1 or not isinstance(prompts[0], str):
+        raise RequestError("Exactly one prompt is supported, as a text", param="prompt", code="unsupported")
     requested = {
         "suffix": bool(legacy.suffix),
         "echo": bool(legacy.echo),
@@ -53,24 +56,6 @@ def _decode(request: IncomingRequest) -> ChatBody:
         members.pop(name, None)
     members["messages"] = Raw(_encode([{"role": "user", "content": prompts[0]}]))
     return decode(_encode(members))
-
-
-def _read(body: bytes) -> tuple[_LegacyRequest, dict[str, Raw]]:
-    try:
-        return _decode_legacy(body), decode_members(body)
-    except msgspec.ValidationError as error:
-        text = str(error)
-        raise RequestError(f"Invalid request: {text}", param=_param_in(text), code="invalid_value") from None
-    except UNREADABLE as error:
-        raise RequestError(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-
-
-def _param_in(text: str) -> str | None:
-    """The name of the parameter in msgspec's message."""
-    for name in ("model", *_LEGACY_ONLY):
-        if f"`{name}`" in text or f".{name}" in text:
-            return name
-    return None
 
 
 def _encode_answer(answer: Answer, body: ChatBody) -> bytes:
@@ -100,12 +85,21 @@ def _text_chunk(data: bytes) -> bytes:
 _FINISH_REASONS = {"tool_calls": "stop", "function_call": "stop"}
 
 
+class _Message(msgspec.Struct):
+    """A message or a delta: the members that are texts here."""
+
+    content: str | None = None
+    refusal: str | None = None
+
+
 def _text_choice(choice: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+    """Return a choice of this API. Raises ValidationError if the message has no text where it should have one."""
     reason: str | None = choice.get("finish_reason")
+    texts = msgspec.convert(message, _Message)
     return {
         "index": choice.get("index", 0),
         # A refusal is a text as well; chat has a member of its own for it.
-        "text": (message.get("content") or "") + (message.get("refusal") or ""),
+        "text": (texts.content or "") + (texts.refusal or ""),
         "logprobs": None,
         "finish_reason": _FINISH_REASONS.get(reason or "", reason),
     }

@@ -117,7 +117,8 @@ def key_of(env: Mapping[str, str]) -> bytes:
     """Return the key of this installation; make it if there is none."""
     given = env.get("LLMS_SIGNATURE_KEY")
     if given:
-        return hashlib.sha256(given.encode()).digest()
+        # A variable may hold bytes that are no UTF-8.
+        return hashlib.sha256(given.encode(errors="surrogateescape")).digest()
     try:
         return _stored_key(places.home(env) / "signature.key")
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from llms_core.contracts.rerank import RerankBody, RerankRequest, decode
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects import Dialect, ErrorResponse, FailedAttempt, IncomingRequest, OpenApi, openai_error
 from llms_core.operations.rerank import RERANK as OPERATION
 from llms_core.operations.rerank import RankedAnswer
 
@@ -30,10 +30,11 @@ class RerankAnswer(msgspec.Struct):
     results: list[RankedDocument]
 
 
-class CohereError(msgspec.Struct):
-    """Cohere's error body."""
+class CohereError(msgspec.Struct, omit_defaults=True):
+    """Cohere's error body. `attempts` is there if all providers failed."""
 
     message: str
+    attempts: tuple[FailedAttempt, ...] = ()
 
 
 def _decode(request: IncomingRequest) -> RerankBody:
@@ -65,7 +66,7 @@ def _members(answer: RankedAnswer, body: RerankBody, *, with_documents: bool) ->
 
 
 def _encode_error(error: ErrorResponse) -> bytes:
-    return msgspec.json.encode(CohereError(error.message))
+    return msgspec.json.encode(CohereError(error.message, error.attempts))
 
 
 RERANK = Dialect(

@@ -6,6 +6,7 @@ may hold what this one refuses: the adapter's translation leaves that out, so su
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -20,6 +21,14 @@ from llms_core.contracts.signatures import is_claudes
 BILLING_BLOCK = "x-anthropic-billing-header:"
 
 THINKING_BLOCKS = ("thinking", "redacted_thinking")
+
+#: The characters of a user's id that Anthropic accepts.
+_MAX_USER_ID = 256
+# Anthropic rejects ids that contain what looks like one of these:
+# https://platform.claude.com/docs/en/api/messages#body-metadata-user-id
+_EMAIL_ADDRESS = re.compile(r"[^\s@]@[^\s@]")
+# With a country code, or nothing but a number.
+_PHONE_NUMBER = re.compile(r"\+\d(?:[\s().-]{0,2}\d){6}|^\W*\d(?:[\s()./-]{0,2}\d){6,14}\W*$")
 
 _VERSION = "anthropic-version"
 _BETA = "anthropic-beta"
@@ -57,12 +66,17 @@ class _Thinking(msgspec.Struct):
     type: str
 
 
+class _Metadata(msgspec.Struct):
+    user_id: str | None = None
+
+
 class RequestView(msgspec.Struct):
     """A request for a message, as far as it matters here."""
 
     model: str
     messages: list[MessageView]
     thinking: _Thinking | None = None
+    metadata: _Metadata | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -99,7 +113,11 @@ class RequestView(msgspec.Struct):
         # Claude verifies that it was one of its own models; other vendors' models do not know Claude's signatures.
         if any(is_claudes(signature) is not is_claude for signature in self._signatures()):
             return False
-        return not (is_claude and self._continues_without_thinking())
+        return not (is_claude and (self._continues_without_thinking() or self._names_person()))
+
+    def _names_person(self) -> bool:
+        user = self.metadata.user_id if self.metadata is not None else None
+        return user is not None and identifies_person(user)
 
     def _continues_without_thinking(self) -> bool:
         """Whether Claude would have to think with a budget in a turn that another model began without thinking."""
@@ -119,6 +137,13 @@ class RequestView(msgspec.Struct):
                 elif block.type == "redacted_thinking":
                     # Encrypted as a whole.
                     yield bytes(block.data).decode().strip('"')
+
+
+def identifies_person(user: str) -> bool:
+    """Whether Anthropic rejects the id of a user: it is too long, or looks like an e-mail address or a phone number."""
+    if len(user) > _MAX_USER_ID:
+        return True
+    return _EMAIL_ADDRESS.search(user) is not None or _PHONE_NUMBER.search(user) is not None
 
 
 _decode_source = msgspec.json.Decoder(_Source).decode

@@ -166,8 +166,8 @@ def _translated(name: Raw, translate: Translate) -> Raw:
 
 
 def _is_text(raw: Raw | None) -> bool:
-    # The first fragment of a streamed call has the name. In others it may be empty, or null.
-    return raw is not None and len(raw) > 2 and bytes(raw).startswith(b'"')
+    # Only the first fragment of a streamed call has a name. In others it may be null.
+    return raw is not None and bytes(raw).startswith(b'"')
 
 
 _RENAMED: dict[str, Callable[[Raw, Translate], Raw]] = {

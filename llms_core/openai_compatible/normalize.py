@@ -101,8 +101,12 @@ def normalized(choices: Raw, ids: AnswerCallIds) -> list[dict[str, Any]]:
         # Snowflake sends one without a name and arguments with every answer.
         if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
             _normalize_arguments(function)
-        reason = _normalized_reason(choice.get("finish_reason"), is_empty=not _bears_content(message))
+        is_empty = not _bears_content(message)
+        reason = _normalized_reason(choice.get("finish_reason"), is_empty=is_empty)
         if reason is None:
+            if is_empty:
+                problem = "The provider's answer has no content, and no reason for that"
+                raise ProviderError(ErrorKind.BAD_RESPONSE, problem)
             # The answer is whole, so it has ended, even if the provider gives no reason.
             reason = "tool_calls" if calls else "stop"
         choice["finish_reason"] = reason

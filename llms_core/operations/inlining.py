@@ -1,4 +1,7 @@
-"""Replaces URLs in content parts by data URIs, for adapters whose provider only takes bytes (SR-036)."""
+"""Replaces URLs in content parts by data URIs, for adapters whose provider only takes bytes (SR-036).
+
+`references` and `with_references` are for others who replace what content parts refer to.
+"""
 
 from __future__ import annotations
 
@@ -34,17 +37,30 @@ async def inline(body: ChatBody, types: frozenset[str], fetch: FetchMedia) -> Ch
     Each distinct URL is fetched once. Raises Unsupported if a file cannot be fetched, or if there are too many.
     """
     params: dict[str, str] = {}
-    for param, part in _parts(body.view):
-        for member, url in _remote_urls(part, types):
-            params.setdefault(url, f"{param}.{member}")
+    for param, value in references(body.view, types):
+        if value[:8].lower().startswith(("http://", "https://")):
+            params.setdefault(value, param)
     if not params:
         return body
     if len(params) > MAX_FILES:
         message = f"The request contains {len(params)} URLs of files; at most {MAX_FILES} are fetched"
         raise Unsupported(message, param="messages")
-    data_uris = await _fetch_all(params, fetch)
+    return with_references(body, types, await _fetch_all(params, fetch))
+
+
+def references(request: ChatRequest, types: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield each URL and all file data in content parts of these types: (name of the parameter, value)."""
+    for message_number, message in enumerate(request.messages):
+        if isinstance(message.content, list):
+            for part_number, part in enumerate(message.content):
+                for member, value in _references_of(part, types):
+                    yield f"messages[{message_number}].content[{part_number}].{member}", value
+
+
+def with_references(body: ChatBody, types: frozenset[str], replacements: Mapping[str, str]) -> ChatBody:
+    """Return a body in which references in parts of these types are replaced; those without a replacement stay."""
     messages = [
-        _inline_message(raw, message.content, types, data_uris)
+        _message(raw, message.content, types, replacements)
         for raw, message in zip(_decode_items(body.members["messages"]), body.view.messages, strict=True)
     ]
     return body.with_members({"messages": Raw(_encode(messages))})
@@ -73,47 +89,40 @@ async def _fetch_all(params: Mapping[str, str], fetch: FetchMedia) -> dict[str, 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _parts(request: ChatRequest) -> Iterator[tuple[str, Part]]:
-    for message_number, message in enumerate(request.messages):
-        if isinstance(message.content, list):
-            for part_number, part in enumerate(message.content):
-                yield f"messages[{message_number}].content[{part_number}]", part
-
-
-def _remote_urls(part: Part, types: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """The http(s) URLs in a part of one of these types, in the member named after the type: (member, URL)."""
+def _references_of(part: Part, types: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The references in a part of one of these types, in the member named after the type: (member, value)."""
     if part.type not in types:
         return
     for member, value, _ in part.references():
-        is_remote = value[:8].lower().startswith(("http://", "https://"))
-        if is_remote and member.partition(".")[0] == part.type:
+        if member.partition(".")[0] == part.type:
             yield member, value
 
 
 # Only the values that change are decoded: every other member of a message stays as the client wrote it.
 
 
-def _inline_message(
-    raw: Raw, content: str | list[Part] | None, types: frozenset[str], data_uris: Mapping[str, str]
-) -> Raw:
-    if not isinstance(content, list) or not any(_has_url(part, types) for part in content):
+def _message(raw: Raw, content: str | list[Part] | None, types: frozenset[str], replacements: Mapping[str, str]) -> Raw:
+    if not isinstance(content, list):
+        return raw
+    changes = [_changes_of(part, types, replacements) for part in content]
+    if not any(changes):
         return raw
     members = decode_members(raw)
-    raw_parts = _decode_items(members["content"])
-    parts = [_inline_part(raw, part, types, data_uris) for raw, part in zip(raw_parts, content, strict=True)]
+    parts = [_part(part, change) for part, change in zip(_decode_items(members["content"]), changes, strict=True)]
     return Raw(_encode({**members, "content": parts}))
 
 
-def _has_url(part: Part, types: frozenset[str]) -> bool:
-    return next(_remote_urls(part, types), None) is not None
+def _changes_of(part: Part, types: frozenset[str], replacements: Mapping[str, str]) -> dict[str, str]:
+    """The members of a part that change, with their new values."""
+    return {member: replacements[value] for member, value in _references_of(part, types) if value in replacements}
 
 
-def _inline_part(raw: Raw, part: Part, types: frozenset[str], data_uris: Mapping[str, str]) -> Raw:
+def _part(raw: Raw, changes: Mapping[str, str]) -> Raw:
     members: dict[str, Any] = dict(decode_members(raw))
-    for member, url in _remote_urls(part, types):
+    for member, value in changes.items():
         name, _, inner = member.partition(".")
         if inner:
-            members[name] = {**decode_members(members[name]), inner: data_uris[url]}
+            members[name] = {**decode_members(members[name]), inner: value}
         else:
-            members[name] = data_uris[url]
+            members[name] = value
     return Raw(_encode(members))

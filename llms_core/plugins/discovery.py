@@ -8,34 +8,35 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import msgspec
+
 from llms_core.config.model import Plugins
-from llms_core.errors import ConfigError, PluginError
+from llms_core.errors import ConfigError, LlmsError
 from llms_core.plugins import sources
-from llms_core.plugins.admission import Admission, unknown_names
-from llms_core.plugins.authenticating import may_authenticate
+from llms_core.plugins.admission import Admission, Rejection, unknown_names
+from llms_core.plugins.core_settings import FALLIBLE_HOOKS, CoreSettings, fails_open, split
 from llms_core.plugins.host import LoadedPlugin, PluginHost
-from llms_core.plugins.report import PluginReport, PluginState, summary
+from llms_core.plugins.printed import Printed
+from llms_core.plugins.report import Finding, PluginReport, PluginState, summary
 from llms_core.plugins.settings import PluginSettings
 from llms_core.plugins.sources import EntryPoints, Source
 from llms_core.plugins.specs import collect, register, reject_awaitable
-from llms_core.plugins.verify import hooks_of
+from llms_core.plugins.unloaded import may_implement
+from llms_core.plugins.verify import Hook, hooks_of
 from llms_core.provider import ProviderSpec
 
 log = logging.getLogger("llms_core.plugins")
 
 #: Hooks that are called while a plugin is loaded; a report lists what they provide, not the hooks themselves.
-#: The member of `[plugin.NAME]` that is the core's: what happens if the plugin's middleware fails.
-_FAIL = "fail"
-
-#: The hooks that it is about.
-_FALLIBLE = {"llms_middleware", "llms_candidates"}
-
 _LOADING_HOOKS = {"llms_configure", "llms_providers"}
+
+_NO_HOOK = "implements no hook: mark functions with @hookimpl (docs/hooks.md lists the hooks)"
 
 
 def load_enabled_plugins(
@@ -49,96 +50,144 @@ def load_enabled_plugins(
     """Load every plugin that `[plugins]` enables.
 
     `settings` are the tables `[plugin.NAME]`, `path` is that of plugins.toml. Unless that file is `trusted`, what its
-    `[plugins] load` names is quarantined. Raises ConfigError if a pin is not an
-    exact version or if a plugin rejects its settings. Other failures of plugins are in the host's reports.
+    `[plugins] load` names is quarantined. Raises ConfigError if a pin is not an exact version. Failures of plugins, and
+    settings that they reject, are in the host's reports.
     """
     found = [*sources.installed(entry_points), *sources.named(plugins.load, Path(path).parent)]
     admission = Admission(plugins, trusted=trusted)
     loader = _Loader(settings, path)
     for source in found:
-        rejection = admission.check(source)
-        if rejection is None:
-            loader.load(source)
-        else:
-            loader.report(source, rejection.state, rejection.reason)
-    warnings = tuple(unknown_names(plugins, settings, found))
-    return PluginHost(loader.loaded, loader.reports, loader.specs, loader.origins, warnings)
+        loader.load(source, admission.check(source))
+    loader.set_up()
+    return loader.host(tuple(unknown_names(plugins, settings, found)))
+
+
+class _Plugin(msgspec.Struct):
+    """A plugin while it is loaded."""
+
+    source: Source
+    hooks: Mapping[str, Hook] = {}
+    import_seconds: float = 0.0
+    settings: CoreSettings = CoreSettings()
+    specs: tuple[ProviderSpec, ...] = ()
+    #: Set as soon as it is known that the plugin is not used.
+    report: PluginReport | None = None
 
 
 class _Loader:
-    """Imports admitted plugins, and collects their hooks, specs and reports."""
+    """Imports all plugins, then sets them up: one may be needed to read the settings of another."""
 
     def __init__(self, settings: Mapping[str, Mapping[str, Any]], path: str):
         self._settings = settings
         self._path = path
-        self.loaded: list[LoadedPlugin] = []
-        self.reports: list[PluginReport] = []
-        self.specs: dict[str, ProviderSpec] = {}
-        self.origins: dict[str, str] = {}
+        #: In the order in which they were found, which decides who keeps a name that two of them use.
+        self._plugins: list[_Plugin] = []
+        self._findings: list[Finding] = []
+        #: The names of plugins that print.
+        self._printing: set[str] = set()
 
-    def load(self, source: Source) -> None:
-        """Import a plugin, validate its hooks, pass it its settings and register its specs."""
-        import_seconds = 0.0
+    def load(self, source: Source, rejection: Rejection | None) -> None:
+        """Import a plugin, unless it was rejected, and validate its hooks."""
+        plugin = _Plugin(source)
+        self._plugins.append(plugin)
+        if rejection is not None:
+            self._reject(plugin, rejection.state, rejection.reason)
+            return
         start = perf_counter()
         try:
-            module = source.load()
-            import_seconds = perf_counter() - start
-            hooks = hooks_of(module, source.name)
-            plugin = LoadedPlugin(source.name, source.origin, hooks, self._fails_open(source.name))
-            offered = self._set_up(plugin)
-        except (KeyboardInterrupt, ConfigError):
+            with self._attentive(plugin):
+                module = source.load()
+                plugin.import_seconds = perf_counter() - start
+                plugin.hooks = hooks_of(module, source.name)
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit, and the panics of extension modules, are not Exceptions
-            reason = str(error) if isinstance(error, PluginError) else summary(error)
-            log.debug("%s is quarantined", source.origin, exc_info=error)
             # The import itself failed if it has not been timed yet.
-            seconds = import_seconds or perf_counter() - start
-            self.report(source, "quarantined", f"{source.origin}: {reason}", seconds)
-            return
-        self._reject_unused_settings(plugin)
-        registered = register(self.specs, self.origins, offered, source.origin)
-        self.loaded.append(plugin)
-        reason = "; ".join(registered.conflicts) if plugin.hooks else "implements no hook"
-        provides = [spec.name for spec in registered.specs] + sorted(plugin.hooks.keys() - _LOADING_HOOKS)
-        self.report(source, "ok", reason, import_seconds, tuple(provides))
+            plugin.import_seconds = plugin.import_seconds or perf_counter() - start
+            self._quarantine(plugin, error)
 
-    def report(
-        self, source: Source, state: PluginState, reason: str, seconds: float = 0.0, provides: tuple[str, ...] = ()
-    ) -> None:
-        """Record the outcome for one plugin."""
-        guards = state == "quarantined" and may_authenticate(source)
-        self.reports.append(
-            PluginReport(source.name, source.distribution, source.version, state, reason, seconds, provides, guards)
-        )
+    def set_up(self) -> None:
+        """Give every plugin its settings, and collect its specs."""
+        for plugin in self._plugins:
+            if plugin.report is not None:
+                continue
+            try:
+                with self._attentive(plugin):
+                    plugin.specs = self._set_up(plugin)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._quarantine(plugin, error)
 
-    def _set_up(self, plugin: LoadedPlugin) -> tuple[ProviderSpec, ...]:
+    def host(self, warnings: tuple[str, ...]) -> PluginHost:
+        """Return the host of the plugins that can be used, with a report for each of all plugins."""
+        specs: dict[str, ProviderSpec] = {}
+        origins: dict[str, str] = {}
+        loaded: list[LoadedPlugin] = []
+        reports: list[PluginReport] = []
+        for plugin in self._plugins:
+            source = plugin.source
+            if plugin.report is not None:
+                reports.append(plugin.report)
+                continue
+            registered = register(specs, origins, plugin.specs, source.origin)
+            loaded.append(LoadedPlugin(source.name, source.origin, plugin.hooks, plugin.settings))
+            reason = "; ".join(registered.conflicts) if plugin.hooks else _NO_HOOK
+            provides = [spec.name for spec in registered.specs] + sorted(plugin.hooks.keys() - _LOADING_HOOKS)
+            reports.append(_report(plugin, "ok", reason, tuple(provides)))
+        return PluginHost(loaded, reports, specs, origins, warnings, self._findings)
+
+    def _set_up(self, plugin: _Plugin) -> tuple[ProviderSpec, ...]:
         """Call the hooks that run once, in their documented order: settings first."""
+        source = plugin.source
+        table = self._settings.get(source.name)
+        plugin.settings, values = split(source.name, table, plugin.hooks, self._path)
         if configure := plugin.hooks.get("llms_configure"):
-            values = self._settings.get(plugin.name)
-            if values is not None:
-                values = {name: value for name, value in values.items() if name != _FAIL}
-            reject_awaitable(configure.call(PluginSettings(plugin.name, values, self._path)))
+            reject_awaitable(configure.call(PluginSettings(source.name, values, self._path)))
+        elif values:
+            raise ConfigError(
+                f"{source.origin} does not accept settings",
+                path=self._path,
+                field=f"plugin.{source.name}",
+                hint=f"remove {', '.join(values)}",
+            )
         if providers := plugin.hooks.get("llms_providers"):
             return collect(providers)
         return ()
 
-    def _fails_open(self, name: str) -> bool:
-        """Whether requests continue if the plugin's middleware fails. Raises ConfigError for an unknown value."""
-        value = self._settings.get(name, {}).get(_FAIL, "closed")
-        if value not in ("open", "closed"):
-            raise ConfigError(
-                f"{value!r} is neither 'open' nor 'closed'", path=self._path, field=f"plugin.{name}.{_FAIL}"
-            )
-        return bool(value == "open")
+    def _quarantine(self, plugin: _Plugin, error: BaseException) -> None:
+        origin = plugin.source.origin
+        reason = str(error) if isinstance(error, LlmsError) else summary(error)
+        log.debug("%s is quarantined", origin, exc_info=error)
+        self._reject(plugin, "quarantined", f"{origin}: {reason}")
 
-    def _reject_unused_settings(self, plugin: LoadedPlugin) -> None:
-        own = self._settings.get(plugin.name)
-        # `fail` is the core's.
-        is_used = own is not None and set(own) == {_FAIL} and not plugin.hooks.keys().isdisjoint(_FALLIBLE)
-        if own is not None and not is_used and "llms_configure" not in plugin.hooks:
-            raise ConfigError(
-                f"{plugin.origin} does not accept settings",
-                path=self._path,
-                field=f"plugin.{plugin.name}",
-                hint="remove the table",
-            )
+    def _reject(self, plugin: _Plugin, state: PluginState, reason: str) -> None:
+        plugin.report = _report(plugin, state, reason)
+        if state != "quarantined":
+            return
+        source = plugin.source
+        table = self._settings.get(source.name)
+        is_wanted = table is not None and not fails_open(table)
+        plugin.report = msgspec.structs.replace(
+            plugin.report,
+            may_authenticate=may_implement(source, ("llms_authenticate",)),
+            is_demanded=is_wanted and may_implement(source, FALLIBLE_HOOKS),
+        )
+
+    @contextmanager
+    def _attentive(self, plugin: _Plugin) -> Iterator[None]:
+        """Keep what a plugin prints out of standard output, which belongs to the command: it may write JSON."""
+        printed = Printed()
+        with redirect_stdout(printed):
+            yield
+        if printed.any and plugin.source.name not in self._printing:
+            self._printing.add(plugin.source.name)
+            text = "it prints while it is loaded; use logging, or remove the `print`"
+            self._findings.append(Finding(plugin.source.name, False, f"{plugin.source.origin}: {text}"))
+
+
+def _report(plugin: _Plugin, state: PluginState, reason: str, provides: tuple[str, ...] = ()) -> PluginReport:
+    source = plugin.source
+    return PluginReport(
+        source.name, source.distribution, source.version, state, reason, plugin.import_seconds, provides
+    )

@@ -5,33 +5,41 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
+from llms_core.candidate import Configured
 from llms_core.plugins import hookspecs
 from llms_core.plugins.hookspecs import PROJECT
+from llms_core.plugins.host import PluginHost
 from llms_core.plugins.integrity import digest
-from llms_core.plugins.report import PluginReport
+from llms_core.plugins.report import Finding, PluginReport
 from llms_core.plugins.versions import CORE, range_on_core
 
 #: Seconds. Every start of the server and every `llms --help` pays for the import of each plugin.
 SLOW_IMPORT = 0.1
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One problem of a plugin."""
+def examine(host: PluginHost, configured: Iterable[Configured] = ()) -> list[Finding]:
+    """Return what is wrong with plugins, in the order of their names, and with their adapters for `configured`.
 
-    plugin: str
-    #: True if the problem keeps the plugin, or a part of it, from working.
-    fault: bool
-    text: str
-
-
-def examine(reports: Iterable[PluginReport]) -> list[Finding]:
-    """Return the findings on each plugin, in the order of the reports."""
+    Hooks that are called at startup are only part of it once they have been called.
+    """
     findings: list[Finding] = []
-    for report in reports:
+    of_providers = list(_of_providers(host, configured))
+    named: set[str] = set()
+    for report in host.reports:
         findings += _findings(report)
-    return findings
+        if report.name not in named:  # of two plugins with one name, only the first has more
+            findings += [found for found in (*host.findings, *of_providers) if found.plugin == report.name]
+        named.add(report.name)
+    return findings + [found for found in of_providers if not found.plugin]
+
+
+def _of_providers(host: PluginHost, configured: Iterable[Configured]) -> Iterator[Finding]:
+    """Providers that cannot be used because of their adapter, or of settings that only their adapter has."""
+    for item in configured:
+        if item.fault:
+            text = f"provider '{item.id}' is not enabled: {item.disabled}"
+            plugin = host.plugin_of(item.provider.spec)
+            yield Finding(plugin, True, text, is_warned=item.provider.misconfigured)
 
 
 def pin_of(report: PluginReport) -> str | None:
@@ -46,26 +54,34 @@ def pin_of(report: PluginReport) -> str | None:
 
 
 def _findings(report: PluginReport) -> Iterator[Finding]:
+    for fault, text in _problems(report):
+        located = text if report.origin in text else f"{report.origin}: {text}"
+        yield Finding(report.name, fault, located)
+
+
+def _problems(report: PluginReport) -> Iterator[tuple[bool, str]]:
+    """Yield whether a problem is a fault, and what it is."""
     if report.state == "quarantined":
-        yield Finding(report.name, True, report.reason)
+        yield True, report.reason
     if report.state != "ok":
         return
     if report.reason:
-        yield Finding(report.name, True, report.reason)
+        yield True, report.reason
     if report.import_seconds > SLOW_IMPORT:
         milliseconds = report.import_seconds * 1000
-        text = f"importing it takes {milliseconds:.0f} ms; move slow imports into the functions that need them"
-        yield Finding(report.name, False, text)
+        yield False, f"importing it takes {milliseconds:.0f} ms; move slow imports into the functions that need them"
     for hook in report.provides:
         if warning := _deprecation(hook):
-            yield Finding(report.name, False, f"{hook} is deprecated: {warning}")
+            yield False, f"{hook} is deprecated: {warning}"
     # A one-file plugin has no version, and no metadata to declare a range in. The core's own plugins need none.
     if report.version and report.distribution != CORE and not range_on_core(report.distribution):
-        text = (
-            f"{report.distribution} does not declare which versions of llms-core it supports; "
-            'add "llms-core>=0.1,<0.2" to its dependencies'
+        yield (
+            False,
+            (
+                f"{report.distribution} does not declare which versions of llms-core it supports; "
+                'add "llms-core>=0.1,<0.2" to its dependencies'
+            ),
         )
-        yield Finding(report.name, False, text)
 
 
 def _deprecation(hook: str) -> Warning | None:

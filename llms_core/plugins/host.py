@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import inspect
 import logging
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from llms_core.dialects import Dialect
-from llms_core.errors import PluginError
+from llms_core.errors import LlmsError, PluginError
 from llms_core.middleware.chain import Layer
 from llms_core.operations import Operation
 from llms_core.plugins.choosing import Chooser
+from llms_core.plugins.core_settings import CoreSettings
 from llms_core.plugins.extensions import dialect_error, operation_error
-from llms_core.plugins.report import PluginReport, summary
+from llms_core.plugins.report import Finding, PluginReport, summary, where
 from llms_core.plugins.specs import reject_awaitable
 from llms_core.plugins.verify import Hook
 from llms_core.provider import ProviderSpec
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llms_core.plugins")
 
+_AN_ASYNC_CONTEXT_MANAGER = "an async context manager: put `@asynccontextmanager` (from contextlib) above `async def`"
+
 
 class LoadedPlugin(msgspec.Struct, frozen=True):
     """A plugin that passed every check."""
@@ -42,8 +45,7 @@ class LoadedPlugin(msgspec.Struct, frozen=True):
     #: The plugin and its distribution, for messages.
     origin: str
     hooks: Mapping[str, Hook]
-    #: `[plugin.NAME] fail = "open"`: requests continue without its middleware, or its choice, if that fails.
-    fails_open: bool = False
+    settings: CoreSettings = CoreSettings()
 
 
 Implementation = tuple[LoadedPlugin, Callable[..., Any]]
@@ -59,11 +61,14 @@ class PluginHost:
         specs: dict[str, ProviderSpec] | None = None,
         origins: dict[str, str] | None = None,
         warnings: Sequence[str] = (),
+        findings: Sequence[Finding] = (),
     ):
         #: One report for each plugin that was found, loaded or not.
         self.reports = tuple(reports)
         #: Probable mistakes in plugins.toml.
         self.warnings = tuple(warnings)
+        #: What is wrong with hooks that are called at startup; see also the reports.
+        self.findings: list[Finding] = list(findings)
         #: Provider specs by name and alias, in lower case.
         self.specs: dict[str, ProviderSpec] = specs or {}
         self._origins = origins or {}
@@ -85,6 +90,11 @@ class PluginHost:
     def origin(self, spec: ProviderSpec) -> str:
         """Name the plugin, and its distribution, that provides a spec."""
         return self._origins.get(spec.name.lower(), f"the provider '{spec.name}'")
+
+    def plugin_of(self, spec: ProviderSpec) -> str:
+        """The name of the plugin that provides a spec; empty for one of plugins.toml."""
+        origin = self.origin(spec)
+        return next((plugin.name for plugin in self._plugins if plugin.origin == origin), "")
 
     def origin_of(self, plugin: str) -> str:
         """Name a loaded plugin with its distribution."""
@@ -126,60 +136,61 @@ class PluginHost:
 
     def lifespans(self) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
         """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""
-        return tuple(self._results("llms_lifespan", AbstractAsyncContextManager))
+        return tuple(self._results("llms_lifespan", AbstractAsyncContextManager, _AN_ASYNC_CONTEXT_MANAGER))
 
     def routes(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
         """Return pairs of a plugin's name and its Litestar route handlers."""
-        return tuple(self._results("llms_routes", Iterable, tuple))
+        return tuple(self._lists("llms_routes", "route handlers"))
 
     def public_routes(self) -> Mapping[str, frozenset[str]]:
         """The names of the routes that each plugin offers to anybody; none for a plugin whose hook fails."""
-        return dict(self._results("llms_public_routes", Iterable, _route_names))
+        names = "a set of names of routes"
+        return dict(self._results("llms_public_routes", Iterable, names, _route_names, may_be_none=True))
 
     def operations(self, taken: Sequence[Operation[Any, Any]]) -> tuple[Operation[Any, Any], ...]:
-        """Return the plugins' operations; an invalid one, or one whose name is taken, is logged and left out."""
+        """Return the plugins' operations; an invalid one, or one whose name is taken, is left out."""
         names = {operation.name for operation in taken}
         accepted: list[Operation[Any, Any]] = []
-        for plugin, offered in self._results("llms_operations", Iterable, tuple):
+        for plugin, offered in self._lists("llms_operations", "Operations"):
             for operation in offered:
                 reason = operation_error(operation, names)
                 if reason:
-                    self._log_refusal(plugin, "llms_operations", reason)
+                    self.leave_out(plugin, "llms_operations", reason)
                 else:
                     names.add(operation.name)
                     accepted.append(operation)
         return tuple(accepted)
 
     def dialects(self, taken: Sequence[Dialect], operations: Sequence[Operation[Any, Any]]) -> tuple[Dialect, ...]:
-        """Return the plugins' dialects; an invalid one, or one with a path that is taken, is logged and left out.
+        """Return the plugins' dialects; an invalid one, or one with a path that is taken, is left out.
 
         `operations` are all that are registered.
         """
         known = {operation.name for operation in operations}
         paths = {path for dialect in taken for path in dialect.paths}
         accepted: list[Dialect] = []
-        for plugin, offered in self._results("llms_dialects", Iterable, tuple):
+        for plugin, offered in self._lists("llms_dialects", "Dialects"):
             for dialect in offered:
                 reason = dialect_error(dialect, paths, known)
                 if reason:
-                    self._log_refusal(plugin, "llms_dialects", reason)
+                    self.leave_out(plugin, "llms_dialects", reason)
                 else:
                     paths.update(dialect.paths)
                     accepted.append(dialect)
         return tuple(accepted)
 
+    @cached_property
     def middleware(self) -> tuple[Layer, ...]:
-        """Return the middleware of all plugins, the outermost first; what cannot be called is logged and left out."""
+        """The middleware of all plugins, the outermost first; what cannot be called is left out."""
         layers: list[Layer] = []
         by_name = {plugin.name: plugin for plugin in self._plugins}
-        for name, offered in self._results("llms_middleware", Iterable, tuple):
+        for name, offered in self._lists("llms_middleware", "async callables"):
             plugin = by_name[name]
             for middleware in offered:
-                if not _is_async(middleware):
-                    reason = f"returned {middleware!r}, which is not an async callable"
-                    self._log_refusal(name, "llms_middleware", reason)
+                if reason := _middleware_error(middleware):
+                    self.leave_out(name, "llms_middleware", reason)
                 else:
-                    layers.append(Layer(plugin.origin, middleware, plugin.fails_open))
+                    layers.append(Layer(plugin.origin, middleware, plugin.settings.fails_open))
         return tuple(layers)
 
     @property
@@ -187,9 +198,20 @@ class PluginHost:
         """The plugins that are not in use, with their states, in words; empty if all are."""
         return ", ".join(f"{report.origin} is {report.state}" for report in self.reports if report.state != "ok")
 
+    def demanded(self) -> Iterator[Finding]:
+        """Yield what is wrong with plugins that requests must not go on without, because plugins.toml demands them."""
+        for report in self.reports:
+            if report.is_demanded:
+                yield Finding(report.name, True, report.reason)
+        self.middleware  # noqa: B018 - mistakes are found when it is collected
+        strict = {plugin.name for plugin in self._plugins if plugin.settings.is_demanded}
+        for finding in self.findings:
+            if finding.hook == "llms_middleware" and finding.plugin in strict:
+                yield finding
+
     def default_config(self) -> bytes | None:
         """Return the llms.json of the first plugin that has one."""
-        for _, text in self._results("llms_default_config", bytes):
+        for _, text in self._results("llms_default_config", bytes, "bytes, the text of an llms.json", may_be_none=True):
             config: bytes = text
             return config
         return None
@@ -204,14 +226,19 @@ class PluginHost:
             try:
                 reject_awaitable(call(own))
             except (Exception, SystemExit) as error:
-                reason = f"llms_commands raised {summary(error)}; its commands are not available"
-                sys.stderr.write(f"llms: {plugin.origin}: {reason}\n")
+                self._note_failure(plugin, "llms_commands", error)
                 continue
             for name, command in own.commands.items():
                 if name in reserved or name in group.commands:
-                    sys.stderr.write(f"llms: {plugin.origin}: command '{name}' is ignored: the name is taken\n")
+                    reason = f"the command '{name}' is already taken; give it another name"
+                    self.leave_out(plugin.name, "llms_commands", reason)
                 else:
                     group.add_command(command, name)
+
+    def leave_out(self, plugin: str, hook: str, reason: str) -> None:
+        """Note why something that a plugin offers at startup is not used."""
+        text = f"{self.origin_of(plugin)}: {hook}: {reason}; it is left out"
+        self.findings.append(Finding(plugin, True, text, hook))
 
     def _implementations(self, hook: str) -> tuple[Implementation, ...]:
         """The implementations of a hook in the order of plugins, `tryfirst` before and `trylast` after the others."""
@@ -222,7 +249,7 @@ class PluginHost:
     def _choosers(self) -> Iterator[Chooser]:
         for plugin, call in self._implementations("llms_candidates"):
             reads_request = "request" in plugin.hooks["llms_candidates"].arguments
-            yield Chooser(plugin.name, plugin.origin, call, reads_request, plugin.fails_open)
+            yield Chooser(plugin.name, plugin.origin, call, reads_request, plugin.settings.fails_open)
 
     def _notify(self, hook: str, implementations: Iterable[Implementation], record: object) -> None:
         for plugin, call in implementations:
@@ -231,10 +258,20 @@ class PluginHost:
             except (Exception, SystemExit) as error:
                 self._log_failure(plugin, hook, error)
 
+    def _lists(self, hook: str, items: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield the name of each plugin and the list that its hook returns."""
+        return self._results(hook, Iterable, f"a list of {items}", tuple)
+
     def _results(
-        self, hook: str, expected: type, convert: Callable[[Any], Any] | None = None
+        self,
+        hook: str,
+        expected: type,
+        described: str,
+        convert: Callable[[Any], Any] | None = None,
+        *,
+        may_be_none: bool = False,
     ) -> Iterator[tuple[str, Any]]:
-        """Yield the name of each plugin and its result, unless it is None.
+        """Yield the name of each plugin and the result of its hook; one that is not valid is noted and left out.
 
         `convert` is applied within the same error handling, because reading an iterator may raise, too.
         """
@@ -242,16 +279,22 @@ class PluginHost:
             try:
                 result = call()
                 reject_awaitable(result)
-                if result is None:
+                if result is None and may_be_none:
                     continue
                 if not isinstance(result, expected):
-                    raise PluginError(f"returned a {type(result).__name__} instead of {expected.__name__}")
+                    raise PluginError(_wrong_result(result, described))
                 if convert is not None:
                     result = convert(result)
             except (Exception, SystemExit) as error:
-                self._log_failure(plugin, hook, error)
+                self._note_failure(plugin, hook, error)
             else:
                 yield plugin.name, result
+
+    def _note_failure(self, plugin: LoadedPlugin, hook: str, error: BaseException) -> None:
+        """Note the failure of a hook that is called at startup."""
+        log.debug("%s: %s failed", plugin.origin, hook, exc_info=error)
+        reason = str(error) if isinstance(error, LlmsError) else summary(error)
+        self.findings.append(Finding(plugin.name, True, f"{plugin.origin}: {hook} failed: {reason}", hook))
 
     def _log_failure(self, plugin: LoadedPlugin, hook: str, error: BaseException) -> None:
         """Log a failure once per plugin and hook: a hook that fails for every request would flood the log."""
@@ -259,20 +302,30 @@ class PluginHost:
             self._logged.add((plugin.name, hook))
             log.error("%s: %s failed: %s", plugin.origin, hook, summary(error), exc_info=error)
 
-    def _log_refusal(self, plugin: str, hook: str, reason: str) -> None:
-        """Log why something that a plugin offers is left out; each reason, because hooks like this are called once."""
-        log.error("%s: %s: %s; it is left out", self.origin_of(plugin), hook, reason)
+
+def _wrong_result(result: object, described: str) -> str:
+    if result is None:
+        return f"returned None instead of {described}: is there a `return`?"
+    return f"returned a {type(result).__name__} instead of {described}"
 
 
-def _is_async(function: object) -> bool:
-    if inspect.iscoroutinefunction(function):
-        return True
-    return callable(function) and inspect.iscoroutinefunction(type(function).__call__)
+def _middleware_error(middleware: object) -> str | None:
+    """Why an object cannot be a middleware, or None."""
+    if isinstance(middleware, type):
+        return f"returned the class {middleware.__name__} instead of an object of it: return [{middleware.__name__}()]"
+    if inspect.iscoroutinefunction(middleware):
+        return None
+    if callable(middleware) and inspect.iscoroutinefunction(type(middleware).__call__):
+        return None
+    if inspect.isfunction(middleware):
+        name = middleware.__name__
+        return f"returned {name} ({where(middleware)}), which is not async: write `async def {name}(call, forward)`"
+    return f"returned a {type(middleware).__name__} instead of an async callable: `async def NAME(call, forward)`"
 
 
 def _route_names(names: Iterable[object]) -> frozenset[str]:
     # None is the name of every route that has none.
     found = tuple(names)
     if isinstance(names, str) or not all(isinstance(name, str) for name in found):
-        raise PluginError("returned something else than names of routes")
+        raise PluginError('returned something else than names of routes: return {"webhook"} for name="webhook"')
     return frozenset(map(str, found))

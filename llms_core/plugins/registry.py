@@ -10,9 +10,9 @@ from llms_core.candidate import Configured
 from llms_core.config.model import LlmsJson, Provider
 from llms_core.errors import LlmsError, PluginError
 from llms_core.plugins.host import PluginHost
-from llms_core.plugins.report import summary
+from llms_core.plugins.report import summary, where
 from llms_core.provider import Adapter, Available, Closes, Generates
-from llms_core.secret import Redactor
+from llms_core.secret import Redactor, Secret
 
 _METHODS = ("request", "completion", "chunks", "error")
 
@@ -43,8 +43,9 @@ def _retired(previous: Sequence[Configured], current: Sequence[Configured]) -> I
 
 def _configure(host: PluginHost, provider: Provider, previous: Configured | None) -> Configured:
     if provider.disabled is not None:
-        return Configured(provider.id, provider, None, provider.disabled)
+        return Configured(provider.id, provider, None, provider.disabled, fault=provider.misconfigured)
     adapter = None
+    fault = False
     try:
         adapter = _reusable(provider, previous)
         if adapter is None:
@@ -53,7 +54,8 @@ def _configure(host: PluginHost, provider: Provider, previous: Configured | None
         disabled = adapter.available() if isinstance(adapter, Available) else None
     except (Exception, SystemExit) as error:
         disabled = _failure(host, provider, error)
-    return Configured(provider.id, provider, adapter, disabled)
+        fault = True
+    return Configured(provider.id, provider, adapter, disabled, fault)
 
 
 def _reusable(provider: Provider, previous: Configured | None) -> Adapter | None:
@@ -71,15 +73,18 @@ def _create(provider: Provider) -> Adapter:
         return adapter
     missing = [name for name in _METHODS if not callable(getattr(adapter, name, None))]
     if missing:
-        names = ", ".join(missing)
-        raise PluginError(f"the adapter is a {type(adapter).__name__} without the methods {names}, or `generate`")
+        place = where(type(adapter))
+        located = f" ({place})" if place else ""
+        raise PluginError(
+            f"the adapter is a {type(adapter).__name__}{located} without the methods {', '.join(missing)}, or "
+            "`generate`; HttpAdapter and Generates of llms_core.provider have all that are needed"
+        )
     return adapter
 
 
 def _failure(host: PluginHost, provider: Provider, error: BaseException) -> str:
     """Describe why an adapter could not be created, without the provider's key."""
     reason = str(error) if isinstance(error, LlmsError) else summary(error)
-    secrets = []
-    if provider.settings.api_key is not None:
-        secrets.append(provider.settings.api_key)
+    members = msgspec.structs.asdict(provider.settings).values()
+    secrets = [member for member in members if isinstance(member, Secret)]
     return Redactor(secrets)(f"{host.origin(provider.spec)}: {reason}")

@@ -6,10 +6,11 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import msgspec
 
@@ -47,12 +48,28 @@ class Source(msgspec.Struct, frozen=True):
         return origin(self.name, self.distribution, self.version)
 
 
+class _Metadata(NamedTuple):
+    """What a report says of a distribution."""
+
+    name: str
+    version: str
+    requires: Sequence[str]
+
+
 def installed(entry_points: EntryPoints) -> list[Source]:
     """Return the plugins of all installed distributions.
 
     They are sorted by name and distribution, because the file system determines the order of `entry_points`.
     """
-    sources = [_from_entry_point(point) for point in entry_points(group=PROJECT)]
+    metadata: dict[importlib.metadata.Distribution, _Metadata] = {}
+    sources = []
+    for point in entry_points(group=PROJECT):
+        distribution = point.dist
+        # A distribution may have many plugins, and each of its properties reads its metadata again.
+        if distribution is not None and distribution not in metadata:
+            found = _Metadata(distribution.name, distribution.version, tuple(distribution.requires or ()))
+            metadata[distribution] = found
+        sources.append(_from_entry_point(point, metadata))
     return sorted(sources, key=lambda source: (source.name, source.distribution))
 
 
@@ -65,16 +82,19 @@ def named(load: Iterable[str], folder: Path) -> list[Source]:
     return sources
 
 
-def _from_entry_point(point: importlib.metadata.EntryPoint) -> Source:
+def _from_entry_point(
+    point: importlib.metadata.EntryPoint, metadata: Mapping[importlib.metadata.Distribution, _Metadata]
+) -> Source:
     distribution = point.dist
     if distribution is None:
         return Source(point.name, "an unknown distribution", "", point.load, module=point.module)
+    found = metadata[distribution]
     return Source(
         point.name,
-        distribution.name,
-        distribution.version,
+        found.name,
+        found.version,
         point.load,
-        requires=distribution.requires or (),
+        requires=found.requires,
         digest=partial(digest, distribution),
         module=point.module,
     )

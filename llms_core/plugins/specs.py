@@ -32,6 +32,8 @@ def collect(hook: Hook) -> tuple[ProviderSpec, ...]:
     try:
         result = hook.call()
         reject_awaitable(result)
+        if not isinstance(result, Iterable):
+            raise PluginError(f"llms_providers {not_a_list(result, 'ProviderSpecs')}")
         specs = tuple(result)
     except (PluginError, KeyboardInterrupt):
         raise
@@ -39,10 +41,20 @@ def collect(hook: Hook) -> tuple[ProviderSpec, ...]:
         raise PluginError(f"llms_providers raised {summary(error)}") from error
     for spec in specs:
         if not isinstance(spec, ProviderSpec):
-            raise PluginError(f"llms_providers returned a {type(spec).__name__} instead of a ProviderSpec")
+            raise PluginError(
+                f"llms_providers returned a {type(spec).__name__} instead of a ProviderSpec: "
+                "return [ProviderSpec(name=…, title=…, adapter=…)]"
+            )
         if error_text := _validation_error(spec):
-            raise PluginError(f"provider '{spec.name}': {error_text}")
+            raise PluginError(f"llms_providers: the provider '{spec.name}': {error_text}")
     return specs
+
+
+def not_a_list(result: object, items: str) -> str:
+    """Say what a hook returned instead of a list, and how to correct it."""
+    if result is None:
+        return f"returned None instead of a list of {items}: is there a `return`? Return [] for none"
+    return f"returned a {type(result).__name__} instead of a list of {items}: return [it]"
 
 
 def reject_awaitable(result: Any) -> None:
@@ -50,7 +62,10 @@ def reject_awaitable(result: Any) -> None:
     if inspect.iscoroutine(result):
         result.close()  # or Python would warn that it was never awaited
     if inspect.isawaitable(result) or inspect.isasyncgen(result):
-        raise PluginError(f"the hook returned a {type(result).__name__}; hooks must be synchronous functions")
+        raise PluginError(
+            f"the hook returned a {type(result).__name__}; hooks must be synchronous functions: do the work in it, or "
+            "in a task that `llms_lifespan` starts"
+        )
 
 
 def register(
@@ -86,17 +101,17 @@ def _validation_error(spec: ProviderSpec) -> str | None:
         return "`name` must not be empty"
     for field in _COLLECTION_FIELDS:
         if not _is_collection_of_strings(getattr(spec, field)):
-            return f"`{field}` must be a collection of strings"
+            return f"`{field}` must be a collection of strings, such as ('one',): the comma makes it one"
     if not callable(spec.adapter):
-        return "`adapter` must be callable"
+        return "`adapter` must be callable: the adapter's class, or a function of the spec and the settings"
     if not isinstance(spec.paths, Mapping) or not _is_collection_of_strings([*spec.paths, *spec.paths.values()]):
-        return "`paths` must map names of operations to paths"
+        return "`paths` must map names of operations to paths, such as {'embeddings': '/embeddings'}"
     if not isinstance(spec.embeddings, EmbeddingRules):
         return "`embeddings` must be an instance of EmbeddingRules"
     if not isinstance(spec.capabilities, Capabilities):
-        return "`capabilities` must be an instance of Capabilities"
+        return "`capabilities` must be an instance of Capabilities, such as Capabilities(tools=False)"
     if not (isinstance(spec.settings, type) and issubclass(spec.settings, ProviderSettings)):
-        return "`settings` must be a subclass of ProviderSettings"
+        return "`settings` must be a subclass of ProviderSettings: class MySettings(ProviderSettings, kw_only=True)"
     return None
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 import pluggy
@@ -14,11 +13,12 @@ from llms_core.config.locate import nearest
 from llms_core.errors import PluginError
 from llms_core.plugins import hookspecs
 from llms_core.plugins.hookspecs import PROJECT, hook_names
+from llms_core.plugins.report import where
 
 #: Hooks that may be coroutine functions; whoever calls them awaits the result, within a time limit.
 _MAY_BE_ASYNC = frozenset({"llms_authenticate"})
 
-_HOOK_OF_ERROR = re.compile(r"for hook '(\w+)'")
+_MANAGED = "write it as `@asynccontextmanager` (from contextlib) above `async def`, and @hookimpl above that"
 
 
 class Hook(msgspec.Struct, frozen=True):
@@ -34,12 +34,30 @@ class Hook(msgspec.Struct, frozen=True):
     module: str = ""
 
 
+class _Marked(NamedTuple):
+    """A function that is marked with `@hookimpl`."""
+
+    #: The hook that it implements, or is meant to.
+    hook: str
+    function: Callable[..., Any]
+    options: Mapping[str, Any]
+
+    @property
+    def place(self) -> str:
+        """The hook, and the file and line of the function."""
+        location = where(self.function)
+        return f"{self.hook} ({location})" if location else self.hook
+
+
 def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
     """Return the hooks that a plugin implements, by name.
 
     Raises PluginError for an implementation that is unknown, unmarked, async or a wrapper, or that takes arguments
     which its hook does not have.
     """
+    for marked in _marked(plugin):
+        _reject_unsupported(marked)
+    _reject_unmarked(plugin)
     # A manager shared by all plugins would let one affect another: pluggy compares plugins with their own `==`, rejects
     # a module that is registered under a second name, and in 1.6 keeps half of a plugin whose registration failed.
     manager = pluggy.PluginManager(PROJECT)
@@ -47,21 +65,17 @@ def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
     try:
         manager.register(plugin, name)
     except pluggy.PluginValidationError as error:
-        raise PluginError(_message(error)) from error
-    _reject_unmarked(plugin)
+        raise PluginError(" ".join(str(error).split())) from error
     hooks = {}
     for caller in manager.get_hookcallers(plugin) or ():
         for implementation in caller.get_hookimpls():
             if caller.spec is not None:
-                hooks[caller.name] = _hook(caller.name, implementation, caller.spec.argnames)
-            elif not implementation.optionalhook:
-                raise PluginError(f"unknown hook {caller.name}{_suggestion(caller.name)}")
+                hooks[caller.name] = _hook(implementation, caller.spec.argnames)
     return hooks
 
 
-def _hook(name: str, implementation: pluggy.HookImpl, offered: tuple[str, ...]) -> Hook:
+def _hook(implementation: pluggy.HookImpl, offered: tuple[str, ...]) -> Hook:
     function = implementation.function
-    _reject_unsupported(name, implementation)
     return Hook(
         call=_accepting(offered, function, implementation.argnames),
         arguments=tuple(implementation.argnames),
@@ -70,15 +84,51 @@ def _hook(name: str, implementation: pluggy.HookImpl, offered: tuple[str, ...]) 
     )
 
 
-def _reject_unsupported(hook: str, implementation: pluggy.HookImpl) -> None:
-    function = implementation.function
-    name = function.__name__
+def _marked(plugin: object) -> Iterator[_Marked]:
+    for name in dir(plugin):
+        try:
+            function = getattr(plugin, name)
+            options = getattr(function, f"{PROJECT}_impl", None) if inspect.isroutine(function) else None
+        except Exception:  # noqa: S112 - as pluggy does: an attribute that cannot be read is no hook
+            continue
+        if isinstance(options, dict):
+            yield _Marked(options.get("specname") or name, function, options)
+
+
+def _reject_unsupported(marked: _Marked) -> None:
+    hook = marked.hook
+    function = marked.function
+    if hook not in hook_names():
+        if marked.options.get("optionalhook"):
+            return
+        raise PluginError(f"unknown hook {marked.place}{_suggestion(hook)}")
     if inspect.isasyncgenfunction(function):
-        raise PluginError(f"{name} is an async generator; decorate it with contextlib.asynccontextmanager")
+        how = _MANAGED if hook == "llms_lifespan" else "return the result instead of yielding it"
+        raise PluginError(f"{marked.place} is an async generator; {how}")
     if inspect.iscoroutinefunction(function) and hook not in _MAY_BE_ASYNC:
-        raise PluginError(f"{name} is async; hooks must be synchronous functions")
-    if implementation.hookwrapper or implementation.wrapper:
-        raise PluginError(f"{name} is a hook wrapper; wrappers are not supported, as each plugin is called on its own")
+        how = _MANAGED if hook == "llms_lifespan" else "remove `async`"
+        raise PluginError(f"{marked.place} is async; hooks must be synchronous functions: {how}")
+    if marked.options.get("hookwrapper") or marked.options.get("wrapper"):
+        reason = "wrappers are not supported, as each plugin is called on its own"
+        raise PluginError(f"{marked.place} is a hook wrapper; {reason}: write a plain function with `return`")
+    _reject_arguments(marked)
+
+
+def _reject_arguments(marked: _Marked) -> None:
+    """Raise PluginError for an argument that the hook does not have. One with a default is the function's own."""
+    offered = tuple(inspect.signature(getattr(hookspecs, marked.hook)).parameters)
+    for name, parameter in inspect.signature(marked.function).parameters.items():
+        if parameter.default is not parameter.empty:
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            raise PluginError(f"{marked.place} declares '{name}' as keyword-only, which hooks cannot: remove the `*`")
+        is_named = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        if not is_named or name in offered:
+            continue
+        near = nearest(name, offered)
+        hint = f"did you mean '{near}'? " if near is not None else ""
+        known = f"it has {', '.join(offered)}" if offered else "it has no arguments"
+        raise PluginError(f"{marked.place} declares the argument '{name}', which the hook does not have; {hint}{known}")
 
 
 def _rank(implementation: pluggy.HookImpl) -> int:
@@ -105,20 +155,11 @@ def _reject_unmarked(plugin: object) -> None:
         function = inspect.getattr_static(plugin, name, None)
         if inspect.isfunction(function) and not hasattr(function, f"{PROJECT}_impl"):
             raise PluginError(
-                f"{name} is not marked as a hook: add @hookimpl above it (from llms_core import hookimpl)"
+                f"{name} ({where(function)}) is not marked as a hook: add @hookimpl above it "
+                "(from llms_core import hookimpl)"
             )
 
 
 def _suggestion(name: str) -> str:
     near = nearest(name, hook_names())
-    return f"; did you mean {near}?" if near is not None else ""
-
-
-def _message(error: pluggy.PluginValidationError) -> str:
-    """Return pluggy's explanation, without the lines that repeat the plugin's name and the function's signature."""
-    first, *explanation = str(error).splitlines()
-    explanation = [line.strip() for line in explanation if not line.startswith("hookimpl definition:")]
-    hook = _HOOK_OF_ERROR.search(first)
-    if hook is None:
-        return str(error)
-    return f"{hook[1]}: {' '.join(explanation)}"
+    return f"; did you mean {near}?" if near is not None else f"; the hooks are {', '.join(hook_names())}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -17,8 +16,12 @@ from llms_core.failure import plausible_delay
 from llms_core.plugins.host import PluginHost
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.trace import RequestTrace
+from llms_core.secret import Redactor
 
 log = logging.getLogger(__name__)
+
+#: Characters of each member of an error.
+_MAX_TEXT = 4000
 
 
 class AttemptState(Enum):
@@ -34,9 +37,7 @@ class AttemptObserver:
 
     __slots__ = ("breaker", "host", "records_successes", "redact")
 
-    def __init__(
-        self, breaker: CircuitBreaker, host: PluginHost, redact: Callable[[str], str], *, records_successes: bool
-    ):
+    def __init__(self, breaker: CircuitBreaker, host: PluginHost, redact: Redactor, *, records_successes: bool):
         self.breaker = breaker
         self.host = host
         self.redact = redact
@@ -110,8 +111,13 @@ class Attempt:
             return error
         if not isinstance(error, ProviderError):
             error = self._adapter_error(error)
-        # Providers repeat keys in error messages, and records reach plugins and the log.
-        error.message = self._observer.redact(error.message)
+        # Providers repeat keys in error messages, and adapters quote their answers, which may be long. Records reach
+        # plugins and the log.
+        error.message = self._observer.redact.truncated(error.message, _MAX_TEXT)
+        for name in ("type", "code", "param"):
+            text = getattr(error, name)
+            if text is not None:
+                setattr(error, name, self._observer.redact.truncated(text, _MAX_TEXT))
         # An adapter may have read any number from its provider's answer.
         error.retry_after = plausible_delay(error.retry_after)
         if error.again is None:

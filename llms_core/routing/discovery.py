@@ -93,5 +93,5 @@ def _wanted_models(provider: Provider, found: dict[str, str]) -> Sequence[Model]
         is_included = provider.include is None or re.search(provider.include, upstream_model)
         is_excluded = provider.exclude is not None and re.search(provider.exclude, upstream_model)
         if is_included and not is_excluded:
-            models.append(Model(names=(name,), upstream=upstream_model))
+            models.append(Model(names=(provider.prefix + name,), upstream=upstream_model))
     return models

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,8 @@ from llms_core.config import places
 from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
-from llms_core.plugins.report import PluginReport
-from llms_core.server import dialect_routes, models, openapi, plugin_routes, status
-from llms_core.server.background import keep_models_current, stamps, watch_files
+from llms_core.server import dialect_routes, llms_py, models, openapi, plugin_routes, provider_switch, status
+from llms_core.server.background import FileWatcher, keep_models_current, stamps
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.client_dialect import dialect_of_error
 from llms_core.server.direct_path import DirectPath, Handler
@@ -53,41 +52,48 @@ def create_app(
     stamps_before = stamps(config, plugins)
     started = startup.load(config, plugins)
     startup.check(started)
+    gateway = Gateway(started, requires_key=requires_key)
+    watcher = FileWatcher(gateway, config, plugins, stamps_before)
+    app = application(watcher, is_loopback=is_loopback(host))
     for warning in started.warnings:
         log.warning("%s", warning)
     for note in started.llms_json.notes:
         log.info("%s", note)
-    _log_plugins(started.host.reports)
-    gateway = Gateway(started, requires_key=requires_key)
-    watch = partial(watch_files, gateway, config, plugins, loaded=stamps_before)
+    # Now that all hooks have been called that are called at startup.
+    for finding in examine(started.host, started.configured):
+        if finding.is_warned:
+            continue
+        log.log(logging.ERROR if finding.fault else logging.INFO, "%s", finding.text)
+    return BrowserGuard(app, gateway, is_loopback=is_loopback(host))
+
+
+def application(watcher: FileWatcher, *, is_loopback: bool = False) -> DirectPath:
+    """Return the routes of the watcher's gateway. The watcher runs as long as the application does.
+
+    What is wrong with the routes of plugins is in the findings of the plugin host.
+    """
+    gateway = watcher.gateway
     handlers = _dialect_handlers(gateway)
+    routes: list[ControllerRouterHandler] = [
+        # Litestar has no parameters within a segment, so templates have the direct path only.
+        *(_route(path, handler) for path, handler in handlers.items() if not parameters(path)),
+        *dialect_routes.handlers(gateway),
+        *models.routers(gateway),
+        status.health,
+        status.ready,
+        status.page,
+        llms_py.router(provider_switch.route(watcher, is_loopback=is_loopback)),
+    ]
     app = Litestar(
-        route_handlers=[
-            # Litestar has no parameters within a segment, so templates have the direct path only.
-            *(_route(path, handler) for path, handler in handlers.items() if not parameters(path)),
-            *dialect_routes.handlers(gateway),
-            *models.routers(gateway),
-            status.health,
-            status.ready,
-            status.page,
-            *plugin_routes.routers(gateway),
-        ],
-        lifespan=[lambda app: _lifespan(gateway, watch)],
+        route_handlers=[*routes, *plugin_routes.routers(gateway, routes)],
+        lifespan=[lambda app: _lifespan(gateway, watcher)],
         state=State({"gateway": gateway}),
         exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
         openapi_config=openapi.config(gateway.dialects),
         # Litestar would replace the process's logging configuration.
         logging_config=None,
     )
-    return BrowserGuard(DirectPath(app, handlers), gateway, is_loopback=is_loopback(host))
-
-
-def _log_plugins(reports: Iterable[PluginReport]) -> None:
-    """Log what keeps a plugin, or a part of it, from working, and what may do so soon."""
-    for report in reports:
-        for finding in examine([report]):
-            text = finding.text if report.origin in finding.text else f"{report.origin}: {finding.text}"
-            log.log(logging.WARNING if finding.fault else logging.INFO, "%s", text)
+    return DirectPath(app, handlers)
 
 
 def _dialect_handlers(gateway: Gateway) -> dict[str, Handler]:
@@ -114,11 +120,8 @@ def _route(path: str, serve: Handler) -> ControllerRouterHandler:
 
 
 @asynccontextmanager
-async def _lifespan(
-    gateway: Gateway, watch: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-) -> AsyncIterator[None]:
-    """Connections, the plugins' lifespans and background tasks, such as to `watch` files; they end in reverse order."""
-    changed = asyncio.Event()
+async def _lifespan(gateway: Gateway, watcher: FileWatcher) -> AsyncIterator[None]:
+    """Connections, the plugins' lifespans and background tasks; they end in reverse order."""
     async with AsyncExitStack() as stack:
         await gateway.enter(stack)
         # Background tasks start last and so end first: they must not use what a plugin has closed.
@@ -126,8 +129,8 @@ async def _lifespan(
         stack.callback(watchdog.stop)
         for work in (
             watchdog.beat(),
-            watch(changed),
-            keep_models_current(gateway, changed),
+            watcher.watch(),
+            keep_models_current(gateway, watcher.changed),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(work))
         yield

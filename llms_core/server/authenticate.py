@@ -32,15 +32,14 @@ _KEY_HEADERS = (b"api-key", b"x-api-key", b"x-goog-api-key")
 
 
 def create(
-    keys: Mapping[str, str], host: PluginHost, *, required: bool = False, timeout: float = 5.0
+    callers: Mapping[str, Caller], host: PluginHost, *, required: bool = False, timeout: float = 5.0
 ) -> Authenticate | None:
     """Return the function that finds a request's caller, or None if nobody has to authenticate.
 
-    `keys` are the names of keys by their hash. If authentication is `required`, every request is refused without keys
-    and plugins. `timeout` is in seconds, for each plugin that is asynchronous. The function raises RequestError: 401
-    for an unknown caller, and 503 if a plugin did not answer in time and no other knows the caller.
+    `callers` are those with keys, by the hash of their key. If authentication is `required`, every request is refused
+    without keys and plugins. `timeout` is in seconds, for each plugin that is asynchronous. The function raises
+    RequestError: 401 for an unknown caller, and 503 if a plugin did not answer in time and no other knows the caller.
     """
-    callers = {key_hash: Caller(name) for key_hash, name in keys.items()}
     plugins = [_Authenticator(host.origin_of(name), hook, timeout) for name, hook in host.authenticators]
     if not callers and not plugins and not required:
         return None

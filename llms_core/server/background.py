@@ -26,28 +26,36 @@ FileStamp = tuple[int, int, int]
 """A file's modification time in nanoseconds, its size and its inode."""
 
 
-async def watch_files(
-    gateway: Gateway,
-    config: Path | None,
-    plugins: Path | None,
-    changed: asyncio.Event,
-    loaded: Sequence[FileStamp | None],
-) -> None:
-    """Reload the files when they change, and set `changed`. A broken edit is logged and changes nothing.
+class FileWatcher:
+    """Reloads the files when they change. A broken edit is logged and changes nothing.
 
-    Polls the files' stamps: file system events do not arrive from every kind of mount. `loaded` are the stamps of the
-    two files before they were read, so that no change is missed.
+    Compares the files' stamps: file system events do not arrive from every kind of mount.
     """
-    previous = [*loaded, *stamps(gateway.keys_file)]
-    while True:
-        await asyncio.sleep(_POLL_INTERVAL)
-        current = stamps(config, plugins, gateway.keys_file)
-        if current == previous:
-            continue
+
+    def __init__(self, gateway: Gateway, config: Path | None, plugins: Path | None, loaded: Sequence[FileStamp | None]):
+        """`loaded` are the stamps of the two files before they were read, so that no change is missed."""
+        self.config = config
+        #: Set after each change of the configuration.
+        self.changed = asyncio.Event()
+        self.gateway = gateway
+        self._plugins = plugins
+        self._previous = [*loaded, *stamps(gateway.keys_file)]
+
+    async def watch(self) -> None:
+        """Look at the files again and again."""
+        while True:
+            await asyncio.sleep(_POLL_INTERVAL)
+            self.look()
+
+    def look(self) -> None:
+        """Reload the files if they have changed."""
+        current = stamps(self.config, self._plugins, self.gateway.keys_file)
+        if current == self._previous:
+            return
         # Even if the reload fails: a broken file is reported once, not twice a second.
-        previous = current
-        if _reload(gateway, config, plugins):
-            changed.set()
+        self._previous = current
+        if _reload(self.gateway, self.config, self._plugins):
+            self.changed.set()
 
 
 def _reload(gateway: Gateway, config: Path | None, plugins: Path | None) -> bool:

@@ -41,7 +41,7 @@ class Gateway(Service):
         self.replay_memory = ReplayMemory(startup.plugins_toml.server.replay_buffer)
         self._closing: set[asyncio.Task[None]] = set()
         #: Once there have been keys, no change of the files opens the gateway to everybody.
-        self._requires_key = requires_key
+        self._requires_key = requires_key or startup.llms_json.requires_key
         toml = startup.plugins_toml
         self.use_keys(startup.host, client_keys.collect(toml.server, toml.path, may_be_empty=requires_key))
 
@@ -61,6 +61,9 @@ class Gateway(Service):
 
     def apply(self, startup: Startup) -> None:
         """Use a new configuration. Running requests continue with the one they began with."""
+        if startup.llms_json.requires_key and not self._requires_key:
+            self._requires_key = True
+            self.use_keys(startup.host, self._keys)
         self._use(startup)
         self._rebuild()
         self.configuration_error = None
@@ -73,14 +76,18 @@ class Gateway(Service):
 
     def use_keys(self, host: PluginHost, keys: ClientKeys) -> None:
         """Accept these keys from now on, and no others."""
-        self._requires_key = self._requires_key or bool(keys.names)
+        self._keys = keys
+        self._requires_key = self._requires_key or bool(keys.callers)
         self.authenticate = authenticate.create(
-            keys.names, host, required=self._requires_key, timeout=self.server.authenticate_timeout
+            keys.callers, host, required=self._requires_key, timeout=self.server.authenticate_timeout
         )
         #: The file that keys are read from, which is watched.
         self.keys_file = keys.file
-        if self._requires_key and not keys.names and not host.authenticators:
-            log.warning("no client has a key: every request is refused until plugins.toml has one")
+        if self._requires_key and not keys.callers and not host.authenticators:
+            log.warning(
+                "no client has a key, so that every request is refused: create one with `llms keys new NAME`, and add "
+                "what it prints to plugins.toml"
+            )
 
     def reject(self, error: str) -> None:
         """Keep the current configuration, because the files on disk cannot be loaded."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from litestar.types import Receive, Scope, Send
+from msgspec import UNSET, UnsetType
 
+from llms_core.config.prices import per_token
 from llms_core.contracts.body import RequestBody
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.json import UNREADABLE
 from llms_core.dialects import (
+    AddsMetadata,
     Dialect,
     ErrorResponse,
     IncomingRequest,
@@ -22,6 +25,7 @@ from llms_core.dialects import (
     TypedBody,
     WritesBytes,
 )
+from llms_core.dialects.metadata import Metadata, with_metadata
 from llms_core.errors import AllProvidersFailed, ErrorKind, ProviderError, RequestError
 from llms_core.middleware import Answered, ChunkStream
 from llms_core.operations import Answer
@@ -171,6 +175,8 @@ class RequestHandler:
             content_type = (b"content-type", _encode_header(encoded.content_type))
             encoded = encoded.data
         data = await _bytes_of(encoded, "encode_answer")
+        if self.gateway.server.llms_py and self.dialect.has_metadata:
+            data = with_metadata(data, self._metadata(routed))
         length = (b"content-length", b"%d" % len(data))
         headers = [content_type, length, *self._headers(routed)]
         if self.dialect.answer_headers is not None:
@@ -193,6 +199,8 @@ class RequestHandler:
         # Asked first, because looking at a protocol's methods takes longer than sending a chunk.
         if self.dialect.operation.reads_content_type and isinstance(writer, WritesBytes):
             writer.begin_bytes(stream.content_type)
+        if self.gateway.server.llms_py and isinstance(writer, AddsMetadata):
+            writer.metadata = partial(self._metadata, routed)
         try:
             is_complete = stream.is_complete
             while not is_complete:
@@ -249,6 +257,14 @@ class RequestHandler:
         if dropped:
             headers.append((b"x-llms-dropped-params", _dropped_header(dropped)))
         return headers
+
+    def _metadata(self, routed: Answered) -> Metadata:
+        """What llms.py adds to an answer."""
+        price = None if routed.candidate is None else routed.candidate.price
+        pricing: str | UnsetType = UNSET
+        if price is not None:
+            pricing = f"{per_token(price.input)}/{per_token(price.output)}"
+        return Metadata(int(self.trace.duration * 1000), pricing)
 
     def _request_id(self) -> list[tuple[bytes, bytes]]:
         value = self.trace.id.encode()

@@ -42,12 +42,17 @@ _ERRORS = {
 
 
 _ERRORS_OF_FORMS = {"415": "The request is not a form"}
+_ERRORS_OF_CHANGES = {
+    "403": "The client may not change the configuration",
+    "409": "The configuration cannot be changed",
+}
 
 
 def error_responses(*statuses: int, body: type = ErrorBody) -> dict[int, ResponseSpec]:
     """The errors of a Litestar route, for the document."""
+    described = {**_ERRORS, **_ERRORS_OF_CHANGES}
     return {
-        status: ResponseSpec(body, description=_ERRORS[str(status)], generate_examples=False) for status in statuses
+        status: ResponseSpec(body, description=described[str(status)], generate_examples=False) for status in statuses
     }
 
 

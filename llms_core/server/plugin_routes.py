@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from litestar import Router
+from litestar import Litestar, Router
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
+from litestar.types import ControllerRouterHandler, Guard
 
+from llms_core.errors import PluginError
+from llms_core.plugins.report import summary
 from llms_core.server.gateway import Gateway
 
-log = logging.getLogger(__name__)
 
+def routers(gateway: Gateway, others: Sequence[ControllerRouterHandler]) -> Sequence[Router]:
+    """Return a router for each plugin's routes, under `/x/<plugin>`; routes that cannot be served are left out.
 
-def routers(gateway: Gateway) -> Sequence[Router]:
-    """Return a router for each plugin's routes, under `/x/<plugin>`."""
+    `others` are the server's own routes.
+    """
     host = gateway.startup.host
     public_names = host.public_routes()
-    found = []
+    found: list[Router] = []
     for plugin, handlers in host.routes():
         public = public_names.get(plugin, frozenset())
-        router = Router(f"/x/{plugin}", route_handlers=handlers, guards=[_guard(gateway, public)])
+        try:
+            router = Router(f"/x/{plugin}", route_handlers=_checked(handlers), guards=[_guard(gateway, public)])
+            _try_out([*others, *found, router])
+        # Litestar raises errors of several kinds, and a plugin's own classes may raise any.
+        except (Exception, SystemExit) as error:
+            reason = str(error) if isinstance(error, PluginError) else summary(error)
+            host.leave_out(plugin, "llms_routes", reason)
+            continue
         for name in sorted(public - _names(router)):
-            log.error("%s: llms_public_routes: no route has the name %r", host.origin_of(plugin), name)
+            names = ", ".join(sorted(filter(None, _names(router)))) or "none has a name"
+            host.leave_out(plugin, "llms_public_routes", f"no route has the name {name!r}, only: {names}")
         found.append(router)
     return found
+
+
+def _checked(handlers: Sequence[object]) -> list[Any]:
+    """Return what can be a route. Raises PluginError for anything else, of which Litestar does not tell what it is."""
+    for handler in handlers:
+        is_class = isinstance(handler, type)
+        if is_class or isinstance(handler, BaseRouteHandler | Router):
+            continue
+        name = getattr(handler, "__name__", type(handler).__name__)
+        how = "put @get, @post, … (from litestar) above a function"
+        raise PluginError(f"'{name}' is a {type(handler).__name__} and no route handler of Litestar: {how}")
+    return list(handlers)
+
+
+def _try_out(handlers: Sequence[ControllerRouterHandler]) -> None:
+    """Raise what Litestar raises for routes that are in each other's way, or that it cannot describe."""
+    # The document is made at its first request, and one route that cannot be described would take it from all others.
+    _ = Litestar(route_handlers=handlers, logging_config=None).openapi_schema
 
 
 def _guard(gateway: Gateway, public: Collection[str]) -> Guard:

@@ -10,13 +10,16 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llms_core import images
 from llms_core.adapter_tasks import AdapterTasks
-from llms_core.config.model import LlmsJson, Model, PluginsToml, Routing, Timeouts
+from llms_core.candidate import Configured
+from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import RequestError
 from llms_core.middleware import Answered, Call
@@ -39,7 +42,12 @@ from llms_core.upstream.engine import create_transport
 from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.transport import HttpTransport
 
+if TYPE_CHECKING:
+    from llms_core.images.converter import ImageConverter
+
 log = logging.getLogger(__name__)
+
+_ONCE = Routing(retry=Retry(attempts=0))
 
 
 class Service:
@@ -63,9 +71,11 @@ class Service:
         #: Plugins cannot be reloaded, so neither can these.
         self._operations = (*OPERATIONS, *startup.host.operations(OPERATIONS))
         #: The middleware of all plugins as one; None if there is none.
-        self.middleware = compose(startup.host.middleware())
+        self.middleware = compose(startup.host.middleware)
         self._fetcher = Fetcher(startup.plugins_toml.upstream.fetch_from)
         self._router: Router | None = None
+        #: What makes images smaller; None unless llms.json asks for it.
+        self.images: ImageConverter | None = None
         self._use(startup)
 
     @property
@@ -86,6 +96,9 @@ class Service:
             # A plugin that does not start must not keep the others from starting.
             except (Exception, SystemExit):
                 log.exception("%s: llms_lifespan failed to start", host.origin_of(plugin))
+        for finding in host.findings:
+            if finding.hook == "llms_lifespan":
+                log.error("%s", finding.text)
 
     async def open(self) -> None:
         """Create the HTTP client, which belongs to the event loop."""
@@ -117,6 +130,8 @@ class Service:
         `dialect` is the name of the format in which the client wrote the request; `headers` are the client's. Raises
         what `Router.answer` raises.
         """
+        if self.images is not None:
+            body = await self.images.fitted(body)
         if self.middleware is None:
             return await self.router.answer(trace, operation, body)
         router = self.router
@@ -138,9 +153,29 @@ class Service:
         # A middleware may answer in either way, and the client gets what it asked for.
         return answered.replayed(operation) if body.stream else await answered.whole(operation)
 
-    async def discover_models(self) -> Mapping[str, Sequence[Model] | str]:
-        """Ask the providers for their models, without using the result yet."""
-        return await discovery.discover_models(self.router.transport, self.startup.configured, self._preparations)
+    def only(self, item: Configured) -> Service:
+        """Return a service that tries a model of one provider once, without middleware, to find out how it answers.
+
+        It shares the connections of this one, which has to be open.
+        """
+        once = copy(self)
+        once.middleware = None
+        once._router = msgspec.structs.replace(
+            self.router,
+            models=ModelIndex(
+                [_without_retries(item)], self._operations, CircuitBreaker(), self.discovered, self._preparations
+            ),
+            order=strategies.create(_ONCE),
+            routing=_ONCE,
+        )
+        return once
+
+    async def discover_models(
+        self, providers: Sequence[Configured] | None = None
+    ) -> Mapping[str, Sequence[Model] | str]:
+        """Ask these providers for their models, or all of them, without using the result yet."""
+        asked = self.startup.configured if providers is None else providers
+        return await discovery.discover_models(self.router.transport, asked, self._preparations)
 
     def update_models(self, found: Mapping[str, Sequence[Model] | str]) -> None:
         """Use the result of a discovery; a provider that gave a reason instead keeps its last list."""
@@ -165,6 +200,13 @@ class Service:
         self.observes_requests = (
             self._keeps_records or host.observes_requests or host.observes_attempts or accounting.is_logged()
         )
+        limits = startup.llms_json.images
+        if limits is None or not images.is_available():
+            self.images = None
+        elif self.images is None or self.images.limits != limits:
+            from llms_core.images.converter import ImageConverter  # most configurations do not need it
+
+            self.images = ImageConverter(limits)
         # Keys of earlier configurations stay redacted: running requests may still use them.
         keys = [item.provider.settings.api_key for item in startup.configured]
         redact.add(key for key in keys if key is not None)
@@ -186,10 +228,14 @@ class Service:
             routing=routing,
             timeouts=_timeouts(startup.plugins_toml, startup.llms_json),
             max_bytes=startup.plugins_toml.upstream.max_answer,
-            fetch=self._fetcher.fetch,
+            fetch=self._fetcher.fetch if self.images is None else self.images.fetching(self._fetcher.fetch),
             observer=observer,
             tasks=self._tasks,
         )
+
+
+def _without_retries(item: Configured) -> Configured:
+    return msgspec.structs.replace(item, provider=msgspec.structs.replace(item.provider, retries=0))
 
 
 async def close_adapter(adapter: Closes) -> None:

@@ -9,9 +9,20 @@ from llms_core.dialects import Dialect
 from llms_core.dialects.paths import parameters, pattern
 
 #: Paths besides those of the dialects, which are for POST requests.
-_GET_PATHS = ("/v1/models", "/v1/models/{model}", "/health", "/ready", "/docs")
+_GET_PATHS = (
+    "/v1/models",
+    "/v1/models/{model}",
+    "/health",
+    "/ready",
+    "/docs",
+    "/models",
+    "/models/list",
+    "/status",
+    "/config",
+)
 
 _API_ROOT = "/v1"
+_VERSION = re.compile(r"/v\d")
 _MAX_PATH = 200
 
 
@@ -19,7 +30,7 @@ def unknown_path(path: str, dialects: Sequence[Dialect]) -> str:
     """Return the message for a path that is not served: what is, and what may be wrong with the client's base URL."""
     post_paths = [each for dialect in dialects for each in dialect.paths]
     message = f"Unknown path: {path[:_MAX_PATH]}."
-    below_root = [each for each in (*post_paths, "/v1/models") if each.startswith(_API_ROOT)]
+    below_root = [each for each in (*post_paths, "/v1/models") if _VERSION.match(each)]
     if (meant := _path_meant(path, below_root)) is not None:
         message += f" Did you mean {meant}? {_base_url(meant, dialects)}"
     get_paths = [*_GET_PATHS, *_get_paths_of(dialects)]
@@ -47,6 +58,10 @@ def _base_url(path: str, dialects: Sequence[Dialect]) -> str:
 def _path_meant(path: str, served: Sequence[str]) -> str | None:
     """The served path that `path` ends in, with or without its root: `/chat/completions`, `/v1/v1/models`, …"""
     path = path.rstrip("/")
+    # One that is there as a whole is closer than one with the same end, such as the other version of an API.
+    whole = [each for each in served if path.endswith(each)]
+    if whole:
+        return max(whole, key=len)
     # The longest first: `/v1/chat/completions` ends in `/completions`, too.
     for candidate in sorted(served, key=len, reverse=True):
         end = candidate.removeprefix(_root(candidate))

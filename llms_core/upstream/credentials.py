@@ -10,10 +10,7 @@ import msgspec
 
 from llms_core.contracts.json import UNREADABLE
 from llms_core.provider import UpstreamReply, UpstreamRequest
-from llms_core.secret import Secret, redact
-
-# The last word of the names of headers and of parameters in a URL that carry credentials.
-_NAMES = frozenset({"authorization", "key", "token", "secret", "cookie", "apikey", "auth"})
+from llms_core.secret import Secret, names_credential, redact
 
 # Schemes whose credentials are a secret. A signature, as AWS uses it, is different for each request and worth nothing.
 _SCHEMES = frozenset({"bearer", "basic", "token"})
@@ -35,7 +32,7 @@ def redact_reply(reply: UpstreamReply) -> None:
 def _credentials(request: UpstreamRequest) -> Iterator[Secret]:
     named_values = [*request.headers.items(), *parse_qsl(urlsplit(request.url).query)]
     for name, value in named_values:
-        if not _names_credential(name):
+        if not names_credential(name):
             continue
         scheme, has_scheme, credentials = value.partition(" ")
         if not has_scheme:
@@ -53,9 +50,5 @@ def _handed_out(reply: UpstreamReply) -> Iterator[Secret]:
         return
     if isinstance(members, dict):
         for name, value in members.items():
-            if isinstance(value, str) and _names_credential(name):
+            if isinstance(value, str) and names_credential(name):
                 yield Secret(value)
-
-
-def _names_credential(name: str) -> bool:
-    return name.lower().replace("_", "-").rpartition("-")[2] in _NAMES

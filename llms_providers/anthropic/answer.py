@@ -110,11 +110,10 @@ def call_extra(raw: Block) -> dict[str, Any]:
 def openai_finish_reason(stop_reason: str | None, *, has_calls: bool, is_empty: bool) -> str:
     """Return the finish reason for a stop reason (SR-048).
 
-    Raises ProviderError if it means a failure, or is unknown after an answer without content.
+    Raises ProviderError if it means a failure, or is missing or unknown after an answer without content.
     """
-    reason = _FINISH_REASONS.get(stop_reason or "end_turn") or finish_reason(
-        stop_reason or "end_turn", is_empty=is_empty
-    )
+    stop_reason = stop_reason or ""
+    reason = _FINISH_REASONS.get(stop_reason) or finish_reason(stop_reason, is_empty=is_empty)
     if reason is None:
         message = f"Claude stopped before the answer was complete (stop_reason '{stop_reason}')"
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)

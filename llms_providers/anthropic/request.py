@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any
 
 from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall, Message
 from llms_core.contracts.signatures import Owner
 from llms_core.errors import RequestError, Unsupported
+from llms_core.native.message_request import identifies_person
 from llms_providers.anthropic.blocks import NAME_RULE
 from llms_providers.anthropic.draft import Draft
 from llms_providers.anthropic.messages import conversation
@@ -91,14 +91,6 @@ _SERVICE_TIERS = {
     "default": "standard_only",
     "standard_only": "standard_only",
 }
-
-
-# Anthropic rejects ids that contain what looks like one of these:
-# https://platform.claude.com/docs/en/api/messages#body-metadata-user-id
-_EMAIL_ADDRESS = re.compile(r"[^\s@]@[^\s@]")
-# With a country code, or nothing but a number.
-_PHONE_NUMBER = re.compile(r"\+\d(?:[\s().-]{0,2}\d){6}|^\W*\d(?:[\s()./-]{0,2}\d){6,14}\W*$")
-_MAX_USER_ID_LENGTH = 256
 
 
 def build_body(call: ChatCall, owner: Owner, *, sampling: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -216,10 +208,7 @@ def _add_account(draft: Draft) -> None:
 
 def _opaque(user: Any) -> Any:
     """Return the id of a user, hashed if Anthropic would reject it, or if it identifies a person."""
-    if not isinstance(user, str):
-        return user
-    is_accepted = len(user) <= _MAX_USER_ID_LENGTH
-    if is_accepted and not _EMAIL_ADDRESS.search(user) and not _PHONE_NUMBER.search(user):
+    if not isinstance(user, str) or not identifies_person(user):
         return user
     return hashlib.sha256(user.encode()).hexdigest()
 

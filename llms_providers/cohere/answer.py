@@ -247,7 +247,7 @@ def _finish_reason(reason: Any, error: Any = None, *, has_tool_calls: bool, is_e
     if error or reason == "ERROR":
         message = error or "Cohere failed to generate the answer"
         raise to_error(500, {}, msgspec.json.encode({"message": message}))
-    translated = finish_reason(str(reason or "COMPLETE"), is_empty=is_empty)
+    translated = finish_reason(str(reason or ""), is_empty=is_empty)
     if translated is None:
         message = f"Cohere stopped before the answer was complete (finish_reason '{reason}')"
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)

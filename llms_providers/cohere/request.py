@@ -124,6 +124,9 @@ def _messages(messages: Iterable[Message], names: FunctionNames) -> list[Json]:
         if message.role != "tool":
             _append_images(result, images)
         translated = _message(message, f"messages[{number}]", ids, names)
+        if translated["role"] == "system" and not translated["content"]:
+            # Cohere rejects messages without content.
+            continue
         result.append(_without_images(translated, images) if message.role == "tool" else translated)
     _append_images(result, images)
     return result
@@ -151,7 +154,7 @@ def _message(message: Message, location: str, ids: ToolCallIds, names: FunctionN
     content = _content(message.content, location, allow_images=message.role in ("user", "tool"))
     match message.role:
         case "system" | "developer":
-            return {"role": "system", "content": content}
+            return {"role": "system", "content": _without_empty_texts(content)}
         case "assistant":
             return _assistant_message(message, content, ids, names)
         case "tool":
@@ -179,7 +182,7 @@ def _content(content: str | list[Part] | None, location: str, *, allow_images: b
 
 
 def _without_empty_texts(content: str | list[Json]) -> str | list[Json]:
-    """Return the content of a user's message, of which Cohere rejects empty texts."""
+    """Return content without the empty texts that Cohere rejects."""
     if isinstance(content, str):
         return content
     return [block for block in content if block.get("text") != ""]

@@ -115,7 +115,10 @@ class ChoiceBuilder:
                     _merge(self._message, {name: value})
 
     def as_openai(self) -> Json:
-        """Return the choice of a chat.completion; to be called once, at the end."""
+        """Return the choice of a chat.completion; to be called once, at the end.
+
+        Raises ProviderError if the candidate has neither content nor a reason to end.
+        """
         message = self._message
         message |= {name: text.getvalue() for name, text in self._texts.items()}
         if self._extra:
@@ -125,6 +128,9 @@ class ChoiceBuilder:
         content = message.pop("content", None if self._has_calls else "")
         reason = self.finish_reason
         if not reason:
+            if not self._has_content:
+                problem = "Gemini's answer has no content, and no reason for that"
+                raise ProviderError(ErrorKind.BAD_RESPONSE, problem, status=200)
             reason = "tool_calls" if self._has_calls else "stop"
         return choice_of(
             content=content,

@@ -218,13 +218,13 @@ def _image_part(image: _Image, signatures: _Signatures) -> Json:
 
 
 def _result_parts(call: ChatCall, message: Message, param: str, ids: ToolCallIds, names: FunctionNames) -> list[Json]:
-    """Return the parts of a tool's result. Raises RequestError if it does not belong to an earlier call."""
+    """Return the parts of a tool's result. Raises Unsupported if it does not belong to an earlier call."""
     answered = ids.result(message)
     # Gemini matches results by function name, which OpenAI's `tool` messages do not have.
     name = message.name if answered is None else answered.name
     call_id = message.tool_call_id if answered is None else answered.id
-    if not name:
-        raise RequestError(f"No earlier message has a tool call '{call_id or ''}'", param=f"{param}.tool_call_id")
+    if name is None:
+        raise Unsupported(f"No earlier message has a tool call '{call_id or ''}'", param=f"{param}.tool_call_id")
     response: Json = {"name": names.to_provider(name), "response": _result_object(text_of(message.content))}
     if call_id:
         response["id"] = call_id

@@ -17,6 +17,7 @@ from llms_core.openai_compatible import OPENAI_COMPATIBLE, OpenAICompatible
 from llms_core.operations.rerank import RERANK
 from llms_core.provider import ProviderSettings
 from llms_core.testing import ScriptedUpstream, error, json_body
+from tests.core.server.conftest import NO_RETRIES
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, ProviderBlock, Serve
@@ -53,7 +54,7 @@ def of_type(
         upstream.default = json_body(ANSWERS[type_])
         models = {"m": "cohere.rerank-v3-5:0" if type_ == "bedrock" else "up-m"}
         own = {"base_url": upstream.origin} if type_ in ("cohere", "bedrock") else {}
-        return served(config_of(first=provider(upstream, models, type=type_, **own)))
+        return served(config_of(first=provider(upstream, models, type=type_, **own)), NO_RETRIES)
 
     return serve
 

@@ -13,6 +13,7 @@ import pytest
 from openai import OpenAI
 
 from llms_core.testing import Body, Chunk, Close, Reply, ScriptedUpstream, Status, error, events, json_body, text_body
+from tests.core.server.conftest import NO_RETRIES
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, ProviderBlock, Serve
@@ -33,7 +34,7 @@ def config(
 
 @pytest.fixture
 def served_gateway(config: dict[str, Any], served: Serve) -> Gateway:
-    return served(config)
+    return served(config, NO_RETRIES)
 
 
 @pytest.fixture

@@ -52,6 +52,9 @@ KINDS: list[tuple[int, Any, ErrorKind]] = [
     (200, {"error": {"message": "Provider returned error", "code": 429}}, ErrorKind.RATE_LIMIT),
     (200, {"error": {"message": "x", "type": "invalid_request_error"}}, ErrorKind.INVALID_REQUEST),
     (200, {"error": {"message": "x"}}, ErrorKind.BAD_RESPONSE),
+    (200, {"error": {"message": "x", "code": 429.0}}, ErrorKind.RATE_LIMIT),
+    (200, {"title": "Too Many Requests", "status": 429, "type": "about:blank"}, ErrorKind.RATE_LIMIT),
+    (200, {"__type": "ThrottlingException"}, ErrorKind.RATE_LIMIT),
 ]  # fmt: skip
 
 
@@ -66,6 +69,25 @@ def test_the_providers_message_type_param_and_code_are_kept() -> None:
     error = classify(400, {}, json.dumps(body).encode())
     members = (error.message, error.type, error.param, error.code)
     assert members == ("too long", "invalid_request_error", "messages", "c")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"reason": "no capacity", "hint": 5}, 'The provider answered HTTP 400: {"reason":"no capacity","hint":5}'),
+        ({"data": {"error": {"message": "x"}}}, 'The provider answered HTTP 400: {"data":{"error":{"message":"x"}}}'),
+        ({"reason": "x" * 1000}, f'The provider answered HTTP 400: {{"reason":"{"x" * 289}'),
+        ({}, "The provider answered HTTP 400"),
+        (None, "The provider answered HTTP 400"),
+    ],
+)
+def test_an_error_of_an_unknown_shape_is_shown(body: Any, message: str) -> None:
+    assert classify(400, {}, json.dumps(body).encode()).message == message
+
+
+def test_the_error_behind_a_router_needs_no_message_of_the_routers() -> None:
+    body = {"error": {"metadata": {"raw": "overloaded"}}}
+    assert classify(502, {}, json.dumps(body).encode()).message == "overloaded"
 
 
 def test_the_location_of_a_validation_error_becomes_the_param() -> None:

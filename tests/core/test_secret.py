@@ -25,7 +25,11 @@ FORMS = {
     "a URL, in lower case": re.sub("%..", lambda code: code[0].lower(), quote(KEY, safe="")),
     "HTML": html.escape(KEY),
     "HTML, as PHP writes it": html.escape(KEY).replace("&#x27;", "&#39;"),
+    "HTML, of older PHP": html.escape(KEY).replace("&#x27;", "&#039;"),
+    "HTML, all escaped": re.sub(r"[^\w-]", lambda found: f"&#{ord(found[0])};", KEY),
+    "HTML, in hexadecimal": re.sub(r"[^\w-]", lambda found: f"&#x{ord(found[0]):X};", KEY),
     "JSON": json.dumps(KEY)[1:-1],
+    "JSON, safe in HTML": re.sub("[<>&='+]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(KEY)[1:-1]),
     "base64": base64.b64encode(KEY.encode()).decode(),
     "base64url": base64.urlsafe_b64encode(KEY.encode()).decode().rstrip("="),
 }
@@ -52,6 +56,12 @@ def test_any_key_is_redacted_in_base64(key: str, before: bytes, after: bytes) ->
     encoded = base64.b64encode(before + key.encode() + after).decode()
     rest = len(Redactor([Secret(key)])(encoded).replace(MASK, ""))
     assert rest <= (len(before) + len(after)) * 2 + 8
+
+
+def test_a_key_may_hold_bytes_that_are_no_text() -> None:
+    """As a variable of the environment may, which Python reads as surrogates."""
+    key = b"sk-\xff\xfe-0123456789".decode(errors="surrogateescape")
+    assert Redactor([Secret(key)])(f"no good with {key}") == f"no good with {MASK}"
 
 
 def test_a_key_that_begins_like_another_one_is_redacted_completely() -> None:

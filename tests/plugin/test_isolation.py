@@ -38,19 +38,19 @@ BROKEN = {
     "panicking": ("class Panic(BaseException): pass\nraise Panic('at import')", "Panic: at import"),
     "misspelling": (
         "@hookimpl\ndef llms_provider(): return []",
-        "unknown hook llms_provider; did you mean llms_providers?",
+        "unknown hook llms_provider (",
     ),
-    "unmarked": ("def llms_providers(): return []", "llms_providers is not marked as a hook"),
-    "arguing": ("@hookimpl\ndef llms_candidates(requests, candidates): ...", "{'requests'}"),
+    "unmarked": ("def llms_providers(): return []", "is not marked as a hook: add @hookimpl"),
+    "arguing": ("@hookimpl\ndef llms_candidates(requests, candidates): ...", "declares the argument 'requests'"),
     "raising": ("@hookimpl\ndef llms_providers(): raise KeyError('no good')", "llms_providers raised KeyError"),
     "exiting": ("@hookimpl\ndef llms_providers(): raise SystemExit(3)", "llms_providers raised SystemExit: 3"),
-    "awaiting": ("@hookimpl\nasync def llms_providers(): return []", "llms_providers is async"),
+    "awaiting": ("@hookimpl\nasync def llms_providers(): return []", "is async; hooks must be synchronous"),
     "coroutine": (
         "async def later(): return []\n@hookimpl\ndef llms_providers(): return later()",
         "the hook returned a coroutine; hooks must be synchronous",
     ),
     "rubbish": ("@hookimpl\ndef llms_providers(): return ['a string']", "returned a str instead of a ProviderSpec"),
-    "wrapping": ("@hookimpl(hookwrapper=True)\ndef llms_providers(): yield", "llms_providers is a hook wrapper"),
+    "wrapping": ("@hookimpl(hookwrapper=True)\ndef llms_providers(): yield", "is a hook wrapper"),
 }
 
 

@@ -38,7 +38,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from official_types import check_anthropic
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from recordings import Recording, pieces, recordings
+from recordings import Recording, for_each, pieces, recordings
 
 from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
 from llms_core.contracts.chunk import Chunk
@@ -203,7 +203,7 @@ def is_error(recording: Recording) -> bool:
 FINISH_REASONS = {"end_turn": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+@for_each(recordings("anthropic", is_success))
 def test_recorded_answers_have_the_content_that_the_official_sdk_reads(recording: Recording) -> None:
     """SR-042 … SR-050: text, calls, reasoning and finish reason, streamed or not."""
     expected = sdk_message(recording)
@@ -226,7 +226,7 @@ def test_recorded_answers_have_the_content_that_the_official_sdk_reads(recording
     assert answer["finish_reason"] == FINISH_REASONS[expected.stop_reason]
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+@for_each(recordings("anthropic", is_success))
 def test_recorded_answers_have_the_usage_that_the_official_sdk_reads(recording: Recording) -> None:
     """SR-049: cached tokens are a part of the prompt's."""
     expected = sdk_message(recording).usage
@@ -242,7 +242,7 @@ def test_recorded_answers_have_the_usage_that_the_official_sdk_reads(recording: 
     assert completion_details.get("reasoning_tokens") == reasoning_tokens
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+@for_each(recordings("anthropic", is_success))
 def test_a_returned_answer_is_sent_back_unchanged(recording: Recording) -> None:
     """Signatures, server tools and citations survive if the client returns the message as it got it, in their order."""
     message = client_answer(recording)["message"]
@@ -257,7 +257,7 @@ def test_a_returned_answer_is_sent_back_unchanged(recording: Recording) -> None:
     assert sent == expected
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+@for_each(recordings("anthropic", is_success))
 def test_an_answer_can_be_returned_without_provider_extra(recording: Recording) -> None:
     """A client that drops members it does not know still returns the text and the calls."""
     known = {"role", "content", "tool_calls"}
@@ -281,7 +281,7 @@ def without_defaults(value: Any) -> Any:
     return cleaned
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_stream))
+@for_each(recordings("anthropic", is_stream))
 def test_a_stream_gives_the_same_chunks_however_it_is_split(recording: Recording) -> None:
     """SR-053, SR-054: into pieces of 1, 7 and 64 bytes, or not at all."""
     expected = chunks_of(recording.body)
@@ -298,7 +298,7 @@ ERROR_KINDS = {
 }
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_error))
+@for_each(recordings("anthropic", is_error))
 def test_recorded_errors_are_classified(recording: Recording) -> None:
     error = adapter().error(recording.status, recording.headers, recording.body)
     expected = json.loads(recording.body)["error"]
@@ -322,7 +322,7 @@ def skip_reason(recording: Recording) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic"))
+@for_each(recordings("anthropic"))
 def test_the_openai_equivalent_of_a_recorded_request_is_sent_like_it(recording: Recording) -> None:
     """SR-026, SR-031 … SR-041."""
     reason = skip_reason(recording)

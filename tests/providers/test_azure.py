@@ -13,7 +13,7 @@ import openai
 import pytest
 from chat_streams import ChatStream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from recordings import Recording, pieces, recordings
+from recordings import Recording, for_each, pieces, recordings
 
 from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.chunk import Chunk
@@ -380,7 +380,7 @@ def streamed(recording: Recording) -> bool:
     return of_azure(recording) and recording.stream
 
 
-@pytest.mark.parametrize("recording", recordings("openai", of_azure))
+@for_each(recordings("openai", of_azure))
 def test_recorded_requests_are_sent_to_the_same_url(recording: Recording) -> None:
     request = as_recorded(recording).request(call_of(recording))
     url = httpx.URL(request.url)
@@ -393,7 +393,7 @@ def test_recorded_requests_are_sent_to_the_same_url(recording: Recording) -> Non
     assert request.dropped == ()
 
 
-@pytest.mark.parametrize("recording", recordings("openai", whole))
+@for_each(recordings("openai", whole))
 def test_recorded_answers_keep_the_results_of_the_filter(recording: Recording) -> None:
     """SR-045, SR-050: only the name of the model changes."""
     completion = as_recorded(recording).completion(call_of(recording), recording.body)
@@ -415,7 +415,7 @@ def fed(adapter: OpenAICompatible, call: ChatCall, data: Iterable[Json]) -> list
     return [chunk for event in data for chunk in translator.feed("", json.dumps(event).encode())]
 
 
-@pytest.mark.parametrize("recording", recordings("openai", streamed))
+@for_each(recordings("openai", streamed))
 def test_recorded_streams_keep_the_results_of_the_filter(recording: Recording) -> None:
     """SR-050, SR-053: the first chunk, which has the results for the prompt, gets the id of the others."""
     recorded = events(recording)
@@ -433,7 +433,7 @@ def test_recorded_streams_keep_the_results_of_the_filter(recording: Recording) -
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 10**9])
-@pytest.mark.parametrize("recording", recordings("openai", streamed))
+@for_each(recordings("openai", streamed))
 def test_recorded_streams_give_the_same_chunks_however_they_are_split(recording: Recording, size: int) -> None:
     """SR-055, SR-060: and in the same order, because Azure repeats nothing."""
     progress = ChatStream(as_recorded(recording).chunks(call_of(recording)))

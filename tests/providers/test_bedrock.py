@@ -35,7 +35,7 @@ from hypothesis import strategies as st
 from official_types import bedrock_service, check_bedrock
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion
-from recordings import Recording, failures, pieces, recordings, streams, whole_answers
+from recordings import Recording, failures, for_each, pieces, recordings, streams, whole_answers
 
 from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
 from llms_core.config.llms_json import read as read_config
@@ -272,7 +272,7 @@ STREAMS = streams("bedrock")
 FAILED = failures("bedrock")
 
 
-@pytest.mark.parametrize("recording", WHOLE)
+@for_each(WHOLE)
 def test_recorded_answers_are_translated_completely(recording: Recording) -> None:
     """SR-042 … SR-049."""
     answer = json.loads(recording.body)
@@ -281,7 +281,7 @@ def test_recorded_answers_are_translated_completely(recording: Recording) -> Non
     assert (completion.id, completion.object, completion.created) == ("chatcmpl-1", "chat.completion", 1700000000)
 
 
-@pytest.mark.parametrize("recording", WHOLE)
+@for_each(WHOLE)
 def test_recorded_answers_agree_with_amazons_sdk(recording: Recording) -> None:
     theirs = sdk_answer(recording.body)
     content = [each for each in theirs["output"]["message"]["content"] if "SDK_UNKNOWN_MEMBER" not in each]
@@ -289,7 +289,7 @@ def test_recorded_answers_agree_with_amazons_sdk(recording: Recording) -> None:
     assert summary == expected(content, theirs["stopReason"], theirs["usage"])
 
 
-@pytest.mark.parametrize("recording", STREAMS)
+@for_each(STREAMS)
 def test_recorded_streams_are_translated_completely(recording: Recording) -> None:
     """SR-053 … SR-056, SR-049."""
     assert joined(streamed(recording.body, call=call_of(recording))) == expected(
@@ -297,13 +297,13 @@ def test_recorded_streams_are_translated_completely(recording: Recording) -> Non
     )
 
 
-@pytest.mark.parametrize("recording", STREAMS)
+@for_each(STREAMS)
 def test_recorded_streams_agree_with_amazons_sdk(recording: Recording) -> None:
     theirs = expected(*blocks_of(sdk_events(recording.body)))
     assert joined(streamed(recording.body, call=call_of(recording))) == theirs
 
 
-@pytest.mark.parametrize("recording", STREAMS)
+@for_each(STREAMS)
 def test_chunks_do_not_depend_on_the_size_of_network_pieces(recording: Recording) -> None:
     call = call_of(recording)
     whole = streamed(recording.body, call=call)
@@ -311,7 +311,7 @@ def test_chunks_do_not_depend_on_the_size_of_network_pieces(recording: Recording
         assert streamed(recording.body, size, call) == whole
 
 
-@pytest.mark.parametrize("recording", STREAMS)
+@for_each(STREAMS)
 def test_truncated_streams_are_incomplete(recording: Recording) -> None:
     """SR-058: cut in the middle of the event that ends it, and earlier."""
     stop = recording.body.index(b"messageStop")
@@ -329,7 +329,7 @@ RECORDED_KINDS = {
 }
 
 
-@pytest.mark.parametrize("recording", FAILED)
+@for_each(FAILED)
 def test_recorded_errors_are_classified(recording: Recording) -> None:
     error = adapter().error(recording.status, recording.headers, recording.body)
     message = json.loads(recording.body)["message"]
@@ -503,7 +503,7 @@ def compared(body: Json) -> Any:
     return {**normalized, "messages": turns}
 
 
-@pytest.mark.parametrize("recording", recordings("bedrock", lambda each: not not_carried(each.request["body"])))
+@for_each(recordings("bedrock", lambda each: not not_carried(each.request["body"])))
 def test_recorded_requests_survive_translation_from_openais_format(recording: Recording) -> None:
     """Except for what OpenAI's requests cannot express."""
     body, model = recording.request["body"], model_of(recording)
@@ -514,7 +514,7 @@ def test_recorded_requests_survive_translation_from_openais_format(recording: Re
     assert request.dropped == ()
 
 
-@pytest.mark.parametrize("recording", recordings("bedrock"))
+@for_each(recordings("bedrock"))
 def test_request_is_that_of_amazons_sdk(recording: Recording) -> None:
     """The path contains the escaped model id, and the body is what the SDK writes for the same parameters."""
     model = model_of(recording)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aws_events import event, exception
-from recordings import Recording, recordings
+from recordings import Recording, for_each, recordings
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
@@ -179,7 +179,7 @@ def read(data: bytes) -> tuple[list[Chunk], StreamDecoder]:
     return chunks, decoder
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", lambda each: each.status == 200 and each.stream))
+@for_each(recordings("anthropic", lambda each: each.status == 200 and each.stream))
 def test_a_stream_is_unwrapped_and_passed_on(recording: Recording) -> None:
     chunks, decoder = read(wrapped(recording.body))
     assert decoder.reader.complete

@@ -24,7 +24,7 @@ from openai import OpenAI
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion
 from pydantic import TypeAdapter
-from recordings import Recording, failures, recordings, streams, whole_answers
+from recordings import Recording, failures, for_each, recordings, streams, whole_answers
 
 from llms_core import ErrorKind, ProviderError, Unsupported
 from llms_core.contracts.chunk import Chunk
@@ -188,7 +188,7 @@ def gathered(body: bytes) -> Json:
 # Recorded answers ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recording", whole_answers("cohere"))
+@for_each(whole_answers("cohere"))
 def test_recorded_answers_are_translated_completely(recording: Recording) -> None:
     """SR-042 … SR-050."""
     answer = json.loads(recording.body)
@@ -198,7 +198,7 @@ def test_recorded_answers_are_translated_completely(recording: Recording) -> Non
     assert (found.model_extra or {})["provider_extra"]["cohere"]["billed_units"] == answer["usage"]["billed_units"]
 
 
-@pytest.mark.parametrize("recording", streams("cohere"))
+@for_each(streams("cohere"))
 def test_recorded_streams_are_translated_completely(recording: Recording) -> None:
     """SR-053 … SR-056: independent of the size of the network's pieces."""
     chunks = streamed(recording.body)
@@ -206,7 +206,7 @@ def test_recorded_streams_are_translated_completely(recording: Recording) -> Non
     assert streamed(recording.body, 1) == streamed(recording.body, 7) == streamed(recording.body, 64) == chunks
 
 
-@pytest.mark.parametrize("recording", whole_answers("cohere"))
+@for_each(whole_answers("cohere"))
 def test_answers_agree_with_coheres_sdk(recording: Recording) -> None:
     sdk = V2ChatResponse.model_validate_json(recording.body)
     found = read(completed(recording.body))
@@ -219,7 +219,7 @@ def test_answers_agree_with_coheres_sdk(recording: Recording) -> None:
     assert (found["id"], found["finish"]) == (sdk.id, FINISH[sdk.finish_reason])
 
 
-@pytest.mark.parametrize("recording", streams("cohere"))
+@for_each(streams("cohere"))
 def test_streams_agree_with_coheres_sdk(recording: Recording) -> None:
     event_type: TypeAdapter[Any] = TypeAdapter(V2ChatStreamResponse)
     lines = [line[6:] for line in recording.body.splitlines() if line.startswith(b"data: {")]
@@ -235,7 +235,7 @@ def test_streams_agree_with_coheres_sdk(recording: Recording) -> None:
     assert found["finish"] == FINISH[received[-1].delta.finish_reason]
 
 
-@pytest.mark.parametrize("recording", failures("cohere"))
+@for_each(failures("cohere"))
 def test_recorded_errors_are_classified(recording: Recording) -> None:
     kinds = {
         400: ErrorKind.INVALID_REQUEST,
@@ -248,9 +248,7 @@ def test_recorded_errors_are_classified(recording: Recording) -> None:
     assert (error.message, error.status) == (json.loads(recording.body)["message"], recording.status)
 
 
-@pytest.mark.parametrize(
-    "recording", recordings("cohere", lambda each: each.status == 200 and "tool_call" in each.tags)
-)
+@for_each(recordings("cohere", lambda each: each.status == 200 and "tool_call" in each.tags))
 @pytest.mark.parametrize("faithful", [True, False])
 def test_recorded_tool_calls_are_sent_back_unchanged(recording: Recording, faithful: bool) -> None:
     """SR-040: also from clients that keep only the reasoning, which then becomes the plan of the calls."""
@@ -313,7 +311,7 @@ def normalize(body: Json) -> Json:
     return normalized
 
 
-@pytest.mark.parametrize("recording", recordings("cohere"))
+@for_each(recordings("cohere"))
 def test_recorded_requests_survive_translation_from_openais_format(recording: Recording) -> None:
     """SR-013 … SR-023, SR-031 … SR-036, SR-040."""
     recorded = recording.request["body"]
@@ -424,6 +422,13 @@ def test_parameters_have_coheres_names() -> None:
 def test_top_p_is_limited_to_coheres_range(top_p: float, p: float) -> None:
     """SR-015: many clients send 1, and Cohere accepts 0.01 to 0.99."""
     assert native(top_p=top_p)["p"] == p
+
+
+@pytest.mark.parametrize("content", ["", None, [], [{"type": "text", "text": ""}]])
+def test_instructions_without_a_text_are_left_out(content: Any) -> None:
+    """Cohere rejects messages without content."""
+    hello = {"role": "user", "content": "Hello!"}
+    assert native(messages=[{"role": "system", "content": content}, hello])["messages"] == [hello]
 
 
 def test_users_message_has_no_empty_text() -> None:

@@ -11,8 +11,7 @@ import struct
 from typing import Any
 
 import msgspec
-import pytest
-from recordings import Recording, failures, whole_answers
+from recordings import Recording, failures, for_each, whole_answers
 
 from llms_core import ErrorKind
 from llms_core.contracts.embeddings import EmbeddingCall
@@ -119,14 +118,14 @@ NAMED = [
 ]
 
 
-@pytest.mark.parametrize("recording", NAMED)
+@for_each(NAMED)
 def test_the_request_is_the_recorded_one(recording: Recording) -> None:
     request = EMBEDDINGS.request(adapter_of(recording), call_of(recording))
     assert without_choices(json.loads(request.content)) == without_choices(recording.request["body"])
     assert request.url.rpartition("/models/")[2].endswith(recording.request["path"].rpartition("/models/")[2][-20:])
 
 
-@pytest.mark.parametrize("recording", NAMED)
+@for_each(NAMED)
 def test_the_vectors_and_tokens_are_read(recording: Recording) -> None:
     # The dimensions are those of the recording, whose vectors are cut.
     call = msgspec.structs.replace(call_of(recording), dimensions=None)
@@ -137,7 +136,7 @@ def test_the_vectors_and_tokens_are_read(recording: Recording) -> None:
         assert answer.usage.prompt_tokens == answer.usage.total_tokens
 
 
-@pytest.mark.parametrize("recording", failures("embeddings"))
+@for_each(failures("embeddings"))
 def test_errors_are_classified(recording: Recording) -> None:
     error = adapter_of(recording).error(recording.status, recording.headers, recording.body)
     assert error.kind in (ErrorKind.MODEL_NOT_FOUND, ErrorKind.INVALID_REQUEST)

@@ -13,6 +13,7 @@ import pytest
 from openai import OpenAI
 
 from llms_core.testing import ScriptedUpstream, json_body
+from tests.core.server.conftest import NO_RETRIES
 
 if TYPE_CHECKING:
     from tests.conftest import ProviderBlock, Serve
@@ -31,7 +32,7 @@ def client(
     upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], served: Serve
 ) -> Iterator[OpenAI]:
     block = provider(upstream.origin, {name: name for name in (GEMINI, IMAGEN, SPEECH)}, type="google")
-    gateway = served(config_of(first=block))
+    gateway = served(config_of(first=block), NO_RETRIES)
     with OpenAI(base_url=gateway.base_url, api_key="not-needed", max_retries=0, timeout=20) as client:
         yield client
 

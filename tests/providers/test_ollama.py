@@ -26,7 +26,7 @@ from ollama._types import ChatRequest
 from openai import OpenAI
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion
-from recordings import Recording, failures, recordings, streams, whole_answers
+from recordings import Recording, failures, for_each, recordings, streams, whole_answers
 
 from llms_core import ErrorKind, ProviderError, RequestError, Unsupported
 from llms_core.contracts.chunk import Chunk
@@ -128,7 +128,7 @@ def expected(lines: list[Json]) -> Json:
 # Recorded answers ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recording", whole_answers("ollama"))
+@for_each(whole_answers("ollama"))
 def test_recorded_answers_are_translated_completely(recording: Recording) -> None:
     """SR-042 … SR-050."""
     found = completed(recording.body)
@@ -138,7 +138,7 @@ def test_recorded_answers_are_translated_completely(recording: Recording) -> Non
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("recording", streams("ollama"))
+@for_each(streams("ollama"))
 def test_recorded_streams_are_translated_completely(recording: Recording) -> None:
     """SR-053 … SR-056: independent of the size of the network's pieces."""
     chunks = streamed(recording.body)
@@ -148,7 +148,7 @@ def test_recorded_streams_are_translated_completely(recording: Recording) -> Non
     assert streamed(recording.body, 1) == streamed(recording.body, 7) == streamed(recording.body, 64) == chunks
 
 
-@pytest.mark.parametrize("recording", whole_answers("ollama"))
+@for_each(whole_answers("ollama"))
 def test_answers_agree_with_ollamas_sdk(recording: Recording) -> None:
     sdk = ChatResponse.model_validate_json(recording.body)
     found = read(completed(recording.body))
@@ -158,7 +158,7 @@ def test_answers_agree_with_ollamas_sdk(recording: Recording) -> None:
     assert found["usage"] == (sdk.prompt_eval_count, sdk.eval_count)
 
 
-@pytest.mark.parametrize("recording", failures("ollama"))
+@for_each(failures("ollama"))
 def test_recorded_errors_are_classified(recording: Recording) -> None:
     # The recorded 500s are images of an unknown format.
     kinds = {404: ErrorKind.MODEL_NOT_FOUND, 500: ErrorKind.INVALID_REQUEST}
@@ -230,7 +230,7 @@ def normalize(body: Json, like: Json) -> Json:
     return normalized
 
 
-@pytest.mark.parametrize("recording", recordings("ollama"))
+@for_each(recordings("ollama"))
 def test_recorded_requests_survive_translation_from_openais_format(recording: Recording) -> None:
     """SR-013 … SR-023, SR-031 … SR-036, SR-040."""
     recorded = recording.request["body"]

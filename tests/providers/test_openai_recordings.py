@@ -20,7 +20,7 @@ from differences import MISSING, Allowed, Difference, assert_only
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, ValidationError
-from recordings import Recording, pieces, recordings
+from recordings import Recording, for_each, pieces, recordings
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatCall, decode
@@ -186,7 +186,7 @@ def is_answer(recording: Recording) -> bool:
     return is_whole(recording) and "choices" in recording.response.get("json", {})
 
 
-@pytest.mark.parametrize("recording", recordings("openai", is_answer))
+@for_each(recordings("openai", is_answer))
 def test_a_whole_answer_keeps_every_member(recording: Recording) -> None:
     """SR-042 … SR-050: it conforms to OpenAI's contract, and everything else is as the provider sent it."""
     made = adapter_of(recording).completion(call_of(recording), recording.body)
@@ -202,7 +202,7 @@ def test_a_whole_answer_keeps_every_member(recording: Recording) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("recording", recordings("openai", lambda it: is_whole(it) and not is_answer(it)))
+@for_each(recordings("openai", lambda it: is_whole(it) and not is_answer(it)))
 def test_a_200_without_an_answer_is_an_error(recording: Recording) -> None:
     """SR-072."""
     with pytest.raises(ProviderError) as caught:
@@ -281,7 +281,7 @@ def seconds(created: int) -> int:
     return created // 1000 if created > 10**11 else created
 
 
-@pytest.mark.parametrize("recording", recordings("openai", is_whole_stream))
+@for_each(recordings("openai", is_whole_stream))
 def test_a_stream_keeps_every_member(recording: Recording) -> None:
     """SR-050, SR-053, SR-054, SR-056: each event becomes one chunk, and another for usage sent along with choices."""
     translator = RecordingTranslator(recording)
@@ -316,7 +316,7 @@ def is_repeated(chunk: Json, before: list[Json]) -> bool:
     return {name for name, value in chunk.items() if value is not None} <= known
 
 
-@pytest.mark.parametrize("recording", recordings("openai", is_whole_stream))
+@for_each(recordings("openai", is_whole_stream))
 def test_the_core_passes_on_all_content_and_the_last_usage(recording: Recording) -> None:
     """SR-055: only superseded usage and repeated ends are withheld."""
     translator = RecordingTranslator(recording)
@@ -335,7 +335,7 @@ def test_the_core_passes_on_all_content_and_the_last_usage(recording: Recording)
     assert [chunk.usage for chunk in out].count(True) == len(usages[-1:])
 
 
-@pytest.mark.parametrize("recording", recordings("openai", is_stream))
+@for_each(recordings("openai", is_stream))
 def test_the_pieces_of_a_stream_make_no_difference(recording: Recording) -> None:
     """SR-060: for complete and broken streams, however the network splits them."""
     seen = []
@@ -346,7 +346,7 @@ def test_the_pieces_of_a_stream_make_no_difference(recording: Recording) -> None
     assert all(each == seen[0] for each in seen)
 
 
-@pytest.mark.parametrize("recording", recordings("openai", lambda it: stream_failure(it) is not None))
+@for_each(recordings("openai", lambda it: stream_failure(it) is not None))
 def test_an_incomplete_stream_fails(recording: Recording) -> None:
     """SR-058: the core detects it, and no finish_reason is sent."""
     progress = ChatStream(adapter_of(recording).chunks(call_of(recording)))
@@ -396,7 +396,7 @@ def joined(state: ChatCompletionStreamState[None], chunk: Json) -> bool:
     return True
 
 
-@pytest.mark.parametrize("recording", recordings("openai", is_whole_stream))
+@for_each(recordings("openai", is_whole_stream))
 def test_openais_client_assembles_a_stream(recording: Recording) -> None:
     """SR-048, SR-049, SR-054, SR-056: each chunk is valid, and the result is the provider's answer."""
     out = passed(ChatStream(adapter_of(recording).chunks(call_of(recording))), recording.body, 64)
@@ -563,7 +563,7 @@ def misleading_status(recording: Recording) -> tuple[str, int, str] | None:
     )
 
 
-@pytest.mark.parametrize("recording", recordings("openai", is_error))
+@for_each(recordings("openai", is_error))
 def test_an_error_has_its_kind_and_the_providers_message(recording: Recording) -> None:
     """SR-064, SR-068, SR-072: the kind determines what follows, the message is for the client."""
     error = adapter_of(recording).error(recording.status, recording.headers, recording.body)
@@ -639,7 +639,7 @@ def is_rewritten(messages: list[Json], spec: ProviderSpec) -> bool:
     return False
 
 
-@pytest.mark.parametrize("recording", recordings("openai"))
+@for_each(recordings("openai"))
 def test_a_request_keeps_every_member(recording: Recording) -> None:
     """SR-026: unchanged to the byte, except for the model and what the spec's data says; drops are reported."""
     body = body_of(recording)
@@ -672,7 +672,7 @@ def was_accepted(recording: Recording) -> bool:
     return not is_error(recording) and recording.provider in SPECS and rejected_member(body_of(recording)) is None
 
 
-@pytest.mark.parametrize("recording", recordings("openai", was_accepted))
+@for_each(recordings("openai", was_accepted))
 def test_a_preset_keeps_what_its_provider_accepted(recording: Recording) -> None:
     """SR-026: no preset drops a parameter or denies a capability that works."""
     body = decode(body_of(recording))

@@ -104,6 +104,8 @@ class Environment:
         }
         home = str(self.home)
         own = {"HOME": home, "LLMS_HOME": home, "VIRTUAL_ENV": str(self.path), "PYTHONUTF8": "1"}
+        # Most of what mypy reads is the same for every project.
+        own["MYPY_CACHE_DIR"] = str(self.home / "mypy-cache")
         return {**kept, **own, "PATH": os.pathsep.join([str(Path(self.program("x")).parent), os.environ["PATH"]])}
 
     def _pip(self, verb: str, *arguments: str) -> None:

@@ -13,4 +13,5 @@ def tagged_union(annotated: Any) -> TypeAdapter[Any]:
     The SDKs say so in a way that pydantic does not know: it would try all of up to 50 members, one after the other.
     """
     union, *_ = get_args(annotated)
-    return TypeAdapter(Annotated[union, Field(discriminator="type")])
+    tagged: Any = Annotated[union, Field(discriminator="type")]
+    return TypeAdapter(tagged)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from llms_core.cli.files import files
-from llms_core.cli.user_error import RequestFailed
+from llms_core.cli.user_error import Failure
 from llms_core.errors import ProviderError, RequestError
 
 
@@ -73,8 +73,10 @@ def command(
     reads_stdin = not any("-" in paths for paths in sources.values())
     text = prompt.read(words, started.llms_json.max_body, reads_stdin=reads_stdin)
     if not text and chat is None and not any(sources.values()):
-        click.echo(ctx.find_root().get_help())
-        return
+        if not any((words, model, system, continues, conversation, schema)):
+            click.echo(ctx.find_root().get_help())
+            return
+        raise click.UsageError("there is no prompt: neither words nor standard input; `llms --help` lists the options")
     asked = Options(
         prompt=text,
         model=model,
@@ -92,9 +94,9 @@ def command(
         with session.running(started) as (service, run):
             run(ask(service, talk, asked, printer))
     except (Failed, ProviderError, RequestError) as error:
-        raise RequestFailed(str(error)) from None
+        raise Failure(str(error)) from None
     except OSError as error:
         if error.errno == errno.EPIPE:
             # `llms … | head -1`: click ends the command without a word.
             raise
-        raise RequestFailed(f"the answer cannot be written: {error.strerror or error}") from None
+        raise Failure(f"the answer cannot be written: {error.strerror or error}") from None

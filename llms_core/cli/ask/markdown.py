@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from llms_core.cli.answering import Reply
-from llms_core.cli.ask.terminal import printable
+from llms_core.cli.terminal import printable
 
 #: How often the last block is drawn, per second.
 _REFRESH_RATE = 10

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from llms_core.cli.answering import Reply
-from llms_core.cli.ask.terminal import printable
+from llms_core.cli.terminal import printable
 from llms_core.cli.verbosity import chosen
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
@@ -46,16 +48,16 @@ def _typed(name: str, values: list[str]) -> Any:
 
 
 def _integer(text: str) -> int:
-    # `int` would also take `1_000` and digits of other scripts.
-    if not text.isascii() or not text.isdigit():
+    # `int` would also take `1_000`, spaces, and digits of other scripts.
+    if not re.fullmatch("-?[0-9]+", text):
         raise ValueError(text)
     return int(text)
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    # JSON has neither `nan` nor `inf`, which are words, too.
-    if number - number != 0 or "_" in text:
+    # `nan` and `infinity` are words, and JSON has no such numbers.
+    if not math.isfinite(number) or "_" in text:
         raise ValueError(text)
     return number
 

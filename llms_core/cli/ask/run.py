@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 import msgspec
 
-from llms_core.cli import answering, models
-from llms_core.cli.answering import Failed, Reply
-from llms_core.cli.ask import media, request, usage
+from llms_core.cli import models
+from llms_core.cli.answering import Reply
+from llms_core.cli.ask import media, request
+from llms_core.cli.ask.answers import Answers
 from llms_core.cli.ask.output import Printer
 from llms_core.cli.ask.request import Json, Question
 from llms_core.cli.ask.schema import Schema, without_fence
@@ -21,19 +21,12 @@ from llms_core.default_config import PACKAGED
 from llms_core.errors import RequestError
 from llms_core.server.service import Service
 
-log = logging.getLogger(__name__)
-
 #: The capabilities that a model needs for media, by the names of their options.
 _CAPABILITIES = {"image": "vision", "audio": "audio", "file": "files"}
 _CUT_OFF = {
     "length": "the answer is cut off: the limit of tokens was reached",
     "content_filter": "the answer is cut off: the provider's content filter ended it",
 }
-_NOT_FOUND = 404
-#: Seconds after which the provider has the request.
-_REQUEST_IS_SENT = 0.05
-#: Characters of a text in the log.
-_LOGGED = 200
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,49 +71,6 @@ async def ask(service: Service, conversation: Conversation, options: Options, pr
             answers.show_usage()
     if cut := _CUT_OFF.get(reply.finish_reason):
         click.echo(f"llms: {cut}", err=True)
-
-
-class Answers:
-    """Sends the requests of one question, of which there are two if the first answer does not fit a schema."""
-
-    def __init__(self, service: Service, printer: Printer):
-        self._service = service
-        self._printer = printer
-        self._requests: list[answering.Request] = []
-
-    async def get(self, asked: Json) -> Reply:
-        """Return the answer to a request. Raises Failed, ConfigError and RequestError."""
-        service, printer = self._service, self._printer
-        body = request.body(asked, stream=printer.streams, max_bytes=service.startup.llms_json.max_body)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("request: %s", msgspec.json.encode(_shortened(asked)).decode())
-        self._requests.append(answering.Request(service, body, printer.write))
-        preparing = asyncio.get_running_loop().call_later(_REQUEST_IS_SENT, printer.prepare)
-        try:
-            return await self._requests[-1].answer()
-        except Failed as error:
-            printer.stop()
-            raise _with_suggestion(error, service, asked) from None
-        except BaseException:
-            printer.stop()
-            raise
-        finally:
-            preparing.cancel()
-
-    def partial(self) -> Reply | None:
-        """Return what has arrived of an answer that was cancelled; None if nothing has."""
-        if not self._requests:
-            return None
-        last = self._requests[-1]
-        if last.record is None or not last.text:
-            return None
-        return Reply(last.text, "interrupted", {"role": "assistant", "content": last.text}, b"", last.record)
-
-    def show_usage(self) -> None:
-        """Print tokens, cost and providers of all requests to stderr."""
-        for each in self._requests:
-            if each.record is not None:
-                click.echo("\n".join(usage.lines(each.record)), err=True)
 
 
 async def _request(service: Service, conversation: Conversation, options: Options) -> tuple[Json, list[Json]]:
@@ -191,14 +141,6 @@ async def _fitting(asked: Json, schema: Schema, answers: Answers, reply: Reply) 
     raise RequestError(f"the answer does not fit the schema, twice: {reason}")
 
 
-def _with_suggestion(error: Failed, service: Service, asked: Json) -> Failed:
-    """Return the error with names of models that exist, if the request's model does not."""
-    record = error.record
-    if record.status != _NOT_FOUND or record.attempts:
-        return error
-    return Failed(f"{error}\n{models.suggestion(service.router.models, str(asked['model']))}", record)
-
-
 def _without_fence(reply: Reply) -> Reply:
     return msgspec.structs.replace(reply, text=without_fence(reply.text))
 
@@ -210,16 +152,3 @@ def _reject_empty(reply: Reply, printer: Printer) -> None:
     printer.stop()
     reason = f"finish_reason '{reply.finish_reason}'"
     raise RequestError(f"the answer has no text ({reason}); --raw shows the whole of it")
-
-
-def _shortened(value: Any) -> Any:
-    """Return a JSON value with its long texts cut, such as data URIs."""
-    match value:
-        case str() if len(value) > _LOGGED:
-            return f"{value[:_LOGGED]}… ({len(value)} characters)"
-        case dict():
-            return {name: _shortened(member) for name, member in value.items()}
-        case list():
-            return [_shortened(each) for each in value]
-        case _:
-            return value

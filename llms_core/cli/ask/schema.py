@@ -30,6 +30,7 @@ class Schema:
             raise ConfigError(f"not valid JSON: {error}", path=place) from None
         if not isinstance(self._schema, dict):
             raise ConfigError("a schema has to be a JSON object", path=place)
+        self._place = place
         self._validator = _validator(self._schema, place)
 
     @property
@@ -50,11 +51,21 @@ class Schema:
             value = json.loads(text)
         except ValueError as error:
             return f"it is not valid JSON: {error}"
-        wrong = next(self._validator.iter_errors(value), None)
+        try:
+            wrong = next(self._validator.iter_errors(value), None)
+        except _unresolvable() as error:
+            raise ConfigError(f"cannot be used: {error}", path=self._place) from None
         if wrong is None:
             return None
         place = "".join(f"[{key!r}]" for key in wrong.absolute_path)
         return f"{place or 'the answer'}: {wrong.message}"[:_MAX_REASON]
+
+
+def _unresolvable() -> type[Exception]:
+    """What jsonschema raises for a reference to something that is not in the schema."""
+    from referencing.exceptions import Unresolvable
+
+    return Unresolvable
 
 
 def without_fence(text: str) -> str:
@@ -81,6 +92,7 @@ def _validator(schema: dict[str, Any], place: str) -> Any:
         import referencing
     except ModuleNotFoundError:
         raise ConfigError("--schema needs jsonschema", hint=_MISSING) from None
+    _reject_remote_references(schema, place)
     kind = jsonschema.validators.validator_for(schema)
     try:
         kind.check_schema(schema)
@@ -88,3 +100,21 @@ def _validator(schema: dict[str, Any], place: str) -> Any:
         raise ConfigError(f"not a valid JSON schema: {error.message}"[:_MAX_REASON], path=place) from None
     # With a registry of its own, nothing that a schema refers to is fetched.
     return kind(schema, registry=referencing.Registry())
+
+
+def _reject_remote_references(schema: dict[str, Any], place: str) -> None:
+    """Raise ConfigError for a reference to another document: it is not fetched, and the answer could not be checked."""
+    ids: set[str] = set()
+    references: set[str] = set()
+    pending: list[Any] = [schema]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            ids.add(str(node.get("$id")))
+            references.add(str(node.get("$ref", "#")))
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node
+    for reference in sorted(references):
+        if "://" in reference and reference.partition("#")[0] not in ids:
+            raise ConfigError(f"'{reference}' is not in the schema, and is not fetched", path=place)

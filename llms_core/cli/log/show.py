@@ -9,10 +9,10 @@ from typing import Any
 import click
 import msgspec
 
-from llms_core.cli.ask.terminal import printable
 from llms_core.cli.files import table
 from llms_core.cli.log import switch
 from llms_core.cli.log.store import Log, Summary, Turn
+from llms_core.cli.terminal import printable
 
 #: Characters of an id in a list, which nearly always tell conversations apart.
 _SHOWN_ID = 8

@@ -79,7 +79,9 @@ from llms_core.testing.serve import Served, serve
 TOKENS = {"alice": "token-of-alice", "blocked": "token-of-somebody-else"}
 DIGESTS = {name: hashlib.sha256(token.encode()).hexdigest() for name, token in TOKENS.items()}
 LINES = [f'{name} = "{digest}"' for name, digest in DIGESTS.items()]
-SETTINGS = "\\n".join(["[plugin.$name.tokens]", *LINES])
+# Other plugins of this environment do not take part.
+ONLY = "[plugins]\\nallow = ['$distribution']"
+SETTINGS = "\\n".join([ONLY, "[plugin.$name.tokens]", *LINES])
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +129,7 @@ Callers send `Authorization: Bearer TOKEN`. The gateway does not start while the
 AUTH = Kind(
     files={"$module.py": _MODULE, "tests/test_$module.py": _TEST},
     use=_USE,
-    next_step="Replace the example in `$module.py` by what $title does. llms-core's docs/hooks.md explains the hook.",
+    next_step="Replace the example in `$module.py` by what $title does: see llms-core's docs/authenticate-callers.md.",
     description="$title as a way to identify callers of llms-core",
     imports_msgspec=True,
 )

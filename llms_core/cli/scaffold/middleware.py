@@ -75,7 +75,9 @@ import pytest
 from llms_core.testing import ScriptedUpstream, completion
 from llms_core.testing.serve import Served, serve
 
-SETTINGS = "[plugin.$name]\\nmax_characters = 10"
+# Other plugins of this environment do not take part.
+ONLY = "[plugins]\\nallow = ['$distribution']\\n"
+SETTINGS = ONLY + "[plugin.$name]\\nmax_characters = 10"
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,7 @@ max_characters = 20000
 MIDDLEWARE = Kind(
     files={"$module.py": _MODULE, "tests/test_$module.py": _TEST},
     use=_USE,
-    next_step="Replace the example in `$module.py` by what $title does. llms-core's docs/middleware.md explains how.",
+    next_step="Replace the example in `$module.py` by what $title does: see llms-core's docs/middleware.md.",
     description="$title as middleware for llms-core",
     imports_msgspec=True,
 )

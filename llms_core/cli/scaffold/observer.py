@@ -104,10 +104,14 @@ from llms_core.testing import ScriptedUpstream, completion, error
 from llms_core.testing.serve import serve
 
 
+# Other plugins of this environment do not take part.
+ONLY = "[plugins]\\nallow = ['$distribution']\\n"
+
+
 def test_each_request_is_a_line(tmp_path: Path) -> None:
     """Answered or not; what is waiting is written before the gateway ends."""
     file = tmp_path / "requests.jsonl"
-    settings = f"[plugin.$name]\\nfile = {json.dumps(str(file))}"
+    settings = f"{ONLY}[plugin.$name]\\nfile = {json.dumps(str(file))}"
     body = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
     with ScriptedUpstream() as upstream:
         block = {"type": "openai-compatible", "base_url": upstream.base_url, "models": ["m"]}
@@ -123,7 +127,7 @@ def test_each_request_is_a_line(tmp_path: Path) -> None:
 
 
 def test_it_does_nothing_without_settings() -> None:
-    with serve({"providers": {}}) as gateway:
+    with serve({"providers": {}}, ONLY) as gateway:
         assert httpx.get(f"{gateway.origin}/health").status_code == 200
 '''
 
@@ -139,7 +143,7 @@ file = "~/requests.jsonl"
 OBSERVER = Kind(
     files={"$module.py": _MODULE, "tests/test_$module.py": _TEST},
     use=_USE,
-    next_step="Replace the example in `$module.py` by what $title does. llms-core's docs/hooks.md explains the hooks.",
+    next_step="Replace the example in `$module.py` by what $title does: see llms-core's docs/observe-requests.md.",
     description="$title as an observer of llms-core",
     imports_msgspec=True,
 )

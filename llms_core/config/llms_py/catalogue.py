@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -69,6 +69,17 @@ class LlmsPyCatalogue:
         except (OSError, msgspec.DecodeError, RecursionError) as error:
             self._source.warnings.append(f"{path}: not used: {error}")
             return {}
+
+
+def suffices(source: Source, folders: Iterable[Path], provider: str, specs: Collection[str]) -> bool:
+    """Whether a block needs no more than the provider's name in this file.
+
+    This is so in files of llms.py 3 and 4, if there is a type of that name or the catalogue has the provider.
+    """
+    version = msgspec.json.decode(source.members.get("version", b"null"))
+    if not isinstance(version, int) or version < 3:
+        return False
+    return provider in specs or LlmsPyCatalogue(source, folders).entry(provider) is not None
 
 
 def _is_file(path: Path) -> bool:

@@ -27,7 +27,7 @@ _MEMBERS = member_names(LlmsPyBlock)
 _SHORT_OPENAI_TYPE = "openai"
 
 # Members that have no effect here. The last would change requests, so that a user has to know that they do not.
-_UNUSED = ("name", "doc", "check", "curl", "stream")
+_UNUSED = ("name", "doc", "curl", "stream")
 _UNUSED_AND_NOTED = ("modalities", "server_tools", "speech_config")  # (L-16 … L-18)
 _SETTINGS_OF_SOME_ADAPTERS = ("safety_settings", "thinking_config")  # (K-11, K-12)
 

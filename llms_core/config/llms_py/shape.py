@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from llms_core.config.shape import Defaults, File, ProviderBlock, RequestLimits, Template
+from llms_core.config.shape import Conversions, Defaults, File, ProviderBlock, RequestLimits
 
 
 class LlmsPyBlock(ProviderBlock, kw_only=True):
@@ -23,10 +23,6 @@ class LlmsPyBlock(ProviderBlock, kw_only=True):
     ] = None
     name: Annotated[str | None, Meta(description="The display name; not used.")] = None
     doc: Annotated[str | None, Meta(description="The URL of the provider's documentation; not used.")] = None
-    check: Annotated[
-        Template | None,
-        Meta(description="The chat that llms.py's `--check` sends; not used."),
-    ] = None
     safety_settings: Annotated[
         list[dict[str, Any]] | None,
         Meta(description="Used by adapters that have this setting."),
@@ -49,7 +45,7 @@ class LlmsPyLimits(RequestLimits, kw_only=True):
 
 
 class Auth(msgspec.Struct, kw_only=True):
-    """llms.py's sign-in. It is not supported: if it is enabled, the gateway does not start."""
+    """llms.py's sign-in, which is not supported. If it is enabled, clients need a key of plugins.toml instead."""
 
     enabled: bool = False
     github: dict[str, Any] | None = None
@@ -59,10 +55,7 @@ class LlmsPyDefaults(Defaults, kw_only=True):
     """What applies to every provider. Further chat templates may have any name; they are not used."""
 
     limits: LlmsPyLimits | None = None
-    convert: Annotated[
-        dict[str, Any] | None,
-        Meta(description="Not used: images are passed on as they are."),
-    ] = None
+    convert: Annotated[Conversions | None, Meta(description="The same as `convert` at the top level.")] = None
     events: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
     voice: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
 
@@ -80,10 +73,6 @@ class LlmsPyFile(File, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     defaults: LlmsPyDefaults | None = None
     limits: LlmsPyLimits | None = None
-    convert: Annotated[
-        dict[str, Any] | None,
-        Meta(description="Not used: images are passed on as they are."),
-    ] = None
     auth: Auth | None = None
     disable_extensions: Annotated[list[Any] | None, Meta(description="llms.py 3; not used.")] = None
     loading: Annotated[list[Any] | None, Meta(description="llms.py 3; not used.")] = None

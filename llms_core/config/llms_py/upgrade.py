@@ -28,16 +28,17 @@ _ALL_LIMITS = member_names(LlmsPyLimits)
 _TEMPLATES_OF_V3 = ("out:image", "out:audio", "compact", "summarize", "commit")
 # What has no effect here. The second group would not surprise anybody, so that it is not even noted.
 _UNUSED_AND_NOTED = ("disable_extensions", "loading")
-_UNUSED = ("version", "convert", "auth")
+_UNUSED = ("version", "auth")
 
-_AUTH_MESSAGE = "llms.py's sign-in is not supported here, and without it the gateway would be open to everybody"
-_AUTH_HINT = "remove `auth`, and protect the gateway with `keys` of [server] in plugins.toml"
+_AUTH_MESSAGE = (
+    "signing in with GitHub is not supported here: clients need a key of [server.keys] in plugins.toml instead"
+)
 
 
 def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> Document:
     """Upgrade the document. Paths in it lead back to what the user wrote: see `Source.record_move`.
 
-    Raises ConfigError for members of the wrong type, and if llms.py's sign-in is enabled.
+    Raises ConfigError for members of the wrong type.
     """
     members = dict(source.members)
     _drop_references(source, members)
@@ -45,11 +46,13 @@ def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> 
     _drop_unused(source, members)
     defaults = _object(source, members, "defaults")
     _merge_limits(source, members, defaults)
+    _move_conversions(source, members, defaults)
     _drop_templates(source, defaults)
     if "defaults" in members:
         members["defaults"] = _raw(defaults)
     is_v3 = file.version is not None and file.version >= 3
-    document = Document(members, unusable={}, warnings_if_enabled={})
+    requires_key = _enables_sign_in(source, file)
+    document = Document(members, unusable={}, warnings_if_enabled={}, requires_key=requires_key)
     if is_given(members.get("providers")):
         catalogue = LlmsPyCatalogue(source, catalogue_folders) if is_v3 else None
         members["providers"] = _upgrade_providers(source, specs, catalogue, document)
@@ -69,15 +72,17 @@ def _upgrade_providers(source: Source, specs: Specs, catalogue: LlmsPyCatalogue 
 
 
 def _checked(source: Source, members: RawMembers) -> LlmsPyFile:
-    """Check the types of all members but the providers, and refuse sign-in, which must not be dropped silently (K-21).
-
-    Raises ConfigError.
-    """
+    """Check the types of all members but the providers. Raises ConfigError."""
     known = {name: raw for name, raw in members.items() if name in _MEMBERS and name != "providers"}
-    file = source.decode(msgspec.json.encode(known), LlmsPyFile, ())
-    if file.auth is not None and file.auth.enabled:
-        raise source.error(("auth", "enabled"), _AUTH_MESSAGE, _AUTH_HINT)
-    return file
+    return source.decode(msgspec.json.encode(known), LlmsPyFile, ())
+
+
+def _enables_sign_in(source: Source, file: LlmsPyFile) -> bool:
+    """Whether sign-in is enabled, which must not be dropped silently: the gateway would be open to everybody (K-21)."""
+    if file.auth is None or not file.auth.enabled:
+        return False
+    source.note(("auth", "enabled"), _AUTH_MESSAGE)
+    return True
 
 
 def _drop_references(source: Source, members: RawMembers) -> None:
@@ -120,6 +125,14 @@ def _move_limits(source: Source, limits: RawMembers, nested: RawMembers) -> None
             source.record_move(("limits", name), written)
         elif is_given(value) and _value(value) != _value(limits[name]):
             source.warn(written, "not used: `limits` at the top level has another value")
+
+
+def _move_conversions(source: Source, members: RawMembers, defaults: RawMembers) -> None:
+    """Move `defaults.convert` to `convert` (K-19, K-20). The top level takes precedence."""
+    nested = defaults.pop("convert", None)
+    if is_given(nested) and not is_given(members.get("convert")):
+        members["convert"] = nested
+        source.record_move(("convert",), ("defaults", "convert"))
 
 
 def _drop_templates(source: Source, defaults: RawMembers) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from llms_core.contracts import reasoning_details
+from llms_core.contracts.json import text_of_json
 from llms_core.contracts.reasoning_details import consolidated
 from llms_core.dialects.envelope import Envelope, from_base64, is_sealed, opened
 from llms_core.dialects.gemini.calls import CallIds
 from llms_core.dialects.gemini.merging import merge
 from llms_core.dialects.gemini.parts import Json, data_uri
-from llms_core.dialects.gemini.request import FunctionCall, Part, invalid
+from llms_core.dialects.gemini.request import FunctionCall, Part, is_set
 from llms_core.dialects.gemini.views import objects
 
 GOOGLE = "google"
@@ -38,7 +39,7 @@ class ModelTurn:
             merge(self._envelope.provider_extra, own.provider_extra)
             merge(self._envelope.message, own.message)
         if part.function_call is not None:
-            self._add_call(part.function_call, signature, own, param)
+            self._add_call(part.function_call, signature, own)
         elif part.inline_data is not None:
             url = data_uri(part.inline_data, f"{param}.inlineData")
             image: Json = {"type": "image_url", "image_url": {"url": url}}
@@ -75,12 +76,9 @@ class ModelTurn:
             message["content"] = ""
         return [message]
 
-    def _add_call(self, call: FunctionCall, signature: str | None, own: Envelope | None, param: str) -> None:
-        arguments = bytes(call.args).decode()
-        if arguments in ("", "null"):
-            arguments = "{}"
-        if not arguments.startswith("{"):
-            raise invalid(f"{param}.functionCall.args", "expected an object")
+    def _add_call(self, call: FunctionCall, signature: str | None, own: Envelope | None) -> None:
+        # Another model's arguments may be no object: adapters repair them.
+        arguments = text_of_json(call.args) if is_set(call.args) else "{}"
         called: Json = {
             "id": self._ids.call(call),
             "type": "function",

@@ -6,6 +6,7 @@ import mimetypes
 import re
 from typing import Any
 
+from llms_core.contracts.content import standard_base64
 from llms_core.dialects.gemini.request import Blob, FileData, Part, invalid
 
 Json = dict[str, Any]
@@ -14,7 +15,6 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 #: Files that only Google can read: https://ai.google.dev/api/files and Google Cloud Storage.
 _UPLOADED = re.compile(r"gs://|files/|https://generativelanguage\.googleapis\.com/")
 _MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:;[^,]*)?")
-_TO_STANDARD = str.maketrans("-_", "+/")
 
 #: chat's names for formats of sound that are not the end of their media type.
 _AUDIO_FORMATS = {"mpeg": "mp3", "mp4": "m4a", "x-wav": "wav", "wave": "wav", "x-m4a": "m4a"}
@@ -37,11 +37,7 @@ def data_uri(blob: Blob, param: str) -> str:
         raise invalid(f"{param}.mimeType", "expected a media type such as image/png")
     if not blob.data:
         raise invalid(f"{param}.data", "expected the file's bytes in base64")
-    return f"data:{blob.mime_type};base64,{_standard_base64(blob.data)}"
-
-
-def _standard_base64(data: str) -> str:
-    return data.translate(_TO_STANDARD) + "=" * (-len(data) % 4)
+    return f"data:{blob.mime_type};base64,{standard_base64(blob.data)}"
 
 
 def _inline(blob: Blob, param: str) -> Json:
@@ -51,7 +47,7 @@ def _inline(blob: Blob, param: str) -> Json:
         case "image":
             return {"type": "image_url", "image_url": {"url": uri}}
         case "audio":
-            audio = {"data": _standard_base64(blob.data), "format": _AUDIO_FORMATS.get(subtype, subtype)}
+            audio = {"data": standard_base64(blob.data), "format": _AUDIO_FORMATS.get(subtype, subtype)}
             return {"type": "input_audio", "input_audio": audio}
         case "video":
             return {"type": "video_url", "video_url": {"url": uri}}

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts import reasoning_details
+from llms_core.contracts.json import text_of_json
 from llms_core.contracts.reasoning_details import consolidated
 from llms_core.dialects.envelope import Envelope, is_sealed, opened
 from llms_core.dialects.messages.request import Block, InputMessage, MessagesRequest, invalid, read
@@ -114,7 +115,7 @@ def _user(message: InputMessage, param: str, unknown: Unknown) -> Iterator[Json]
 
 
 def _result(block: Block, param: str, unknown: Unknown) -> Json:
-    if not block.tool_use_id:
+    if block.tool_use_id is None:
         raise invalid(f"{param}.tool_use_id", "a result needs the id of its call")
     result: Json = {"role": "tool", "tool_call_id": block.tool_use_id, "content": ""}
     if is_set(block.content):
@@ -288,11 +289,10 @@ def _joined(parts: list[Json]) -> str | list[Json]:
 
 
 def _call(block: Block, param: str) -> Json:
-    if not block.id or not block.name:
+    if block.id is None or block.name is None:
         raise invalid(param, "a call needs an id and a name")
-    arguments = bytes(block.input).decode() or "{}"
-    if not arguments.startswith("{"):
-        raise invalid(f"{param}.input", "expected an object")
+    # Another model's input may be no object, and its id empty: adapters repair both.
+    arguments = text_of_json(block.input) or "{}"
     call: Json = {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": arguments}}
     if is_set(block.cache_control):
         call["provider_extra"] = {ANTHROPIC: {"cache_control": block.cache_control}}

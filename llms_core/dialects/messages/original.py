@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from llms_core.contracts.tool_call_ids import COMMON_ID
 from llms_core.dialects import RawHeaders
 from llms_core.dialects.envelope import is_sealed
 from llms_core.dialects.messages.request import MessagesRequest
-
-#: Servers of this protocol refuse other ids of calls, which other providers have given.
-_CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 #: Everything else is between the client and the gateway, above all the keys.
 _FORWARDED = {
@@ -20,7 +18,12 @@ _FORWARDED = {
 
 
 def is_own(view: MessagesRequest) -> bool:
-    """Whether nothing in the conversation is the gateway's, or of a provider that speaks another protocol."""
+    """Whether nothing in the conversation is the gateway's, or of a provider that speaks another protocol.
+
+    Servers of this protocol refuse calls without a name, whose input is no object, or whose ids repeat or have other
+    characters: only another model can have made them.
+    """
+    call_ids = set()
     for message in view.messages:
         if isinstance(message.content, str):
             continue
@@ -33,8 +36,12 @@ def is_own(view: MessagesRequest) -> bool:
             if is_sealed(block.signature or block.data):
                 return False
             call_id = block.tool_use_id if block.type == "tool_result" else block.id
-            if call_id is not None and not _CALL_ID.fullmatch(call_id):
+            if call_id is not None and not COMMON_ID.fullmatch(call_id):
                 return False
+            if block.type == "tool_use":
+                if not block.name or call_id in call_ids or not bytes(block.input).startswith(b"{"):
+                    return False
+                call_ids.add(call_id)
     return True
 
 

@@ -138,7 +138,8 @@ class _Api:
 
     def decode(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         """Decode a request; one that refers to an earlier response is completed from the store."""
-        return self._decode(requests.decode(incoming.body), incoming, original(incoming))
+        body = requests.decode(incoming.body)
+        return self._decode(body, incoming, original(incoming, body.view))
 
     def decode_input(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         """Decode a request whose tokens are to be counted."""

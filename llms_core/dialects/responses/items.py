@@ -205,7 +205,10 @@ class Conversation:
             turn["reasoning_content"] = turn.get("reasoning_content", "") + reasoning
 
     def _call(self, item: Item, kind: Kind, place: str) -> Json:
-        name = kind if kind not in ("function", "custom") else _required(item.name, f"{place}.name")
+        name: str = kind
+        if kind in ("function", "custom"):
+            # Another model's may be empty.
+            name = _required(item.name, f"{place}.name", may_be_empty=True)
         match kind:
             case "function":
                 arguments = text_of_json(item.arguments) if item.arguments else ""
@@ -260,7 +263,8 @@ def _call_id(item: Item, place: str) -> str:
     call_id = item.call_id
     if call_id is None and item.type in ("local_shell_call_output", "tool_search_call", "tool_search_output"):
         call_id = item.id
-    return _required(call_id, f"{place}.call_id")
+    # Another model's may be empty: adapters make ids unique.
+    return _required(call_id, f"{place}.call_id", may_be_empty=True)
 
 
 def _parts(parts: Sequence[Part], param: str) -> str | list[Json]:

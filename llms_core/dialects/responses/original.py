@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,11 +14,17 @@ from llms_core.contracts.request import ChatBody
 from llms_core.dialects import IncomingRequest, RawHeaders
 from llms_core.dialects.envelope import may_hold_envelope
 from llms_core.dialects.responses.context import Context, new_response_id
+from llms_core.dialects.responses.items import Item
 from llms_core.dialects.responses.schema import ResponsesRequest
 from llms_core.dialects.responses.tools import Toolset
 
 #: Everything else is between the client and the gateway, above all the keys.
 _FORWARDED = frozenset({b"openai-beta"})
+
+_MAX_CALL_ID = 64
+
+#: A JSON text that begins and ends like an object.
+_OBJECT_AS_TEXT = re.compile(rb'"\s*\{.*\}\s*"', re.DOTALL)
 
 
 class _Identified(msgspec.Struct):
@@ -27,14 +34,34 @@ class _Identified(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Identified).decode
 
 
-def original(incoming: IncomingRequest) -> NativeRequest | None:
-    """Return the request for a provider of this API; None if the client returns something that only this gateway reads.
+def original(incoming: IncomingRequest, request: ResponsesRequest) -> NativeRequest | None:
+    """Return the request for a provider of this API; None if the client returns something that this gateway wrote.
 
-    That is an envelope with another provider's reasoning.
+    That is an envelope with another provider's reasoning. Nor is it passed on if a call can only be another model's,
+    because OpenAI refuses such ids and arguments.
     """
-    if may_hold_envelope(incoming.body):
+    if may_hold_envelope(incoming.body) or not _all_calls_are_own(request.input):
         return None
     return NativeRequest(RESPONSES, incoming.body, _forwarded_headers(incoming.headers))
+
+
+def _all_calls_are_own(items: str | Sequence[Item]) -> bool:
+    """Whether calls have names, unique ids of no more than 64 characters, and arguments that look like objects.
+
+    Nothing more of the arguments is checked: agents send hundreds of calls with each request.
+    """
+    if isinstance(items, str):
+        return True
+    ids = set()
+    for item in items:
+        if item.type != "function_call":
+            continue
+        if not item.name or not item.call_id or len(item.call_id) > _MAX_CALL_ID or item.call_id in ids:
+            return False
+        ids.add(item.call_id)
+        if _OBJECT_AS_TEXT.fullmatch(item.arguments) is None:
+            return False
+    return True
 
 
 def passed_on(

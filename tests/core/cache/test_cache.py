@@ -133,14 +133,14 @@ def answer(size: int) -> Completion:
 
 
 def test_an_old_answer_is_not_used() -> None:
-    store = Store(max_age=10, max_bytes=10_000)
+    store = Store[Completion](max_age=10, max_bytes=10_000)
     store.add(b"k", answer(1), now=0)
     assert store.find(b"k", now=10) is not None
     assert store.find(b"k", now=10.1) is None
 
 
 def test_what_was_not_used_for_longest_makes_room() -> None:
-    store = Store(max_age=10, max_bytes=3_000)
+    store = Store[Completion](max_age=10, max_bytes=3_000)
     for key in (b"a", b"b"):
         store.add(key, answer(900), now=0)
     assert store.find(b"a", now=1)
@@ -150,7 +150,7 @@ def test_what_was_not_used_for_longest_makes_room() -> None:
 
 
 def test_an_answer_larger_than_everything_is_not_stored() -> None:
-    store = Store(max_age=10, max_bytes=1_000)
+    store = Store[Completion](max_age=10, max_bytes=1_000)
     store.add(b"k", answer(1_000), now=0)
     assert store.find(b"k", now=0) is None
 

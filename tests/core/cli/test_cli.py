@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 
 from llms_core import __version__
 from llms_core.cli import COMMANDS, main
+from llms_core.config import plugins_toml
+from llms_core.config.model import ClientKey
 
 Llms = Callable[..., Result]
 
@@ -172,7 +174,7 @@ def test_plugins_are_listed_with_their_state(llms: Llms, tmp_path: Path) -> None
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT"]
     assert ["ollama", "llms-providers", __version__, "disabled", "0", "ms"] in [line.split() for line in lines]
-    assert "bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero" in lines
+    assert f"bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero ({tmp_path}/bad.py:1)" in lines
     assert "ollama: listed in [plugins] disabled" in lines
     assert "openai: provides openai-compatible, llms_default_config" in lines
     assert "'no-such-plugin' is installed" in result.stderr
@@ -256,6 +258,18 @@ def test_keys_hash(llms: Llms) -> None:
     result = llms("keys", "hash", stdin="sk-client-1\n")
     assert result.output == f"sha256:{hashlib.sha256(b'sk-client-1').hexdigest()}\n"
     assert llms("keys", "hash", stdin="\n").exit_code == 2
+
+
+@pytest.mark.parametrize(("arguments", "is_admin"), [((), False), (("--admin",), True)])
+@pytest.mark.parametrize("name", ["alice", 'José\'s "second" key'])
+def test_keys_new(llms: Llms, name: str, arguments: tuple[str, ...], is_admin: bool) -> None:
+    """The lines are for plugins.toml, and contain the hash of the key."""
+    shown = [line.strip() for line in llms("keys", "new", name, *arguments).output.splitlines()]
+    key = next(line for line in shown if line.startswith("sk-llms-"))
+    toml = "\n".join(shown[shown.index("For plugins.toml:") + 1 :])
+    expected = ClientKey(hash=f"sha256:{hashlib.sha256(key.encode()).hexdigest()}", admin=is_admin)
+    assert plugins_toml.read(toml.encode(), "plugins.toml").server.keys == {name: expected}
+    assert key not in llms("keys", "new", name).output
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--help"], ["serve", "-h"]])

@@ -261,3 +261,17 @@ def test_id_names_the_provider_of_a_block_with_another_name(block: Block) -> Non
     """L-07."""
     provider = block({"id": "groq", "api_key": "k"}, "groq-of-my-team", v3=True)
     assert (provider.id, provider.spec.name) == ("groq-of-my-team", "groq")
+
+
+@pytest.mark.parametrize("member", ["base_url", "api"])
+@pytest.mark.parametrize("written", ["$GPU_URL", "${GPU_URL}", " $GPU_URL "])
+def test_a_url_may_be_in_a_variable(block: Block, reader: Read, member: str, written: str) -> None:
+    """As a key is. Without the variable, the provider is left out with the reason."""
+    members = {"type": "openai-compatible", member: written, "models": ["m"]}
+    provider = block(members, env={"GPU_URL": "http://gpu:8080/v1"})
+    assert (provider.settings.base_url, provider.disabled) == ("http://gpu:8080/v1", None)
+    read = reader({"providers": {"mine": members}})
+    assert read.providers[0].disabled == "no URL: set GPU_URL"
+    assert read.warnings == ("llms.json:3: providers.mine: left out: no URL: set GPU_URL",)
+    with pytest.raises(ConfigError, match="not an http\\(s\\) URL"):
+        block(members, env={"GPU_URL": "gpu"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
@@ -162,24 +163,38 @@ def test_a_secret_setting_that_is_not_set_disables_the_provider(block: Block) ->
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({}, r"providers\.mine: `region` is missing: 'cloud' needs it"),
+        ({}, r"providers\.mine: `region` is missing: 'cloud' needs it \(add \"region\" to the block\)"),
         ({"region": 1}, r"providers\.mine\.region: Expected `str`, got `int`"),
         ({"region": "n", "zones": {"a": "b"}}, r"providers\.mine\.zones\.a: Expected `int`, got `str`"),
         ({"region": "n", "secret_key": 5}, r"providers\.mine\.secret_key: Expected `str`"),
     ],
 )
-def test_settings_of_the_wrong_type_are_rejected(block: Block, members: dict[str, Any], message: str) -> None:
-    """SR-113."""
+def test_wrong_settings_of_an_adapter_disable_their_provider_alone(
+    reader: Read, members: dict[str, Any], message: str
+) -> None:
+    """SR-113: with file, line and member, once; they are an error if the file is read strictly."""
+    config = {"providers": {"mine": {"type": "cloud", **members}, "other": SERVER}}
+    found = reader(config)
+    mine, other = found.providers
+    assert re.search(rf"^llms\.json:\d+: {message}", mine.disabled or "")
+    assert (mine.misconfigured, other.disabled) == (True, None)
+    assert found.warnings == (mine.disabled,)
     with pytest.raises(ConfigError, match=message):
-        block({"type": "cloud", **members})
+        reader(config, strict=True)
+
+
+def test_wrong_settings_of_a_disabled_provider_are_nobodys_concern(block: Block, reader: Read) -> None:
+    provider = block({"type": "cloud", "enabled": False})
+    assert (provider.disabled, provider.misconfigured) == ("disabled in llms.json", False)
+    assert reader({"providers": {"mine": {"type": "cloud", "enabled": False}}}).warnings == ()
 
 
 def test_settings_that_msgspec_cannot_decode_disable_their_provider_alone(reader: Read) -> None:
     """SR-113: the plugin has a fault, not the file."""
     config = reader({"providers": {"mine": {"type": "broken", "where": 1}, "other": SERVER}})
     broken, other = config.providers
-    assert broken.disabled == "the plugin's BrokenSettings cannot be decoded: name 'Nowhere' is not defined"
-    assert other.disabled is None
+    assert "BrokenSettings has a member whose type msgspec cannot decode: name 'Nowhere' is" in (broken.disabled or "")
+    assert (broken.misconfigured, other.disabled) == (True, None)
     assert len(config.warnings) == 1
 
 

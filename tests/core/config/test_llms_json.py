@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llms_core.config.llms_json import load
-from llms_core.config.model import LlmsJson
+from llms_core.config.model import ImageLimits, LlmsJson
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSpec
 
@@ -167,23 +167,64 @@ def test_an_invalid_limit_is_rejected(reader: Read, limits: dict[str, Any], memb
         reader({"limits": limits, "providers": {"a": SERVER}})
 
 
-def test_convert_is_accepted(reader: Read) -> None:
-    """K-20, L-05."""
-    convert = {"image": {"max_size": "1536x1024", "max_length": 1572864}}
-    assert reader({"convert": convert, "providers": {"a": SERVER}}, strict=True).warnings == ()
+@pytest.mark.parametrize(
+    ("image", "limits"),
+    [
+        ({"max_size": "1536x1024", "max_length": 1572864}, ImageLimits()),
+        ({"max_size": " 800 x 600 "}, ImageLimits(width=800, height=600)),
+        ({"max_length": 1000}, ImageLimits(size=1000)),
+        ({}, None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True], ids=["at the top", "in defaults"])
+def test_limits_of_images(reader: Read, image: object, limits: ImageLimits | None, nested: bool) -> None:
+    """K-19, K-20, L-05."""
+    convert = {"convert": {"image": image}}
+    members = {"defaults": convert} if nested else convert
+    config = reader({**members, "providers": {"a": SERVER}}, strict=True)
+    assert (config.images, config.warnings) == (limits, ())
 
 
-def test_enabled_sign_in_is_rejected(reader: Read) -> None:
+def test_the_top_level_s_limits_of_images_take_precedence(reader: Read) -> None:
+    """K-19."""
+    outer, inner = ({"image": {"max_size": size}} for size in ("10x20", "30x40"))
+    config = reader({"convert": outer, "defaults": {"convert": inner}, "providers": {"a": SERVER}})
+    assert config.images == ImageLimits(width=10, height=20)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ({"max_size": "large"}, r"llms\.json:4: convert\.image\.max_size: Expected `str` matching regex"),
+        ({"max_size": "0x10"}, r"llms\.json:4: convert\.image\.max_size: Expected `str` matching regex"),
+        ({"max_length": 0}, r"llms\.json:4: convert\.image\.max_length: Expected `int` >= 1"),
+        ({"max_lenght": 5}, r"llms\.json:4: convert\.image\.max_lenght: unknown member.*did you mean 'max_length'"),
+        (True, r"llms\.json:3: convert\.image: Expected `object.*got `bool`"),
+    ],
+)
+def test_invalid_limits_of_images(reader: Read, image: object, message: str) -> None:
+    """K-20, K-24."""
+    with pytest.raises(ConfigError, match=message):
+        reader({"convert": {"image": image}, "providers": {"a": SERVER}}, strict=True)
+
+
+def test_enabled_sign_in_requires_keys(reader: Read) -> None:
     """K-21: otherwise the gateway would be open to everybody without notice."""
-    with pytest.raises(ConfigError, match=r"auth\.enabled: .*open to everybody.*\[server\] in plugins\.toml") as caught:
-        reader({"auth": {"enabled": True, "github": {"client_secret": "gh-secret"}}, "providers": {"a": SERVER}})
-    assert "gh-secret" not in str(caught.value)
+    auth = {"enabled": True, "github": {"client_secret": "gh-secret"}}
+    config = reader({"auth": auth, "providers": {"a": SERVER}}, strict=True)
+    assert config.requires_key
+    [note] = config.notes
+    assert "auth.enabled: signing in with GitHub is not supported" in note
+    assert "[server.keys]" in note
+    assert "gh-secret" not in note
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"enabled": False, "github": {"client_id": "$GITHUB_CLIENT_ID"}}])
 def test_disabled_sign_in_is_accepted(reader: Read, auth: object) -> None:
     """K-21."""
-    assert reader({"auth": auth, "providers": {"a": SERVER}}, strict=True).warnings == ()
+    config = reader({"auth": auth, "providers": {"a": SERVER}}, strict=True)
+    assert (config.requires_key, config.warnings, config.notes) == (False, (), ())
 
 
 def test_other_references_at_the_top_level_are_accepted(reader: Read) -> None:

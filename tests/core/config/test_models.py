@@ -139,3 +139,13 @@ def test_an_empty_name_of_a_model_is_rejected(block: Block, models: object) -> N
     """K-06."""
     with pytest.raises(ConfigError, match=r"providers\.mine\.models: the name of a model is empty"):
         block({**SERVER, "models": models})
+
+
+def test_names_for_clients_may_have_a_prefix(block: Block) -> None:
+    """Discovered models get it, too; ids and prices stay those of the provider."""
+    provider = block(
+        {**SERVER, "models": {"a": "up-a"}, "model_prefix": "mine/", "pricing": {"a": {"input": 1, "output": 2}}}
+    )
+    [model] = provider.models
+    assert (model.names, model.upstream, model.price.output) == (("mine/a",), "up-a", 2)
+    assert provider.prefix == "mine/"

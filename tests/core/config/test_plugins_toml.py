@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llms_core.config.model import Breaker, FailoverTimeouts, PluginsToml, ProviderTimeouts, Retry
+from llms_core.config.model import Breaker, ClientKey, FailoverTimeouts, PluginsToml, ProviderTimeouts, Retry
 from llms_core.config.plugins_toml import load, read
 from llms_core.errors import ConfigError, ErrorKind
 
@@ -36,6 +36,7 @@ def test_all_tables(tmp_path: Path) -> None:
         drain = 5
         explain_errors = true
         stream_usage = "always"
+        llms_py = true
         [routing]
         strategy = "weighted"
         weights = {{ groq = 2 }}
@@ -60,13 +61,14 @@ def test_all_tables(tmp_path: Path) -> None:
     config = load(path)
     assert config.path == str(path)
     assert config.plugins.disabled == ("bedrock",)
-    assert config.server.keys == {"alice": f"sha256:{DIGEST}"}
+    assert config.server.keys == {"alice": ClientKey(hash=f"sha256:{DIGEST}")}
     assert config.routing.policy == {ErrorKind.CONTENT_POLICY: "next"}
     assert config.routing.fallbacks == {"big": ("small",)}
     assert config.routing.retry == Retry(attempts=3)
     assert config.routing.commit == "whole"
     assert config.routing.breaker == Breaker(cooldown=2.0, longest=20.0)
-    assert (config.server.explain_errors, config.server.stream_usage) == (True, "always")
+    server = config.server
+    assert (server.explain_errors, server.stream_usage, server.llms_py) == (True, "always", True)
     assert config.timeouts.content == 30
     assert config.timeouts.failover == FailoverTimeouts(first_token=20.0, total=90.0)
     assert config.timeouts.provider == {"z.ai": ProviderTimeouts(total=5.0)}
@@ -125,6 +127,30 @@ def test_a_key_has_to_be_a_hash(key: str) -> None:
         read(f'[server.keys]\nbob = "sha256:{DIGEST}"\nalice = "{key}"'.encode(), "plugins.toml")
     assert caught.value.line == 3
     assert not key or key not in str(caught.value)
+
+
+def test_a_key_may_have_permissions() -> None:
+    toml = (
+        f'[server.keys]\nbob = "sha256:{DIGEST}"\n[server.keys.alice]\nhash = "sha256:{DIGEST.upper()}"\nadmin = true'
+    )
+    keys = read(toml.encode(), "plugins.toml").server.keys
+    assert keys == {"bob": ClientKey(hash=f"sha256:{DIGEST}"), "alice": ClientKey(hash=f"sha256:{DIGEST}", admin=True)}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (f'hash = "sha256:{DIGEST}"\nadmn = true', "3: server.keys.alice.admn: unknown member (did you mean 'admin'?)"),
+        (f'hash = "sha256:{DIGEST}"\nadmin = "yes"', "3: server.keys.alice.admin: Expected `bool`, got `str`"),
+        ("admin = true", "1: server.keys.alice: `hash` is missing"),
+        ('hash = "sk-my-own-key"', "1: server.keys.alice: not the hash of a key"),
+    ],
+)
+def test_an_invalid_table_of_a_key(lines: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(f"[server.keys.alice]\n{lines}".encode(), "plugins.toml")
+    assert str(caught.value).startswith(f"plugins.toml:{message}")
+    assert "sk-my-own-key" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

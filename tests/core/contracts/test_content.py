@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -44,6 +45,40 @@ def test_an_image_is_recognized_in_any_spelling_of_base64() -> None:
     url_safe = base64.urlsafe_b64encode(b"GIF89a\xfb\xff\xbf" + bytes(20)).decode()
     assert image_type(url_safe) == "image/gif"
     assert image_type("/9j/\r\n4AAQSkZJRgAB") == "image/jpeg"
+
+
+def wrapped(data: str) -> str:
+    return "\r\n".join(data[start : start + 76] for start in range(0, len(data), 76))
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "without padding": lambda data: data.rstrip("="),
+    "in lines": wrapped,
+    "in URLs' alphabet": lambda data: data.translate(str.maketrans("+/", "-_")),
+    "after a space": lambda data: f" {data}",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("part", ["image_url", "file", "bare file", "input_audio"])
+def test_providers_get_base64_in_its_usual_form(part: str, spelling: str) -> None:
+    """Claude and Bedrock refuse every other form, and clients send all of them."""
+    data = encoded(JPEG + b"\xfb\xff\xbf" + bytes(100) + b"?")
+    assert data.endswith("=")
+    odd = SPELLINGS[spelling](data)
+    uri = f"data:image/jpeg;base64,{odd}"
+    parts: dict[str, dict[str, Any]] = {
+        "image_url": {"type": "image_url", "image_url": {"url": uri}},
+        "file": {"type": "file", "file": {"file_data": uri}},
+        "bare file": {"type": "file", "file": {"file_data": odd}},
+        "input_audio": {"type": "input_audio", "input_audio": {"data": odd, "format": "wav"}},
+    }
+    assert media_of(parts[part]).data == data
+
+
+def test_base64_may_follow_without_a_type_and_a_semicolon() -> None:
+    found = media_of({"type": "image_url", "image_url": {"url": f"data:base64,{encoded(JPEG)}"}})
+    assert (found.mime, found.data) == ("image/jpeg", encoded(JPEG))
 
 
 @pytest.mark.parametrize(

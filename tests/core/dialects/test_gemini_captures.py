@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from captures import FOLDER, Capture, _load
 from gemini_requests import Json, chat_call, check_pieces, parts_of, pieces_of, upstream_request
-from recordings import Recording, recordings, streams, whole_answers
+from recordings import Recording, for_each, recordings, streams, whole_answers
 
 from llms_core.dialects.gemini.answer import encode_answer
 from llms_core.dialects.gemini.stream import GeminiStreamWriter
@@ -72,7 +72,7 @@ def answered(recording: Recording) -> bool:
 
 
 @pytest.mark.parametrize("provider", ["google", "vertex", "openai", "anthropic"])
-@pytest.mark.parametrize("recording", recordings("gemini", answered))
+@for_each(recordings("gemini", answered))
 def test_a_recorded_request_is_translated(recording: Recording, provider: str) -> None:
     """All of a request that Google has answered reaches Google, and what is text every other provider."""
     try:
@@ -131,7 +131,7 @@ def check(found: list[Json], original: list[Json]) -> None:
         assert found[-1]["candidates"][0]["finishReason"] == last["finishReason"]
 
 
-@pytest.mark.parametrize("recording", whole_answers("gemini"))
+@for_each(whole_answers("gemini"))
 def test_googles_recorded_answers_survive_chat(recording: Recording) -> None:
     subject = subject_of(recording.provider if recording.provider == "vertex" else "google")
     call = chat_call(subject, HELLO, model=recording.model)
@@ -157,7 +157,7 @@ def events_in(recording: Recording) -> list[bytes]:
     return [line.removeprefix("data: ").encode() for line in lines if line.startswith("data: ")]
 
 
-@pytest.mark.parametrize("recording", streams("gemini"))
+@for_each(streams("gemini"))
 def test_googles_recorded_streams_survive_chat(recording: Recording) -> None:
     subject = subject_of(recording.provider if recording.provider == "vertex" else "google")
     call = chat_call(subject, HELLO, stream=True, model=recording.model)
@@ -173,7 +173,7 @@ def test_googles_recorded_streams_survive_chat(recording: Recording) -> None:
     check(found, [json.loads(event) for event in events])
 
 
-@pytest.mark.parametrize("recording", recordings("gemini", lambda recording: "tool_call" in recording.tags))
+@for_each(recordings("gemini", lambda recording: "tool_call" in recording.tags))
 def test_a_signed_call_returns_to_google_as_it_was(recording: Recording) -> None:
     """The turn that clients keep, through chat."""
     if recording.status != 200 or recording.stream:

@@ -9,7 +9,7 @@ import pytest
 from gemini_requests import Json, check_pieces, incoming, pieces_of
 from google.genai.types import GenerateContentResponse
 from recorded_answers import Meaning, meaning_of, meaning_of_chunks, streamed, streams, whole, whole_answers
-from recordings import Recording
+from recordings import Recording, for_each
 
 from llms_core.contracts.body import RequestBody
 from llms_core.dialects.gemini import GENERATE_CONTENT, STREAM_GENERATE_CONTENT
@@ -44,7 +44,7 @@ def check(pieces: list[Json], expected: Meaning) -> None:
         assert FINISH_REASONS[expected.finish_reason] == reason or expected.finish_reason in ("content_filter", "stop")
 
 
-@pytest.mark.parametrize("recording", whole_answers())
+@for_each(whole_answers())
 def test_a_whole_answer(recording: Recording) -> None:
     body = body_of(GENERATE_CONTENT)
     answer = whole(recording, body)
@@ -55,7 +55,7 @@ def test_a_whole_answer(recording: Recording) -> None:
     check([json.loads(data)], meaning_of(answer.data))
 
 
-@pytest.mark.parametrize("recording", streams())
+@for_each(streams())
 def test_a_streamed_answer(recording: Recording) -> None:
     for is_split in (False, True):
         body = body_of(STREAM_GENERATE_CONTENT)

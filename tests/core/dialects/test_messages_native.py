@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from captures import Capture, captures
 from message_events import Json, check_order, events_of, final_message
-from recordings import Recording, recordings
+from recordings import Recording, for_each, recordings
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
@@ -136,7 +137,7 @@ START = stream_of(ANSWER).partition(b"event: content_block_start")[0]
 # The request
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", lambda each: each.status == 200))
+@for_each(recordings("anthropic", lambda each: each.status == 200))
 def test_a_recorded_exchange_is_passed_on_in_both_directions(pair: Pair, recording: Recording) -> None:
     """Only the model's name and the key are replaced."""
     body = json.dumps(recording.request["body"], ensure_ascii=False).encode()
@@ -314,6 +315,14 @@ def test_what_another_model_left_is_repaired(pair: Pair, model: str, members: Js
     assert {message["role"] for message in sent["messages"]} <= {"user", "assistant"}
     assert "f:0" not in json.dumps(sent)
     assert "deep-1" not in json.dumps(sent)
+
+
+@pytest.mark.parametrize("user", ["ada@example.com", "+49 170 1234567", "x" * 257])
+def test_an_id_that_identifies_the_user_is_hashed(pair: Pair, user: str) -> None:
+    """Anthropic refuses such ids."""
+    assert ask(pair, metadata={"user_id": user}).status_code == 200
+    sent = pair.upstream.requests[-1].json["metadata"]["user_id"]
+    assert re.fullmatch("[0-9a-f]{64}", sent)
 
 
 def test_adaptive_thinking_is_translated_for_an_older_claude_that_was_not_asked_for(pair: Pair) -> None:

@@ -17,7 +17,7 @@ from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 from recorded_answers import Meaning, meaning_of, meaning_of_chunks, streamed, streams, whole, whole_answers
-from recordings import Recording
+from recordings import Recording, for_each
 from response_events import final_response, response_in
 
 from llms_core.config.model import Responses
@@ -92,13 +92,13 @@ def check_message(message: Message, expected: Meaning) -> None:
         assert message.stop_reason == STOP_REASONS[expected.finish_reason]
 
 
-@pytest.mark.parametrize("recording", whole_answers())
+@for_each(whole_answers())
 def test_a_whole_message(recording: Recording) -> None:
     data, expected = answered(MESSAGES, recording)
     check_message(checked_message(data), expected)
 
 
-@pytest.mark.parametrize("recording", streams())
+@for_each(streams())
 def test_a_streamed_message(recording: Recording) -> None:
     for is_split in (False, True):
         data, expected = written(MESSAGES, recording, is_split=is_split)
@@ -122,13 +122,13 @@ def check_response(response: Response, expected: Meaning) -> None:
     assert response.status == ("completed" if is_whole else "incomplete")
 
 
-@pytest.mark.parametrize("recording", whole_answers())
+@for_each(whole_answers())
 def test_a_whole_response(recording: Recording) -> None:
     data, expected = answered(RESPONSES, recording)
     check_response(Response.model_validate_json(data, strict=True), expected)
 
 
-@pytest.mark.parametrize("recording", streams())
+@for_each(streams())
 def test_a_streamed_response(recording: Recording) -> None:
     for is_split in (False, True):
         data, expected = written(RESPONSES, recording, is_split=is_split)
@@ -143,7 +143,7 @@ def translated(parameters: list[Any]) -> list[Any]:
     return [each for each in parameters if each.values[0] is None or each.values[0].protocol != "openai"]
 
 
-@pytest.mark.parametrize("recording", translated(whole_answers()))
+@for_each(translated(whole_answers()))
 def test_a_whole_completion(recording: Recording) -> None:
     data, expected = answered(CHAT_COMPLETIONS, recording)
     completion = ChatCompletion.model_validate_json(data, strict=True)
@@ -156,7 +156,7 @@ def data_events(data: bytes) -> list[Json]:
     return [json.loads(event.removeprefix("data: ")) for event in events]
 
 
-@pytest.mark.parametrize("recording", translated(streams()))
+@for_each(translated(streams()))
 def test_a_streamed_completion(recording: Recording) -> None:
     for is_split in (False, True):
         data, _ = written(CHAT_COMPLETIONS, recording, is_split=is_split)
@@ -167,7 +167,7 @@ def test_a_streamed_completion(recording: Recording) -> None:
 # The legacy completions, which are made anew for every provider
 
 
-@pytest.mark.parametrize("recording", whole_answers())
+@for_each(whole_answers())
 def test_a_whole_text_completion(recording: Recording) -> None:
     data, expected = answered(COMPLETIONS, recording)
     completion = Completion.model_validate_json(data, strict=True)
@@ -180,7 +180,7 @@ def text_chunk(event: Json) -> Completion:
     return Completion.model_validate_json(json.dumps({**event, "choices": ends}), strict=True)
 
 
-@pytest.mark.parametrize("recording", streams())
+@for_each(streams())
 def test_a_streamed_text_completion(recording: Recording) -> None:
     for is_split in (False, True):
         data, expected = written(COMPLETIONS, recording, is_split=is_split)

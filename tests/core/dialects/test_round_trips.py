@@ -11,7 +11,7 @@ import pytest
 from as_messages import MAX_TOKENS, NotExpressible, as_messages
 from as_responses import as_responses
 from differences import MISSING, Allowed, Difference, assert_only
-from recordings import Recording, recordings
+from recordings import Recording, for_each, recordings
 
 from llms_core.config.model import Responses
 from llms_core.contracts.body import RequestBody
@@ -204,7 +204,7 @@ def changed_paths(trip: Trip, recording: Recording) -> set[str]:
     return assert_only(trip.allowed, normal(known), normal(chat_of(trip.dialect, request))) | unknown
 
 
-@pytest.mark.parametrize("recording", recordings("openai", is_accepted))
+@for_each(recordings("openai", is_accepted))
 @pytest.mark.parametrize("name", TRIPS)
 def test_a_conversation_is_preserved(name: str, recording: Recording) -> None:
     changed_paths(TRIPS[name], recording)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from differences import MISSING, Allowed, Difference, assert_only
 from message_requests import upstream_request
-from recordings import Recording, recordings
+from recordings import Recording, for_each, recordings
 
 from llms_core.dialects import IncomingRequest
 from llms_core.dialects.messages.decode import decode_message
@@ -102,7 +102,7 @@ def is_translatable(recording: Recording) -> bool:
 RECORDINGS = recordings("anthropic", lambda each: each.status == 200 and is_translatable(each))
 
 
-@pytest.mark.parametrize("recording", RECORDINGS)
+@for_each(RECORDINGS)
 def test_a_request_is_what_its_client_wrote(recording: Recording) -> None:
     changed_paths(recording)
 

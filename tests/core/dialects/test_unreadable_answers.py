@@ -11,7 +11,7 @@ import pytest
 from llms_core.testing import Reply, ScriptedUpstream, events, json_body
 from llms_core.testing.upstream.responses import message_item, response_body, response_events
 from tests.conftest import Gateway, Serve
-from tests.core.server.conftest import NO_RETRIES, Asking, chunk, first_alone, whole
+from tests.core.server.conftest import NO_RETRIES, Asking, Pair, chunk, first_alone, whole
 
 Json = dict[str, Any]
 Ask = Callable[[str, bool], tuple[int, str]]
@@ -29,9 +29,9 @@ COUNTS = [5, "many", [], {"prompt_tokens": None}, {"completion_tokens": 1.5}, {"
 
 
 @pytest.fixture
-def ask(served: Serve, asking: Callable[[Gateway], Asking], upstream: ScriptedUpstream) -> Ask:
+def ask(pair: Pair, asking: Callable[[Gateway], Asking]) -> Ask:
     """Asks one API for an answer, whole or streamed, and returns its status and its text."""
-    client = asking(served(first_alone(upstream), NO_RETRIES))
+    client = asking(pair.gateway)
 
     def send(path: str, stream: bool) -> tuple[int, str]:
         body = BODIES[path]
@@ -50,9 +50,9 @@ def ask(served: Serve, asking: Callable[[Gateway], Asking], upstream: ScriptedUp
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", BODIES)
 def test_counts_that_cannot_be_read_do_not_fail_the_answer(
-    ask: Ask, upstream: ScriptedUpstream, path: str, stream: bool, counts: object
+    ask: Ask, first: ScriptedUpstream, path: str, stream: bool, counts: object
 ) -> None:
-    upstream.default = answer({"content": "Hello!"}, "stop", stream, usage=counts)
+    first.default = answer({"content": "Hello!"}, "stop", stream, usage=counts)
     status, text = ask(path, stream)
     assert status == 200, text
     assert "Hello!" in text
@@ -61,12 +61,29 @@ def test_counts_that_cannot_be_read_do_not_fail_the_answer(
 
 @pytest.mark.parametrize("path", TRANSLATED)
 def test_an_answer_that_cannot_be_translated_is_the_providers_failure(
-    ask: Ask, upstream: ScriptedUpstream, path: str
+    ask: Ask, first: ScriptedUpstream, path: str
 ) -> None:
-    upstream.default = answer({"content": None, "tool_calls": [CALL]}, "tool_calls", False)
+    first.default = answer({"content": None, "tool_calls": [CALL]}, "tool_calls", False)
     status, text = ask(path, False)
     assert status == 502
     assert "cannot be translated" in text
+
+
+@pytest.mark.parametrize("member", ["content", "refusal"])
+@pytest.mark.parametrize("value", [5, True, {"text": "x"}])
+def test_a_text_of_another_type_cannot_be_translated_to_a_text_completion(
+    served: Serve,
+    asking: Callable[[Gateway], Asking],
+    upstream: ScriptedUpstream,
+    member: str,
+    value: object,
+) -> None:
+    upstream.default = answer({"content": "Hello!", member: value}, "stop", False)
+    client = asking(served(first_alone(upstream), NO_RETRIES))
+    received = client.post({"model": "m", "prompt": "Hi"}, "/v1/completions")
+    assert received.status_code == 502
+    assert "cannot be translated" in received.text
+    assert "Traceback" not in client.gateway.log()
 
 
 @pytest.mark.parametrize("usage", COUNTS)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llms_core.errors import ConfigError
 from llms_core.testing import ScriptedUpstream, completion, error, events
 from tests.conftest import Gateway, Serve
 from tests.core.server.conftest import NO_RETRIES, Asking, chunk, error_of, first_alone
@@ -125,6 +126,36 @@ def test_a_failure_after_the_answer_does_not_ask_again_if_it_fails_open(ask: Ask
 def test_an_unknown_way_to_fail_stops_the_start(ask: Ask) -> None:
     with pytest.raises(BaseException, match="neither 'open' nor 'closed'"):
         ask("return await forward(call)", plugins='[plugin.plugin0]\nfail = "maybe"\n')
+
+
+GUARD = "@hookimpl\ndef llms_middleware(): return []\n"
+UNUSABLE = {
+    "an import that fails": f"import gone\n{GUARD}",
+    "settings that it rejects": (
+        f"from llms_core import ConfigError\n@hookimpl\ndef llms_configure(): raise ConfigError('no rules')\n{GUARD}"
+    ),
+    "a middleware that is not async": "def around(): ...\n@hookimpl\ndef llms_middleware(): return [around]\n",
+    "no list": "@hookimpl\ndef llms_middleware(): pass\n",
+    "a failure": "@hookimpl\ndef llms_middleware(): 1 / 0\n",
+    "a chooser": "import gone\n@hookimpl\ndef llms_candidates(): ...\n",
+}
+
+
+@pytest.mark.parametrize("source", UNUSABLE.values(), ids=UNUSABLE)
+def test_a_plugin_that_the_user_has_configured_is_not_left_out(
+    served: Serve, first: ScriptedUpstream, tmp_path: Path, source: str
+) -> None:
+    """It may be a guard. The user decides that it is none with `fail`, or by removing the table."""
+    path = tmp_path / "guarding.py"
+    path.write_text(f"from llms_core import hookimpl\n{source}", "utf-8")
+    load = f"{NO_RETRIES}[plugins]\nload = ['{path}']\n"
+    expected = r"plugins.toml: plugin.guarding: the gateway does not run without this plugin.*guarding.*fail = .open."
+    for table in ("", '[plugin.guarding]\nfail = "open"\n'):
+        gateway = served(first_alone(first), load + table)
+        assert gateway.healthy(timeout=5)
+        assert "guarding" in gateway.log()
+    with pytest.raises(ConfigError, match=expected):
+        served(first_alone(first), f"{load}[plugin.guarding]\n")
 
 
 def test_a_middleware_that_returns_nothing_is_a_failure(ask: Ask) -> None:

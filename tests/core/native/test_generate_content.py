@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import Recording, streams, whole_answers
+from recordings import Recording, for_each, streams, whole_answers
 
 from llms_core.contracts.native import GENERATE_CONTENT, NativeRequest
 from llms_core.contracts.request import ChatCall, decode
@@ -58,7 +58,7 @@ def test_bytes_that_are_no_answer_are_a_provider_error(data: bytes) -> None:
         read_answer(call(), data, read_error)
 
 
-@pytest.mark.parametrize("recording", whole_answers("gemini"))
+@for_each(whole_answers("gemini"))
 def test_a_recorded_answer_is_passed_on_to_the_byte(recording: Recording) -> None:
     answer = read_answer(call(), recording.body, read_error)
     assert answer.data == recording.body
@@ -66,7 +66,7 @@ def test_a_recorded_answer_is_passed_on_to_the_byte(recording: Recording) -> Non
     assert answer.usage is not None
 
 
-@pytest.mark.parametrize("recording", streams("gemini"))
+@for_each(streams("gemini"))
 def test_a_recorded_stream_is_passed_on_to_the_byte(recording: Recording) -> None:
     events = events_in(recording)
     reader = StreamReader(GenerateContentEvents(call(stream=True), read_error), read_error=read_error)

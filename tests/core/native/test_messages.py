@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from message_events import check_order, events_of, final_message
-from recordings import Recording, pieces, recordings
+from recordings import Recording, for_each, pieces, recordings
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
@@ -99,7 +99,7 @@ def model_of(recording: Recording) -> str:
     return str(start["message"]["model"])
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+@for_each(recordings("anthropic", is_success))
 def test_a_recorded_answer_is_passed_on_byte_for_byte(recording: Recording) -> None:
     request = call(stream=recording.stream, model=model_of(recording))
     if not recording.stream:
@@ -111,7 +111,7 @@ def test_a_recorded_answer_is_passed_on_byte_for_byte(recording: Recording) -> N
         assert sent(chunks) == recording.body
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+@for_each(recordings("anthropic", is_success))
 def test_only_the_model_is_replaced_in_a_recorded_answer(recording: Recording) -> None:
     own, other = model_of(recording).encode(), b"a-name-for-clients"
     request = call(stream=recording.stream, model=other.decode())
@@ -126,7 +126,7 @@ def test_only_the_model_is_replaced_in_a_recorded_answer(recording: Recording) -
     assert passed == expected
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", is_success))
+@for_each(recordings("anthropic", is_success))
 def test_a_recorded_answer_has_the_usage_that_it_reports(recording: Recording) -> None:
     if recording.stream:
         chunks, _ = read(recording.body)
@@ -245,7 +245,7 @@ def test_an_error_in_place_of_a_message_is_the_providers_error() -> None:
         read_message(call(stream=False), json.dumps(error).encode(), read_error)
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", lambda each: each.status == 200 and each.stream))
+@for_each(recordings("anthropic", lambda each: each.status == 200 and each.stream))
 def test_a_stream_that_was_not_requested_becomes_the_message_that_the_sdk_makes_of_it(recording: Recording) -> None:
     chunks, _ = read(recording.body)
     answer = CHAT.from_chunks(chunks)
@@ -260,7 +260,7 @@ def test_a_stream_that_was_not_requested_becomes_the_message_that_the_sdk_makes_
         assert made[name] == expected[name]
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic", lambda each: each.status == 200 and not each.stream))
+@for_each(recordings("anthropic", lambda each: each.status == 200 and not each.stream))
 def test_an_answer_that_came_whole_becomes_a_stream_of_the_same_message(recording: Recording) -> None:
     answer = read_message(call(), recording.body, read_error)
     data = sent(CHAT.as_chunks(answer))

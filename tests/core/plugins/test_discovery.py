@@ -82,16 +82,19 @@ def test_the_import_is_timed(install: Install) -> None:
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("class Panic(BaseException): pass\nraise Panic('rust')", "Panic: rust"),
-        ("@hookimpl\ndef llms_provider(): return []", "unknown hook llms_provider; did you mean llms_providers?"),
-        ("def llms_providers(): return []", "llms_providers is not marked as a hook: add @hookimpl above it"),
+        ("@hookimpl\ndef llms_provider(): return []", "bad_llms.py:2); did you mean llms_providers?"),
+        ("def llms_providers(): return []", "bad_llms.py:2) is not marked as a hook: add @hookimpl above it"),
         ("@hookimpl\ndef llms_candidates(request, candidate): ...", "'candidate'"),
-        ("@hookimpl\nasync def llms_providers(): return []", "llms_providers is async"),
-        ("@hookimpl\nasync def llms_lifespan(): yield", "contextlib.asynccontextmanager"),
+        ("@hookimpl\nasync def llms_providers(): return []", "bad_llms.py:2) is async; hooks must be synchronous"),
+        ("@hookimpl\nasync def llms_lifespan(): yield", "@asynccontextmanager"),
         ("@hookimpl(wrapper=True)\ndef llms_providers():\n    return (yield)", "hook wrapper"),
         ("@hookimpl\ndef llms_providers(): raise OSError('no disk')", "llms_providers raised OSError: no disk"),
         ("@hookimpl\ndef llms_providers(): raise SystemExit", "llms_providers raised SystemExit"),
         ("@hookimpl\ndef llms_providers():\n    yield 1 / 0", "llms_providers raised ZeroDivisionError"),
-        ("@hookimpl\ndef llms_providers(): return None", "llms_providers raised TypeError"),
+        (
+            "@hookimpl\ndef llms_providers(): return None",
+            "llms_providers returned None instead of a list of ProviderSpecs: is there a `return`?",
+        ),
         ("@hookimpl\ndef llms_providers(): return ['acme']", "llms_providers returned a str instead of a ProviderSpec"),
         ("async def f(): ...\n@hookimpl\ndef llms_providers(): return f()", "the hook returned a coroutine"),
         (GOOD.replace('("Acme-AI",)', '"Acme-AI"'), "provider 'acme': `aliases` must be a collection of strings"),
@@ -152,7 +155,9 @@ def test_a_spec_is_registered_without_an_alias_that_is_taken(install: Install) -
 
 def test_a_plugin_without_hooks_is_reported(install: Install) -> None:
     install("empty", "")
-    assert report(load_enabled_plugins(Plugins()), "empty").reason == "implements no hook"
+    assert report(load_enabled_plugins(Plugins()), "empty").reason.startswith(
+        "implements no hook: mark functions with @hookimpl"
+    )
 
 
 def test_a_plugin_for_a_newer_core_is_not_imported(install: Install) -> None:

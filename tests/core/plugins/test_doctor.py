@@ -25,21 +25,24 @@ def test_a_plugin_without_problems_has_no_findings(install: Install, examined: C
     install("acme", "@hookimpl\ndef llms_providers():\n    return []", requires=["llms-core>=0.1,<0.2"])
     result = examined()
     assert result.exit_code == 0
-    assert [line for line in result.output.splitlines() if line.startswith("acme: ") and "import " not in line] == []
+    assert [line for line in result.output.splitlines() if "plugin 'acme'" in line] == []
 
 
 def test_a_broken_plugin_is_reported_and_the_exit_code_is_1(install: Install, examined: Callable[..., Result]) -> None:
     install("acme", "raise RuntimeError('no')")
     result = examined()
     assert result.exit_code == 1
-    assert "acme: plugin 'acme' of acme-llms 1.0: RuntimeError: no" in result.output
+    assert "plugin 'acme' of acme-llms 1.0: RuntimeError: no (" in result.output
 
 
 def test_a_distribution_without_a_range_on_the_core_is_reported(
     install: Install, examined: Callable[..., Result]
 ) -> None:
     install("acme", "@hookimpl\ndef llms_providers():\n    return []")
-    assert "acme: acme-llms does not declare which versions of llms-core it supports" in examined().output
+    assert (
+        "plugin 'acme' of acme-llms 1.0: acme-llms does not declare which versions of llms-core it supports"
+        in examined().output
+    )
 
 
 def test_the_cores_own_plugins_need_no_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +57,7 @@ def test_a_slow_import_is_reported(
 ) -> None:
     monkeypatch.setattr(doctor, "SLOW_IMPORT", 0.0)
     install("acme", "@hookimpl\ndef llms_providers():\n    return []")
-    assert "acme: importing it takes" in examined().output
+    assert "plugin 'acme' of acme-llms 1.0: importing it takes" in examined().output
 
 
 def test_a_deprecated_hook_is_reported(
@@ -66,7 +69,7 @@ def test_a_deprecated_hook_is_reported(
     install("acme", "@hookimpl\ndef llms_routes():\n    return []")
     with pytest.warns(DeprecationWarning, match="use llms_lifespan"):
         result = examined()
-    assert "acme: llms_routes is deprecated: use llms_lifespan" in result.output
+    assert "plugin 'acme' of acme-llms 1.0: llms_routes is deprecated: use llms_lifespan" in result.output
 
 
 def test_two_plugins_with_one_name_are_a_conflict(install: Install, examined: Callable[..., Result]) -> None:
@@ -74,7 +77,10 @@ def test_two_plugins_with_one_name_are_a_conflict(install: Install, examined: Ca
     install("acme", "@hookimpl\ndef llms_providers():\n    return []", distribution="b-llms", module="b_llms")
     result = examined()
     assert result.exit_code == 1
-    assert "acme: two plugins have this name" in result.output
+    assert (
+        "two plugins have this name: plugin 'acme' of a-llms 1.0 is used, and plugin 'acme' of b-llms 1.0 is not"
+        in result.output
+    )
 
 
 def test_pins_are_printed_for_plugins_toml(install: Install, examined: Callable[..., Result]) -> None:

@@ -66,7 +66,9 @@ def test_a_factory_that_raises_disables_only_its_own_provider() -> None:
     bad = ProviderSpec(name="bad", adapter=factory, title="Bad")
     host = PluginHost(specs={"bad": bad}, origins={"bad": "plugin 'bad' of bad-llms 1.0"})
     first, second = build(host, document(block(bad), block())).configured
-    assert (first.adapter, first.disabled) == (None, "plugin 'bad' of bad-llms 1.0: ValueError: bad key ***")
+    assert (first.adapter, first.fault) == (None, True)
+    assert first.disabled is not None
+    assert first.disabled.startswith(f"plugin 'bad' of bad-llms 1.0: ValueError: bad key *** ({__file__}:")
     assert second.disabled is None
 
 

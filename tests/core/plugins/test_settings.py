@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from llms_core.config import plugins_toml
-from llms_core.errors import ConfigError
 from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
 
@@ -68,9 +68,14 @@ def test_llms_configure_is_called_even_without_a_table(install: Callable[..., No
 def test_invalid_settings_are_rejected_with_file_and_key(
     install: Callable[..., None], tmp_path: Path, table: str, message: str
 ) -> None:
+    """The plugin is quarantined, and nothing else."""
     install("acme", PLUGIN)
-    with pytest.raises(ConfigError, match=message):
-        load(tmp_path, f"[plugin.acme]\n{table}")
+    install("other", "@hookimpl\ndef llms_providers(): return []")
+    host = load(tmp_path, f"[plugin.acme]\n{table}")
+    (report,) = [report for report in host.reports if report.name == "acme"]
+    assert report.state == "quarantined"
+    assert re.search(message, report.reason)
+    assert [report.state for report in host.reports if report.name == "other"] == ["ok"]
 
 
 def test_a_secret_is_read_from_the_environment_and_hidden_in_reprs(
@@ -85,8 +90,9 @@ def test_a_secret_is_read_from_the_environment_and_hidden_in_reprs(
 
 def test_settings_for_a_plugin_without_settings_are_rejected(install: Callable[..., None], tmp_path: Path) -> None:
     install("plain", "@hookimpl\ndef llms_providers():\n    return []")
-    with pytest.raises(ConfigError, match=r"plugin\.plain: plugin 'plain' of plain-llms 1\.0 does not accept settings"):
-        load(tmp_path, "[plugin.plain]\na = 1")
+    (report,) = [report for report in load(tmp_path, "[plugin.plain]\na = 1").reports if report.name == "plain"]
+    assert report.state == "quarantined"
+    assert "plugin.plain: plugin 'plain' of plain-llms 1.0 does not accept settings (remove a)" in report.reason
 
 
 def test_settings_for_a_missing_plugin_are_reported(install: Callable[..., None], tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from llms_core.routing.candidates import ModelIndex
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.retry import backoff
 from llms_core.routing.trace import RequestTrace
+from llms_core.secret import Redactor, Secret
 from llms_core.testing import (
     Body,
     Chunk,
@@ -1033,10 +1034,6 @@ class Unready(OpenAICompatible):
         raise ProviderError(ErrorKind.OVERLOADED, "the model did not load")
 
 
-def _without_key(text: str) -> str:
-    return text.replace("sk-of-the-first", "***")
-
-
 def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: str = "x", *, stream: bool) -> str:
     """Return `x-llms-attempts` of a request that goes to a provider with this adapter, then to a plain one."""
     configured = []
@@ -1064,7 +1061,7 @@ def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: st
             timeouts=Timeouts(),
             max_bytes=2**20,
             fetch=unwanted,
-            observer=AttemptObserver(breaker, host, _without_key, records_successes=True),
+            observer=AttemptObserver(breaker, host, Redactor([Secret("sk-of-the-first")]), records_successes=True),
         )
         try:
             asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}

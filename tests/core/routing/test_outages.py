@@ -30,6 +30,7 @@ from llms_core.routing.attempts import Router
 from llms_core.routing.candidates import ModelIndex
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.trace import RequestTrace
+from llms_core.secret import Redactor
 
 T = TypeVar("T")
 
@@ -123,7 +124,7 @@ class World:
             timeouts=timeouts or Timeouts(),
             max_bytes=2**20,
             fetch=_unwanted,
-            observer=AttemptObserver(self.breaker, host, str, records_successes=True),
+            observer=AttemptObserver(self.breaker, host, Redactor(), records_successes=True),
         )
 
     async def send(self, request: UpstreamRequest, connect_timeout: float) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -228,6 +229,45 @@ def test_sr_067_a_plain_text_key_is_refused(tmp_path: Path) -> None:
         create_app(tmp_path / "llms.json", tmp_path / "plugins.toml")
     assert "server.keys.ada" in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+def test_keys_with_permissions(start: Start, asking: Ask, tmp_path: Path) -> None:
+    """In both files."""
+    (tmp_path / "keys.toml").write_text(f'[carol]\nhash = "{digest("sk-of-carol")}"\nadmin = true\n', "utf-8")
+    toml = f'[server]\nkeys_file = "../keys.toml"\n[server.keys.ada]\nhash = "{digest(KEY)}"\n'
+    ask = asking(start(toml))
+    assert ask.chat({"authorization": "Bearer sk-of-carol"}).status_code == 200
+    assert ask.chat({"authorization": f"Bearer {KEY}"}).status_code == 200
+    assert ask.chat().status_code == 401
+
+
+# llms.py's sign-in
+
+SIGN_IN = {"auth": {"enabled": True, "github": {"client_id": "$GITHUB_CLIENT_ID"}}}
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer anything"}], ids=["no key", "any key"])
+def test_k_21_a_file_that_enables_sign_in_admits_nobody_without_keys(
+    upstream: ScriptedUpstream, provider: ProviderBlock, served: Serve, asking: Ask, headers: dict[str, str]
+) -> None:
+    """K-21: llms.py would accept any text as a key. The server starts, and says how to create one."""
+    ask = asking(served({**SIGN_IN, "providers": {"first": provider(upstream)}}))
+    response = ask.chat(headers)
+    assert (response.status_code, response.json()) == (401, REFUSAL)
+    assert ask.get("/v1/models").status_code == 401
+    assert upstream.requests == []
+    assert "every request is refused: create one with `llms keys new NAME`" in ask.gateway.log()
+
+
+def test_k_21_keys_take_the_place_of_sign_in(
+    upstream: ScriptedUpstream, provider: ProviderBlock, served: Serve, asking: Ask
+) -> None:
+    """K-21."""
+    ask = asking(served({**SIGN_IN, "providers": {"first": provider(upstream)}}, KEYS))
+    assert ask.chat({"authorization": f"Bearer {KEY}"}).status_code == 200
+    assert ask.chat({"authorization": "Bearer anything"}).status_code == 401
+    assert "llms keys new" not in ask.gateway.log()
+    assert "auth.enabled: signing in with GitHub is not supported" in ask.gateway.log()
 
 
 # Plugins
@@ -581,6 +621,21 @@ def test_an_added_key_works(start: Start, asking: Ask) -> None:
     edit(ask.gateway.plugins_path, KEYS)
     until(lambda: ask.chat().status_code == 401)
     assert status_of(ask, KEY) == 200
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_k_21_sign_in_that_is_enabled_later_closes_the_gateway(start: Start, asking: Ask) -> None:
+    """K-21: and it stays closed if sign-in is disabled again."""
+    ask = asking(start(""))
+    assert ask.chat().status_code == 200
+    config = json.loads(ask.gateway.config_path.read_text("utf-8"))
+    edit(ask.gateway.config_path, json.dumps({**SIGN_IN, **config}))
+    until(lambda: ask.chat().status_code == 401)
+    edit(ask.gateway.config_path, json.dumps(config))
+    until(lambda: ask.gateway.log().count("the configuration was reloaded") == 2)
+    assert ask.chat().status_code == 401
+    edit(ask.gateway.plugins_path, KEYS)
+    until(lambda: status_of(ask, KEY) == 200)
 
 
 @pytest.mark.usefixtures("_impatient")

@@ -263,6 +263,17 @@ def test_sr_118_ollamas_models_are_discovered(upstream: ScriptedUpstream, served
     assert upstream.requests[-1].json["model"] == "llama3:latest"
 
 
+def test_discovered_models_have_the_prefix_of_their_provider(
+    upstream: ScriptedUpstream, served: Serve, asking: Ask, provider: ProviderBlock
+) -> None:
+    """`model_prefix`: the provider gets its own name of the model."""
+    block = {**provider(upstream), "models": {}, "model_prefix": "mine/"}
+    ask = asking(served({"providers": {"first": block}}))
+    until(lambda: models(ask) == ["mine/m"])
+    assert ask.chat(model="mine/m").status_code == 200
+    assert upstream.requests[-1].json["model"] == "m"
+
+
 def test_sr_118_discovered_models_win_over_configured_ones(
     upstream: ScriptedUpstream, served: Serve, asking: Ask
 ) -> None:

@@ -180,10 +180,16 @@ def test_sr_008_a_connection_serves_on_after_head(pair: Pair, wire: Connect) -> 
     ],
 )
 def test_sr_008_a_wrong_base_url_is_explained(ask: Asking, path: str, meant: str) -> None:
-    response = ask.http.get(path) if meant == "/v1/models" else ask.post({}, path)
+    # llms.py has a list of models at `/models`; what follows is for clients of OpenAI's SDKs.
+    headers = {"x-stainless-lang": "python"}
+    response = ask.get(path, headers) if meant == "/v1/models" else ask.post({}, path, headers)
     message = error_of(response)["message"]
     assert response.status_code == 404
     assert f"Did you mean {meant}? A client's base URL has to end in /v1, once." in message
+
+
+def test_sr_008_the_same_version_of_an_api_is_suggested(ask: Asking) -> None:
+    assert "Did you mean /v2/rerank?" in error_of(ask.post({}, "/v1/v2/rerank"))["message"]
 
 
 @pytest.mark.parametrize("path", ["/nope", "/v1/nope", "/v1/fine_tuning", "/v1", "/" + "y" * 4000])

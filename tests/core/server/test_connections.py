@@ -80,6 +80,22 @@ def rest_of(connection: socket.socket) -> bytes:
     return received
 
 
+def ends_while_sending(connection: socket.socket, piece: bytes, times: int) -> bool:
+    """Whether the server closes the connection because of what is sent, which never completes a request.
+
+    All of it may fit into the buffers of the system before a busy server reads any.
+    """
+    try:
+        for _ in range(times):
+            connection.sendall(piece)
+        rest_of(connection)
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        pass
+    return True
+
+
 @pytest.fixture(autouse=True)
 def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.02)
@@ -345,12 +361,7 @@ def test_trailers_are_limited() -> None:
         with serving(app, Http1Protocol) as connect:
             connection = connect()
             connection.sendall(CHUNKED + b"1\r\na\r\n0\r\n")
-            try:
-                for _ in range(200):
-                    connection.sendall(line * 5000)
-            except ConnectionError:
-                continue
-            raise AssertionError("6 MB of trailers were accepted")
+            assert ends_while_sending(connection, line * 5000, 200), "6 MB of trailers were accepted"
 
 
 def test_a_trailer_and_the_size_of_a_chunk_have_no_endless_line() -> None:
@@ -359,12 +370,7 @@ def test_a_trailer_and_the_size_of_a_chunk_have_no_endless_line() -> None:
         with serving(echo, Http1Protocol) as connect:
             connection = connect()
             connection.sendall(CHUNKED + start)
-            try:
-                for _ in range(100):
-                    connection.sendall(b"x" * 50_000)
-            except ConnectionError:
-                continue
-            raise AssertionError("5 MB in one line were accepted")
+            assert ends_while_sending(connection, b"x" * 50_000, 100), "5 MB in one line were accepted"
 
 
 @both

@@ -75,20 +75,20 @@ MANY = 1_000_000
 @pytest.mark.parametrize(
     "members",
     [
-        b'"messages":[{"role":"user","content":[' + b",".join([b'{"type":""}'] * MANY) + b"]}]",
-        b'"messages":[' + b",".join([b'{"role":""}'] * MANY) + b"]",
-        b",".join(b'"%d":1' % number for number in range(MANY)),
-        b'"tools":[' + b",".join([b'{"a":":\\\\"}'] * MANY) + b"]",
-        b'"unknown":{' + b",".join([b'"a":1'] * MANY) + b"}",
+        lambda: b'"messages":[{"role":"user","content":[' + b",".join([b'{"type":""}'] * MANY) + b"]}]",
+        lambda: b'"messages":[' + b",".join([b'{"role":""}'] * MANY) + b"]",
+        lambda: b",".join(b'"%d":1' % number for number in range(MANY)),
+        lambda: b'"tools":[' + b",".join([b'{"a":":\\\\"}'] * MANY) + b"]",
+        lambda: b'"unknown":{' + b",".join([b'"a":1'] * MANY) + b"}",
     ],
     ids=["parts", "messages", "members", "tools", "an object"],
 )
 @pytest.mark.parametrize("path", [CHAT, TEXT])
 def test_a_body_of_very_many_small_parts_is_refused(
-    pair: Pair, ask: Asking, first: ScriptedUpstream, members: bytes, path: str
+    pair: Pair, ask: Asking, first: ScriptedUpstream, members: Callable[[], bytes], path: str
 ) -> None:
     """Reading and translating it would keep everybody else waiting for seconds."""
-    response = ask.post(b'{"model":"m",' + members + b"}", path)
+    response = ask.post(b'{"model":"m",' + members() + b"}", path)
     assert response.status_code == 413
     assert error_of(response)["code"] == "request_too_large"
     assert first.requests == []

@@ -56,6 +56,11 @@ ROUTES = (
     ("GET", "/v1/models/{model}"),
     ("GET", "/health"),
     ("GET", "/ready"),
+    ("GET", "/models"),
+    ("GET", "/models/list"),
+    ("GET", "/status"),
+    ("GET", "/config"),
+    ("POST", "/providers/{name}"),
 )
 
 

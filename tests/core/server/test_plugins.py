@@ -204,8 +204,8 @@ def test_plugin_routes_need_a_key(start: Start, asking: Ask, path: str) -> None:
 
 def test_a_plugin_route_knows_the_caller(start: Start, asking: Ask) -> None:
     ask = asking(guarded(start))
-    assert ask.get("/x/of_test/who", NAMED).text == "Caller(name='ada')"
-    assert ask.get("/x/of_test/raw", NAMED).text == "Caller(name='ada')"
+    assert ask.get("/x/of_test/who", NAMED).text == "Caller(name='ada', is_admin=False)"
+    assert ask.get("/x/of_test/raw", NAMED).text == "Caller(name='ada', is_admin=False)"
 
 
 def test_without_keys_a_plugin_route_has_no_caller(start: Start, asking: Ask) -> None:

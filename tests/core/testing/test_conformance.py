@@ -491,7 +491,7 @@ def suite_tests() -> dict[str, Callable[..., Any]]:
 
 def test_every_test_of_the_suite_belongs_to_a_group_and_has_a_docstring() -> None:
     for name, test in suite_tests().items():
-        assert group_of(name) in "WRESTCVFPLM"
+        assert group_of(name) in "WRESTCVAGFPLM"
         assert test.__doc__
 
 

@@ -1,4 +1,4 @@
-"""Finds out whether a plugin that is not loaded would authenticate callers: without it, the gateway must not be open.
+"""Finds out what a plugin that is not loaded would do: without it, the gateway must not be open, or unguarded.
 
 The plugin's source is read as text. It is not imported: it may be broken, or not be trusted.
 """
@@ -7,32 +7,31 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from llms_core.config.locate import nearest
 from llms_core.plugins.hookspecs import hook_names
 from llms_core.plugins.sources import Source
 
-_HOOK = "llms_authenticate"
 _HOOK_NAME = re.compile(r"\bllms_\w+")
 #: What is imported in this way has no name in the source.
 _STAR_IMPORT = re.compile(r"^\s*from\s+\S+\s+import\s+\*", re.MULTILINE)
 
 
-def may_authenticate(source: Source) -> bool:
-    """Whether a plugin's source names `llms_authenticate`, possibly misspelt. True if there is no source to read."""
+def may_implement(source: Source, hooks: Collection[str]) -> bool:
+    """Whether a plugin's source names one of the hooks, possibly misspelt. True if there is no source to read."""
     try:
         texts = [path.read_text("utf-8", errors="replace") for path in _files(source)]
     except (OSError, ImportError, ValueError, AttributeError):
         return True
-    return not texts or any(map(_names_hook, texts))
+    return not texts or any(_names_hook(text, hooks) for text in texts)
 
 
-def _names_hook(text: str) -> bool:
+def _names_hook(text: str, hooks: Collection[str]) -> bool:
     if _STAR_IMPORT.search(text):
         return True
-    return any(nearest(name, hook_names()) == _HOOK for name in set(_HOOK_NAME.findall(text)))
+    return any(nearest(name, hook_names()) in hooks for name in set(_HOOK_NAME.findall(text)))
 
 
 def _files(source: Source) -> Iterator[Path]:
