@@ -76,6 +76,7 @@ def doctor(given: Files, pins: bool) -> None:
 @command.command(short_help="Create a plugin: a project that passes its own tests.")
 @click.argument("name")
 @click.option("--native", "kind", flag_value="native", help="A provider whose protocol is not OpenAI's.")
+@click.option("--token", "kind", flag_value="token", help="A provider whose key is exchanged for a token.")
 @click.option("--middleware", "kind", flag_value="middleware", help="Something around every request.")
 @click.option("--auth", "kind", flag_value="auth", help="A way to identify callers.")
 @click.option("--observer", "kind", flag_value="observer", help="Something that learns about every request.")

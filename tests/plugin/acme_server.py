@@ -1,7 +1,8 @@
-"""A server that speaks the protocol of `acme/llms_provider_acme.py`.
+"""A server that speaks the protocols of `acme/llms_provider_acme.py` and `acme/llms_provider_acme_jobs.py`.
 
 The text of the last message determines the answer: "weather" calls the first tool, "fail", "rate" and "hot" are errors,
-and "break" fails in the middle of the stream. Any other text is repeated word by word.
+and "break" fails in the middle of the stream. Any other text is repeated word by word. A job is done when it is asked
+for the second time, unless its text is "for ever".
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ class AcmeServer:
         self.requests: list[dict[str, Any]] = []
         #: The teams that paid for them.
         self.teams: list[str | None] = []
+        #: The tickets that were handed out, of which the last one is valid.
+        self.tickets: list[str] = []
+        #: The jobs by their ids, each with how often it was asked for; those that were stopped are gone.
+        self.jobs: dict[str, dict[str, Any]] = {}
         # http.server creates a handler for each request: class attributes are its only connection to the server.
-        handler = type("Handler", (_Handler,), {"requests": self.requests, "teams": self.teams})
+        handler = type("Handler", (_Handler,), vars(self).copy())
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="acme", daemon=True)
 
@@ -47,10 +52,19 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     requests: list[dict[str, Any]]
     teams: list[str | None]
+    tickets: list[str]
+    jobs: dict[str, dict[str, Any]]
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        content = self.rfile.read(int(self.headers["content-length"]))
+        if self.path == "/v1/ticket":
+            self._ticket()
+            return
+        body = json.loads(content)
         self.requests.append(body)
+        if self.path == "/v1/jobs":
+            self._job("", body)
+            return
         self.teams.append(self.headers["x-acme-team"])
         last = body["lines"][-1]
         if self.path != "/v1/talk":
@@ -67,6 +81,36 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(_events(body, last), broken="break" in last["say"])
         else:
             self._send(200, _joined(_events(body, last)))
+
+    def do_GET(self) -> None:
+        self._job(self.path.removeprefix("/v1/jobs/"))
+
+    def do_DELETE(self) -> None:
+        number = self.path.removeprefix("/v1/jobs/")
+        self.jobs.pop(number, None)
+        self._send(200, {"id": number})
+
+    def _ticket(self) -> None:
+        if self.headers["x-acme-key"] != KEY:
+            self._send(401, {"oops": ["stranger", "The key is invalid"]})
+            return
+        self.tickets.append(f"acme-ticket-{len(self.tickets)}")
+        self._send(200, {"ticket": self.tickets[-1], "valid": 600})
+
+    def _job(self, number: str, body: dict[str, Any] | None = None) -> None:
+        if self.headers["x-acme-key"] not in self.tickets[-1:]:
+            self._send(401, {"oops": ["stranger", "The ticket is invalid"]})
+        elif body is not None:
+            number = str(len(self.jobs))
+            self.jobs[number] = {"body": body, "asked": 0}
+            self._send(200, {"id": number})
+        else:
+            job = self.jobs[number]
+            job["asked"] += 1
+            last = job["body"]["lines"][-1]
+            is_done = job["asked"] == 2 and last["say"] != "for ever"
+            answer = {"answer": _joined(_events(job["body"], last))} if is_done else {}
+            self._send(200, {"id": number, **answer})
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""

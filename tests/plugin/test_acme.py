@@ -18,6 +18,7 @@ from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMes
 
 from llms_core.testing import ScriptedUpstream
 from tests.conftest import MARK, ChildGateway
+from tests.core.server.conftest import until
 from tests.plugin.acme_server import KEY, AcmeServer
 
 PROJECT = Path(__file__).parent / "acme"
@@ -67,7 +68,8 @@ def config(acme: AcmeServer, second: ScriptedUpstream, **more: object) -> dict[s
         **more,
     }
     other = {"base_url": second.base_url, "api_key": f"{MARK}second", "models": ["m"]}
-    return {"providers": {"acme": own, "second": {"type": "openai-compatible", **other}}}
+    jobs = {"base_url": acme.base_url, "api_key": KEY, "pause": 0.01, "models": ["job"]}
+    return {"providers": {"acme": own, "acme-jobs": jobs, "second": {"type": "openai-compatible", **other}}}
 
 
 @contextmanager
@@ -118,6 +120,7 @@ def test_it_is_listed_with_its_distribution(environment: Environment) -> None:
     assert found["acme"]["version"] == "1.2.3"
     assert found["acme"]["state"] == "ok"
     assert found["acme"]["provides"] == ["acme"]
+    assert found["acme-jobs"]["provides"] == ["acme-jobs"]
     assert found["ollama"]["state"] == "ok"
 
 
@@ -209,14 +212,43 @@ def test_a_stream_that_fails(client: openai.OpenAI) -> None:
             list(stream)
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "a stream"])
+def test_a_job(client: openai.OpenAI, acme: AcmeServer, stream: bool) -> None:
+    """One ticket serves all of them. A stream is the whole answer."""
+    answer: Any = client.chat.completions.create(model="job", messages=user_says("one two three"), stream=stream)
+    if stream:
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in answer if chunk.choices)
+    else:
+        text = answer.choices[0].message.content
+        assert answer.usage.total_tokens == 16
+    assert text == "one two three"
+    assert acme.requests[-1]["live"] is False
+    assert len(acme.tickets) == 1
+
+
+def test_a_job_whose_ticket_is_not_valid_any_more(client: openai.OpenAI, acme: AcmeServer) -> None:
+    """Another one is bought, and the client notices nothing."""
+    client.chat.completions.create(model="job", messages=user_says("Hello!"))
+    acme.tickets.append("acme-ticket-of-somebody-else")
+    answer = client.chat.completions.with_raw_response.create(model="job", messages=user_says("Hello!"))
+    assert answer.headers["x-llms-attempts"] == "acme-jobs;error=auth;status=401, acme-jobs;ok"
+
+
+def test_the_job_of_a_client_that_leaves_is_stopped(client: openai.OpenAI, acme: AcmeServer) -> None:
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.5).chat.completions.create(model="job", messages=user_says("for ever"))
+    until(lambda: all(job["body"]["lines"][-1]["say"] != "for ever" for job in acme.jobs.values()))
+
+
 def test_its_own_tests_pass_at_level_gold(conformance: Running, project: Path) -> None:
     done = conformance.wait()
     assert done.returncode == 0, done.stdout
-    result = json.loads((project / "conformance.json").read_text())
-    assert result["provider"] == "acme"
-    assert (result["distribution"], result["version"]) == ("llms-provider-acme", "1.2.3")
-    assert result["level"] == "gold"
-    assert result["xfailed"] == []
+    results = json.loads((project / "conformance.json").read_text())
+    assert [result["provider"] for result in results] == ["acme", "acme-jobs"]
+    for result in results:
+        assert (result["distribution"], result["version"]) == ("llms-provider-acme", "1.2.3")
+        assert result["level"] == "gold"
+        assert result["xfailed"] == []
 
 
 def test_uninstalling_it_does_not_affect_other_providers(
@@ -231,13 +263,15 @@ def test_uninstalling_it_does_not_affect_other_providers(
     conformance.wait()
     environment.uninstall("llms-provider-acme")
     try:
-        assert "acme" not in listed(environment)
+        assert {"acme", "acme-jobs"}.isdisjoint(listed(environment))
         (tmp_path / "llms.json").write_text(json.dumps(config(acme, second)))
         checked = environment.run("llms", "config", "check", "--config", tmp_path / "llms.json")
         assert checked.returncode == 2
         assert "providers.acme: `type` is missing, and no known provider has the name of this block" in checked.stderr
+        without_acme = config(acme, second, enabled=False)
+        del without_acme["providers"]["acme-jobs"]
         with (
-            serving(environment, tmp_path, config(acme, second, enabled=False)) as gateway,
+            serving(environment, tmp_path, without_acme) as gateway,
             openai.OpenAI(base_url=gateway.base_url, api_key="none", max_retries=0) as client,
         ):
             answer = client.chat.completions.with_raw_response.create(model="m", messages=user_says("Hello!"))

@@ -15,11 +15,13 @@ from llms_core.cli.scaffold.native import NATIVE
 from llms_core.cli.scaffold.observer import OBSERVER
 from llms_core.cli.scaffold.project import project_files
 from llms_core.cli.scaffold.provider import COMPATIBLE
+from llms_core.cli.scaffold.token import TOKEN
 from llms_core.errors import ConfigError
 
 KINDS: Mapping[str, Kind] = {
     "compatible": COMPATIBLE,
     "native": NATIVE,
+    "token": TOKEN,
     "middleware": MIDDLEWARE,
     "auth": AUTH,
     "observer": OBSERVER,

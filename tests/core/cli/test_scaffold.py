@@ -19,7 +19,7 @@ from llms_core.plugins.versions import unsatisfied
 
 # 40 characters, the maximum: lines that contain the name must not become too long.
 LONG_NAME = "Longest-Name.of_a_Provider-That-There-Is"
-KINDS = {"tiny": (), LONG_NAME: ("--native",)}
+KINDS = {"tiny": (), "Short-Lived": ("--token",), LONG_NAME: ("--native",)}
 PLUGINS = ("middleware", "auth", "observer")
 
 

@@ -5,3 +5,7 @@ from llms_core.testing.conformance import ProviderConformance
 
 class TestAcme(ProviderConformance):
     provider = "acme"
+
+
+class TestAcmeJobs(ProviderConformance):
+    provider = "acme-jobs"
