@@ -71,10 +71,10 @@ def test_a_hook_is_documented_and_exercised(name: str) -> None:
     assert getattr(hookspecs, name).__doc__
     assert f"\n## {name}\n" in reference.page()
     folder = Path(__file__).parent
-    newer = [folder / name for name in ("echo.py", "routes.py", "around.py")]
+    newer = [folder / name for name in ("echo.py", "routes.py", "around.py", "contributing.py")]
     plugins = "".join(path.read_text("utf-8") for path in [*folder.glob("v*/*.py"), *newer])
     assert re.search(rf"^@hookimpl.*\ndef {name}\(", plugins, re.MULTILINE)
-    names = ("test_v1.py", "test_echo.py", "test_routes.py", "test_around.py")
+    names = ("test_v1.py", "test_echo.py", "test_routes.py", "test_around.py", "test_contributing.py")
     tests = "".join((folder / name).read_text("utf-8") for name in names)
     assert re.search(rf"\b{name}\b", tests)
 

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from llms_core.cli.completion.variable import VARIABLE as VARIABLE
 from llms_core.cli.files import files
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
-
-VARIABLE = "_LLMS_COMPLETE"
-"""The environment variable by which the scripts ask for completions; click makes it of the command's name."""
 
 
 @click.command(short_help="Complete commands, providers and models in your shell.")

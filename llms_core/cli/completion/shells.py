@@ -13,7 +13,7 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from llms_core.cli.completion import VARIABLE
+from llms_core.cli.completion.variable import VARIABLE
 
 # `nosort` needs bash 4.4, and `compopt` bash 4; the one of macOS is older, and completes without them.
 _BASH = """\

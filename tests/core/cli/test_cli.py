@@ -132,7 +132,7 @@ def test_ls_of_a_provider(llms: Llms) -> None:
     assert llms("ls", "second").output == "second: not enabled: no key: set NO_SUCH_KEY\n  kimi-k2  kimi\n"
     result = llms("ls", "forth")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "llms: unknown provider 'forth' (known: first, second, third, off)\n"
+    assert result.stderr == "llms: unknown provider 'forth' (did you mean 'first'?)\n"
 
 
 def test_ls_marks_demo_models(llms: Llms, tmp_path: Path) -> None:
