@@ -103,7 +103,6 @@ import httpx
 from llms_core.testing import ScriptedUpstream, completion, error
 from llms_core.testing.serve import serve
 
-
 # Other plugins of this environment do not take part.
 ONLY = "[plugins]\\nallow = ['$distribution']\\n"
 
