@@ -14,7 +14,8 @@ from llms_core.cli.files import files
 from llms_core.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
-    from llms_core.candidate import Candidate, Refusal
+    from llms_core.candidate import Refusal
+    from llms_core.cli.route_plugins import Chosen
     from llms_core.config.model import Provider
     from llms_core.operations import Operation
 
@@ -22,13 +23,22 @@ if TYPE_CHECKING:
 @click.command(short_help="Show which providers would be tried for a model, and why.")
 @click.argument("model", shell_complete=completing.models)
 @click.option("--operation", default="chat", show_default=True, help="The operation: chat, embeddings, …")
+@click.option("--caller", help="The name of a caller, for plugins that treat callers differently.")
 @click.option("--explain", is_flag=True, help="Also list the providers that do not have the model.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @files
 def command(
-    model: str, operation: str, explain: bool, as_json: bool, config: Path | None, plugins: Path | None
+    model: str,
+    operation: str,
+    caller: str | None,
+    explain: bool,
+    as_json: bool,
+    config: Path | None,
+    plugins: Path | None,
 ) -> None:
     """Show the candidates for MODEL in the order in which they are tried, and why others are skipped.
+
+    Plugins choose among them as they would for a short chat without tools; for other operations they are not asked.
 
     No request is sent to any provider. Models that only a running gateway discovers are not known here.
 
@@ -38,7 +48,7 @@ def command(
       llms route all-minilm-l6-v2 --operation embeddings
     """
     from llms_core import startup
-    from llms_core.cli import models
+    from llms_core.cli import models, route_plugins
     from llms_core.operations.table import OPERATIONS
     from llms_core.routing.candidates import ModelIndex, cannot_serve
     from llms_core.routing.circuit import CircuitBreaker
@@ -58,10 +68,16 @@ def command(
         hidden.update(item.id for item in found.configured if not _has_any(item.provider, names))
     refusals = [refusal for refusal in (*unable, *index.explain(model)[1]) if refusal.provider not in hidden]
 
+    left = route_plugins.Chosen(candidates, ())
+    if candidates and operation == "chat":
+        left = route_plugins.chosen(found.host, model, candidates, caller)
+    around = route_plugins.around(found.host)
     if as_json:
-        _print_json(model, candidates, refusals)
+        _print_json(model, left, refusals, around)
     else:
-        _print_text(model, candidates, refusals)
+        _print_text(model, left, refusals, around)
+    if left.refusal is not None:
+        raise left.refusal
     if not candidates and having:
         raise cannot_serve(model, unable)
     if not candidates:
@@ -78,9 +94,9 @@ def _operation(operations: Sequence[Operation[Any, Any]], name: str) -> Operatio
     raise ConfigError(f"unknown operation '{name}'", hint=f"known: {known}")
 
 
-def _print_json(model: str, candidates: Sequence[Candidate], refusals: Sequence[Refusal]) -> None:
+def _print_json(model: str, left: Chosen, refusals: Sequence[Refusal], around: Sequence[str]) -> None:
     rows = []
-    for candidate in candidates:
+    for candidate in left.candidates:
         row = {
             "provider": candidate.provider_id,
             "model": candidate.client_model,
@@ -88,17 +104,22 @@ def _print_json(model: str, candidates: Sequence[Candidate], refusals: Sequence[
         }
         rows.append(row)
     reasons = [{"provider": refusal.provider, "reason": refusal.reason} for refusal in refusals]
-    click.echo(json.dumps({"model": model, "candidates": rows, "refusals": reasons}, indent=2))
+    found = {"model": model, "candidates": rows, "refusals": reasons, "plugins": list(left.effects)}
+    click.echo(json.dumps({**found, "middleware": list(around)}, indent=2))
 
 
-def _print_text(model: str, candidates: Sequence[Candidate], refusals: Sequence[Refusal]) -> None:
-    for place, candidate in enumerate(candidates, 1):
+def _print_text(model: str, left: Chosen, refusals: Sequence[Refusal], around: Sequence[str]) -> None:
+    for place, candidate in enumerate(left.candidates, 1):
         line = f"{place}. {candidate.provider_id}: {candidate.upstream_model}"
         if candidate.client_model != model:
             line += f" (as the fallback {candidate.client_model})"
         click.echo(line)
     for refusal in refusals:
         click.echo(f"-  {refusal.provider}: {refusal.reason}")
+    for effect in left.effects:
+        click.echo(f"*  {effect}")
+    if around:
+        click.echo(f"*  around every request: {', '.join(around)}")
 
 
 def _has_any(provider: Provider, names: Sequence[str]) -> bool:

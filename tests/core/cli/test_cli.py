@@ -202,7 +202,27 @@ def test_route_shows_candidates_in_order_and_refusals(llms: Llms) -> None:
             {"provider": "third", "model": "kimi-k2", "upstream": "k2"},
         ],
         "refusals": [{"provider": "second", "reason": "no key: set NO_SUCH_KEY"}],
+        "plugins": [],
+        "middleware": [],
     }
+
+
+def test_route_shows_what_plugins_do(llms: Llms, tmp_path: Path) -> None:
+    (tmp_path / "picky.py").write_text(
+        "from llms_core import hookimpl\n@hookimpl\ndef llms_candidates(candidates, caller):\n"
+        "    if caller is not None and caller.name == 'eve':\n        return []\n"
+        "    return [each for each in candidates if each.provider_id != 'first']\n"
+        "async def around(call, forward): ...\n@hookimpl\ndef llms_middleware():\n    return [around]\n"
+    )
+    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["picky.py"]')
+    result = llms("route", "kimi-k2")
+    assert result.output == (
+        "1. third: k2\n-  second: no key: set NO_SUCH_KEY\n*  plugin 'picky' of picky.py removed first\n"
+        "*  around every request: plugin 'picky' of picky.py\n"
+    )
+    refused = llms("route", "kimi-k2", "--caller", "eve")
+    assert refused.exit_code == 2
+    assert refused.stderr == "llms: Plugin 'picky' removed every provider of model 'kimi-k2'\n"
 
 
 def test_route_includes_fallbacks(llms: Llms, tmp_path: Path) -> None:
