@@ -112,8 +112,9 @@ def test_a_finished_block_is_never_drawn_again(asking: CommandLine, upstream: Sc
     upstream.script(events(*streamed(*(f"{each}\n\n" for each in paragraphs))))
     lines = visible(shown(asking, "Hi"))
     counts = [lines.count(each) for each in paragraphs[: 2 * LINES]]
+    # Once while it was the last one, depending on how fast the answer comes, and once for good.
     assert max(counts) <= 2
-    assert min(counts) == 1
+    assert min(counts) >= 1
 
 
 def test_the_last_block_is_drawn_while_it_grows(asking: CommandLine, upstream: ScriptedUpstream) -> None:
