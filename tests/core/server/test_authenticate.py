@@ -535,7 +535,7 @@ def test_without_a_plugin_that_authenticates_the_server_does_not_start(
     """It says which, why, and what to do."""
     (tmp_path / "llms.json").write_text('{"providers": {}}', "utf-8")
     (tmp_path / "plugins.toml").write_text(plugin(source) + keys, "utf-8")
-    with pytest.raises(ConfigError, match=r"plugin 'of_test' of .*of_test.py: .*may authenticate.*disabled = ") as caught:
+    with pytest.raises(ConfigError, match=r"plugin 'of_test' of .*may authenticate.*disabled = ") as caught:
         create_app(tmp_path / "llms.json", tmp_path / "plugins.toml")
     assert str(tmp_path / "plugins.toml") in str(caught.value)
 
