@@ -66,7 +66,7 @@ class Circuit:
         self.open_until = 0.0
         #: Whether the single request that a half-open circuit admits is running.
         self.probing = False
-        #: The name of the protocol that the provider wants for this model, as a refusal told; empty if none did.
+        #: The name of the protocol that the provider demanded for this model in a refusal; empty if it did not.
         self.protocol = ""
         #: The breaker's clock time until which that is believed.
         self.protocol_until = 0.0

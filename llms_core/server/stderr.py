@@ -14,8 +14,8 @@ _STDERR = 2
 # A pipe that is ready for writing takes at least so much at once without blocking.
 _MAX_PIECE = getattr(select, "PIPE_BUF", 512)
 
-# Milliseconds that a reader who has fallen behind is waited for, once: the event loop stands still meanwhile.
-_PATIENCE = 100
+# How long to wait for a reader that has fallen behind, once: the event loop stands still meanwhile.
+_TIMEOUT_MS = 100
 
 
 def open_standard_streams() -> None:
@@ -25,7 +25,7 @@ def open_standard_streams() -> None:
     """
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= _STDERR:
-        # A new descriptor is not passed on to child processes unless it is said to be.
+        # Child processes inherit a new descriptor only if this is set.
         os.set_inheritable(descriptor, True)
         descriptor = os.open(os.devnull, os.O_RDWR)
     os.close(descriptor)
@@ -51,7 +51,7 @@ class Stderr:
         data = text.encode("utf-8", "backslashreplace")
         try:
             while data:
-                if not self._is_writable(0 if self._is_stuck else _PATIENCE):
+                if not self._is_writable(0 if self._is_stuck else _TIMEOUT_MS):
                     self._is_stuck = True
                     self._lost += 1
                     return

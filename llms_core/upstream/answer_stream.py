@@ -120,7 +120,7 @@ class AnswerStream:
         self._grace_deadline: float | None = None
         self._outcome = outcome
         self._clock = asyncio.get_running_loop().time
-        #: The bytes that told the format, to be decoded first.
+        #: The bytes that the format was detected from, to be decoded first.
         self._first = b""
         #: Chunks that were read before the commit point and not handed on yet.
         self._buffer: list[Chunk] = []

@@ -170,6 +170,7 @@ def test_what_a_provider_needs_back_returns_to_it(provider: str, name: str, is_s
         assert json.dumps(each, ensure_ascii=False)[1:-1] in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["parallel_calls", "reasoning"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_stream_that_is_cut_anywhere_never_ends_an_answer(provider: str, name: str) -> None:
@@ -189,6 +190,7 @@ def test_a_stream_that_is_cut_anywhere_never_ends_an_answer(provider: str, name:
             assert pieces[-1].keys() == {"error"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["text", "parallel_calls", "reasoning"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_it_makes_no_difference_where_a_stream_is_split(provider: str, name: str) -> None:
@@ -216,6 +218,7 @@ def fragment(index: int, arguments: str, id: str | None = None) -> Json:
 ARGUMENTS = st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.none())))
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(data=st.data(), calls=st.lists(ARGUMENTS, min_size=1, max_size=4))
 def test_calls_whose_fragments_interleave_become_whole_parts(data: st.DataObject, calls: list[Json]) -> None:

@@ -172,6 +172,7 @@ def test_what_a_provider_needs_back_returns_to_it(provider: str, name: str, is_s
         assert json.dumps(kept, ensure_ascii=False)[1:-1] in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["parallel_calls", "reasoning"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_stream_that_is_cut_anywhere_never_ends_a_message(provider: str, name: str) -> None:
@@ -221,6 +222,7 @@ def fragment(index: int, arguments: str, id: str | None = None) -> Json:
 ARGUMENTS = st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.none())))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), calls=st.lists(ARGUMENTS, min_size=1, max_size=4))
 def test_calls_whose_fragments_interleave_become_blocks_that_do_not(data: st.DataObject, calls: list[Json]) -> None:

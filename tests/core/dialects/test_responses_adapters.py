@@ -177,6 +177,7 @@ def check_meaning(example: Example, response: Json) -> None:
         assert response["incomplete_details"] == {"reason": incomplete}
 
 
+@pytest.mark.slow
 def test_a_stream_that_is_cut_at_any_byte_is_whole_or_failed(dialect: Dialect, subject: Subject) -> None:
     example = subject.wire.parallel_calls or subject.wire.text
     data = b"".join(encode_events(example.events, subject.wire.framing))

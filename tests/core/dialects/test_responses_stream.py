@@ -224,6 +224,7 @@ def test_an_error_in_mid_stream_is_an_error_and_a_failed_response(ask: Asking, f
     assert response["output"][0]["content"][0]["text"] == "Hel"
 
 
+@pytest.mark.slow
 def test_a_cut_anywhere_is_the_whole_answer_or_an_error(ask: Asking, first: ScriptedUpstream) -> None:
     """Never `response.completed` after a cut, and never an answer with other contents."""
     data = encoded()

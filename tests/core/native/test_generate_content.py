@@ -40,6 +40,7 @@ def events_in(recording: Recording) -> list[bytes]:
     return [line.removeprefix("data: ").encode() for line in lines if line.startswith("data: ")]
 
 
+@pytest.mark.slow
 @given(candidates=values, feedback=values, error=values, usage=values)
 def test_a_hostile_event_gives_chunks_or_a_provider_error(
     candidates: object, feedback: object, error: object, usage: object

@@ -713,6 +713,7 @@ def test_the_total_is_over_all_attempts(chain: MakeChain) -> None:
     assert time.monotonic() - began >= 1
 
 
+@pytest.mark.slow
 @STREAMED
 def test_a_silent_provider_leaves_time_for_the_next(chain: MakeChain, stream: bool) -> None:
     """SR-072: however short the total is, and whatever the limits of the provider are."""

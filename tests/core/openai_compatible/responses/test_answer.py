@@ -102,6 +102,7 @@ def test_a_stream_may_be_split_at_every_byte(name: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["text", "text and call", "length"])
 def test_a_stream_that_is_cut_is_never_complete(name: str) -> None:
     events = response_events(ANSWERS[name], size=40)
@@ -367,6 +368,7 @@ EVENT = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.lists(EVENT, max_size=8))
 def test_hostile_events_raise_nothing_but_a_providers_error(events: list[Json]) -> None:
@@ -379,6 +381,7 @@ def test_hostile_events_raise_nothing_but_a_providers_error(events: list[Json]) 
             return
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(JSON | st.fixed_dictionaries({"status": st.just("completed"), "output": st.lists(ITEM | JSON, max_size=4)}))
 def test_hostile_responses_raise_nothing_but_a_providers_error(body: Any) -> None:

@@ -196,6 +196,7 @@ def test_log_probabilities_are_included() -> None:
 # Any request
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(chat_requests(never=("n",)))
 def test_every_valid_request_becomes_a_valid_one_or_is_refused(body: Json) -> None:
