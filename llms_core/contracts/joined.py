@@ -83,7 +83,9 @@ def _merge(known: Json, delta: Mapping[str, Any]) -> None:
                 before = known[name] = {}
             _merge(before, value)
         elif isinstance(value, list) and name == reasoning_details.NAME:
-            known[name] = _Details([*(before or ()), *(entry for entry in value if isinstance(entry, dict))])
+            if not isinstance(before, _Details):
+                before = known[name] = _Details()
+            before.extend(entry for entry in value if isinstance(entry, dict))
         elif isinstance(value, list):
             known[name] = _extended(before, value)
         elif before is None:

@@ -5,7 +5,7 @@ https://openrouter.ai/docs/use-cases/reasoning-tokens. It has to come back whole
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 NAME = "reasoning_details"
@@ -21,19 +21,29 @@ def consolidated(pieces: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     A piece continues the one before it if it has the same type and index. The index alone does not tell: entries of
     other types may have the same.
     """
-    entries: list[dict[str, Any]] = []
+    entries: list[list[Mapping[str, Any]]] = []
     for piece in pieces:
-        last = entries[-1] if entries else None
-        if last is None or piece.get("index") is None or not _continues(piece, last):
-            entries.append(dict(piece))
-            continue
+        if entries and piece.get("index") is not None and _continues(piece, entries[-1][0]):
+            entries[-1].append(piece)
+        else:
+            entries.append([piece])
+    return [_joined(entry) for entry in entries]
+
+
+def _continues(piece: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
+    return (piece.get("type"), piece["index"]) == (first.get("type"), first.get("index"))
+
+
+def _joined(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the entry that its pieces make up."""
+    entry = dict(pieces[0])
+    for piece in pieces[1:]:
         for name, value in piece.items():
-            if name in _CONTINUED and isinstance(value, str):
-                last[name] = (last.get(name) or "") + value
-            elif last.get(name) is None:
-                last[name] = value
-    return entries
-
-
-def _continues(piece: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
-    return (piece.get("type"), piece["index"]) == (last.get("type"), last.get("index"))
+            if entry.get(name) is None:
+                entry[name] = value
+    for name in _CONTINUED:
+        # Joined once, because appending to a long text copies it.
+        texts = [text for piece in pieces if isinstance(text := piece.get(name), str)]
+        if len(texts) > 1:
+            entry[name] = "".join(texts)
+    return entry

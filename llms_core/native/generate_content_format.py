@@ -51,14 +51,16 @@ def joined_pieces(pieces: Iterable[Json]) -> Json:
     """Return one answer with the parts of all pieces; of other members, the last counts."""
     answer: Json = {}
     candidates: dict[int, Json] = {}
+    parts: dict[int, list[Any]] = {}
     for piece in pieces:
         answer |= {name: value for name, value in piece.items() if name != "candidates"}
         for candidate in _candidates(piece):
-            known = candidates.setdefault(_index_of(candidate), {})
-            parts = [*_parts(known), *_parts(candidate)]
-            known |= candidate
-            if parts:
-                known["content"] = {"role": "model", "parts": parts}
+            index = _index_of(candidate)
+            candidates.setdefault(index, {}).update(candidate)
+            parts.setdefault(index, []).extend(_parts(candidate))
+    for index, collected in parts.items():
+        if collected:
+            candidates[index]["content"] = {"role": "model", "parts": collected}
     if candidates:
         answer = {"candidates": [candidates[index] for index in sorted(candidates)], **answer}
     return answer

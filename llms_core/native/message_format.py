@@ -35,25 +35,27 @@ def joined(chunks: Iterable[Chunk], usage: Usage | None) -> Completion:
     """Return the message that the chunks of a complete stream make up."""
     message: Json = {}
     blocks: dict[int, Json] = {}
-    inputs: dict[int, list[str]] = {}
+    texts: dict[tuple[int, str], list[str]] = {}
     for event in _events_in(b"".join([chunk.data for chunk in chunks if chunk.native])):
         match event:
             case {"type": "message_start", "message": dict(started)}:
                 message = started
             case {"type": "content_block_start", "index": int(index), "content_block": dict(block)}:
                 blocks[index] = block
+                texts |= {(index, name): [value] for name, value in block.items() if isinstance(value, str)}
             case {"type": "content_block_delta", "index": int(index), "delta": dict(delta)} if index in blocks:
-                if isinstance(delta.get("partial_json"), str):
-                    inputs.setdefault(index, []).append(delta["partial_json"])
-                else:
-                    _extend(blocks[index], delta)
+                for name, piece in _extend(blocks[index], delta).items():
+                    texts.setdefault((index, name), []).append(piece)
             case {"type": "message_delta"}:
                 message |= {name: value for name, value in event.items() if name not in ("type", "delta", "usage")}
                 message |= _members(event.get("delta"))
                 message["usage"] = _members(message.get("usage")) | _members(event.get("usage"))
-    for index, pieces in inputs.items():
+    for (index, name), pieces in texts.items():
+        # Joined once, because appending to a long text copies it.
         text = "".join(pieces)
-        if text:
+        if name != "partial_json":
+            blocks[index][name] = text
+        elif text:
             blocks[index]["input"] = _decode_input(text)
     message["content"] = [blocks[index] for index in sorted(blocks)]
     return Completion(msgspec.json.encode(message), usage, native=MESSAGES)
@@ -94,17 +96,21 @@ def _streamed(block: Json) -> tuple[Json, list[Json]]:
     return block, []
 
 
-def _extend(block: Json, delta: Json) -> None:
-    """Add a delta to its block: every member but `type` extends the member with its name."""
+def _extend(block: Json, delta: Json) -> dict[str, str]:
+    """Add a delta to its block, and return the pieces of texts that it has: every member but `type` extends its own."""
+    pieces: dict[str, str] = {}
     for name, value in delta.items():
         if name == "type":
             continue
         if name == "citation":
-            block["citations"] = [*_items(block.get("citations")), value]
-        elif isinstance(value, str) and isinstance(block.get(name), str):
-            block[name] += value
+            if not isinstance(block.get("citations"), list):
+                block["citations"] = []
+            block["citations"].append(value)
+        elif isinstance(value, str):
+            pieces[name] = value
         else:
             block[name] = value
+    return pieces
 
 
 def _decode_input(text: str) -> Any:

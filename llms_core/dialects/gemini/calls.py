@@ -5,7 +5,34 @@ An id that is made here depends only on what comes before it, so that a growing 
 
 from __future__ import annotations
 
+from collections import deque
+
 from llms_core.dialects.gemini.request import FunctionCall, FunctionResponse
+
+
+class _Call:
+    """A call of the current turn."""
+
+    def __init__(self, id: str):
+        self.id = id
+        self.has_result = False
+
+
+class _Waiting(dict[str, deque[_Call]]):
+    """Calls without a result, by id or by name, in their order. One that got its result is still in the other queue."""
+
+    def add(self, key: str, call: _Call) -> None:
+        self.setdefault(key, deque()).append(call)
+
+    def take(self, key: str | None) -> _Call | None:
+        """Remove and return the first call; None if there is none."""
+        queue = self.get(key or "", ())
+        while queue:
+            call = queue.popleft()
+            if not call.has_result:
+                call.has_result = True
+                return call
+        return None
 
 
 class CallIds:
@@ -13,12 +40,13 @@ class CallIds:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
-        self._open: list[tuple[str, str]] = []
         self._count = 0
+        self.begin_turn()
 
     def begin_turn(self) -> None:
         """Begin a turn of the model: results that follow are those of its calls."""
-        self._open.clear()
+        self._by_id = _Waiting()
+        self._by_name = _Waiting()
 
     def call(self, call: FunctionCall) -> str:
         """Return the id of the next call."""
@@ -27,7 +55,9 @@ class CallIds:
         while not call.id and call_id in self._known:
             call_id += "_"
         self._known.add(call_id)
-        self._open.append((call_id, call.name))
+        waiting = _Call(call_id)
+        self._by_id.add(call_id, waiting)
+        self._by_name.add(call.name, waiting)
         return call_id
 
     def result(self, response: FunctionResponse) -> str | None:
@@ -36,12 +66,7 @@ class CallIds:
         It is the call with the same id, or else the first one of this name without a result: some clients make ids of
         their own for results only.
         """
-        for number, (call_id, _) in enumerate(self._open):
-            if call_id == response.id:
-                del self._open[number]
-                return call_id
-        for number, (call_id, name) in enumerate(self._open):
-            if name == response.name:
-                del self._open[number]
-                return call_id
+        call = self._by_id.take(response.id) or self._by_name.take(response.name)
+        if call is not None:
+            return call.id
         return response.id if response.id in self._known else None

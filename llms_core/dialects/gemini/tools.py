@@ -90,7 +90,7 @@ def _mode(config: FunctionCallingConfig) -> str:
 
 def _allowed(functions: Sequence[Json], config: FunctionCallingConfig) -> list[Json]:
     """Return the functions that the model may call. Few providers can be told to choose among some of them."""
-    names = config.allowed_function_names
+    names = dict.fromkeys(config.allowed_function_names or ())
     if not names:
         return list(functions)
     known = {function["function"]["name"] for function in functions}

@@ -264,6 +264,8 @@ def _assistant(message: InputMessage, raw_content: Raw | None, param: str) -> Js
                 if own is not None:
                     reasoning.append(block.thinking or "")
                     _merge(envelope, own)
+    if reasoning_details.NAME in envelope.message:
+        envelope.message[reasoning_details.NAME] = consolidated(envelope.message[reasoning_details.NAME])
     if raw_content is not None:
         _keep_originals(raw_content, message.content, envelope)
     if parts:
@@ -300,12 +302,13 @@ def _call(block: Block, param: str) -> Json:
 
 
 def _merge(envelope: Envelope, other: Envelope) -> None:
+    """Add what a later block had. `reasoning_details` are pieces until all of them are there."""
     envelope.calls.update(other.calls)
-    # What a stream had in several blocks belongs together.
-    details = [*envelope.message.get(reasoning_details.NAME, ()), *other.message.get(reasoning_details.NAME, ())]
+    details = envelope.message.get(reasoning_details.NAME, [])
+    details += other.message.get(reasoning_details.NAME, ())
     envelope.message.update(other.message)
     if details:
-        envelope.message[reasoning_details.NAME] = consolidated(details)
+        envelope.message[reasoning_details.NAME] = details
     for adapter, extra in other.provider_extra.items():
         known = envelope.provider_extra.setdefault(adapter, {})
         for name, value in extra.items():

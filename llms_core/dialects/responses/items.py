@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from llms_core.contracts.content import is_remote_or_inline
 from llms_core.contracts.json import text_of_json
-from llms_core.dialects.envelope import Envelope, opened
+from llms_core.dialects.envelope import opened
 from llms_core.dialects.responses.tools import Kind, Origin, Toolset, names_of
 from llms_core.errors import RequestError
 
@@ -132,12 +132,13 @@ def further_tools(items: Iterable[Item]) -> list[Raw]:
 class Conversation:
     """The messages of a request, built from its items."""
 
-    def __init__(self, toolset: Toolset, envelopes: Mapping[str, Envelope]):
+    def __init__(self, toolset: Toolset, call_members: Mapping[str, Json]):
         self.messages: list[Json] = []
         #: types of items that have been left out
         self.dropped: set[str] = set()
         self._toolset = toolset
-        self._envelopes = envelopes
+        #: What envelopes have kept of calls, by the call's id.
+        self._call_members = call_members
         #: The assistant's message that further items belong to.
         self._turn: Json | None = None
 
@@ -148,6 +149,9 @@ class Conversation:
 
     def finished(self) -> list[Json]:
         """Return the messages, without turns of which nothing has remained."""
+        for message in self.messages:
+            if "reasoning_content" in message:
+                message["reasoning_content"] = "".join(message["reasoning_content"])
         return [message for message in self.messages if not _is_empty_turn(message)]
 
     def _add(self, item: Item, place: str) -> None:
@@ -185,7 +189,12 @@ class Conversation:
             return
         turn = self._assistant()
         before = turn["content"]
-        turn["content"] = parts if before in (None, "") else _as_list(before) + _as_list(parts)
+        if not before:
+            turn["content"] = parts
+        elif isinstance(before, list):
+            before += _as_list(parts)
+        else:
+            turn["content"] = _as_list(before) + _as_list(parts)
 
     def _add_reasoning(self, item: Item) -> None:
         turn = self._assistant()
@@ -194,7 +203,7 @@ class Conversation:
             reasoning = envelope.message.pop("reasoning_content", "")
             turn |= envelope.message
             if envelope.provider_extra:
-                turn["provider_extra"] = {**turn.get("provider_extra", {}), **envelope.provider_extra}
+                turn.setdefault("provider_extra", {}).update(envelope.provider_extra)
         elif isinstance(item.content, list) and not item.encrypted_content:
             # A model's own words. A summary, or what another server encrypted, is of no use to a model.
             reasoning = "".join(part.text or "" for part in item.content)
@@ -202,7 +211,8 @@ class Conversation:
             self.dropped.add("input.reasoning")
             return
         if reasoning:
-            turn["reasoning_content"] = turn.get("reasoning_content", "") + reasoning
+            # Pieces until all of them are there, because appending to a long text copies it.
+            turn.setdefault("reasoning_content", []).append(reasoning)
 
     def _call(self, item: Item, kind: Kind, place: str) -> Json:
         name: str = kind
@@ -223,9 +233,7 @@ class Conversation:
         call_id = _call_id(item, place)
         function = self._toolset.function(Origin(kind, name, item.namespace))
         call: Json = {"id": call_id, "type": "function", "function": {"name": function, "arguments": arguments}}
-        for envelope in self._envelopes.values():
-            call |= envelope.calls.get(call_id, {})
-        return call
+        return call | self._call_members.get(call_id, {})
 
     def _assistant(self) -> Json:
         if self._turn is None:

@@ -11,7 +11,7 @@ from llms_core.contracts import request as chat
 from llms_core.contracts.body import BodyDecoder, RequestBody
 from llms_core.contracts.json import NULL, encode_raw, is_null
 from llms_core.contracts.request import ChatBody
-from llms_core.dialects.envelope import Envelope, opened
+from llms_core.dialects.envelope import opened
 from llms_core.dialects.responses.context import Context, new_response_id
 from llms_core.dialects.responses.items import Conversation, Item, further_tools
 from llms_core.dialects.responses.schema import Format, Reasoning, ResponsesRequest
@@ -125,7 +125,7 @@ def translate(body: RequestBody[ResponsesRequest], history: History, *, caller: 
     toolset = Toolset()
     toolset.add(request.tools or (), "tools")
     toolset.add(further_tools(items), "input")
-    conversation = Conversation(toolset, _envelopes(items))
+    conversation = Conversation(toolset, _call_members(items))
     conversation.add(history.items, "previous_response_id")
     conversation.add(own, "input")
     messages = conversation.finished()
@@ -205,14 +205,15 @@ def _dropped(body: RequestBody[ResponsesRequest], stored: bool) -> list[str]:
     return dropped
 
 
-def _envelopes(items: Sequence[Item]) -> dict[str, Envelope]:
-    """The envelopes with members of calls, which need not be in the turn of the call."""
-    found = {}
+def _call_members(items: Sequence[Item]) -> dict[str, dict[str, Any]]:
+    """The members of calls that envelopes have kept, by the call's id. An envelope need not be in the call's turn."""
+    found: dict[str, dict[str, Any]] = {}
     for item in items:
-        if item.type == "reasoning" and item.encrypted_content:
-            envelope = opened(item.encrypted_content)
-            if envelope is not None and envelope.calls:
-                found[item.encrypted_content] = envelope
+        envelope = opened(item.encrypted_content)
+        if item.type != "reasoning" or envelope is None:
+            continue
+        for call_id, members in envelope.calls.items():
+            found.setdefault(call_id, {}).update(members)
     return found
 
 

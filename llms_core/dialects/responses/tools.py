@@ -138,6 +138,8 @@ class Toolset:
         self.dropped: list[str] = []
         self._origins: dict[str, Origin] = {}
         self._names: dict[Origin, str] = {}
+        #: The names of functions so far.
+        self._taken: set[str] = set()
 
     def add(self, tools: Sequence[Raw], param: str) -> None:
         """Add the client's tools. Raises RequestError, which names the tool."""
@@ -159,6 +161,7 @@ class Toolset:
         name = self._names.get(origin)
         if name is None:
             name = self._names[origin] = self._unique(origin)
+            self._taken.add(name)
         return name
 
     def has(self, origin: Origin) -> bool:
@@ -226,8 +229,7 @@ class Toolset:
         if not _NAMES.accepts(name):
             adapted = _NAMES.adapt(name)
             name = _with_hash(adapted, name) if len(name) > _MAX_NAME else adapted
-        taken = self._origins.keys() | set(self._names.values())
-        while name in taken:
+        while name in self._taken:
             name = _with_hash(name, repr(origin))
         return name
 
