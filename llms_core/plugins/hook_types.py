@@ -65,7 +65,8 @@ ConfigureHook: TypeAlias = _WithSettings | Callable[[], None]
 ProvidersHook: TypeAlias = Callable[[], Iterable[ProviderSpec]]
 DefaultConfigHook: TypeAlias = Callable[[], bytes | None]
 ConfigHook: TypeAlias = _WithChanged | Callable[[], Mapping[str, Mapping[str, Any]]]
-SecretsHook: TypeAlias = _WithReference | Callable[[], str | None]
+# A resolver that does not look at the reference would answer every one of them.
+SecretsHook: TypeAlias = _WithReference
 CandidatesHook: TypeAlias = hook_arguments.CandidatesHook
 AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
 RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]

@@ -337,6 +337,14 @@ OWN = {
 }
 
 
+def is_empty_instruction(message: Json) -> bool:
+    """Whether a message says nothing, which Cohere rejects, and need not say anything."""
+    if message["role"] not in ("system", "developer"):
+        return False
+    content = message["content"]
+    return not (content if isinstance(content, str) else "".join(part["text"] for part in content))
+
+
 @pytest.mark.slow
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chat_requests(also=OWN, never=("n",)))
@@ -349,7 +357,7 @@ def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json) 
         return
     sent_body = json.loads(request.content)
     check_cohere(sent_body)
-    assert len(sent_body["messages"]) == len(body["messages"])
+    assert len(sent_body["messages"]) == sum(not is_empty_instruction(message) for message in body["messages"])
     assert set(request.dropped) <= body.keys() | {"tools.strict"}
     assert sent_body["model"] == MODEL
     assert sent_body["stream"] is bool(body.get("stream"))
