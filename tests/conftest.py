@@ -43,6 +43,11 @@ from llms_core.testing import ScriptedUpstream
 settings.register_profile("llms", deadline=None, derandomize=not os.environ.get("LLMS_TEST_RANDOM"))
 settings.load_profile("llms")
 
+# Tests interrupt commands as Ctrl-C does. A shell starts what runs in the background with interrupts ignored, which the
+# commands would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that contains it has leaked a key."""
 

@@ -409,10 +409,24 @@ def without_what_was_made(body: Json) -> None:
                 del each["id"]
 
 
+def in_one_alphabet(value: Any) -> None:
+    """Write base64 in its usual alphabet. Gemini's own clients use the one for URLs, which OpenAI's API does not have."""
+    if isinstance(value, list):
+        for each in value:
+            in_one_alphabet(each)
+    elif isinstance(value, dict):
+        if "inlineData" in value:
+            data = value["inlineData"]["data"]
+            value["inlineData"]["data"] = data.replace("-", "+").replace("_", "/")
+        for each in value.values():
+            in_one_alphabet(each)
+
+
 def normal(body: Json, *leave_out: Callable[[Json], None]) -> Json:
     """Return a request in a normalized form, without empty members."""
     # mimetypes of Python before 3.14 gives audio/x-wav.
     found: Json = tidy(json.loads(json.dumps(body).replace("audio/x-wav", "audio/wav")))
+    in_one_alphabet(found)
     for function in leave_out:
         function(found)
     found["contents"] = turns(found)
