@@ -410,7 +410,7 @@ def without_what_was_made(body: Json) -> None:
 
 
 def in_one_alphabet(value: Any) -> None:
-    """Write base64 in its usual alphabet. Gemini's own clients use the one for URLs, which OpenAI's API does not have."""
+    """Write base64 in its usual alphabet: Gemini's own clients use the one for URLs."""
     if isinstance(value, list):
         for each in value:
             in_one_alphabet(each)

@@ -198,9 +198,9 @@ def test_an_invalid_address(start: Started) -> None:
     ("config", "line"),
     [
         ('{\n  "providers": {,}\n}', 2),
-        ('{\n  "providers": {},\n  "auth": {"enabled": true}\n}', 3),
+        ('{\n  "providers": {},\n  "auth": {"enabled": "maybe"}\n}', 3),
     ],
-    ids=["no JSON", "a sign-in that is not supported"],
+    ids=["no JSON", "a sign-in that is neither on nor off"],
 )
 def test_an_invalid_llms_json_is_reported_with_its_line(start: Started, config: str, line: int) -> None:
     """K-21: exit code 2; the gateway never starts open instead."""
