@@ -23,6 +23,7 @@ from tests.agents.session import (
     run,
 )
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "claude-code" / "settings.json"
 TOOLS = "Read,Edit,Bash,Agent"
 
 
@@ -59,16 +60,12 @@ def scripts(project: Path) -> Sequence[Script]:
 
 
 def variables(session: Session) -> dict[str, str]:
-    """The settings that docs/clients.md describes, and no repetition of requests that fail."""
+    """The example's settings for this gateway, and no repetition of requests that fail."""
     name = model_name([model.protocol for model in session.models])
+    example = EXAMPLE.read_text("utf-8").replace("http://localhost:8000", session.pair.gateway.origin)
+    settings: dict[str, str] = json.loads(example.replace("kimi-k2", name))["env"]
     return {
-        "ANTHROPIC_BASE_URL": session.pair.gateway.origin,
-        "ANTHROPIC_AUTH_TOKEN": "not-needed",
-        "ANTHROPIC_MODEL": name,
-        "ANTHROPIC_DEFAULT_HAIKU_MODEL": name,
-        "ANTHROPIC_DEFAULT_SONNET_MODEL": name,
-        "ANTHROPIC_DEFAULT_OPUS_MODEL": name,
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        **settings,
         "CLAUDE_CODE_MAX_RETRIES": "0",
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_ERROR_REPORTING": "1",

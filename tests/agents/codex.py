@@ -28,23 +28,15 @@ MODEL = "gpt-5.5"
 #: From this many tokens on, Codex compacts the conversation before the next turn.
 COMPACT_AT = 90_000
 
-#: The settings that docs/clients.md describes, and no repetition of requests that fail.
-CONFIG = f"""
-model = "{MODEL}"
-model_provider = "llms"
-model_reasoning_summary = "detailed"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "codex" / "config.toml"
+
+#: Before the example's tables: nothing is asked, and a request that fails is not repeated.
+MORE = f"""
 model_auto_compact_token_limit = {COMPACT_AT}
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
-check_for_update_on_startup = false
-
-[analytics]
-enabled = false
-
-[model_providers.llms]
-name = "llms"
-base_url = "{{base_url}}"
-wire_api = "responses"
+"""
+NO_RETRIES = """
 request_max_retries = 0
 stream_max_retries = 0
 """
@@ -91,9 +83,18 @@ def spawned(result: str) -> Mapping[str, object]:
 def begin(session: Session, program: Path) -> None:
     settings = session.home / "codex"
     settings.mkdir()
-    (settings / "config.toml").write_text(CONFIG.format(base_url=session.pair.gateway.base_url), "utf-8")
+    (settings / "config.toml").write_text(config(session.pair.gateway.base_url), "utf-8")
     run([str(program), "exec", *options(session), "--", TASK], session, variables(session))
     session.printed[TASK] = last_message(session).read_text("utf-8")
+
+
+def config(base_url: str) -> str:
+    """Return the example's settings for this gateway, and those that a test needs."""
+    example = EXAMPLE.read_text("utf-8")
+    for before, after in (("http://localhost:8000/v1", base_url), ("kimi-k2", MODEL)):
+        assert example.count(before) == 1
+        example = example.replace(before, after)
+    return MORE + example + NO_RETRIES
 
 
 def go_on(session: Session, program: Path) -> None:

@@ -8,7 +8,7 @@ from fresh_environment import Environment
 from tests.core.plugins.conftest import install as install
 
 #: Separate projects, whose tests run where they are installed.
-collect_ignore = ["acme", "samples", "v1"]
+collect_ignore = ["acme", "v1"]
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from fresh_environment import Environment
 from llms_core.testing import Reply, ScriptedUpstream, Seen, completion, error, json_body
 from tests.conftest import ChildGateway
 
-SAMPLES = sorted(path for path in (Path(__file__).parent / "samples").iterdir() if path.is_dir())
+SAMPLES = sorted(path for path in (Path(__file__).parents[2] / "examples" / "plugins").iterdir() if path.is_dir())
 JWT_SECRET = "0123456789-a-secret-of-the-tests-0123456789"
 
 Start = Callable[..., ChildGateway]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-SAMPLES = Path(__file__).parent.parent.parent / "plugin" / "samples"
+SAMPLES = Path(__file__).parents[3] / "examples" / "plugins"
 
 #: The provider, what is replaced in its module by what, and a test that has to fail.
 MISTAKES = {
