@@ -113,7 +113,7 @@ def with_environment(world: World, folders: pytest.TempPathFactory | None = None
     path = world.folder.parent / "environment"
     subprocess.run([sys.executable, "-m", "venv", path], check=True)
     if folders is not None:
-        command = [path / "bin" / "pip", "install", "--quiet", *wheels(folders).glob("*.whl")]
+        command = [str(path / "bin" / "pip"), "install", "--quiet", *map(str, wheels(folders).glob("*.whl"))]
         subprocess.run(command, env=world.environment, check=True, capture_output=True)
     return world._replace(environment={**world.environment, "PATH": f"{path / 'bin'}:{world.environment['PATH']}"})
 
