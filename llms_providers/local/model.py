@@ -31,6 +31,9 @@ CAPABILITIES = Capabilities(
     files=False,
 )
 
+#: Tokens of an answer of the demo model, if the client sets no limit: now and then it repeats itself without end.
+_DEMO_LIMIT = Raw(b"1024")
+
 _ANY_OBJECT = Raw(b'{"type":"json_schema","json_schema":{"name":"object","schema":{"type":"object"}}}')
 
 
@@ -100,12 +103,16 @@ class LocalModel(OpenAICompatible):
         return headers
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        """Return the request, with `json_object` expressed as a JSON schema."""
+        """Return the request, with `json_object` expressed as a JSON schema, and a limit for the demo model."""
+        members: dict[str, Raw] = {}
+        if not self.options.gguf and call.request.token_limit is None:
+            members["max_tokens"] = _DEMO_LIMIT
         response_format = call.request.response_format
         if response_format is not None and response_format.type == "json_object":
             # Many versions of llama.cpp ignore `json_object` silently, but follow a schema that allows any object.
-            body = call.body.with_members({"response_format": _ANY_OBJECT})
-            call = msgspec.structs.replace(call, body=body)
+            members["response_format"] = _ANY_OBJECT
+        if members:
+            call = msgspec.structs.replace(call, body=call.body.with_members(members))
         return super().request(call)
 
     async def prepare(self) -> None:
