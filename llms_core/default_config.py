@@ -19,6 +19,9 @@ from llms_core.provider import ProviderSpec
 PACKAGED = "the packaged llms.json"
 """How messages name the llms.json that a plugin ships."""
 
+EMBEDDED = "LLMS_EMBEDDED"
+"""The environment variable that leaves out the embedded models that no file mentions, with the value `off`."""
+
 _NO_PROVIDERS = b'{"providers": {}}'
 
 
@@ -41,6 +44,27 @@ def read(host: PluginHost, env: Mapping[str, str], resolve: Resolve = resolve_no
         secrets=packaged.secrets + others.secrets,
         warnings=(),
     )
+
+
+def with_embedded(document: LlmsJson, host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
+    """Add the embedded models that the document does not mention, after all other providers."""
+    if env.get(EMBEDDED, "").lower() in ("off", "0", "false"):
+        return document
+    mentioned = {provider.spec.name for provider in document.providers} | {item.id for item in document.providers}
+    blocks = {name: {"type": name} for name in embedded(host) if name not in mentioned}
+    if not blocks:
+        return document
+    text = msgspec.json.encode({"providers": blocks})
+    added = [
+        msgspec.structs.replace(provider, implicit=True)
+        for provider in llms_json.read(text, PACKAGED, host.specs, env=env).providers
+    ]
+    return msgspec.structs.replace(document, providers=(*document.providers, *added))
+
+
+def embedded(host: PluginHost) -> list[str]:
+    """Return the names of the embedded models' providers."""
+    return [spec.name for spec in dict.fromkeys(host.specs.values()) if spec.embedded]
 
 
 def text(host: PluginHost, env: Mapping[str, str] = os.environ) -> str:

@@ -297,6 +297,7 @@ class _SpecMembers(TypedDict, total=False):
     path: str
     paths: Mapping[str, str]
     key_env: tuple[str, ...]
+    variables: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
     replay_streams: bool
@@ -310,6 +311,7 @@ class _SpecMembers(TypedDict, total=False):
     models: Mapping[str, str]
     wire: str
     demo: bool
+    embedded: bool
 
 
 class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=True, eq=False):
@@ -335,6 +337,9 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     paths: Mapping[str, str] = {}
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
+    #: Further environment variables that the adapter reads itself, such as a region: those that a `.env` of the user's
+    #: may set.
+    variables: tuple[str, ...] = ()
     needs_key: bool = True
     capabilities: Capabilities = Capabilities()
     #: The provider cannot stream: a client that wants a stream of chat gets the whole answer as one.
@@ -361,8 +366,11 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     #: `package.module:NAME` of an `llms_core.testing.wire.Wire`: recorded answers for the conformance suite, which
     #: alone imports it. Adapters for OpenAI's protocol need none.
     wire: str = ""
-    #: True for a model that is only for trying the gateway out.
+    #: True for a model that is only for trying the gateway out. It answers requests with tools, too, but without them.
     demo: bool = False
+    #: Whether the gateway runs the model itself, if it is installed. Then the provider is there without a block in
+    #: llms.json, after all others, unless a block disables it.
+    embedded: bool = False
 
     if TYPE_CHECKING:
         # The constructor's signature would be derived from the members, except that a type checker would then infer

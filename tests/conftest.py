@@ -247,6 +247,8 @@ def pytest_configure() -> None:
     container images, each of them would compile them again, which doubles the time that the whole suite takes.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Whether the embedded models are installed must not matter, except where they are tested.
+    os.environ["LLMS_EMBEDDED"] = "off"
     sys.dont_write_bytecode = False
 
 
@@ -345,6 +347,7 @@ def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.upper().endswith(("_API_KEY", "_PROXY")) or name.startswith("LLMS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("LLMS_SIGNATURE_KEY", "of the tests")
+    monkeypatch.setenv("LLMS_EMBEDDED", "off")
 
 
 @pytest.fixture

@@ -33,11 +33,12 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
       llms config check
       llms config check --strict --config ./llms.json
     """
+    from llms_core import checks
     from llms_core.cli.examining import examined
 
     found = examined(config, plugins, strict=strict)
     started = found.startup
-    for warning in started.warnings:
+    for warning in checks.warnings(started):
         click.echo(f"warning: {warning}", err=True)
     for note in started.llms_json.notes:
         click.echo(f"note: {note}", err=True)

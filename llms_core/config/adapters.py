@@ -186,10 +186,27 @@ def _base_url(reader: Reader, path: JsonPath, block: ProviderBlock, match: TypeM
             raise reader.source.error((*path, "protocol"), f"'{match.spec.name}' has a protocol of its own")
     if block.base_url is not None:
         url = _checked_url(reader, (*path, "base_url"), block.base_url)
-        return url if block.path is not None else _with_version(url, match)
+        if block.path is None:
+            url = _with_version(url, match)
+            _warn_of_lost_path(reader, (*path, "base_url"), url, match)
+        return url
     if block.api is not None:
-        return _checked_url(reader, (*path, "api"), block.api)
+        url = _checked_url(reader, (*path, "api"), block.api)
+        _warn_of_lost_path(reader, (*path, "api"), url, match)
+        return url
     return match.spec.base_url.rstrip("/")
+
+
+def _warn_of_lost_path(reader: Reader, path: JsonPath, url: str, match: TypeMatch) -> None:
+    """Warn of a URL on the provider's host that lacks a part of the provider's own, such as `/v1` at its end."""
+    own = match.spec.base_url.rstrip("/")
+    if url == own or not is_same_host(url, own):
+        return
+    written = urlsplit(url).path.removesuffix("/v1").rstrip("/")
+    missing = urlsplit(own).path.removeprefix(written)
+    if urlsplit(own).path.startswith(written) and missing:
+        message = f"the URL lacks the `{missing}` that the one of '{match.spec.name}' has"
+        reader.source.warn(path, message, f"write {own}, or leave it out")
 
 
 def _with_version(url: str, match: TypeMatch) -> str:

@@ -13,6 +13,8 @@ from llms_core.config.shape import ProviderBlock
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
 from llms_core.secret import Secret
 
+# How LiteLLM's files refer to environment variables.
+_OF_LITELLM = re.compile(r"os\.environ/(\w+)", re.ASCII)
 # Keys are sent in a header.
 _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
 
@@ -26,6 +28,9 @@ def api_key(
 ) -> tuple[Secret | None, str | None]:
     """Return a block's key, and why the provider cannot be used without one: at most one of the two is not None."""
     written = (block.api_key or "").strip()
+    if found := _OF_LITELLM.fullmatch(written):
+        message = f"LiteLLM's notation `os.environ/{found[1]}` is not a reference here: write ${found[1]}"
+        return None, f"no key: {message}"
     if written:
         before = reader.references.mark
         value = reader.references.expand(written)

@@ -51,6 +51,8 @@ class Provider(msgspec.Struct, kw_only=True):
     misconfigured: bool = False
     #: the plugin that contributed it (`llms_config`); empty for a provider of llms.json
     contributor: str = ""
+    #: whether no file mentions it: an embedded model
+    implicit: bool = False
     models: tuple[Model, ...] = ()
     #: whether to ask the provider for its models (`all_models`)
     discover: bool = False
@@ -200,7 +202,8 @@ class Breaker(_Strict, frozen=True):
 class Routing(_Strict, frozen=True):
     """`[routing]`: the order of candidates, and what follows a failure."""
 
-    strategy: str = "ordered"
+    #: the order in which the providers of a model are tried
+    strategy: Literal["ordered", "round_robin", "weighted", "least_busy", "fastest"] = "ordered"
     #: by provider, for the strategy `weighted`
     weights: Mapping[str, Annotated[float, Meta(ge=0)]] = {}
     #: overrides the default action after a kind of failure

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from llms_core.config import client_keys
+from llms_core.config import choices, client_keys
 from llms_core.config.locate import JsonPath, dotted, explained, nearest
 from llms_core.config.model import ClientKey, PluginsToml, Server
 from llms_core.errors import ConfigError
@@ -53,6 +53,14 @@ def read(text: bytes, path: str) -> PluginsToml:
     return _checked(_parsed(source, path), source, path)
 
 
+def mistake(path: str, where: JsonPath, message: str, hint: str = "") -> ConfigError:
+    """Return the error for a valid value that cannot be used, with the line that it has in the file at `path`."""
+    source = ""
+    with suppress(OSError, ConfigError):
+        source = _decoded(Path(path).read_bytes(), path)
+    return _error(path, source, where, message, hint)
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -70,7 +78,8 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
         message, where = explained(error, tables, _convert)
         if unknown := _UNKNOWN_FIELD.fullmatch(message):
             raise _unknown(path, source, (*where, unknown[1]), _struct_at(where)) from None
-        raise _error(path, source, where, message) from None
+        message, where, hint = choices.explained(message, where, PluginsToml)
+        raise _error(path, source, where, message, hint) from None
     return msgspec.structs.replace(settings, path=path, server=_checked_server(settings.server, source, path))
 
 

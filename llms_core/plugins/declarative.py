@@ -109,6 +109,7 @@ def _spec(
         models=_models(declaration, base),
         aliases=declaration.aliases,
         demo=False,
+        embedded=False,
     )
 
 

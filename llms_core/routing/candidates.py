@@ -88,6 +88,9 @@ class ModelIndex:
         if provider.spec.replay_streams or provider.settings.replay_streams:
             replays = True
         capabilities = _names_of(provider.spec.capabilities)
+        if provider.spec.demo:
+            # It drops them, and the answer's header says so: nobody could try an agent otherwise.
+            capabilities |= {"tools"}
         return Candidate(
             provider_id=item.id,
             client_model=model.names[0],

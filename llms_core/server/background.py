@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from llms_core import checks
 from llms_core.config import client_keys, plugins_toml
 from llms_core.config.client_keys import ClientKeys
 from llms_core.errors import LlmsError
@@ -15,7 +16,7 @@ from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import read_again
 from llms_core.secret import redact
 from llms_core.server.gateway import Gateway
-from llms_core.startup import check, read_config, rebuild, with_plugins_toml
+from llms_core.startup import read_config, rebuild, with_plugins_toml
 
 log = logging.getLogger(__name__)
 
@@ -107,14 +108,14 @@ async def _reload(gateway: Gateway, config: Path | None, plugins: Path | None, *
         startup = rebuild(gateway.startup, document)
         if toml is not None:
             startup = with_plugins_toml(startup, toml)
-        check(startup)
+        checks.check(startup)
         gateway.apply(startup)
     except LlmsError as error:
         text = redact(str(error))
         gateway.reject(text)
         log.error("the configuration was not reloaded, the previous one stays in use: %s", text)
         return False
-    for warning in startup.warnings:
+    for warning in checks.warnings(startup):
         log.warning("%s", warning)
     for contributor in host.contributors:
         if contributor.failure:

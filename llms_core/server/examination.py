@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from llms_core import startup
+from llms_core import checks, startup
 from llms_core.config.model import LlmsJson
 from llms_core.errors import ConfigError
 from llms_core.plugins.doctor import examine
@@ -45,11 +45,7 @@ def examine_start(config: Path | None, plugins: Path | None, *, strict: bool = F
     except ConfigError as error:
         errors.append(error)
     # Without providers, the tables of plugins.toml that name some would seem wrong.
-    check = startup.check_plugins if errors else startup.check
-    try:
-        check(started)
-    except ConfigError as error:
-        errors.append(error)
+    errors += checks.plugin_errors(started) if errors else checks.errors(started)
     try:
         # The application is not run, so nothing is watched.
         application(FileWatcher(Gateway(started), None, None, (None, None)))

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSettings
 
-_ENDPOINT_VARIABLE = "AZURE_OPENAI_ENDPOINT"
-_RESOURCE_VARIABLE = "AZURE_RESOURCE_NAME"
+ENDPOINT_VARIABLE = "AZURE_OPENAI_ENDPOINT"
+RESOURCE_VARIABLE = "AZURE_RESOURCE_NAME"
 
 _DATED_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 #: `preview` of the v1 API, or nothing at all.
@@ -113,7 +113,7 @@ def find_endpoint(settings: ProviderSettings) -> Endpoint:
         _check_version(version, source="api_version")
     else:
         version = address.version
-        _check_version(version, source=_ENDPOINT_VARIABLE)
+        _check_version(version, source=ENDPOINT_VARIABLE)
     path = urlsplit(address.url).path
     match = _API_PATH.fullmatch(path)
     prefix = path if match is None else match["prefix"]
@@ -141,12 +141,12 @@ def _find_address(base_url: str, resource: str) -> _Address:
         return _Address(base_url.rstrip("/"))
     if resource:
         return _Address(_resource_url(resource, source="resource"))
-    url = os.environ.get(_ENDPOINT_VARIABLE, "").strip()
+    url = os.environ.get(ENDPOINT_VARIABLE, "").strip()
     if url:
         return _parse_endpoint_variable(url)
-    resource = os.environ.get(_RESOURCE_VARIABLE, "").strip()
+    resource = os.environ.get(RESOURCE_VARIABLE, "").strip()
     if resource:
-        return _Address(_resource_url(resource, source=_RESOURCE_VARIABLE))
+        return _Address(_resource_url(resource, source=RESOURCE_VARIABLE))
     return _Address("")
 
 
@@ -157,7 +157,7 @@ def _parse_endpoint_variable(url: str) -> _Address:
     if not is_http or parts.username or parts.password:
         # The message does not repeat the value, which may contain a password (SR-066).
         raise ConfigError(
-            f"{_ENDPOINT_VARIABLE} is not a plain http(s) URL",
+            f"{ENDPOINT_VARIABLE} is not a plain http(s) URL",
             hint="use an address like https://my-resource.openai.azure.com",
         )
     versions = parse_qs(parts.query).get("api-version", [""])

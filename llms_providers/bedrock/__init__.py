@@ -273,6 +273,7 @@ BEDROCK = ProviderSpec(
     paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
     embeddings=embeddings.COHERE_RULES,
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+    variables=("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,
     capabilities=Capabilities(logprobs=False, n=False),

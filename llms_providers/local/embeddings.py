@@ -82,4 +82,5 @@ LOCAL_EMBEDDINGS = ProviderSpec(
     embeddings=EmbeddingRules(max_inputs=256, base64=True),
     models={"all-minilm-l6-v2": "all-minilm-l6-v2"},
     settings=LocalEmbeddingSettings,
+    embedded=True,
 )

@@ -98,4 +98,4 @@ def test_settings_for_a_plugin_without_settings_are_rejected(install: Callable[.
 def test_settings_for_a_missing_plugin_are_reported(install: Callable[..., None], tmp_path: Path) -> None:
     install("acme", PLUGIN)
     host = load(tmp_path, "[plugin.acne]\nregion = 'us'")
-    assert "[plugin.acne]: no such plugin is installed; did you mean 'acme'?" in host.warnings
+    assert host.warnings[0].endswith("plugins.toml:1: plugin.acne: no plugin 'acne' is installed (did you mean 'acme'?)")
