@@ -142,9 +142,11 @@ class RequestError(LlmsError):
         self.bare = bare
 
     @classmethod
-    def model_not_found(cls, model: str) -> RequestError:
+    def model_not_found(cls, model: str, help: str = "") -> RequestError:
         """The error for a model that no enabled provider has, with the reference's body (SR-061, SR-062)."""
         message = f"Model '{model}' not found in any enabled provider"
+        if help:
+            message = f"{message}. {help}"
         return cls(message, status=404, code="model_not_found", bare=True)
 
     @classmethod
