@@ -15,7 +15,6 @@ from llms_core.plugins.core_settings import fails_open
 from llms_core.startup import Startup
 from llms_core.upstream import engine
 
-
 #: How many names a hint lists.
 _MAX_NAMES = 20
 
@@ -29,6 +28,11 @@ def check(startup: Startup) -> None:
 def errors(startup: Startup) -> Iterator[ConfigError]:
     """Yield every reason not to start."""
     yield from plugin_errors(startup)
+    yield from setting_errors(startup)
+
+
+def setting_errors(startup: Startup) -> Iterator[ConfigError]:
+    """Yield an error for each setting of plugins.toml that cannot be used."""
     toml = startup.plugins_toml
     for network in toml.upstream.fetch_from:
         try:
@@ -39,8 +43,7 @@ def errors(startup: Startup) -> Iterator[ConfigError]:
     try:
         engine.check_settings(toml)
     except ConfigError as error:
-        where = tuple(error.field.split("."))
-        yield plugins_toml.mistake(toml.path, where, error.message, error.hint) if error.path == toml.path else error
+        yield plugins_toml.located(error, toml.path)
     # A provider that a plugin contributes may come later, or may have gone.
     if not startup.host.contributors:
         yield from _unknown_providers(startup)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -112,21 +112,24 @@ def _read_packaged(host: PluginHost, env: Mapping[str, str], resolve: Resolve = 
 
 
 def _further_blocks(host: PluginHost, packaged: LlmsJson, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Blocks for every other provider whose key is in `env`, in the order of plugins.
+    """Blocks for every other provider whose key is in `env`, in the order of plugins."""
+    return {spec.name: _block(spec, variable) for spec, variable in unused_keys(host, packaged, env)}
+
+
+def unused_keys(host: PluginHost, document: LlmsJson, env: Mapping[str, str]) -> Iterator[tuple[ProviderSpec, str]]:
+    """Yield each provider type whose key is in `env`, in which variable, and that the document does not have.
 
     A key that a provider already uses is not used for another: several specs are ways to the same account.
     """
-    used = {provider.settings.api_key.reveal() for provider in packaged.providers if provider.settings.api_key}
-    taken_names = {provider.id.lower() for provider in packaged.providers}
-    found = {}
+    used = {provider.settings.api_key.reveal() for provider in document.providers if provider.settings.api_key}
+    taken_names = {provider.id.lower() for provider in document.providers}
     for spec in dict.fromkeys(host.specs.values()):
         key = next((key for key in spec.key_env if env.get(key)), None)
         if key is None or env[key] in used:
             continue
         if taken_names.isdisjoint(_names(spec)):
             used.add(env[key])
-            found[spec.name] = _block(spec, key)
-    return found
+            yield spec, key
 
 
 def _names(spec: ProviderSpec) -> set[str]:

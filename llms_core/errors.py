@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 
@@ -37,6 +38,12 @@ class ConfigError(LlmsError):
         parts = [part for part in (location, field, message) if part]
         text = ": ".join(parts)
         super().__init__(f"{text} ({hint})" if hint else text)
+
+
+def unreadable(path: Path, error: OSError) -> ConfigError:
+    """Return the error for a file of the user that exists and cannot be read."""
+    hint = f"it has to be a file that the user of this process may read: ls -l {path}"
+    return ConfigError(f"cannot be read: {error.strerror or error}", path=str(path), hint=hint)
 
 
 class PluginError(LlmsError):

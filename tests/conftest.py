@@ -34,6 +34,7 @@ from typing import Any, Protocol
 
 import pytest
 import uvicorn
+from command_line import TIMEOUT
 from hypothesis import settings
 
 from llms_core.config import plugins_toml
@@ -45,9 +46,6 @@ settings.load_profile("llms")
 
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that contains it has leaked a key."""
-
-START = 30.0
-"""Seconds that a server may take to start."""
 
 Config = Mapping[str, Any]
 
@@ -121,12 +119,12 @@ class ChildGateway(Gateway):
 
     def wait_ready(self) -> None:
         pause = 0.02
-        for _ in range(int(START / pause)):
-            if self.healthy(timeout=START):
+        for _ in range(int(TIMEOUT / pause)):
+            if self.healthy(timeout=TIMEOUT):
                 return
             with suppress(subprocess.TimeoutExpired):
                 pytest.fail(f"the gateway ended with {self.process.wait(pause)}:\n{self.log()}")
-        pytest.fail(f"the gateway did not answer within {START} s:\n{self.log()}")
+        pytest.fail(f"the gateway did not answer within {TIMEOUT} s:\n{self.log()}")
 
     def log(self) -> str:
         return self._log.read_text("utf-8", errors="replace")
@@ -187,7 +185,7 @@ class ThreadGateway(Gateway):
             self._server.run(sockets=[self._socket])
 
     def wait_ready(self) -> None:
-        if not self.healthy(timeout=START):
+        if not self.healthy(timeout=TIMEOUT):
             pytest.fail(f"the gateway did not answer:\n{self.log()}")
 
     def log(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -35,6 +36,7 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
     """
     from llms_core import checks
     from llms_core.cli.examining import examined
+    from llms_core.server import in_effect
 
     found = examined(config, plugins, strict=strict)
     started = found.startup
@@ -42,6 +44,8 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
         click.echo(f"warning: {warning}", err=True)
     for note in started.llms_json.notes:
         click.echo(f"note: {note}", err=True)
+    for line in in_effect.unused_keys(started, os.environ):
+        click.echo(f"note: {line}", err=True)
     for finding in found.findings:
         if finding.fault and not finding.is_warned:
             click.echo(f"warning: {finding.text}", err=True)
@@ -50,6 +54,8 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
             click.echo(f"error: {error}", err=True)
         raise found.errors[0]
     enabled = [item for item in started.configured if item.disabled is None]
+    if not enabled:
+        click.echo(f"warning: {in_effect.NO_PROVIDER}", err=True)
     click.echo(f"{started.plugins_toml.path or 'no plugins.toml'}: ok")
     click.echo(f"{started.llms_json.path}: ok, {len(enabled)} of {len(started.configured)} providers enabled")
 

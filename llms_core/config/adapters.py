@@ -181,9 +181,11 @@ def _base_url(reader: Reader, path: JsonPath, block: ProviderBlock, match: TypeM
     adapter = match.spec.adapter
     if isinstance(adapter, type) and not issubclass(adapter, OpenAICompatible):
         if block.path is not None:
-            raise reader.source.error((*path, "path"), f"'{match.spec.name}' has paths of its own")
+            raise reader.source.error((*path, "path"), f"'{match.spec.name}' has paths of its own", "remove it")
         if block.protocol is not None:
-            raise reader.source.error((*path, "protocol"), f"'{match.spec.name}' has a protocol of its own")
+            raise reader.source.error(
+                (*path, "protocol"), f"'{match.spec.name}' has a protocol of its own", "remove it"
+            )
     if block.base_url is not None:
         url = _checked_url(reader, (*path, "base_url"), block.base_url)
         if block.path is None:
@@ -235,9 +237,11 @@ def _checked_url(reader: Reader, path: JsonPath, url: str) -> str:
     """Return the URL without surrounding spaces and trailing slashes. Raises ConfigError if it cannot be used."""
     url = url.strip().rstrip("/")
     if not _is_http_url(url):
-        raise reader.source.error(path, "not an http(s) URL")
+        raise reader.source.error(path, "not an http(s) URL", "such as https://api.example.com/v1")
     if "?" in url or "#" in url:
-        raise reader.source.error(path, "a base URL must have no `?` and no `#`: a path is appended to it")
+        raise reader.source.error(
+            path, "a base URL must have no `?` and no `#`: a path is appended to it", "leave them out"
+        )
     parts = urlsplit(url)
     if parts.username or parts.password:
         message = "a URL must have no user and password in it: URLs are logged"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from llms_core.config import places
 from llms_core.config.replace_file import replace_file
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, unreadable
 
 _LINE = re.compile(
     r"""\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^\s'"#]*))\s*(?:#.*)?""", re.ASCII
@@ -89,6 +89,6 @@ def _text(file: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(file)) from None
+        raise unreadable(file, error) from None
     except UnicodeDecodeError:
         raise ConfigError("the file is not UTF-8", path=str(file), hint="save it as UTF-8") from None

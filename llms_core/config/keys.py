@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from llms_core.config.adapters import Target
 from llms_core.config.headers import SECRET_HEADERS
 from llms_core.config.locate import JsonPath
+from llms_core.config.model import LACKS_KEY
 from llms_core.config.reader import Reader
 from llms_core.config.shape import ProviderBlock
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
@@ -53,7 +54,7 @@ def api_key(
     if not _is_needed(block, target, headers, is_named=is_named):
         return None, None
     if names:
-        return None, f"no key: set {' or '.join(names)}"
+        return None, f"{LACKS_KEY}{' or '.join(names)}"
     return None, "no key: give `api_key`"
 
 

@@ -17,6 +17,9 @@ Seconds = Annotated[float, Meta(gt=0)]
 DISABLED_BY_USER = "disabled in llms.json"
 """Why a provider is not a candidate that the user has switched off."""
 
+LACKS_KEY = "no key: set "
+"""How the reason begins if a provider would be enabled by a variable in the environment, whose name follows."""
+
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """What a model costs, in USD per million tokens."""

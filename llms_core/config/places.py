@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, unreadable
 
 if sys.platform == "win32":
     from pathlib import WindowsPath as _NativePath
@@ -135,4 +135,4 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
+        raise unreadable(path, error) from None

@@ -14,7 +14,7 @@ import msgspec
 from llms_core.config import choices, client_keys
 from llms_core.config.locate import JsonPath, dotted, explained, nearest
 from llms_core.config.model import ClientKey, PluginsToml, Server
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, unreadable
 from llms_core.secret import Secret, redact
 
 # How tomllib and msgspec word the errors that are taken apart here.
@@ -61,11 +61,18 @@ def mistake(path: str, where: JsonPath, message: str, hint: str = "") -> ConfigE
     return _error(path, source, where, message, hint)
 
 
+def located(error: ConfigError, path: str) -> ConfigError:
+    """Return an error about a member of the file at `path` with the file and the line, if it lacks them."""
+    if error.line is not None or error.path not in ("", path):
+        return error
+    return mistake(path, _key_parts(error.field.partition("[")[0]), error.message, error.hint)
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
+        raise unreadable(path, error) from None
 
 
 def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
@@ -127,7 +134,8 @@ def _parsed(source: str, path: str) -> dict[str, Any]:
         if found := _TOML_ERROR.fullmatch(message):
             message = f"{found[1]}, column {found[3]}"
             line = int(found[2])
-        raise ConfigError(f"not valid TOML: {message}", path=path, line=line) from None
+        hint = "texts need quotes, and each key its own line"
+        raise ConfigError(f"not valid TOML: {message}", path=path, line=line, hint=hint) from None
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"not valid TOML: {error}", path=path) from None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import llms_core
-from llms_core.config.locate import nearest
+from llms_core.config.locate import JsonPath, nearest
 from llms_core.config.model import Plugins
 from llms_core.config.places import PLUGINS_TOML
 from llms_core.config.plugins_toml import mistake
@@ -102,11 +102,12 @@ def unknown_names(
     found = list(sources)
     distributions = {_canonical(source.distribution): source.distribution for source in found}
     names = {**distributions, **{_canonical(source.name): source.name for source in found}}
-    for table, listed in {"disabled": plugins.disabled, "pins": plugins.pins}.items():
-        for name in listed:
-            if _canonical(name) not in names:
-                message = f"no plugin or distribution '{name}' is installed, so that this has no effect"
-                yield str(mistake(path, ("plugins", table, name), message, _suggestion(name, names.values())))
+    places: list[tuple[str, JsonPath]] = [(name, ("plugins", "disabled")) for name in plugins.disabled]
+    places += [(name, ("plugins", "pins", name)) for name in plugins.pins]
+    for name, place in places:
+        if _canonical(name) not in names:
+            message = f"no plugin or distribution '{name}' is installed, so that this has no effect"
+            yield str(mistake(path, place, message, _suggestion(name, names.values())))
     for name in plugins.allow or ():
         if _canonical(name) in distributions:
             continue

@@ -53,8 +53,10 @@ def load_enabled_plugins(
     """Load every plugin that `[plugins]` enables.
 
     `settings` are the tables `[plugin.NAME]`, `path` is that of plugins.toml. Unless that file is `trusted`, what its
-    `[plugins] load` names is quarantined. `env` contains the secrets that settings refer to. Raises ConfigError if a pin is not an exact version. Failures of plugins, and
-    settings that they reject, are in the host's reports.
+    `[plugins] load` names is quarantined. `env` contains the secrets that settings refer to.
+
+    Raises ConfigError if a pin is not an exact version. Failures of plugins, and settings that they reject, are in the
+    host's reports.
     """
     found = [*sources.installed(entry_points), *sources.named(plugins.load, Path(path).parent)]
     admission = Admission(plugins, trusted=trusted)

@@ -34,11 +34,14 @@ def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -
     if not trusted and toml.plugins.load:
         _warn_of_ignored_code(toml)
     known = env_file.with_files(env, path)
-    # Declared types come last, because they may extend the types of plugins.
-    host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path, trusted=trusted, env=known)
-    expand = partial(_expanded, References(known, host.resolver.lookup()), toml.path)
-    host.declare(declared(toml.types, host.specs, path=toml.path, expand=expand), f"[types] of {toml.path}")
-    return _with_proxy(toml, expand), host
+    try:
+        host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path, trusted=trusted, env=known)
+        expand = partial(_expanded, References(known, host.resolver.lookup()), toml.path)
+        # Declared types come last, because they may extend the types of plugins.
+        host.declare(declared(toml.types, host.specs, path=toml.path, expand=expand), f"[types] of {toml.path}")
+        return _with_proxy(toml, expand), host
+    except ConfigError as error:
+        raise plugins_toml.located(error, toml.path) from None
 
 
 def read_again(path: Path, host: PluginHost, *, env: Mapping[str, str] = os.environ) -> PluginsToml:

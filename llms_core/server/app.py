@@ -23,7 +23,7 @@ from llms_core.config import places
 from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
-from llms_core.server import dialect_routes, llms_py, models, openapi, plugin_routes, provider_switch, status
+from llms_core.server import dialect_routes, in_effect, llms_py, models, openapi, plugin_routes, provider_switch, status
 from llms_core.server.background import FileWatcher, keep_models_current, stamps
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.client_dialect import dialect_of_error
@@ -55,7 +55,7 @@ def create_app(
     gateway = Gateway(started, requires_key=requires_key)
     watcher = FileWatcher(gateway, config, plugins, stamps_before)
     app = application(watcher, is_loopback=is_loopback(host))
-    for warning in checks.warnings(started):
+    for warning in in_effect.warnings(started):
         log.warning("%s", warning)
     for note in started.llms_json.notes:
         log.info("%s", note)

@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from llms_core import __version__
-from llms_core.config import places
+from llms_core.config import env_file, places
 from llms_core.errors import LlmsError
 
 FILE = "completion.json"

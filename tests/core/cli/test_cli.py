@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from command_line import TIMEOUT
 
 from llms_core import __version__
 from llms_core.cli import COMMANDS, main
@@ -61,7 +62,7 @@ def llms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Llms:
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def test_help_lists_built_in_commands_and_those_of_plugins(llms: Llms, tmp_path: Path) -> None:
@@ -258,7 +259,9 @@ def test_a_missing_file(llms: Llms) -> None:
     for arguments in (["ls", "--config", "gone.json"], ["--config", "gone.json", "ls"]):
         result = llms(*arguments)
         assert result.exit_code == 2
-        assert result.stderr.startswith("llms: gone.json: the file that --config names does not exist (correct --config")
+        assert result.stderr.startswith(
+            "llms: gone.json: the file that --config names does not exist (correct --config"
+        )
 
 
 def test_an_unexpected_exception_keeps_its_traceback(llms: Llms, tmp_path: Path) -> None:
