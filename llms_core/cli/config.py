@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from llms_core.cli.verbosity import verbosity
 
 @click.group(short_help="Check llms.json and plugins.toml.")
 def command() -> None:
-    """Check your files, and get the JSON schema of llms.json for your editor.
+    """Check your files, and get their JSON schemas for your editor.
 
     \b
       llms config check
@@ -61,13 +60,20 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
 
 
 @command.command()
+@click.argument("file", type=click.Choice(["llms.json", "plugins.toml"]), default="llms.json")
 @verbosity
-def schema() -> None:
-    """Print the JSON schema of llms.json.
+def schema(file: str) -> None:
+    """Print the JSON schema of a FILE, for your editor: that of llms.json, or of plugins.toml.
 
     \b
       llms config schema > llms.schema.json
+      llms config schema plugins.toml > plugins.schema.json
     """
-    from llms_core.config.schema import schema as schema_of_llms_json
+    if file == "plugins.toml":
+        from llms_core.cli.reference import plugins_schema
 
-    click.echo(json.dumps(schema_of_llms_json(), indent=2, ensure_ascii=False))
+        click.echo(plugins_schema.rendered(), nl=False)
+        return
+    from llms_core.config import schema as llms_json_schema
+
+    click.echo(llms_json_schema.rendered(), nl=False)

@@ -8,10 +8,11 @@ hour.
 from __future__ import annotations
 
 import re
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.json import UNREADABLE, decode_members, encode_raw
@@ -28,7 +29,7 @@ class VertexSettings(AnthropicSettings, kw_only=True):
     """A provider's block in llms.json."""
 
     #: required unless there is a `base_url`
-    project: str = ""
+    project: Annotated[str, Meta(examples=["our-project"])] = ""
     #: `global`, a multi-region (`us`, `eu`) or a region such as `europe-west1`
     location: str = "global"
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import parse_qs, quote, urlsplit
+
+from msgspec import Meta
 
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSettings
@@ -51,9 +53,9 @@ class AzureSettings(ProviderSettings, kw_only=True):
     """A provider's block in llms.json."""
 
     #: The name in `https://{resource}.openai.azure.com`, or a host name.
-    resource: str = ""
+    resource: Annotated[str, Meta(examples=["our-resource"])] = ""
     #: A date, as in `2024-10-21`, for the API with deployments in its paths; empty or `preview` for the v1 API.
-    api_version: str = ""
+    api_version: Annotated[str, Meta(examples=["2024-10-21"])] = ""
 
 
 class Endpoint(NamedTuple):

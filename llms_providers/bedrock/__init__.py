@@ -23,10 +23,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
@@ -53,12 +54,14 @@ _REGION_IN_URL = re.compile(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
 class BedrockSettings(ProviderSettings, kw_only=True):
     """Bedrock's own members of a provider's block in llms.json."""
 
-    region: str = ""
-    # Used only if both are set.
-    access_key_id: Secret | None = None
-    secret_access_key: Secret | None = None
-    #: Required with temporary credentials.
-    session_token: Secret | None = None
+    #: The region of AWS, by default `AWS_REGION` or `AWS_DEFAULT_REGION` of the environment.
+    region: Annotated[str, Meta(examples=["eu-west-1"])] = ""
+    #: An access key, by default that of the environment; used only if both parts are set.
+    access_key_id: Annotated[Secret | None, Meta(examples=["$AWS_ACCESS_KEY_ID"])] = None
+    #: The secret part of the access key.
+    secret_access_key: Annotated[Secret | None, Meta(examples=["$AWS_SECRET_ACCESS_KEY"])] = None
+    #: Required with temporary credentials. By default `AWS_SESSION_TOKEN` of the environment.
+    session_token: Annotated[Secret | None, Meta(examples=["$AWS_SESSION_TOKEN"])] = None
 
 
 def _utc_now() -> datetime:
