@@ -53,18 +53,31 @@ class PluginError(LlmsError):
 class ErrorKind(StrEnum):
     """Why an attempt failed. The set is closed; `ERROR_TABLE` has exactly one row per kind."""
 
+    #: the provider rejects the key
     AUTH = "auth"
+    #: the key may not do this
     PERMISSION = "permission"
+    #: the account has no credit left
     QUOTA = "quota"
+    #: too many requests for now
     RATE_LIMIT = "rate_limit"
+    #: the provider is overloaded, or has failed (5xx)
     OVERLOADED = "overloaded"
+    #: a time limit has passed
     TIMEOUT = "timeout"
+    #: no connection, or one that broke
     NETWORK = "network"
+    #: the prompt is too long for the model
     CONTEXT_LENGTH = "context_length"
+    #: the provider refuses the content
     CONTENT_POLICY = "content_policy"
+    #: the provider rejects the request, or cannot do what it asks for
     INVALID_REQUEST = "invalid_request"
+    #: the provider does not know the model
     MODEL_NOT_FOUND = "model_not_found"
+    #: the answer cannot be understood, or is incomplete
     BAD_RESPONSE = "bad_response"
+    #: the client has gone, or the gateway stops
     CANCELLED = "cancelled"
 
 

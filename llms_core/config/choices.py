@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from msgspec import inspect
 
 from llms_core.config.locate import JsonPath, nearest
@@ -33,6 +34,12 @@ def explained(message: str, path: JsonPath, kind: Any) -> tuple[str, JsonPath, s
     if near is not None:
         hint = f"did you mean '{near}'? {hint}"
     return f"unknown value '{name}'", path, hint
+
+
+def struct_at(kind: type[msgspec.Struct], path: JsonPath) -> type[msgspec.Struct]:
+    """Return the struct that the object at `path` of a `kind` is decoded into."""
+    info = _inside(inspect.type_info(kind), path)
+    return info.cls if isinstance(info, inspect.StructType) else kind
 
 
 def _inside(info: inspect.Type | None, path: JsonPath) -> inspect.Type | None:

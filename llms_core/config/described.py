@@ -71,8 +71,13 @@ def describe(schema: dict[str, Any], structs: Iterable[type[msgspec.Struct]]) ->
             continue
         for member in members(struct):
             described = definition["properties"].get(member.name)
-            if described is not None and member.description:
+            if described is None:
+                continue
+            if member.description:
                 described.setdefault("description", member.description)
+            if isinstance(member.default, frozenset):
+                # Sets have another order in each process.
+                described["default"] = sorted(member.default)
 
 
 def sentence(text: str) -> str:

@@ -120,7 +120,7 @@ class Plugins(_Strict, frozen=True):
     """`[plugins]`: which plugins may load."""
 
     #: names of plugins or distributions
-    disabled: Annotated[tuple[str, ...], Meta(examples=[["ollama"]])] = ()
+    disabled: Annotated[tuple[str, ...], Meta(examples=[["cohere"]])] = ()
     #: if given, plugins of other distributions are listed, but not imported
     allow: Annotated[tuple[str, ...] | None, Meta(examples=[["llms-core", "llms-providers"]])] = None
     #: exact version of a plugin or distribution, optionally with the hash of its files

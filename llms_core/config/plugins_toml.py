@@ -6,7 +6,7 @@ import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -84,7 +84,7 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
     except msgspec.ValidationError as error:
         message, where = explained(error, tables, _convert)
         if unknown := _UNKNOWN_FIELD.fullmatch(message):
-            raise _unknown(path, source, (*where, unknown[1]), _struct_at(where)) from None
+            raise _unknown(path, source, (*where, unknown[1]), choices.struct_at(PluginsToml, where)) from None
         message, where, hint = choices.explained(message, where, PluginsToml)
         raise _error(path, source, where, message, hint) from None
     return msgspec.structs.replace(settings, path=path, server=_checked_server(settings.server, source, path))
@@ -160,31 +160,6 @@ def proxy(url: str) -> Secret:
         if password:
             redact.add([Secret(password)])
     return secret
-
-
-def _struct_at(path: JsonPath) -> type[msgspec.Struct]:
-    """The struct that the table at `path` is decoded into."""
-    kind: Any = PluginsToml
-    for step in path:
-        kind = _member_type(kind, str(step))
-    for each in (kind, *get_args(kind)):
-        if _is_struct(each):
-            return cast("type[msgspec.Struct]", each)
-    return PluginsToml
-
-
-def _member_type(kind: Any, name: str) -> Any:
-    """The type of a struct's member, or of a mapping's values."""
-    if not _is_struct(kind):
-        return get_args(kind)[1]
-    for field in msgspec.structs.fields(kind):
-        if field.encode_name == name:
-            return field.type
-    raise KeyError(name)
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _unknown(file: str, source: str, path: JsonPath, table: type[msgspec.Struct]) -> ConfigError:

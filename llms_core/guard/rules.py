@@ -41,7 +41,7 @@ class GuardSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     #: Names of rules whose findings refuse the request, or end the answer.
     deny: Annotated[list[str], Meta(examples=[["secret"]])] = []
     #: Names of rules whose findings are replaced by `[name]`.
-    mask: Annotated[list[str], Meta(examples=[["email", "card"]])] = []
+    mask: Annotated[list[str], Meta(examples=[["email", "card", "word", "ticket"]])] = []
     #: What the rule `word` finds, in whichever case.
     words: Annotated[list[str], Meta(examples=[["Project X"]])] = []
     #: Further rules: a name, and a regular expression.

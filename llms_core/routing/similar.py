@@ -11,7 +11,8 @@ _MAX_NAMES = 3
 _MAX_COMPARED = 20
 #: From 0 to 1: what a suggestion has in common with the name, unless it contains it.
 _LEAST = 0.76
-#: Shorter names are part of too many others.
+#: Shorter names are similar to too many others, or part of them.
+_MIN_NAME = 3
 _MIN_PART = 4
 
 
@@ -23,6 +24,8 @@ class SimilarNames:
 
     def find(self, name: str) -> list[str]:
         """Return the names that are most similar, the best first; none if no name is similar enough."""
+        if len(name) < _MIN_NAME:
+            return []
         wanted = _pieces(name)
         having = ((len(wanted & pieces), known) for known, pieces in self._pieces)
         compared = nlargest(_MAX_COMPARED, having, key=lambda each: each[0])

@@ -31,7 +31,7 @@ FILES_BETA = "files-api-2025-04-14"
 
 
 class AnthropicSettings(ProviderSettings, kw_only=True):
-    """A provider's block in llms.json."""
+    """A block of the type `anthropic` needs a key."""
 
     #: The value of the header `anthropic-version`.
     version: str = VERSION

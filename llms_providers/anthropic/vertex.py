@@ -26,7 +26,10 @@ _VERSION = "vertex-2023-10-16"
 
 
 class VertexSettings(AnthropicSettings, kw_only=True):
-    """A provider's block in llms.json."""
+    """A block of the type `vertex-anthropic` needs a project and an OAuth access token.
+
+    `gcloud auth print-access-token` prints a token, which expires after an hour.
+    """
 
     #: required unless there is a `base_url`
     project: Annotated[str, Meta(examples=["our-project"])] = ""

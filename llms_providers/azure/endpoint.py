@@ -50,7 +50,12 @@ Api = Literal["v1", "deployments", "models"]
 
 
 class AzureSettings(ProviderSettings, kw_only=True):
-    """A provider's block in llms.json."""
+    """A block of the type `azure` needs an address and a key.
+
+    The address is `resource` or `base_url`, or in the environment `AZURE_OPENAI_ENDPOINT` or `AZURE_RESOURCE_NAME`. The
+    key may be a token of Entra ID. The id of a model is the name of its deployment:
+    `"models": {"gpt-4o": "our-deployment"}`.
+    """
 
     #: The name in `https://{resource}.openai.azure.com`, or a host name.
     resource: Annotated[str, Meta(examples=["our-resource"])] = ""

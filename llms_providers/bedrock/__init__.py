@@ -52,7 +52,12 @@ _REGION_IN_URL = re.compile(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
 
 
 class BedrockSettings(ProviderSettings, kw_only=True):
-    """Bedrock's own members of a provider's block in llms.json."""
+    """A block of the type `bedrock` needs a region, and a Bedrock API key or an access key.
+
+    AWS profiles, SSO and instance roles are not read: export their credentials with
+    `aws configure export-credentials --format env`. The id of a model is that of a model or of an inference profile, or
+    an ARN.
+    """
 
     #: The region of AWS, by default `AWS_REGION` or `AWS_DEFAULT_REGION` of the environment.
     region: Annotated[str, Meta(examples=["eu-west-1"])] = ""

@@ -11,7 +11,7 @@ from llms_core.provider import ProviderSettings
 
 
 class GoogleSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `google`. Both members are for requests without their own (K-11, K-12)."""
+    """A block of the type `google` needs a key of the Gemini API (K-11, K-12)."""
 
     #: for requests without `safetySettings` of their own, in Gemini's form
     safety_settings: Annotated[
@@ -24,7 +24,10 @@ class GoogleSettings(ProviderSettings, kw_only=True):
 
 
 class VertexSettings(GoogleSettings, kw_only=True):
-    """The block of a provider of type `vertex`."""
+    """A block of the type `vertex` needs a project and an OAuth access token, or a key of Vertex AI's express mode.
+
+    `gcloud auth print-access-token` prints a token, which expires after an hour.
+    """
 
     #: With a project, `api_key` is an OAuth access token. Without one it is an API key of Vertex AI's express mode.
     project: Annotated[str, Meta(examples=["our-project"])] = ""

@@ -21,7 +21,7 @@ from llms_providers.local.model import LocalModel
 
 
 class LocalEmbeddingSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `local-embeddings`."""
+    """A block of the type `local-embeddings` needs nothing but `llms local pull --embeddings`, or a `gguf`."""
 
     #: path of a GGUF file; empty for all-MiniLM-L6-v2
     gguf: Annotated[str, Meta(examples=["/models/minilm.gguf"])] = ""

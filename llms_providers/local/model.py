@@ -35,7 +35,7 @@ _ANY_OBJECT = Raw(b'{"type":"json_schema","json_schema":{"name":"object","schema
 
 
 class LocalSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `local`."""
+    """A block of the type `local` needs nothing but `llms local pull`, or a model of your own (`gguf`)."""
 
     #: path of a GGUF file; empty for the demo model
     gguf: Annotated[str, Meta(examples=["/models/qwen3.gguf"])] = ""

@@ -1,4 +1,6 @@
-"""The JSON schema of plugins.toml: `python -m llms_core.cli.reference.plugins_schema > llms_providers/plugins.schema.json`.
+"""The JSON schema of plugins.toml, for editors.
+
+`python -m llms_core.cli.reference.plugins_schema > llms_providers/plugins.schema.json`
 
 An editor finds it by the comment `#:schema plugins.schema.json` at the top of the file.
 """
@@ -29,6 +31,7 @@ from llms_core.config.model import (
 from llms_core.config.schema import DIALECT, as_text, drop_null_defaults
 from llms_core.contracts.abilities import Capabilities, RequestRules
 from llms_core.contracts.embeddings import EmbeddingRules
+from llms_core.errors import ErrorKind
 from llms_core.guard.rules import GuardSettings
 from llms_core.plugins.declarative import DeclaredType
 
@@ -72,6 +75,9 @@ def schema() -> dict[str, Any]:
     del members["path"]
     members["types"]["additionalProperties"] = _reference(DeclaredType)
     members["plugin"]["properties"] = {name: _reference(settings) for name, settings in OWN_PLUGINS.items()}
+    # msgspec's JSON schemas leave out what keys may be.
+    policy = definitions[Routing.__name__]["properties"]["policy"]
+    policy["propertyNames"] = {"enum": [str(kind) for kind in ErrorKind]}
     declared = definitions[DeclaredType.__name__]["properties"]
     for name, rules in {"rules": RequestRules, "embeddings": EmbeddingRules, "capabilities": Capabilities}.items():
         declared[name] = {"description": declared[name]["description"], **_reference(rules)}

@@ -44,7 +44,9 @@ def as_json(name: str, value: Any) -> str:
 
 
 def _cells(member: Member, write: Write) -> list[str]:
-    example = "" if member.example is msgspec.NODEFAULT else code(write(member.name, msgspec.to_builtins(member.example)))
+    example = ""
+    if member.example is not msgspec.NODEFAULT:
+        example = code(write(member.name, msgspec.to_builtins(member.example, order="sorted")))
     return [f"`{member.name}`", type_name(member.type), member.unit, _default(member), member.description, example]
 
 
@@ -57,7 +59,7 @@ def _default(member: Member) -> str:
         return "–"
     if default in ({}, (), [], "", frozenset()):
         return "empty"
-    return code(_json(sorted(default) if isinstance(default, frozenset) else msgspec.to_builtins(default)))
+    return code(_json(msgspec.to_builtins(default, order="sorted")))
 
 
 def code(text: str) -> str:
@@ -124,7 +126,7 @@ def _toml(value: Any) -> str:
         case list():
             return "[" + ", ".join(map(_toml, value)) + "]"
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return _json(value)
 
 
 def _toml_key(name: str) -> str:
@@ -132,4 +134,9 @@ def _toml_key(name: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(_short(value), ensure_ascii=False)
+
+
+def _short(value: Any) -> Any:
+    """A whole number of seconds without its decimal point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
