@@ -34,6 +34,7 @@ from typing import Any, Protocol
 
 import pytest
 import uvicorn
+from command_line import TIMEOUT
 from hypothesis import settings
 
 from llms_core.config import plugins_toml
@@ -50,9 +51,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that contains it has leaked a key."""
-
-START = 30.0
-"""Seconds that a server may take to start."""
 
 Config = Mapping[str, Any]
 
@@ -126,12 +124,12 @@ class ChildGateway(Gateway):
 
     def wait_ready(self) -> None:
         pause = 0.02
-        for _ in range(int(START / pause)):
-            if self.healthy(timeout=START):
+        for _ in range(int(TIMEOUT / pause)):
+            if self.healthy(timeout=TIMEOUT):
                 return
             with suppress(subprocess.TimeoutExpired):
                 pytest.fail(f"the gateway ended with {self.process.wait(pause)}:\n{self.log()}")
-        pytest.fail(f"the gateway did not answer within {START} s:\n{self.log()}")
+        pytest.fail(f"the gateway did not answer within {TIMEOUT} s:\n{self.log()}")
 
     def log(self) -> str:
         return self._log.read_text("utf-8", errors="replace")
@@ -192,7 +190,7 @@ class ThreadGateway(Gateway):
             self._server.run(sockets=[self._socket])
 
     def wait_ready(self) -> None:
-        if not self.healthy(timeout=START):
+        if not self.healthy(timeout=TIMEOUT):
             pytest.fail(f"the gateway did not answer:\n{self.log()}")
 
     def log(self) -> str:
@@ -252,6 +250,8 @@ def pytest_configure() -> None:
     container images, each of them would compile them again, which doubles the time that the whole suite takes.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Whether the embedded models are installed must not matter, except where they are tested.
+    os.environ["LLMS_EMBEDDED"] = "off"
     sys.dont_write_bytecode = False
 
 
@@ -350,6 +350,7 @@ def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.upper().endswith(("_API_KEY", "_PROXY")) or name.startswith("LLMS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("LLMS_SIGNATURE_KEY", "of the tests")
+    monkeypatch.setenv("LLMS_EMBEDDED", "off")
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ LAYERS = (
     ("images",),
     ("default_config",),
     ("startup",),
+    ("checks",),
     ("server",),
     ("cli",),
     ("__main__",),

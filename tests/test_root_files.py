@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from command_line import TIMEOUT
 
 from llms_core.config import plugins_toml
 from llms_core.config.model import PluginsToml
@@ -32,7 +33,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 def llms(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command in the root of the repository."""
     command = [sys.executable, "-m", "llms_core", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def providers(env: dict[str, str]) -> dict[str, dict[str, Any]]:

@@ -17,8 +17,7 @@ from llms_core import __version__
 from llms_core.cli import completion
 from llms_core.cli.user_error import UserError
 from llms_core.cli.verbosity import verbosity
-from llms_core.config import env_file
-from llms_core.errors import ConfigError, LlmsError
+from llms_core.errors import LlmsError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -66,17 +65,9 @@ class Commands(click.Group):
     """
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command line, with the keys in the user's own `.env`."""
-        is_completing = completion.VARIABLE in os.environ
-        if is_completing:
+        """Run the command line, or complete it."""
+        if completion.VARIABLE in os.environ:
             completion.prepare()
-        try:
-            env_file.apply(os.environ)
-        except ConfigError as error:
-            if is_completing:
-                return super().main(*args, **extra)
-            click.echo(f"llms: {error}", err=True)
-            raise SystemExit(UserError.exit_code) from None
         return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -1,16 +1,16 @@
-"""Models: the one for users who name none, and suggestions for names that do not exist."""
+"""Models: the one for users who name none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from llms_core.errors import ConfigError
 from llms_core.operations.chat import CHAT
 
+WHERE_TO_LOOK = "`llms ls` lists the models that are known."
+
 if TYPE_CHECKING:
-    from llms_core.routing.candidates import ModelIndex
     from llms_core.server.service import Service
 
 
@@ -30,12 +30,3 @@ def first(service: Service, needed: Iterable[str] = ()) -> str:
         if capabilities <= candidate.capabilities:
             return candidate.client_model
     raise ConfigError("no model", hint="name one with -m, or choose a default with `llms default MODEL`")
-
-
-def suggestion(index: ModelIndex, name: str) -> str:
-    """Return what may help a user who named a model that no enabled provider has."""
-    known = [candidate.client_model for candidate in index.listed()]
-    similar = get_close_matches(name, known, n=3)
-    if similar:
-        return f"Similar models: {', '.join(similar)}"
-    return "`llms ls` lists the models that are known."

@@ -11,7 +11,7 @@ import click
 
 from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
-from llms_core.errors import ConfigError, RequestError
+from llms_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from llms_core.candidate import Refusal
@@ -81,8 +81,8 @@ def command(
     if not candidates and having:
         raise cannot_serve(model, unable)
     if not candidates:
-        click.echo(models.suggestion(index, model), err=True)
-        raise RequestError.model_not_found(model)
+        click.echo(models.WHERE_TO_LOOK, err=True)
+        raise index.not_found(model)
 
 
 def _operation(operations: Sequence[Operation[Any, Any]], name: str) -> Operation[Any, Any]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from llms_core import startup
+from llms_core import checks, startup
 from llms_core.cli import plugin_commands
 from llms_core.cli.verbosity import chosen
 from llms_core.server import logs
@@ -32,7 +32,7 @@ def load(ctx: click.Context, config: Path | None, plugins: Path | None) -> Start
     """
     configure_log(ctx)
     started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
-    startup.check(started)
+    checks.check(started)
     for report in started.host.reports:
         if report.state == "quarantined":
             click.echo(f"llms: {report.reason}", err=True)

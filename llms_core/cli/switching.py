@@ -41,7 +41,9 @@ def _switched(file: ConfigFile, text: str, name: str, *, enabled: bool) -> str:
             return text
         return set_member(text, ("providers", name, "enabled"), enabled, first=True)
     if not enabled:
-        raise no_such("provider", name, file.ids)
+        if name not in default_config.embedded(file.startup.host):
+            raise no_such("provider", name, file.ids)
+        return set_member(text, ("providers", name), {"enabled": False})
     block = _new_block(file, name)
     if block is None:
         raise no_such("provider", name, [*file.ids, *default_config.names(file.startup.host)])

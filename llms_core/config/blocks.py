@@ -233,7 +233,7 @@ def _forced(source: Source, path: JsonPath, raw: Raw | None) -> RawMembers:
     forced = source.members_of(raw, path)
     for name in _NOT_FORCED:
         if name in forced:
-            raise source.error((*path, name), "cannot be forced: it is the client's choice")
+            raise source.error((*path, name), "cannot be forced: it is the client's choice", "remove it")
     source.decode(raw, _ForcedParameters, path)
     return forced
 

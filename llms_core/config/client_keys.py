@@ -54,7 +54,12 @@ def collect(server: Server, plugins_toml: str, *, may_be_empty: bool = False) ->
     path = Path(plugins_toml).parent / Path(server.keys_file).expanduser()
     entries = _entries(path, may_be_empty=may_be_empty)
     if not entries and not may_be_empty:
-        raise ConfigError("the file contains no keys", path=str(path), field="server.keys_file")
+        raise ConfigError(
+            "the file contains no keys",
+            path=str(path),
+            field="server.keys_file",
+            hint="`llms keys new NAME` makes one and says how to write it",
+        )
     return ClientKeys({**callers, **_callers(entries, str(path))}, path)
 
 

@@ -6,15 +6,15 @@ import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from llms_core.config import client_keys
+from llms_core.config import choices, client_keys
 from llms_core.config.locate import JsonPath, dotted, explained, nearest
 from llms_core.config.model import ClientKey, PluginsToml, Server
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, unreadable
 from llms_core.secret import Secret, redact
 
 # How tomllib and msgspec word the errors that are taken apart here.
@@ -53,11 +53,26 @@ def read(text: bytes, path: str) -> PluginsToml:
     return _checked(_parsed(source, path), source, path)
 
 
+def mistake(path: str, where: JsonPath, message: str, hint: str = "") -> ConfigError:
+    """Return the error for a valid value that cannot be used, with the line that it has in the file at `path`."""
+    source = ""
+    with suppress(OSError, ConfigError):
+        source = _decoded(Path(path).read_bytes(), path)
+    return _error(path, source, where, message, hint)
+
+
+def located(error: ConfigError, path: str) -> ConfigError:
+    """Return an error about a member of the file at `path` with the file and the line, if it lacks them."""
+    if error.line is not None or error.path not in ("", path):
+        return error
+    return mistake(path, _key_parts(error.field.partition("[")[0]), error.message, error.hint)
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
+        raise unreadable(path, error) from None
 
 
 def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
@@ -69,8 +84,9 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
     except msgspec.ValidationError as error:
         message, where = explained(error, tables, _convert)
         if unknown := _UNKNOWN_FIELD.fullmatch(message):
-            raise _unknown(path, source, (*where, unknown[1]), _struct_at(where)) from None
-        raise _error(path, source, where, message) from None
+            raise _unknown(path, source, (*where, unknown[1]), choices.struct_at(PluginsToml, where)) from None
+        message, where, hint = choices.explained(message, where, PluginsToml)
+        raise _error(path, source, where, message, hint) from None
     return msgspec.structs.replace(settings, path=path, server=_checked_server(settings.server, source, path))
 
 
@@ -118,7 +134,8 @@ def _parsed(source: str, path: str) -> dict[str, Any]:
         if found := _TOML_ERROR.fullmatch(message):
             message = f"{found[1]}, column {found[3]}"
             line = int(found[2])
-        raise ConfigError(f"not valid TOML: {message}", path=path, line=line) from None
+        hint = "texts need quotes, and each key its own line"
+        raise ConfigError(f"not valid TOML: {message}", path=path, line=line, hint=hint) from None
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"not valid TOML: {error}", path=path) from None
 
@@ -143,31 +160,6 @@ def proxy(url: str) -> Secret:
         if password:
             redact.add([Secret(password)])
     return secret
-
-
-def _struct_at(path: JsonPath) -> type[msgspec.Struct]:
-    """The struct that the table at `path` is decoded into."""
-    kind: Any = PluginsToml
-    for step in path:
-        kind = _member_type(kind, str(step))
-    for each in (kind, *get_args(kind)):
-        if _is_struct(each):
-            return cast("type[msgspec.Struct]", each)
-    return PluginsToml
-
-
-def _member_type(kind: Any, name: str) -> Any:
-    """The type of a struct's member, or of a mapping's values."""
-    if not _is_struct(kind):
-        return get_args(kind)[1]
-    for field in msgspec.structs.fields(kind):
-        if field.encode_name == name:
-            return field.type
-    raise KeyError(name)
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _unknown(file: str, source: str, path: JsonPath, table: type[msgspec.Struct]) -> ConfigError:

@@ -18,12 +18,12 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import asgi
 from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
-from llms_core import startup
+from llms_core import checks, startup
 from llms_core.config import places
 from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
-from llms_core.server import dialect_routes, llms_py, models, openapi, plugin_routes, provider_switch, status
+from llms_core.server import dialect_routes, in_effect, llms_py, models, openapi, plugin_routes, provider_switch, status
 from llms_core.server.background import FileWatcher, keep_models_current, stamps
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.client_dialect import dialect_of_error
@@ -51,11 +51,11 @@ def create_app(
     plugins = places.plugins_toml(plugins, os.environ)
     stamps_before = stamps(config, plugins)
     started = startup.load(config, plugins)
-    startup.check(started)
+    checks.check(started)
     gateway = Gateway(started, requires_key=requires_key)
     watcher = FileWatcher(gateway, config, plugins, stamps_before)
     app = application(watcher, is_loopback=is_loopback(host))
-    for warning in started.warnings:
+    for warning in in_effect.warnings(started):
         log.warning("%s", warning)
     for note in started.llms_json.notes:
         log.info("%s", note)

@@ -17,7 +17,7 @@ from llms_core.config import places, plugins_toml
 from llms_core.config.model import PluginsToml, Server
 from llms_core.errors import ConfigError
 from llms_core.server import logs
-from llms_core.server.stderr import Stderr, open_standard_streams
+from llms_core.server.stderr import open_standard_streams
 from llms_core.upstream.local_limits import max_connections
 
 ENVIRONMENT = "LLMS_SERVE_OPTIONS"
@@ -52,6 +52,7 @@ def serve(options: ServeOptions) -> None:
 
     import uvicorn
 
+    from llms_core.server.announce import announce
     from llms_core.server.browsers import is_loopback
 
     is_open = app.gateway.is_open
@@ -81,8 +82,7 @@ def serve(options: ServeOptions) -> None:
         # For bursts of new connections while the event loop is busy.
         "backlog": 2048,
     }
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    Stderr().write(f"llms: listening on http://{host}:{port}/v1\n")
+    announce(app.gateway, options.host, port)
     if options.workers == 1 and not options.reload:
         uvicorn.run(app, **arguments)
         return

@@ -170,6 +170,15 @@ class Service:
         )
         return once
 
+    def configured_models(self) -> ModelIndex:
+        """Return the models that are known without asking a provider."""
+        return ModelIndex(self.startup.configured, self._operations, CircuitBreaker())
+
+    @property
+    def has_providers(self) -> bool:
+        """Whether any provider is enabled."""
+        return any(item.disabled is None for item in self.startup.configured)
+
     async def discover_models(
         self, providers: Sequence[Configured] | None = None
     ) -> Mapping[str, Sequence[Model] | str]:

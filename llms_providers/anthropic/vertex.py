@@ -8,10 +8,11 @@ hour.
 from __future__ import annotations
 
 import re
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.json import UNREADABLE, decode_members, encode_raw
@@ -25,10 +26,13 @@ _VERSION = "vertex-2023-10-16"
 
 
 class VertexSettings(AnthropicSettings, kw_only=True):
-    """A provider's block in llms.json."""
+    """A block of the type `vertex-anthropic` needs a project and an OAuth access token.
+
+    `gcloud auth print-access-token` prints a token, which expires after an hour.
+    """
 
     #: required unless there is a `base_url`
-    project: str = ""
+    project: Annotated[str, Meta(examples=["our-project"])] = ""
     #: `global`, a multi-region (`us`, `eu`) or a region such as `europe-west1`
     location: str = "global"
 

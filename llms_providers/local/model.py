@@ -38,18 +38,18 @@ _ANY_OBJECT = Raw(b'{"type":"json_schema","json_schema":{"name":"object","schema
 
 
 class LocalSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `local`."""
+    """A block of the type `local` needs nothing but `llms local pull`, or a model of your own (`gguf`)."""
 
     #: path of a GGUF file; empty for the demo model
-    gguf: str = ""
-    #: More than one are only faster on a machine that has little else to do.
+    gguf: Annotated[str, Meta(examples=["/models/qwen3.gguf"])] = ""
+    #: The threads of llama.cpp. More than one are only faster on a machine that has little else to do.
     threads: Annotated[int, Meta(ge=1)] = 1
-    #: in tokens, of prompts and answers together; shared by all requests that run at the same time
+    #: the tokens of prompts and answers together; shared by all requests that run at the same time
     context: Annotated[int, Meta(ge=256)] = 8192
     #: how many requests run at the same time; others wait
     parallel: Annotated[int, Meta(ge=1)] = 4
-    #: in seconds
-    start_timeout: Annotated[float, Meta(gt=0)] = 60.0
+    #: how long the start may take
+    start_timeout: Annotated[float, Meta(gt=0, extra={"unit": "seconds"})] = 60.0
 
 
 # The children of this process, and the adapters that use each. Adapters with equal options share one, so that a model

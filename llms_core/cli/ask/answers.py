@@ -45,7 +45,7 @@ class Answers:
             return await self._requests[-1].answer()
         except Failed as error:
             printer.stop()
-            raise _with_suggestion(error, service, asked) from None
+            raise _with_advice(error) from None
         except BaseException:
             printer.stop()
             raise
@@ -68,12 +68,12 @@ class Answers:
                 click.echo("\n".join(usage.lines(each.record)), err=True)
 
 
-def _with_suggestion(error: Failed, service: Service, asked: Json) -> Failed:
-    """Return the error with names of models that exist, if the request's model does not."""
+def _with_advice(error: Failed) -> Failed:
+    """Return the error with where to look, if the request's model does not exist."""
     record = error.record
     if record.status != _NOT_FOUND or record.attempts:
         return error
-    return Failed(f"{error}\n{models.suggestion(service.router.models, str(asked['model']))}", record)
+    return Failed(f"{error}\n{models.WHERE_TO_LOOK}", record)
 
 
 def _shortened(value: Any) -> Any:

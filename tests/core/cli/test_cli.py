@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from command_line import TIMEOUT
 
 from llms_core import __version__
 from llms_core.cli import COMMANDS, main
@@ -61,7 +62,7 @@ def llms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Llms:
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def test_help_lists_built_in_commands_and_those_of_plugins(llms: Llms, tmp_path: Path) -> None:
@@ -231,10 +232,13 @@ def test_route_includes_fallbacks(llms: Llms, tmp_path: Path) -> None:
 
 
 def test_route_of_an_unknown_model(llms: Llms) -> None:
-    """SR-061: the message, with similar models."""
+    """SR-061: the message, with similar models and where to look."""
     result = llms("route", "kimi-k3")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "Similar models: kimi-k2\nllms: Model 'kimi-k3' not found in any enabled provider\n"
+    assert result.stderr == (
+        "`llms ls` lists the models that are known.\nllms: Model 'kimi-k3' not found in any enabled provider. "
+        "Similar: kimi-k2; GET /v1/models lists all models\n"
+    )
 
 
 def test_config_check(llms: Llms, tmp_path: Path) -> None:
@@ -255,7 +259,9 @@ def test_a_missing_file(llms: Llms) -> None:
     for arguments in (["ls", "--config", "gone.json"], ["--config", "gone.json", "ls"]):
         result = llms(*arguments)
         assert result.exit_code == 2
-        assert result.stderr == "llms: gone.json: the file that --config names does not exist\n"
+        assert result.stderr.startswith(
+            "llms: gone.json: the file that --config names does not exist (correct --config"
+        )
 
 
 def test_an_unexpected_exception_keeps_its_traceback(llms: Llms, tmp_path: Path) -> None:

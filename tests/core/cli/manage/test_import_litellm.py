@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from command_line import TIMEOUT
 
 from llms_core.testing import ScriptedUpstream
 from llms_core.testing.upstream import error, json_body
@@ -322,7 +323,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     arguments = ["import", "litellm", str(FILES / "providers.yaml")]
     program = f"import sys; sys.modules[{library!r}] = None; from llms_core.cli import main; main({arguments!r})"
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=home, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=home, env=environment, capture_output=True, text=True, timeout=TIMEOUT
     )
     assert result.returncode == 2
     assert package in result.stderr
