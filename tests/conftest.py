@@ -39,6 +39,7 @@ from hypothesis import settings
 
 from llms_core.config import plugins_toml
 from llms_core.testing import ScriptedUpstream
+from llms_core.testing.serve import LocalServer
 
 # A test must not fail because the machine is slow, or by chance. LLMS_TEST_RANDOM=1 looks for new examples.
 settings.register_profile("llms", deadline=None, derandomize=not os.environ.get("LLMS_TEST_RANDOM"))
@@ -55,25 +56,17 @@ MARK = "sk-marked-"
 Config = Mapping[str, Any]
 
 
-class Gateway(ABC):
+class Gateway(LocalServer, ABC):
     """A running gateway and its files."""
 
     def __init__(self, root: Path, config: Config | None, plugins: str) -> None:
+        super().__init__(port=0)
         self.root = root
         self.config_path = root / "llms.json"
         self.plugins_path = root / "plugins.toml"
         if config is not None:
             self.config_path.write_text(json.dumps(config, ensure_ascii=False, indent=2), "utf-8")
         self.plugins_path.write_text(plugins, "utf-8")
-        self.port = 0
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def base_url(self) -> str:
-        return f"{self.origin}/v1"
 
     @abstractmethod
     def log(self) -> str:

@@ -79,9 +79,17 @@ class FileWatcher:
             if current == self._previous_keys:
                 continue
             self._previous_keys = current
-            # An error is reported by the reload, which reads the keys as well.
-            with suppress(LlmsError):
-                self.gateway.use_keys(self.gateway.startup.host, _keys(self._plugins))
+            self._use_keys(self._plugins)
+
+    def _use_keys(self, plugins: Path) -> None:
+        try:
+            keys = _keys(plugins)
+        except LlmsError:
+            # The reload reads the keys as well, and reports what is wrong.
+            keys = client_keys.still_listed(self.gateway.keys, plugins)
+            if keys == self.gateway.keys:
+                return
+        self.gateway.use_keys(self.gateway.startup.host, keys)
 
 
 def _keys(plugins: Path) -> ClientKeys:

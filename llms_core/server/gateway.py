@@ -61,7 +61,7 @@ class Gateway(Service):
         """Use a new configuration. Running requests continue with the one they began with."""
         if startup.llms_json.requires_key and not self._requires_key:
             self._requires_key = True
-            self.use_keys(startup.host, self._keys)
+            self.use_keys(startup.host, self.keys)
         self._use(startup)
         self._rebuild()
         self.configuration_error = None
@@ -74,7 +74,7 @@ class Gateway(Service):
 
     def use_keys(self, host: PluginHost, keys: ClientKeys) -> None:
         """Accept these keys from now on, and no others."""
-        self._keys = keys
+        self.keys = keys
         self._requires_key = self._requires_key or bool(keys.callers)
         self.authenticate = authenticate.create(
             keys.callers, host, required=self._requires_key, timeout=self.server.authenticate_timeout
