@@ -170,9 +170,22 @@ def _raise(error: ConfigError) -> None:
 
 def check_plugins(startup: Startup) -> None:
     """Check that no plugin is missing without which the gateway is not safe. Raises ConfigError."""
+    _require_named_plugins(startup)
     _require_authenticating_plugins(startup)
     _require_demanded_plugins(startup)
     _require_configured_plugins(startup)
+
+
+def _require_named_plugins(startup: Startup) -> None:
+    """Raise ConfigError if a file or a package of `[plugins] load` does not exist: it may be one that guards."""
+    for report in startup.host.reports:
+        if report.is_missing:
+            raise ConfigError(
+                f"'{report.distribution}' does not exist: {report.reason}",
+                path=startup.plugins_toml.path,
+                field="plugins.load",
+                hint="correct the entry, or remove it; paths are relative to this file",
+            )
 
 
 def _require_authenticating_plugins(startup: Startup) -> None:

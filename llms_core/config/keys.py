@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from llms_core.config.adapters import Target
 from llms_core.config.headers import SECRET_HEADERS
 from llms_core.config.locate import JsonPath
+from llms_core.config.model import NO_KEY
 from llms_core.config.reader import Reader
 from llms_core.config.shape import ProviderBlock
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
@@ -31,7 +32,7 @@ def api_key(
         value = reader.references.expand(written)
         missing = reader.references.missing(before)
         if missing.unresolved:
-            return None, f"no key: {missing.described()}"
+            return None, f"{NO_KEY}: {missing.described()}"
         names = list(missing.variables)
         if value == written and written.startswith("$"):
             message = "starts with $, but is not of the form $NAME or $plugin:path: it is used as the key itself"
@@ -48,8 +49,8 @@ def api_key(
     if not _is_needed(block, target, headers, is_named=is_named):
         return None, None
     if names:
-        return None, f"no key: set {' or '.join(names)}"
-    return None, "no key: give `api_key`"
+        return None, f"{NO_KEY}: set {' or '.join(names)}"
+    return None, f"{NO_KEY}: give `api_key`"
 
 
 def _variables(block: ProviderBlock, target: Target) -> list[str]:

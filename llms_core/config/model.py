@@ -17,6 +17,9 @@ Seconds = Annotated[float, Meta(gt=0)]
 DISABLED_BY_USER = "disabled in llms.json"
 """Why a provider is not a candidate that the user has switched off."""
 
+NO_KEY = "no key"
+"""What the reason begins with if a provider only lacks its key."""
+
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """What a model costs, in USD per million tokens."""
