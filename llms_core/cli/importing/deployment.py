@@ -11,7 +11,7 @@ import msgspec
 
 from llms_core.cli.importing.connection import connection
 from llms_core.cli.importing.document import Document, members_of, number
-from llms_core.cli.importing.names import split_model, type_of
+from llms_core.cli.importing.names import find
 from llms_core.config.locate import JsonPath
 from llms_core.config.reader import Specs
 from llms_core.config.shape import Parameters, member_names
@@ -35,7 +35,6 @@ _INFORMATION = frozenset(
         "use_in_pass_through",
     )
 )
-_BEDROCK_PREFIX = re.compile(r"(?:(?:converse|invoke|[a-z]{2}(?:-gov)?-[a-z]+-\d)/)+")
 _COSTS = {
     "input_cost_per_token": "input",
     "output_cost_per_token": "output",
@@ -77,13 +76,12 @@ def read_deployment(document: Document, specs: Specs, entry: Any, path: JsonPath
     if not name or not model:
         document.leave_out_deployment(path, "it has no `model_name`, or no `litellm_params.model`")
         return None
-    provider, upstream = split_model(model, params.pop("custom_llm_provider", None))
-    spec = specs.get(type_of(provider, upstream).lower())
+    spec, provider, upstream = find(specs, model, params.pop("custom_llm_provider", None))
     if spec is None:
         document.leave_out_deployment(params_path, f"no provider is installed for LiteLLM's '{provider or model}'")
         return None
-    if spec.name == "bedrock":
-        upstream = _BEDROCK_PREFIX.sub("", upstream)
+    if spec.litellm.prefix:
+        upstream = re.sub(f"^(?:{spec.litellm.prefix})", "", upstream)
     params.update(_credentials(document, params, params_path))
     block = connection(document, spec, params, params_path)
     if block is None:
