@@ -56,9 +56,9 @@ from llms_core.openai_compatible.protocol import (
 from llms_core.openai_compatible.responses import Options, ResponseChunks, build_body, owner_of, read_completion
 from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import (
-    LiteLLMNames,
     ANY_MEMBER,
     ChunkTranslator,
+    LiteLLMNames,
     NativeEndpoint,
     ProviderSettings,
     ProviderSpec,

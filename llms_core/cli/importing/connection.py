@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from llms_core.cli.importing.document import Document, members_of
+from llms_core.cli.importing.document import Document
 from llms_core.config.adapters import own_member_names, own_settings
 from llms_core.config.locate import JsonPath
 from llms_core.openai_compatible import OPENAI_COMPATIBLE, OpenAICompatible
@@ -88,7 +88,9 @@ def _is_secret(type_: Any) -> bool:
 
 
 def _headers(document: Document, params: dict[str, Any], path: JsonPath) -> dict[str, str]:
-    headers = members_of(params.pop("extra_headers", None) or params.pop("headers", None), (*path, "extra_headers"))
+    headers = document.members(
+        params.pop("extra_headers", None) or params.pop("headers", None), (*path, "extra_headers")
+    )
     organization = params.pop("organization", None)
     if organization is not None:
         headers["OpenAI-Organization"] = organization
