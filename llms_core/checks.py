@@ -64,6 +64,7 @@ def warnings(startup: Startup) -> tuple[str, ...]:
 
 def plugin_errors(startup: Startup) -> Iterator[ConfigError]:
     """Yield an error for each plugin that is missing, and without which the gateway is not safe."""
+    yield from _missing_files(startup)
     yield from _missing_authenticators(startup)
     yield from _missing_guards(startup)
     yield from _misspelt_plugins(startup)
@@ -128,6 +129,18 @@ def _suggestion(name: str, known: Iterable[str], what: str) -> str:
         return f"did you mean '{near}'?"
     some = sorted(known)[:_MAX_NAMES]
     return f"{what}: {', '.join(some)}" if some else f"there are no {what}"
+
+
+def _missing_files(startup: Startup) -> Iterator[ConfigError]:
+    """A file or a package of `[plugins] load` does not exist: it may be one that guards."""
+    for report in startup.host.reports:
+        if report.is_missing:
+            yield ConfigError(
+                f"'{report.distribution}' does not exist: {report.reason}",
+                path=startup.plugins_toml.path,
+                field="plugins.load",
+                hint="correct the entry, or remove it; paths are relative to this file",
+            )
 
 
 def _missing_authenticators(startup: Startup) -> Iterator[ConfigError]:

@@ -38,6 +38,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
+from llms_core.contracts.litellm import LiteLLMNames as LiteLLMNames
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.provider_settings import ProviderSettings as ProviderSettings
 from llms_core.contracts.request import ChatCall
@@ -301,6 +302,7 @@ class _SpecMembers(TypedDict, total=False):
     wire: str
     demo: bool
     embedded: bool
+    litellm: LiteLLMNames
 
 
 class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=True, eq=False):
@@ -355,6 +357,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     demo: bool = False
     #: Whether the gateway runs the model: then its provider is the last one, unless llms.json has a block for it.
     embedded: bool = False
+    #: What LiteLLM calls the provider, for `llms import litellm`; only where it differs.
+    litellm: LiteLLMNames = LiteLLMNames()
 
     if TYPE_CHECKING:
         # The constructor's signature would be derived from the members, except that a type checker would then infer

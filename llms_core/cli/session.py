@@ -14,6 +14,7 @@ import click
 from llms_core import checks, startup
 from llms_core.cli import plugin_commands
 from llms_core.cli.verbosity import chosen
+from llms_core.plugins.admission import UNTRUSTED
 from llms_core.server import logs
 from llms_core.server.service import Service
 from llms_core.server.stderr import open_standard_streams
@@ -34,7 +35,7 @@ def load(ctx: click.Context, config: Path | None, plugins: Path | None) -> Start
     started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
     checks.check(started)
     for report in started.host.reports:
-        if report.state == "quarantined":
+        if report.state == "quarantined" and report.reason != UNTRUSTED:
             click.echo(f"llms: {report.reason}", err=True)
     return started
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from llms_core.config.adapters import Target
 from llms_core.config.headers import SECRET_HEADERS
 from llms_core.config.locate import JsonPath
-from llms_core.config.model import LACKS_KEY
+from llms_core.config.model import LACKS_KEY, NO_KEY
 from llms_core.config.reader import Reader
 from llms_core.config.shape import ProviderBlock
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
@@ -37,7 +37,7 @@ def api_key(
         value = reader.references.expand(written)
         missing = reader.references.missing(before)
         if missing.unresolved:
-            return None, f"no key: {missing.described()}"
+            return None, f"{NO_KEY}: {missing.described()}"
         names = list(missing.variables)
         if value == written and written.startswith("$"):
             message = "starts with $, but is not of the form $NAME or $plugin:path: it is used as the key itself"
@@ -55,7 +55,7 @@ def api_key(
         return None, None
     if names:
         return None, f"{LACKS_KEY}{' or '.join(names)}"
-    return None, "no key: give `api_key`"
+    return None, f"{NO_KEY}: give `api_key`"
 
 
 def _variables(block: ProviderBlock, target: Target) -> list[str]:

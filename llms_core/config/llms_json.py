@@ -97,6 +97,7 @@ def read(
     if not blocks:
         source.warn((), "there are no providers: `providers` is missing or empty")
     providers = [provider(reader, document, name, raw, default_headers) for name, raw in blocks.items()]
+    source.warn_of_missing_keys()
     optional: dict[str, Any] = {}
     if limits.client_max_size is not None:
         optional["max_body"] = limits.client_max_size

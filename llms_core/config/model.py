@@ -19,7 +19,10 @@ Bytes = Annotated[int, Meta(ge=1024, extra={"unit": "bytes"})]
 DISABLED_BY_USER = "disabled in llms.json"
 """Why a provider is not a candidate that the user has switched off."""
 
-LACKS_KEY = "no key: set "
+NO_KEY = "no key"
+"""What the reason begins with if a provider only lacks its key."""
+
+LACKS_KEY = f"{NO_KEY}: set "
 """How the reason begins if a provider would be enabled by a variable in the environment, whose name follows."""
 
 

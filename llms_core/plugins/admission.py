@@ -18,10 +18,11 @@ from llms_core.plugins.versions import unsatisfied
 
 _PIN = re.compile(r"\s*(?:==)?\s*([\w.!+-]+)(?:\s+(sha256:[0-9a-f]{64}))?\s*")
 
-_UNTRUSTED = (
+UNTRUSTED = (
     f"[plugins] load is ignored, because {PLUGINS_TOML} was only found in the current folder; to load it, name "
     f"the file: --plugins ./{PLUGINS_TOML}"
 )
+"""Why plugins of a file that was only found are not imported. It is logged when the file is read."""
 
 
 class Rejection(NamedTuple):
@@ -61,7 +62,7 @@ class Admission:
         if not self._is_allowed(source):
             return Rejection("not allowed", f"{source.distribution} is not listed in [plugins] allow")
         if source.named and not self._trusted:
-            return Rejection("quarantined", _UNTRUSTED)
+            return Rejection("quarantined", UNTRUSTED)
         reason = self._pin_mismatch(source, names) or _incompatibility(source) or self._name_conflict(source)
         if reason is not None:
             return Rejection("quarantined", reason)

@@ -29,7 +29,7 @@ from llms_core.plugins.resolving import Resolver
 from llms_core.plugins.settings import PluginSettings
 from llms_core.plugins.sources import EntryPoints, Source
 from llms_core.plugins.specs import collect, register, reject_awaitable
-from llms_core.plugins.unloaded import may_implement
+from llms_core.plugins.unloaded import is_missing, may_implement
 from llms_core.plugins.verify import Hook, hooks_of
 from llms_core.provider import ProviderSpec
 
@@ -173,6 +173,11 @@ class _Loader:
         origin = plugin.source.origin
         reason = str(error) if isinstance(error, LlmsError) else summary(error)
         log.debug("%s is quarantined", origin, exc_info=error)
+        if is_missing(plugin.source):
+            # The import that failed may be another one: a file may import what is not installed.
+            plugin.report = _report(plugin, "quarantined", f"{origin}: {reason}")
+            plugin.report = msgspec.structs.replace(plugin.report, is_missing=True)
+            return
         self._reject(plugin, "quarantined", f"{origin}: {reason}")
 
     def _reject(self, plugin: _Plugin, state: PluginState, reason: str) -> None:

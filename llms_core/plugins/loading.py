@@ -79,7 +79,8 @@ def _expanded(references: References, path: str, text: str, field: str) -> str:
 
 
 def _warn_of_ignored_code(toml: PluginsToml) -> None:
-    log.warning(
+    # An error, so that a command that logs nothing else says it, too: one of them may be meant to guard.
+    log.error(
         "[plugins] load is ignored, because %s was only found in the current folder; to load %s, name the file: "
         "--plugins ./%s",
         toml.path,

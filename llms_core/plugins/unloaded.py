@@ -28,6 +28,18 @@ def may_implement(source: Source, hooks: Collection[str]) -> bool:
     return not texts or any(_names_hook(text, hooks) for text in texts)
 
 
+def is_missing(source: Source) -> bool:
+    """Whether an entry of `[plugins] load` names a file or a package that does not exist."""
+    if not source.named:
+        return False
+    if source.file is not None:
+        return not source.file.exists()
+    try:
+        return importlib.util.find_spec(source.module.partition(".")[0]) is None
+    except (ImportError, ValueError):
+        return False
+
+
 def _names_hook(text: str, hooks: Collection[str]) -> bool:
     if _STAR_IMPORT.search(text):
         return True

@@ -19,7 +19,7 @@ from llms_core.contracts.json import UNREADABLE, decode_members, encode_raw
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.native.message_request import without_billing
-from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import Capabilities, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.anthropic.adapter import Anthropic, AnthropicSettings
 
 _VERSION = "vertex-2023-10-16"
@@ -134,6 +134,15 @@ _decode_models = msgspec.json.Decoder(_Models).decode
 VERTEX_ANTHROPIC = ProviderSpec(
     name="vertex-anthropic",
     title="Claude on Google Vertex AI",
+    litellm=LiteLLMNames(
+        names=("vertex_ai/claude*", "vertex_ai_beta/claude*"),
+        members={
+            "vertex_project": "project",
+            "vertex_ai_project": "project",
+            "vertex_location": "location",
+            "vertex_ai_location": "location",
+        },
+    ),
     docs="https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai",
     adapter=VertexAnthropic,
     key_env=("GOOGLE_VERTEX_ACCESS_TOKEN",),

@@ -25,7 +25,15 @@ from llms_core.contracts.native import RESPONSES
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
-from llms_core.provider import ChunkTranslator, Headers, NativeEndpoint, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import (
+    ChunkTranslator,
+    Headers,
+    LiteLLMNames,
+    NativeEndpoint,
+    ProviderSettings,
+    ProviderSpec,
+    UpstreamRequest,
+)
 from llms_providers.azure.content_filter import filtered_categories
 from llms_providers.azure.endpoint import ENDPOINT_VARIABLE, RESOURCE_VARIABLE, AzureSettings, find_endpoint
 from llms_providers.azure.stream import AzureChunks
@@ -236,6 +244,7 @@ _deployments_decoder = msgspec.json.Decoder(_Deployments)
 AZURE = ProviderSpec(
     name="azure",
     title="Azure OpenAI",
+    litellm=LiteLLMNames(names=("azure_text",), members={"api_version": "api_version"}),
     docs="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
     adapter=Azure,
     paths=_PATHS,

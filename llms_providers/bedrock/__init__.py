@@ -36,7 +36,7 @@ from llms_core.contracts.extras import HINTS
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
-from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import Capabilities, Headers, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret, redact
 from llms_providers.bedrock import embeddings, rerank
 from llms_providers.bedrock.answer import to_completion, to_models, to_token_count
@@ -275,6 +275,18 @@ def bedrock(spec: ProviderSpec, settings: ProviderSettings) -> Bedrock:
 BEDROCK = ProviderSpec(
     name="bedrock",
     title="Amazon Bedrock",
+    litellm=LiteLLMNames(
+        names=("bedrock_converse",),
+        # The API or the region.
+        prefix=r"(?:(?:converse|invoke|[a-z]{2}(?:-gov)?-[a-z]+-\d)/)+",
+        members={
+            "aws_region_name": "region",
+            "aws_access_key_id": "access_key_id",
+            "aws_secret_access_key": "secret_access_key",
+            "aws_session_token": "session_token",
+            "aws_bedrock_runtime_endpoint": "base_url",
+        },
+    ),
     docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     adapter=bedrock,
     base_url="https://bedrock-runtime.{region}.amazonaws.com",

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from llms_core import hookimpl
 from llms_core.contracts.native import MESSAGES, RESPONSES
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
-from llms_core.provider import Capabilities, NativeEndpoint, ProviderSpec, RequestRules
+from llms_core.provider import Capabilities, LiteLLMNames, NativeEndpoint, ProviderSpec, RequestRules
 from llms_providers.presets import embeddings, operations
 from llms_providers.presets.accepted import (
     GOOGLE_DROP,
@@ -84,6 +84,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Mistral's models for code at a separate address, with separate keys.
         name="codestral",
         title="Codestral",
+        litellm=LiteLLMNames(names=("text-completion-codestral",)),
         docs="https://docs.mistral.ai/api/",
         adapter=OpenAICompatible,
         base_url="https://codestral.mistral.ai/v1",
@@ -96,6 +97,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="github-models",
         title="GitHub Models",
+        litellm=LiteLLMNames(names=("github",), key_env=("GITHUB_API_KEY",)),
         docs="https://docs.github.com/en/rest/models/inference",
         adapter=OpenAICompatible,
         base_url="https://models.github.ai/inference",
@@ -152,6 +154,22 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="openai",
         title="OpenAI",
+        litellm=LiteLLMNames(
+            names=("text-completion-openai",),
+            models=(
+                "gpt-*",
+                "chatgpt-*",
+                "o[134]*",
+                "ft:*",
+                "text-embedding-*",
+                "omni-moderation-*",
+                "text-moderation-*",
+                "dall-e-*",
+                "whisper-*",
+                "tts-*",
+            ),
+            any_server=True,
+        ),
         docs="https://platform.openai.com/docs/api-reference/chat",
         adapter=CountingOpenAICompatible,
         base_url="https://api.openai.com/v1",
@@ -243,6 +261,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="deepseek",
         title="DeepSeek",
+        litellm=LiteLLMNames(models=("deepseek-*",)),
         docs="https://api-docs.deepseek.com/api/create-chat-completion",
         adapter=OpenAICompatible,
         # Without `/v1`, as DeepSeek documents it.
@@ -273,6 +292,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # A router to many providers: parameters are left to those, `enable_thinking` included.
         name="huggingface",
         title="Hugging Face",
+        litellm=LiteLLMNames(key_env=("HUGGINGFACE_API_KEY",)),
         docs="https://huggingface.co/docs/inference-providers",
         adapter=OpenAICompatible,
         base_url="https://router.huggingface.co/v1",
@@ -284,6 +304,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="fireworks",
         title="Fireworks AI",
+        litellm=LiteLLMNames(names=("fireworks_ai",), key_env=("FIREWORKS_AI_API_KEY",)),
         docs="https://fireworks.ai/docs/",
         adapter=OpenAICompatible,
         base_url="https://api.fireworks.ai/inference/v1",
@@ -318,6 +339,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="nvidia",
         title="NVIDIA",
+        litellm=LiteLLMNames(names=("nvidia_nim",), key_env=("NVIDIA_NIM_API_KEY",)),
         docs="https://docs.api.nvidia.com/nim/reference/llm-apis",
         adapter=OpenAICompatible,
         base_url="https://integrate.api.nvidia.com/v1",
@@ -332,6 +354,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="together",
         title="Together AI",
+        litellm=LiteLLMNames(names=("together_ai",), key_env=("TOGETHERAI_API_KEY",)),
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.together.ai/v1",
@@ -347,6 +370,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="perplexity",
         title="Perplexity",
+        litellm=LiteLLMNames(key_env=("PERPLEXITYAI_API_KEY",)),
         docs="https://docs.perplexity.ai/docs/sonar/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.perplexity.ai",

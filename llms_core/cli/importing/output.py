@@ -45,7 +45,10 @@ def write_files(
     keys = env_file.path(os.environ)
     for name, key in converted.keys.items():
         if keys is None:
-            raise ConfigError("there is no folder of yours for keys", hint="set LLMS_HOME")
+            raise ConfigError(
+                "the file for keys has no place, because this user has no home directory",
+                hint="set LLMS_HOME to a folder",
+            )
         env_file.store(keys, name, key)
         click.echo(f"{keys}: {name} is in it")
     for path, content in contents.items():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from llms_core.cli.user_error import Failure
 from llms_core.cli.verbosity import verbosity
 
 _SWITCHES = ("on", "off")
+_WORDS = (*_SWITCHES, "path")
 
 
 @click.command(short_help="Show earlier prompts and their answers.")
@@ -29,13 +31,12 @@ def command(what: str | None, count: int, query: str, as_json: bool, delete: boo
       llms log 3f2a --delete
     """
     from llms_core.cli.log import show, store, switch
-    from llms_core.errors import ConfigError
 
     log = store.default()
-    if delete and (what is None or what in (*_SWITCHES, "path")):
+    if delete and (what is None or what in _WORDS):
         raise click.UsageError("--delete needs the id of a conversation")
     if what in _SWITCHES:
-        switch.turn(what)
+        click.echo(switch.turn(what))
         return
     if what == "path":
         click.echo(log.path)
@@ -45,8 +46,18 @@ def command(what: str | None, count: int, query: str, as_json: bool, delete: boo
         return
     found = log.find(what)
     if found is None:
-        raise ConfigError(f"no conversation '{what}'", hint="`llms log` lists them")
+        raise _unknown(what)
     if delete:
         log.delete(found)
     else:
         show.conversation(found, log.turns(found), as_json=as_json)
+
+
+def _unknown(what: str) -> Failure:
+    """The error for what is neither a conversation nor a word of this command."""
+    from difflib import get_close_matches
+
+    similar = get_close_matches(what, _WORDS, n=1)
+    if similar:
+        return Failure(f"no conversation '{what}'; did you mean `llms log {similar[0]}`?")
+    return Failure(f"no conversation '{what}' (`llms log` lists them)")

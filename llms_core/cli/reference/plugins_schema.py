@@ -79,7 +79,12 @@ def schema() -> dict[str, Any]:
     policy = definitions[Routing.__name__]["properties"]["policy"]
     policy["propertyNames"] = {"enum": [str(kind) for kind in ErrorKind]}
     declared = definitions[DeclaredType.__name__]["properties"]
-    for name, rules in {"rules": RequestRules, "embeddings": EmbeddingRules, "capabilities": Capabilities}.items():
+    tables: dict[str, type[msgspec.Struct]] = {
+        "rules": RequestRules,
+        "embeddings": EmbeddingRules,
+        "capabilities": Capabilities,
+    }
+    for name, rules in tables.items():
         declared[name] = {"description": declared[name]["description"], **_reference(rules)}
     return {"$schema": DIALECT, "title": "plugins.toml", **top, "$defs": definitions}
 
