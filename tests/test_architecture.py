@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import sys
 import tomllib
@@ -182,8 +183,11 @@ def test_every_provider_has_its_entry_point() -> None:
 
 
 def test_the_version_is_one() -> None:
-    """The package's, its distribution's, and the providers', whose range on the core has it."""
-    core, providers = (tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8"))["project"] for name in (
-        "llms_core", "llms_providers"
-    ))  # fmt: skip
-    assert core["version"] == providers["version"] == llms_core.__version__
+    """It is in the core's package, and both distributions take it from there."""
+    for name in ("llms_core", "llms_providers"):
+        folder = ROOT / name
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+        assert project["project"]["dynamic"] == ["version"]
+        source = (folder / project["tool"]["hatch"]["version"]["path"]).resolve()
+        assert source == ROOT / "llms_core" / "__init__.py"
+        assert importlib.metadata.version(name) == llms_core.__version__
