@@ -78,7 +78,7 @@ class Source:
             self.warnings.append(str(self.error(path, message, hint)))
 
     def left_out(self, path: JsonPath, reason: str) -> None:
-        """Warn of a provider that cannot be used at present; of all that only lack a key together, when they are known."""
+        """Warn of a provider that cannot be used at present; later, and together, if all that it lacks is a key."""
         prefix = f"{NO_KEY}: "
         if reason.startswith(prefix):
             self._keyless[path] = reason.removeprefix(prefix)
