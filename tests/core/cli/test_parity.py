@@ -28,6 +28,7 @@ def template_of(kind: str, part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 DEFAULTS = {
+    "headers": {"Content-Type": "application/json"},
     "text": TEMPLATE,
     "image": template_of("image_url", {"image_url": {"url": ""}}),
     "audio": template_of("input_audio", {"input_audio": {"data": "", "format": "mp3"}}),
@@ -41,7 +42,12 @@ def config_of(version: int, upstream: ScriptedUpstream) -> dict[str, Any]:
         "first": provider_of(version, upstream),
         "off": {**provider_of(version, upstream), "enabled": False},
     }
-    config: dict[str, Any] = {"defaults": DEFAULTS, "providers": providers}
+    config: dict[str, Any] = {
+        "defaults": DEFAULTS,
+        "limits": {"client_max_size": 20971520},
+        "convert": {"image": {"max_size": "1536x1024", "max_length": 1572864}},
+        "providers": providers,
+    }
     return config if version == 2 else {"version": version, **config}
 
 
@@ -174,15 +180,6 @@ def test_init_after_the_folder_was_removed(line: CommandLine) -> None:
     done = line.shell('rm -rf "$LLMS_HOME"; llms --init')
     assert done.returncode == 0, done.stderr
     assert "providers" in json.loads((line.home / "llms.json").read_text("utf-8"))
-
-
-@pytest.fixture(scope="module")
-def llms_py(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """llms.py, in an environment of its own."""
-    try:
-        return Environment(tmp_path_factory.mktemp("llms-py"), "llms-py==2.0.35")
-    except AssertionError as error:
-        pytest.skip(f"llms.py cannot be installed: {error}")
 
 
 SIDE_BY_SIDE = {
