@@ -347,8 +347,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     drop: frozenset[str] = frozenset()
     #: What the provider accepts in messages and tools, if its adapter is an OpenAICompatible.
     rules: RequestRules = RequestRules()
-    #: What the provider accepts in requests for embeddings. For an adapter that is no OpenAICompatible it is
-    #: documentation: `embedding_rules` decides.
+    #: What the provider accepts in requests for embeddings; documentation unless it is an OpenAICompatible.
     embeddings: EmbeddingRules = EmbeddingRules()
     #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
     extras: frozenset[str] = frozenset()
@@ -360,8 +359,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     models: Mapping[str, str] = {}
     #: The class that the provider's block is decoded into. The cast is needed because a default is not generic.
     settings: type[Settings_co] = cast("Any", ProviderSettings)
-    #: `package.module:NAME` of an `llms_core.testing.wire.Wire`: recorded answers for the conformance suite, which
-    #: alone imports it. Adapters for OpenAI's protocol need none.
+    #: `package.module:NAME` of an `llms_core.testing.wire.Wire`, unless the adapter is for OpenAI's protocol.
     wire: str = ""
     #: True for a model that is only for trying the gateway out.
     demo: bool = False
@@ -369,9 +367,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     litellm: LiteLLMNames = LiteLLMNames()
 
     if TYPE_CHECKING:
-        # The constructor's signature would be derived from the members, except that a type checker would then infer
-        # the settings type from the expected type (`yield` in a function that returns `Iterator[ProviderSpec]`) and
-        # reject an adapter with settings of its own. It would also accept such an adapter without `settings=`.
+        # A signature that is derived from the members would take the settings type from the expected type, and reject
+        # an adapter with settings of its own. It would also accept such an adapter without `settings=`.
 
         @overload
         def __init__(
