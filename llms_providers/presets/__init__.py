@@ -45,6 +45,7 @@ from llms_providers.presets.accepted import (
     ZAI_KEYS,
     ZAI_RULES,
 )
+from llms_providers.presets.codestral import CODESTRAL
 from llms_providers.presets.counting import CountingOpenAICompatible
 from llms_providers.presets.local_servers import LOCAL_SERVERS
 from llms_providers.presets.operations import EMBEDDINGS
@@ -80,20 +81,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Its own answers have `reasoning`, which it reads; "property …reasoning_content' is unsupported".
         rules=RequestRules(members=frozenset({NAME, "assistant.reasoning"})),
     ),
-    ProviderSpec(
-        # Mistral's models for code at a separate address, with separate keys.
-        name="codestral",
-        title="Codestral",
-        litellm=litellm.CODESTRAL,
-        docs="https://docs.mistral.ai/api/",
-        adapter=OpenAICompatible,
-        base_url="https://codestral.mistral.ai/v1",
-        key_env=("CODESTRAL_API_KEY",),
-        capabilities=MISTRAL_CAPABILITIES,
-        rename=MISTRAL_RENAME,
-        drop=MISTRAL_DROP,
-        rules=MISTRAL_RULES,
-    ),
+    CODESTRAL,
     ProviderSpec(
         name="github-models",
         title="GitHub Models",
