@@ -361,9 +361,8 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     litellm: LiteLLMNames = LiteLLMNames()
 
     if TYPE_CHECKING:
-        # The constructor's signature would be derived from the members, except that a type checker would then infer
-        # the settings type from the expected type (`yield` in a function that returns `Iterator[ProviderSpec]`) and
-        # reject an adapter with settings of its own. It would also accept such an adapter without `settings=`.
+        # A signature that is derived from the members would take the settings type from the expected type, and reject
+        # an adapter with settings of its own. It would also accept such an adapter without `settings=`.
 
         @overload
         def __init__(

@@ -25,6 +25,6 @@ class UserError(click.ClickException):
 
 
 class Failure(UserError):
-    """What the user asked for could not be done, although it was asked correctly. The exit code is 1."""
+    """What the user asked for, in a valid way, could not be done. The exit code is 1, as with llms.py."""
 
     exit_code = 1

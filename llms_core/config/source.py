@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeGuard, TypeVar, overload
 import msgspec
 from msgspec import Raw
 
-from llms_core.config import choices
 from llms_core.config.comments import as_json
 from llms_core.config.locate import (
     JsonPath,
@@ -79,7 +78,7 @@ class Source:
             self.warnings.append(str(self.error(path, message, hint)))
 
     def left_out(self, path: JsonPath, reason: str) -> None:
-        """Warn of a provider that cannot be used at present; later of all together that only lack a key."""
+        """Warn of a provider that cannot be used at present; later, and together, if all that it lacks is a key."""
         prefix = f"{NO_KEY}: "
         if reason.startswith(prefix):
             self._keyless[path] = reason.removeprefix(prefix)
@@ -147,8 +146,7 @@ class Source:
             return msgspec.json.decode(raw, type=kind, dec_hook=hook)
         except msgspec.ValidationError as error:
             message, steps = explained(error, msgspec.json.decode(raw), check)
-            message, steps, hint = choices.explained(message, steps, kind)
-            raise self.error((*path, *steps), message, hint) from None
+            raise self.error((*path, *steps), message) from None
         except (msgspec.DecodeError, RecursionError) as error:
             raise self.error(path, f"not valid JSON: {error}") from None
 

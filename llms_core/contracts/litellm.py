@@ -10,8 +10,8 @@ import msgspec
 class LiteLLMNames(msgspec.Struct, frozen=True, kw_only=True):
     """LiteLLM's names, as far as they differ from those of the spec. https://docs.litellm.ai/docs/providers"""
 
-    #: Further names of the provider, which precede a model: `together_ai/…`. After a slash stands a pattern of the only
-    #: models that are meant: `vertex_ai/claude*`.
+    #: Further names of the provider, which precede a model: `together_ai/…`. What follows a slash is a pattern of the
+    #: only models that are meant: `vertex_ai/claude*`.
     names: tuple[str, ...] = ()
     #: Patterns of the models that LiteLLM takes for this provider's if no provider precedes them.
     models: tuple[str, ...] = ()

@@ -37,8 +37,8 @@ from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.failure import classify
 from llms_core.native.generate_content import GenerateContentEvents, read_answer
 from llms_core.openai_compatible import OPENAI_PATHS
-from llms_core.provider import Headers, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
-from llms_providers.google import embeddings, media
+from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_providers.google import embeddings, litellm, media
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE, requires_signatures
@@ -381,16 +381,7 @@ GOOGLE = ProviderSpec(
 VERTEX = ProviderSpec(
     name="vertex",
     title="Google Vertex AI",
-    litellm=LiteLLMNames(
-        names=("vertex_ai", "vertex_ai_beta"),
-        models=("gemini-*",),
-        members={
-            "vertex_project": "project",
-            "vertex_ai_project": "project",
-            "vertex_location": "location",
-            "vertex_ai_location": "location",
-        },
-    ),
+    litellm=litellm.VERTEX,
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
     paths={"embeddings": "/models/{model}:predict", **media.PATHS},

@@ -75,7 +75,7 @@ class Document:
         return value or []
 
     def number(self, value: Any, path: JsonPath) -> float | None:
-        """Return a number that is not negative, also of a text; None, with a report, for anything else."""
+        """Return a number that is not negative, which may be text; None, with a report, for anything else."""
         try:
             return msgspec.convert(value, Amount, strict=False)
         except msgspec.ValidationError:
