@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -151,7 +151,7 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
     headers: dict[str, str] = {}
     if isinstance(error, HTTPException) and error.status_code < 500:
         response = describe_http_error(error.status_code, _http_message(request, error))
-        headers.update(error.headers or {})
+        headers.update(_with_head(error.headers or {}))
     else:
         # An LlmsError is deliberate and describes itself; anything else is a bug, and needs its traceback.
         if not isinstance(error, LlmsError):
@@ -162,6 +162,14 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
     dialect = dialect_of_error(request.url.path, request.headers, gateway.dialects)
     body = encode(response, dialect)
     return Response(body, status_code=status_of(response, dialect), headers=headers, media_type="application/json")
+
+
+def _with_head(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an error, with HEAD among the methods that are allowed beside GET; see `DirectPath`."""
+    allowed = headers.get("allow", "").split(", ")
+    if "GET" not in allowed:
+        return dict(headers)
+    return {**headers, "allow": ", ".join(sorted({*allowed, "HEAD"}))}
 
 
 def _http_message(request: Request[Any, Any, State], error: HTTPException) -> str:

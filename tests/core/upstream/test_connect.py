@@ -193,6 +193,34 @@ def test_an_ipv6_address_can_be_connected_to(talk: Talk) -> None:
     talk(work)
 
 
+@native_only
+@pytest.mark.parametrize("zone", ["%25eth0", "%eth0"])
+def test_the_zone_of_an_ipv6_address_is_for_this_machine_only(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """RFC 6874: it chooses the network, and the server's name is without it."""
+    asked: list[str] = []
+
+    async def answer(connection: Connection) -> None:
+        request = await connection.request()
+        assert request is not None
+        assert request.headers["host"].startswith("[fe80::1]:")
+        await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nHi")
+
+    async def work(transport: HttpTransport) -> None:
+        async with RawUpstream(answer) as upstream:
+
+            def resolve(host: str, *_: object, **__: object) -> object:
+                asked.append(host)
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", upstream.port))]
+
+            monkeypatch.setattr(socket, "getaddrinfo", resolve)
+            assert await exchange(transport, f"http://[fe80::1{zone}]:{upstream.port}/") == (200, b"Hi")
+        assert asked == ["fe80::1%eth0"]
+
+    talk(work)
+
+
 # Responses that precede the end of their request
 
 #: Larger than the buffers of two sockets.
