@@ -101,7 +101,7 @@ def preview(
     toml: PluginsToml, host: PluginHost, path: Path, data: bytes, *, env: Mapping[str, str] = os.environ
 ) -> Startup:
     """Return what `load` would return if the content of llms.json at `path` were `data`. Raises ConfigError."""
-    document = read_content(host, path, data, env=env)
+    document = default_config.with_embedded(read_content(host, path, data, env=env), host, env)
     return Startup(toml, host, document, registry.build(host, document).configured)
 
 

@@ -233,7 +233,7 @@ class Routing(_Strict, frozen=True):
 
 
 class ProviderTimeouts(_Strict, frozen=True):
-    """`[timeouts.provider.NAME]`: timeouts for one provider. None leaves the general one in place."""
+    """`[timeouts.provider.NAME]`: limits for one provider, in place of the general ones."""
 
     #: for making a connection
     connect: Annotated[Seconds | None, Meta(examples=[3])] = None
@@ -257,7 +257,7 @@ class FailoverTimeouts(_Strict, frozen=True):
 
 
 class Timeouts(_Strict, frozen=True):
-    """`[timeouts]`: how long providers may take. `routing.limits` combines them into the limits of one attempt."""
+    """`[timeouts]`: how long providers may take."""
 
     #: for making a connection
     connect: Seconds = 10.0
@@ -300,7 +300,7 @@ class Responses(_Strict, frozen=True):
     #: whether answers are stored, for `previous_response_id` and `GET /v1/responses/{id}`
     store: bool = True
     #: the size of all stored answers and their inputs, in bytes; the oldest are removed first
-    max_bytes: Bytes = 256 * 1024 * 1024
+    max_bytes: Annotated[int, Meta(ge=1, extra={"unit": "bytes"})] = 256 * 1024 * 1024
     #: how long an answer is kept
     max_age: Seconds = 30 * 24 * 3600.0
 

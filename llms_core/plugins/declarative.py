@@ -26,7 +26,7 @@ AdapterFactory = Callable[[ProviderSpec[Any], Any], Adapter]
 
 
 class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The table `[types.NAME]`. A member that is None is inherited from the type that it extends."""
+    """`[types.NAME]`: a provider type without code. What is left out is inherited from the type that it extends."""
 
     #: The type to start from; None means OPENAI_COMPATIBLE.
     extends: Annotated[str | None, Meta(examples=["openai-compatible"])] = None

@@ -165,11 +165,7 @@ PLUGINS_TOML = (
         "By default, the proxy is that of `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` in the environment.",
     ),
     _toml(model.Responses, "responses"),
-    _toml(
-        DeclaredType,
-        "types.NAME",
-        "A member that is left out is inherited from the type that it `extends`.",
-    ),
+    _toml(DeclaredType, "types.NAME"),
     _toml(RequestRules, "types.NAME.rules", before=_ACME),
     _toml(EmbeddingRules, "types.NAME.embeddings", before=_ACME),
     _toml(Capabilities, "types.NAME.capabilities", before=_ACME),

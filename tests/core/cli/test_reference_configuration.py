@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import re
 import tomllib
@@ -13,11 +12,8 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
+import trustme
 from click.testing import CliRunner, Result
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from llms_core.cli import main
 from llms_core.cli.reference import plugins_schema
@@ -32,6 +28,7 @@ from llms_core.plugins.loading import load_plugins
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "configuration.md"
 SPECS = load_enabled_plugins(Plugins(allow=("llms-providers",)), entry_points=entry_points).specs
+CERTIFICATE = trustme.CA().issue_cert("gateway.example").private_key_and_cert_chain_pem
 SECTIONS = [*LLMS_JSON, *own_sections(SPECS.values()), *PLUGINS_TOML]
 
 
@@ -78,7 +75,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     plugin = "from llms_core import hookimpl\n@hookimpl\ndef llms_providers(): return []\n"
     (tmp_path / "my_provider.py").write_text(plugin)
     for name in ("company-ca.pem", "client.pem"):
-        (tmp_path / name).write_bytes(_certificate_and_key())
+        CERTIFICATE.write_to_path(tmp_path / name)
     (tmp_path / "llms.json").write_text(_first_block("json"), "utf-8")
 
     def run(file: str, text: str) -> Result:
@@ -86,26 +83,6 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         return CliRunner().invoke(main, ["config", "check", "--strict"], prog_name="llms", catch_exceptions=False)
 
     return run
-
-
-def _certificate_and_key() -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "of the tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    encoded = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM) + encoded
 
 
 def _blocks(language: str) -> Iterator[str]:

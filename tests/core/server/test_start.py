@@ -244,6 +244,13 @@ def test_a_file_disables_an_embedded_model(embedded: CommandLine, provider: Prov
     assert enabled == ["one"]
 
 
+def test_an_embedded_model_can_be_the_default(embedded: CommandLine, provider: ProviderBlock) -> None:
+    embedded.configure({"providers": {"one": provider("http://localhost:1")}})
+    done = embedded.run("default", "smollm2")
+    assert done.stdout.endswith("default model: smollm2\n"), done.stderr
+    assert list(json.loads((embedded.home / "llms.json").read_text("utf-8"))["providers"]) == ["one"]
+
+
 def test_another_model_that_runs_here_takes_the_place_of_the_embedded_one(embedded: CommandLine) -> None:
     embedded.configure({"providers": {"mine": {"type": "local", "gguf": "/gone.gguf", "models": ["m"]}}})
     assert "local" not in listed(embedded)
