@@ -39,7 +39,7 @@ LAYERS = (
     ("middleware",),
     ("plugins",),
     ("routing",),
-    ("guard", "cache", "ledger", "metrics"),
+    ("guard", "cache"),
     ("images",),
     ("default_config",),
     ("startup",),
