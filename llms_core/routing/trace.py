@@ -11,6 +11,7 @@ from llms_core.candidate import Candidate
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.token_counts import tokens_of
 from llms_core.errors import ERROR_TABLE, ProviderError
+from llms_core.prices.book import PriceBook
 from llms_core.prices.cost import cost_of
 from llms_core.records import AttemptRecord, Caller
 
@@ -98,15 +99,19 @@ class RequestTrace:
         first_token: float | None,
         usage: Usage | None,
         chunks: int = 0,
+        prices: PriceBook | None = None,
     ) -> AttemptRecord:
         """Add the record of an attempt that has ended, and return it."""
         # The clock may be set back at any time, so the attempt's beginning follows from the request's.
         started = self.arrived + max(0.0, self.duration - duration)
         tokens = None if usage is None else tokens_of(usage)
         tier = self.service_tier if usage is None else _service_tier(usage, self.service_tier)
+        base_url = _without_credentials(candidate.settings.base_url or candidate.spec.base_url)
         cost = None
         if usage is not None and tokens is not None:
-            cost = cost_of(candidate.price, usage, tokens)
+            configured = candidate.price.rates if candidate.price is not None else None
+            where = (base_url, candidate.spec.name, candidate.upstream_model)
+            cost = cost_of(configured, usage, tokens, lambda: prices and prices.rates(*where, self.arrived, tier))
         record = AttemptRecord(
             request_id=self.id,
             provider=candidate.provider_id,
@@ -121,7 +126,7 @@ class RequestTrace:
             started=started,
             operation=self.operation,
             provider_type=candidate.spec.name,
-            base_url=_without_credentials(candidate.settings.base_url),
+            base_url=base_url,
             at_fault=ERROR_TABLE[error.kind].at_fault if error else None,
             tokens=tokens,
             cost=None if cost is None else cost.amount,
@@ -161,6 +166,9 @@ def _without_credentials(url: str) -> str:
     except ValueError:
         return ""
     host = parts.netloc.rpartition("@")[2]
+    # The adapter fills in what is missing.
+    if "{" in host:
+        return ""
     return f"{parts.scheme}://{host}{parts.path}" if host else ""
 
 
