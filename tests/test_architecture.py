@@ -40,7 +40,7 @@ LAYERS = (
     ("middleware",),
     ("plugins",),
     ("routing",),
-    ("guard", "cache"),
+    ("guard", "cache", "ledger"),
     ("images",),
     ("default_config",),
     ("startup",),

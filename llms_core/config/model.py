@@ -297,6 +297,8 @@ class PluginsToml(_Strict, frozen=True):
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
     responses: Responses = Responses()
+    #: the settings of the plugin `ledger`, which may also be written as `[plugin.ledger]`
+    ledger: Mapping[str, Any] | None = None
     #: each plugin's own settings
     plugin: Mapping[str, Mapping[str, Any]] = {}
     #: provider types that need no code

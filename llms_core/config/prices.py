@@ -56,7 +56,7 @@ def _rates(row: msgspec.Struct) -> Rates:
             stated[name] = _per_million(value)
         elif value is not None and name in _OTHERS:
             stated[name] = value
-    return Rates(**stated)
+    return msgspec.convert(stated, Rates)
 
 
 def _tiers(row: Cost, rates: Rates) -> Iterable[Tier]:

@@ -47,7 +47,7 @@ class PriceBook:
         To be called in a thread. A list that cannot be had is logged, and then no price is known.
         """
         with self._lock:
-            if self.is_loaded:
+            if self._list is not None or (self.is_loaded and not may_compile):
                 return
             try:
                 installed = version(_PACKAGE)
@@ -59,7 +59,7 @@ class PriceBook:
             self._list = _read(path)
             if self._list is None and may_compile:
                 self._list = _compile(path)
-            self.is_loaded = self._list is not None or may_compile
+            self.is_loaded = True
 
     def find(self, url: str, name: str, model: str) -> Listing | None:
         """Return a model of the list by the URL of the provider's API, or its type if that is empty."""

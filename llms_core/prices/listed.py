@@ -233,7 +233,7 @@ def _merged(*parts: Mapping[str, RawRate]) -> Rates:
 
 def _flat(rates: Mapping[str, RawRate], above: int) -> Rates:
     """The rates of prompts that are longer than a limit."""
-    return Rates(**{name: _rate(rate, above) for name, rate in rates.items()})
+    return msgspec.convert({name: _rate(rate, above) for name, rate in rates.items()}, Rates)
 
 
 def _rate(rate: RawRate, above: int) -> float:

@@ -13,6 +13,7 @@ from llms_core.contracts.token_counts import tokens_of
 from llms_core.errors import ERROR_TABLE, ProviderError
 from llms_core.prices.book import PriceBook
 from llms_core.prices.cost import cost_of
+from llms_core.prices.rates import Rates
 from llms_core.records import AttemptRecord, Caller
 
 #: Characters of a service tier.
@@ -110,8 +111,13 @@ class RequestTrace:
         cost = None
         if usage is not None and tokens is not None:
             configured = candidate.price.rates if candidate.price is not None else None
-            where = (base_url, candidate.spec.name, candidate.upstream_model)
-            cost = cost_of(configured, usage, tokens, lambda: prices and prices.rates(*where, self.arrived, tier))
+
+            def look_up() -> Rates | None:
+                if prices is None:
+                    return None
+                return prices.rates(base_url, candidate.spec.name, candidate.upstream_model, self.arrived, tier)
+
+            cost = cost_of(configured, usage, tokens, look_up)
         record = AttemptRecord(
             request_id=self.id,
             provider=candidate.provider_id,
