@@ -36,6 +36,13 @@ def status() -> LedgerStatus | None:
     return _State.recorders[-1].status() if _State.recorders else None
 
 
+def current_settings() -> LedgerSettings:
+    """Return `[ledger]` of the plugins.toml that was read last."""
+    from llms_core.ledger.settings import LedgerSettings
+
+    return _State.settings or LedgerSettings()
+
+
 @hookimpl
 def llms_configure(settings: PluginSettings) -> None:
     """Read `[ledger]`. Raises ConfigError."""
@@ -60,9 +67,8 @@ async def llms_lifespan() -> AsyncIterator[None]:
     """Write records while the service runs, and those that are left when it ends."""
     # Imported here, because every command of the command line loads this module.
     from llms_core.ledger.opening import recorder_for
-    from llms_core.ledger.settings import LedgerSettings
 
-    recorder = recorder_for(_State.settings or LedgerSettings(), os.environ)
+    recorder = recorder_for(current_settings(), os.environ)
     recorder.start()
     _State.recorders = (*_State.recorders, recorder)
     try:
