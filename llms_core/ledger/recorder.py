@@ -153,9 +153,10 @@ class Recorder:
         while self._queue:
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
             if not self._record(taken):
-                self._lost += len(taken) + len(self._queue)
+                # They are in the queue again.
+                self._lost += len(self._queue)
                 log.error("the ledger lost %d requests: neither the database nor a file takes them", self._lost)
-                break
+                self._queue.clear()
         if self._database is not None:
             self._database.close()
 
@@ -167,13 +168,14 @@ class Recorder:
         if self._book.is_loaded and is_due and self._write(number, records):
             return True
         try:
-            self._spill.put(number, records)
+            unreadable = self._spill.put(number, records)
         except OSError as error:
             self._report(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
             self._queue.extendleft(reversed(records))
             self._stopping.wait(_RETRY)
             return False
-        self._spilled += len(records)
+        self._spilled += len(records) - unreadable
+        self._lost += unreadable
         self._files = len(self._spill.waiting())
         return True
 

@@ -116,8 +116,9 @@ def proxy() -> Iterator[Proxy]:
 def database(name: str) -> Iterator[Postgresql]:
     """The database, empty."""
     made = Postgresql(f"postgresql://{USER}@{HOST}:{PORT}/{name}", timeout=30)
-    for table in ("requests", "attempts", "usage_daily", "usage_daily_tags", "batches", "contents", "ledger_schema"):
-        made._connect().execute(f"DROP TABLE IF EXISTS {table}")
+    tables = ("requests", "attempts", "usage_daily", "usage_daily_tags", "batches", "contents", "ledger_schema")
+    with closing(made._connect()) as connection:
+        connection.execute(f"DROP TABLE IF EXISTS {', '.join(tables)}")
     yield made
     made.close()
 
@@ -199,5 +200,7 @@ def test_several_workers_make_the_tables_at_the_same_time(
     assert [(each.status().lost, each.status().written + each.status().spilled) for each in made] == [(0, 200)] * 4
     for each in made:
         each._read_files()
+        assert each._database is not None
+        each._database.close()
     (row,) = reports.usage(database, ["model"], *ALL_DAYS)
     assert row.measures["requests"] == 800

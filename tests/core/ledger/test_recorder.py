@@ -43,7 +43,7 @@ def run(recorder: Recorder, *records: object) -> None:
 
 
 def test_what_was_recorded_is_in_the_database_when_it_stops(recorder: MakeRecorder, database: Database) -> None:
-    made = recorder()
+    made = recorder(max_queue=10_000)
     run(made, *[record() for _ in range(2500)], refused())
     assert (count(database), count(database, "attempts")) == (2501, 2500)
     status = made.status()
