@@ -163,9 +163,10 @@ class Recorder:
     def _record(self, records: Sequence[RequestRecord]) -> bool:
         """Write records, or keep them in a file. If neither is possible they return to the queue, and it is False."""
         number = uuid.uuid4().hex
-        # Without prices, costs would be missing for good.
+        # Without the price list, costs would be missing for good.
+        is_priced = self._book.is_loaded or not any(map(_needs_price, records))
         is_due = self._problem is None or time.monotonic() >= self._next_retry
-        if self._book.is_loaded and is_due and self._write(number, records):
+        if is_priced and is_due and self._write(number, records):
             return True
         try:
             unreadable = self._spill.put(number, records)
@@ -265,3 +266,7 @@ class Recorder:
         elif problem is None and self._problem is not None:
             log.warning("the ledger is written again")
         self._problem = problem
+
+
+def _needs_price(record: RequestRecord) -> bool:
+    return any(attempt.usage is not None and attempt.cost is None for attempt in record.attempts)

@@ -90,7 +90,8 @@ def test_an_incomplete_cost_is_not_used(block: Block, cost: dict[str, Any]) -> N
 def test_a_complete_cost(block: Block) -> None:
     """L-13: and the rates for longer prompts, in which what is not stated stays the same."""
     longer = {"input": 4, "output": 12}
-    cost = {"input": 2, "output": 8, "cache_read": 0.2, "cache_write": 2.5, "reasoning": 9, "input_audio": 4}
+    cost: dict[str, Any] = {"input": 2, "output": 8, "cache_read": 0.2, "cache_write": 2.5, "reasoning": 9}
+    cost |= {"input_audio": 4}
     cost |= {"context_over_200k": longer, "tiers": [{"tier": {"type": "context", "size": 500_000}, "input": 5}]}
     members = {"models": {"a": {"cost": cost}}, "api_key": "k"}
     [model] = block(members, "groq", v3=True, strict=True).models

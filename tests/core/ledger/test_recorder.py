@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +34,14 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         connection.close()
+
+
+def until(met: Callable[[], bool]) -> None:
+    """Wait for the recorder's thread, on a busy machine."""
+    deadline = time.monotonic() + 30
+    while not met():
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.02)
 
 
 def run(recorder: Recorder, *records: object) -> None:
@@ -102,7 +112,7 @@ def test_without_room_for_files_requests_wait_in_memory_and_are_counted_if_they_
     recorder: MakeRecorder, database: Database, book: PriceBook, tmp_path: Path
 ) -> None:
     class Full(Spill):
-        def put(self, batch: str, records: object) -> None:
+        def put(self, batch: str, records: object) -> int:
             raise OSError(28, "No space left on device")
 
     class Unreachable(Sqlite):
@@ -120,6 +130,39 @@ def test_without_room_for_files_requests_wait_in_memory_and_are_counted_if_they_
     assert "No space left on device" in str(made.status().problem)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 400 KB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"a small file system cannot be mounted here: {error}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True, capture_output=True)
+
+
+def test_a_full_disk_loses_nothing_as_long_as_there_is_memory(small_disk: Path, book: PriceBook) -> None:
+    """Neither the database nor the files take any more; once there is room, everything is written."""
+    database = Sqlite(small_disk / "ledger.sqlite3")
+    spill = Spill(small_disk / "spill", 10_000_000)
+    made = Recorder(lambda: database, spill, book, Tags(), max_queue=10_000, retention=DAY * 90)
+    made.start()
+    for _ in range(4000):
+        made.add(record())
+    until(lambda: made.status().problem is not None and made.status().queued > 1000)
+    assert made.status().lost == 0
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True, capture_output=True)
+    until(lambda: made.status().written == 4000)
+    made.stop()
+    assert (made.status().lost, made.status().problem, spill.waiting()) == (0, None, [])
+    (usage,) = reports.usage(database, ["model"], 0, 10**6)
+    assert (usage.measures["requests"], usage.measures["input"]) == (4000, 400_000)
+    database.close()
+
+
 def test_one_record_that_the_database_refuses_does_not_keep_the_others_out(
     recorder: MakeRecorder, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,7 +178,7 @@ def test_costs_wait_for_the_price_list(recorder: MakeRecorder, database: Databas
     """What is recorded before it is there is kept in a file, and written with its cost."""
     book.is_loaded = False
     made = recorder()
-    run(made, record())
+    run(made, record(attempt(cost=None, cost_source=None)))
     assert made.status().spilled == 1
     book.is_loaded = True
     made._read_files()
