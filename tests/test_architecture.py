@@ -26,6 +26,7 @@ ALL = [*CORE, *PROVIDERS]
 LAYERS = (
     ("errors", "secret", "deadline", "write_batch", "adapter_tasks", "public"),
     ("contracts",),
+    ("prices",),
     ("records", "failure"),
     ("native",),
     ("adapter_http",),
@@ -40,7 +41,7 @@ LAYERS = (
     ("middleware",),
     ("plugins",),
     ("routing",),
-    ("guard", "cache"),
+    ("guard", "cache", "ledger"),
     ("images",),
     ("default_config",),
     ("startup",),

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from llms_core.errors import Action, ErrorKind
+from llms_core.prices.rates import Rates
 from llms_core.provider import ProviderSettings, ProviderSpec
 from llms_core.secret import Secret
 
@@ -33,6 +34,13 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     output: float
     #: for prompt tokens read from a cache; None if unknown, or the same as `input`
     cache_read: float | None = None
+    #: these, and all others that the configuration states
+    rates: Rates | None = None
+
+    def __post_init__(self) -> None:
+        if self.rates is None:
+            rates = Rates(input=self.input, output=self.output, cache_read=self.cache_read)
+            msgspec.structs.force_setattr(self, "rates", rates)
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -322,6 +330,8 @@ class PluginsToml(_Strict, frozen=True):
     upstream: Upstream = Upstream()
     #: what is stored of the Responses API
     responses: Responses = Responses()
+    #: the settings of the plugin `ledger`, which may also be written as `[plugin.ledger]`
+    ledger: Mapping[str, Any] | None = None
     #: each plugin's own settings
     plugin: Annotated[Mapping[str, Mapping[str, Any]], Meta(examples=[{"guard": {"deny": ["secret"]}}])] = {}
     #: provider types that need no code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ _TABLE_HEADER = re.compile(r"\s*\[+([^\[\]]+)\]")
 _ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")
 _ORIGIN_HINT = 'write a scheme and a host, such as "https://app.example", or "*" for every web page'
+_LEDGER = "ledger"
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _HOST_HINT = 'write a name without a port, such as "gateway.example"'
 
@@ -87,7 +89,22 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
             raise _unknown(path, source, (*where, unknown[1]), choices.struct_at(PluginsToml, where)) from None
         message, where, hint = choices.explained(message, where, PluginsToml)
         raise _error(path, source, where, message, hint) from None
-    return msgspec.structs.replace(settings, path=path, server=_checked_server(settings.server, source, path))
+    return msgspec.structs.replace(
+        settings,
+        path=path,
+        server=_checked_server(settings.server, source, path),
+        plugin=_with_ledger(settings, path),
+    )
+
+
+def _with_ledger(settings: PluginsToml, path: str) -> Mapping[str, Mapping[str, Any]]:
+    """`[plugin]`, with `[ledger]` as the settings of the plugin of that name. Raises ConfigError if it has both."""
+    if settings.ledger is None:
+        return settings.plugin
+    if _LEDGER in settings.plugin:
+        hint = f"write all of it to [{_LEDGER}]"
+        raise ConfigError(f"[{_LEDGER}] is there as well", path=path, field=f"plugin.{_LEDGER}", hint=hint)
+    return {**settings.plugin, _LEDGER: settings.ledger}
 
 
 def _checked_server(server: Server, source: str, path: str) -> Server:

@@ -127,6 +127,8 @@ class _Loader:
             except BaseException as error:
                 self._quarantine(plugin, error)
                 continue
+            if plugin.report is not None:  # it has switched itself off
+                continue
             if keeps := plugin.hooks.get("llms_secrets"):
                 self._resolver.add(plugin.source.origin, keeps.call)
 
@@ -154,7 +156,11 @@ class _Loader:
         table = self._settings.get(source.name)
         plugin.settings, values = split(source.name, table, plugin.hooks, self._path)
         if configure := plugin.hooks.get("llms_configure"):
-            reject_awaitable(configure.call(self._settings_of(source.name, values)))
+            settings = self._settings_of(source.name, values)
+            reject_awaitable(configure.call(settings))
+            if settings.switched_off:
+                self._reject(plugin, "disabled", settings.switched_off)
+                return ()
         elif values:
             raise ConfigError(
                 f"{source.origin} does not accept settings",

@@ -72,6 +72,7 @@ AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
 RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
 AuthenticateHook: TypeAlias = hook_arguments.AuthenticateHook
 LifespanHook: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
+StatusHook: TypeAlias = Callable[[], Mapping[str, Any]]
 CommandsHook: TypeAlias = _WithGroup | Callable[[], None]
 RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
 # Not any iterable of names: what is meant for another hook must not pass for it.
@@ -91,6 +92,7 @@ AnyHook: TypeAlias = (
     | RequestFinishedHook
     | AuthenticateHook
     | LifespanHook
+    | StatusHook
     | CommandsHook
     | RoutesHook
     | PublicRoutesHook

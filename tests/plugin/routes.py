@@ -1,8 +1,9 @@
-"""A plugin with two routes, one of which anybody may use."""
+"""A plugin with two routes, one of which anybody may use, and a state."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
 
 from litestar import get
 from litestar.types import ControllerRouterHandler
@@ -30,3 +31,8 @@ def llms_routes() -> Iterable[ControllerRouterHandler]:
 @hookimpl
 def llms_public_routes() -> Set[str]:
     return {"about"}
+
+
+@hookimpl
+def llms_status() -> Mapping[str, Any]:
+    return {"problem": None, "routes": 2}
