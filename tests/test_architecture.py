@@ -25,7 +25,7 @@ ALL = [*CORE, *PROVIDERS]
 LAYERS = (
     ("errors", "secret", "deadline", "write_batch", "adapter_tasks", "public"),
     ("contracts",),
-    ("records", "failure"),
+    ("records", "failure", "status"),
     ("native",),
     ("adapter_http",),
     ("provider",),

@@ -24,6 +24,7 @@ from llms_core.plugins import hook_arguments
 from llms_core.plugins.settings import PluginSettings
 from llms_core.provider import ProviderSpec
 from llms_core.records import AttemptRecord, RequestRecord
+from llms_core.status import GatewayStatus, Measurement
 
 
 class _WithSettings(Protocol):
@@ -44,6 +45,10 @@ class _WithAttempt(Protocol):
 
 class _WithRecord(Protocol):
     def __call__(self, record: RequestRecord) -> None: ...
+
+
+class _WithGateway(Protocol):
+    def __call__(self, gateway: GatewayStatus) -> AbstractAsyncContextManager[Any]: ...
 
 
 class _WithGroup(Protocol):
@@ -70,9 +75,11 @@ CandidatesHook: TypeAlias = hook_arguments.CandidatesHook
 AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
 RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
 AuthenticateHook: TypeAlias = hook_arguments.AuthenticateHook
-LifespanHook: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
+LifespanHook: TypeAlias = _WithGateway | Callable[[], AbstractAsyncContextManager[Any]]
+MeasurementsHook: TypeAlias = Callable[[], Iterable[Measurement]]
 CommandsHook: TypeAlias = _WithGroup | Callable[[], None]
 RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
+RootRoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
 # Not any iterable of names: what is meant for another hook must not pass for it.
 PublicRoutesHook: TypeAlias = Callable[[], Set[str]]
 OperationsHook: TypeAlias = Callable[[], Iterable[Operation[Any, Any]]]
@@ -90,8 +97,10 @@ AnyHook: TypeAlias = (
     | RequestFinishedHook
     | AuthenticateHook
     | LifespanHook
+    | MeasurementsHook
     | CommandsHook
     | RoutesHook
+    | RootRoutesHook
     | PublicRoutesHook
     | OperationsHook
     | DialectsHook

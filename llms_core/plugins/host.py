@@ -27,6 +27,7 @@ from llms_core.plugins.resolving import Resolver
 from llms_core.plugins.specs import reject_awaitable
 from llms_core.plugins.verify import Hook
 from llms_core.provider import ProviderSpec
+from llms_core.status import Measurement
 
 if TYPE_CHECKING:
     import click
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from llms_core.candidate import Candidate
     from llms_core.contracts.body import RequestBody
     from llms_core.records import AttemptRecord, Caller, RequestRecord
+    from llms_core.status import GatewayStatus
 
 log = logging.getLogger("llms_core.plugins")
 
@@ -86,6 +88,7 @@ class PluginHost:
         #: Whether any plugin observes attempts, or requests; without observers no record has to be created.
         self.observes_attempts = bool(self._attempt_finished)
         self.observes_requests = bool(self._request_finished)
+        self._measured = self._implementations("llms_measurements")
         #: Pairs of a plugin's name and its implementation of `llms_authenticate`.
         self.authenticators: tuple[tuple[str, Callable[..., Any]], ...] = tuple(
             (plugin.name, call) for plugin, call in self._implementations("llms_authenticate")
@@ -141,13 +144,29 @@ class PluginHost:
         """Call `llms_request_finished` of each plugin."""
         self._notify("llms_request_finished", self._request_finished, record)
 
-    def lifespans(self) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
-        """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""
-        return tuple(self._results("llms_lifespan", AbstractAsyncContextManager, _AN_ASYNC_CONTEXT_MANAGER))
+    def measurements(self) -> Iterator[Measurement]:
+        """Yield the numbers of all plugins."""
+        for plugin, call in self._measured:
+            try:
+                result = call()
+                reject_awaitable(result)
+                measured = tuple(result)
+                for each in measured:
+                    if not isinstance(each, Measurement):
+                        raise PluginError(f"returned a {type(each).__name__} instead of a Measurement")
+            except (Exception, SystemExit) as error:
+                self._log_failure(plugin, "llms_measurements", error)
+            else:
+                yield from measured
 
-    def routes(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
-        """Return pairs of a plugin's name and its Litestar route handlers."""
-        return tuple(self._lists("llms_routes", "route handlers"))
+    def lifespans(self, gateway: GatewayStatus) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
+        """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""
+        hook = "llms_lifespan"
+        return tuple(self._results(hook, AbstractAsyncContextManager, _AN_ASYNC_CONTEXT_MANAGER, arguments=(gateway,)))
+
+    def routes(self, hook: str = "llms_routes") -> tuple[tuple[str, tuple[Any, ...]], ...]:
+        """Return pairs of a plugin's name and its Litestar route handlers; `hook` may be `llms_root_routes`."""
+        return tuple(self._lists(hook, "route handlers"))
 
     def public_routes(self) -> Mapping[str, frozenset[str]]:
         """The names of the routes that each plugin offers to anybody; none for a plugin whose hook fails."""
@@ -280,6 +299,7 @@ class PluginHost:
         described: str,
         convert: Callable[[Any], Any] | None = None,
         *,
+        arguments: tuple[object, ...] = (),
         may_be_none: bool = False,
     ) -> Iterator[tuple[str, Any]]:
         """Yield the name of each plugin and the result of its hook; one that is not valid is noted and left out.
@@ -288,7 +308,7 @@ class PluginHost:
         """
         for plugin, call in self._implementations(hook):
             try:
-                result = call()
+                result = call(*arguments)
                 reject_awaitable(result)
                 if result is None and may_be_none:
                     continue

@@ -51,9 +51,10 @@ def examine_start(config: Path | None, plugins: Path | None, *, strict: bool = F
     except ConfigError as error:
         errors.append(error)
     try:
+        gateway = Gateway(started)
         # The application is not run, so nothing is watched.
-        application(FileWatcher(Gateway(started), None, None, (None, None)))
+        application(FileWatcher(gateway, None, None, (None, None)))
+        host.lifespans(gateway)
     except ConfigError as error:
         errors.append(error)
-    host.lifespans()
     return Examination(started, tuple(errors))

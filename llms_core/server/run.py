@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -39,6 +40,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     logprefix: str = ""
     #: Set for worker processes: the server has been started with keys, and must not be open without them.
     requires_key: bool = False
+    #: Set for worker processes: the folder that they share.
+    workers_folder: Path | None = None
 
 
 def serve(options: ServeOptions) -> None:
@@ -87,16 +90,22 @@ def serve(options: ServeOptions) -> None:
         uvicorn.run(app, **arguments)
         return
     for_workers = msgspec.structs.replace(options, requires_key=not is_open)
-    os.environ[ENVIRONMENT] = msgspec.json.encode(for_workers, enc_hook=str).decode()
     # Otherwise a worker would look for modules in the current folder first, even for the standard library's.
     os.environ["PYTHONSAFEPATH"] = "1"
     factory = "llms_core.server.run:application_of_environment"
     if options.reload:
+        os.environ[ENVIRONMENT] = _encoded(for_workers)
         uvicorn.run(factory, factory=True, reload=True, **arguments)
-    else:
-        from llms_core.server.workers import run_workers
+        return
+    from llms_core.server.workers import run_workers
 
+    with TemporaryDirectory(prefix="llms-workers-") as folder:
+        os.environ[ENVIRONMENT] = _encoded(msgspec.structs.replace(for_workers, workers_folder=Path(folder)))
         run_workers(uvicorn.Config(factory, factory=True, workers=options.workers, **arguments))
+
+
+def _encoded(options: ServeOptions) -> str:
+    return msgspec.json.encode(options, enc_hook=str).decode()
 
 
 def protocol(server: Server | None = None) -> Any:
@@ -145,7 +154,13 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
 
         logs.configure(logging.DEBUG if options.verbose else logging.WARNING, options.logprefix)
         protocol(settings.server)
-        app = create_app(options.config, options.plugins, host=options.host, requires_key=options.requires_key)
+        app = create_app(
+            options.config,
+            options.plugins,
+            host=options.host,
+            requires_key=options.requires_key,
+            workers_folder=options.workers_folder,
+        )
         gc.freeze()
     finally:
         gc.enable()
