@@ -39,7 +39,7 @@ LAYERS = (
     ("middleware",),
     ("plugins",),
     ("routing",),
-    ("guard", "cache"),
+    ("guard", "cache", "metrics"),
     ("images",),
     ("default_config",),
     ("startup",),
@@ -55,10 +55,11 @@ LAYER = {name: place for place, names in enumerate(LAYERS) for name in names}
 IMPORTERS = {
     "httpx": ("upstream",),
     "httptools": ("upstream", "server"),
-    "litestar": ("server",),
+    "litestar": ("server", "metrics"),
     "multipart": ("server",),
     "uvicorn": ("server", "testing"),
     "pluggy": ("plugins",),
+    "prometheus_client": ("metrics",),
     "click": ("cli", "plugins"),
 }
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Iterable
+from contextvars import ContextVar
 from functools import lru_cache
 
 from llms_core.candidate import Candidate
@@ -12,12 +15,30 @@ from llms_core.errors import ProviderError
 from llms_core.records import AttemptRecord, Caller
 
 
+#: W3C's header: version, trace, parent, flags. A later version may append more; zeros alone are not valid.
+_TRACEPARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.DOTALL
+)
+
+
 class RequestTrace:
     """What is known about one request. Times are in seconds of `time.perf_counter`."""
 
-    __slots__ = ("_upstream_seconds", "_upstream_since", "attempts", "caller", "created", "id", "notes", "started")
+    __slots__ = (
+        "_upstream_seconds",
+        "_upstream_since",
+        "attempts",
+        "caller",
+        "created",
+        "headers",
+        "id",
+        "notes",
+        "started",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        #: The client's.
+        self.headers = headers
         # Answers whose provider sends no id get one with this in it.
         self.id = os.urandom(12).hex()
         #: Unix seconds.
@@ -40,6 +61,15 @@ class RequestTrace:
         if self._upstream_since is not None:
             self._upstream_seconds += time.perf_counter() - self._upstream_since
             self._upstream_since = None
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the distributed trace that the client's `traceparent` names; empty if there is none."""
+        for name, value in self.headers:
+            if name == b"traceparent":
+                found = _TRACEPARENT.fullmatch(value.strip())
+                return found["trace"].decode() if found else ""
+        return ""
 
     @property
     def duration(self) -> float:
@@ -93,6 +123,10 @@ class RequestTrace:
         if not self.notes:
             return served
         return ", ".join([*self.notes, served])
+
+
+current_trace: ContextVar[RequestTrace | None] = ContextVar("current_trace", default=None)
+"""The request that the current task answers; None in tasks that belong to none. For the log."""
 
 
 @lru_cache(maxsize=1024)

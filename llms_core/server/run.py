@@ -21,6 +21,8 @@ from llms_core.server import logs
 from llms_core.server.stderr import Stderr, open_standard_streams
 from llms_core.upstream.local_limits import max_connections
 
+log = logging.getLogger(__name__)
+
 ENVIRONMENT = "LLMS_SERVE_OPTIONS"
 """The environment variable by which worker processes receive the options; for our own children only."""
 
@@ -38,6 +40,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     verbose: bool = False
     #: What every line of the log begins with.
     logprefix: str = ""
+    #: Whether each line of the log is a JSON object.
+    log_json: bool = False
     #: Set for worker processes: the server has been started with keys, and must not be open without them.
     requires_key: bool = False
     #: Set for worker processes: the folder that they share.
@@ -85,7 +89,12 @@ def serve(options: ServeOptions) -> None:
         "backlog": 2048,
     }
     host = f"[{options.host}]" if ":" in options.host else options.host
-    Stderr().write(f"llms: listening on http://{host}:{port}/v1\n")
+    listening = f"llms: listening on http://{host}:{port}/v1"
+    if options.log_json:
+        # Not by `log.info`: it is shown whatever the level of the log is.
+        log.handle(logging.makeLogRecord({"name": __name__, "levelname": "INFO", "msg": listening}))
+    else:
+        Stderr().write(f"{listening}\n")
     if options.workers == 1 and not options.reload:
         uvicorn.run(app, **arguments)
         return
@@ -152,7 +161,8 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
     try:
         from llms_core.server.app import create_app
 
-        logs.configure(logging.DEBUG if options.verbose else logging.WARNING, options.logprefix)
+        level = logging.DEBUG if options.verbose else logging.WARNING
+        logs.configure(level, options.logprefix, as_json=options.log_json)
         protocol(settings.server)
         app = create_app(
             options.config,
