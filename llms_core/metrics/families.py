@@ -105,9 +105,7 @@ TOKENS = Family(
     (*_ATTEMPT, "type"),
 )
 COST = Family("llms_cost_usd_total", "Cost of answers whose price is known.", "counter", _ATTEMPT)
-UNPRICED = Family(
-    "llms_unpriced_attempts_total", "Answers with tokens whose price is unknown.", "counter", _ATTEMPT
-)
+UNPRICED = Family("llms_unpriced_attempts_total", "Answers with tokens whose price is unknown.", "counter", _ATTEMPT)
 
 OWN_FAMILIES: Sequence[Family] = (
     REQUESTS,

@@ -77,20 +77,23 @@ class Attempt:
     def committed(self) -> None:
         """The first content has arrived; its time is the attempt's latency."""
         self._first_token = self._clock() - self._started
-        self._trace.upstream_ended()
+        self._trace.committed()
 
-    def succeeded(self, usage: Usage | None) -> None:
-        """The complete answer has been read."""
+    def succeeded(self, usage: Usage | None, *, chunks: int = 0) -> None:
+        """The complete answer has been read; `chunks` is the number of a stream's chunks with content."""
         if self._first_token is None:
             # A whole answer arrives at once: its end counts as its first token.
             self.committed()
         self._state = AttemptState.SUCCEEDED
         self._observer.breaker.attempt_succeeded(self.candidate.circuit, self._first_token or 0.0)
         if self._observer.records_successes:
-            self._record(None, usage)
+            self._record(None, usage, chunks)
 
-    def failed(self, error: BaseException) -> BaseException:
-        """End the attempt with an error, and return the exception to raise."""
+    def failed(self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0) -> BaseException:
+        """End the attempt with an error, and return the exception to raise.
+
+        `usage` is what the provider had counted of a stream until then.
+        """
         self._state = AttemptState.FAILED
         self._trace.upstream_ended()
         breaker = self._observer.breaker
@@ -99,7 +102,7 @@ class Attempt:
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             breaker.attempt_abandoned(circuit)
             reason = "The client disconnected, or the server is stopping"
-            self._record(ProviderError(ErrorKind.CANCELLED, reason), None)
+            self._record(ProviderError(ErrorKind.CANCELLED, reason), usage, chunks)
             return error
         # No provider could serve this request, so it does not count against this one.
         if isinstance(error, RequestError):
@@ -125,7 +128,7 @@ class Attempt:
         else:
             # The provider works, and says how it wants to be asked.
             breaker.attempt_abandoned(circuit)
-        self._record(error, None)
+        self._record(error, usage, chunks)
         return error
 
     def _adapter_error(self, error: BaseException) -> ProviderError:
@@ -137,13 +140,14 @@ class Attempt:
         reason = str(error) if isinstance(error, PluginError) else type(error).__name__
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The adapter '{spec.name}' failed: {reason}")
 
-    def _record(self, error: ProviderError | None, usage: Usage | None) -> None:
+    def _record(self, error: ProviderError | None, usage: Usage | None, chunks: int = 0) -> None:
         record = self._trace.record(
             self.candidate,
             error,
             duration=self._clock() - self._started,
             first_token=self._first_token,
             usage=usage,
+            chunks=chunks,
         )
         # Clients disconnect all the time; that is not worth a warning.
         if error is not None and error.kind is not ErrorKind.CANCELLED:

@@ -8,11 +8,17 @@ import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from llms_core.candidate import Candidate
 from llms_core.contracts.completion import Usage
-from llms_core.errors import ProviderError
+from llms_core.contracts.token_counts import tokens_of
+from llms_core.errors import ERROR_TABLE, ProviderError
+from llms_core.prices.cost import cost_of
 from llms_core.records import AttemptRecord, Caller
+
+#: Characters of a service tier.
+_MAX_TIER = 32
 
 
 #: W3C's header: version, trace, parent, flags. A later version may append more; zeros alone are not valid.
@@ -27,22 +33,36 @@ class RequestTrace:
     __slots__ = (
         "_upstream_seconds",
         "_upstream_since",
+        "arrived",
         "attempts",
         "caller",
         "created",
+        "dialect",
+        "first_token",
         "headers",
         "id",
         "notes",
+        "operation",
+        "service_tier",
         "started",
     )
 
-    def __init__(self, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    def __init__(self, operation: str = "", dialect: str = "", headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         #: The client's.
         self.headers = headers
         # Answers whose provider sends no id get one with this in it.
         self.id = os.urandom(12).hex()
+        #: The names of the operation, and of the format in which the client wrote the request.
+        self.operation = operation
+        self.dialect = dialect
         #: Unix seconds.
-        self.created = int(time.time())
+        self.arrived = time.time()
+        #: The same as a whole number, for answers.
+        self.created = int(self.arrived)
+        #: What the client chose as `service_tier`.
+        self.service_tier: str | None = None
+        #: Seconds until the first token of the answer; None before that.
+        self.first_token: float | None = None
         #: Who sent the request; None for an anonymous client.
         self.caller: Caller | None = None
         self.started = time.perf_counter()
@@ -51,6 +71,11 @@ class RequestTrace:
         self.notes: list[str] = []
         self._upstream_seconds = 0.0
         self._upstream_since: float | None = None
+
+    def committed(self) -> None:
+        """Note that the first content of an answer has arrived."""
+        self.upstream_ended()
+        self.first_token = self.duration
 
     def upstream_started(self) -> None:
         """Start counting time as upstream time: waiting for a provider, or before a retry."""
@@ -93,8 +118,16 @@ class RequestTrace:
         duration: float,
         first_token: float | None,
         usage: Usage | None,
+        chunks: int = 0,
     ) -> AttemptRecord:
         """Add the record of an attempt that has ended, and return it."""
+        # The clock may be set back at any time, so the attempt's beginning follows from the request's.
+        started = self.arrived + max(0.0, self.duration - duration)
+        tokens = None if usage is None else tokens_of(usage)
+        tier = self.service_tier if usage is None else _service_tier(usage, self.service_tier)
+        cost = None
+        if usage is not None and tokens is not None:
+            cost = cost_of(candidate.price, usage, tokens)
         record = AttemptRecord(
             request_id=self.id,
             provider=candidate.provider_id,
@@ -106,6 +139,17 @@ class RequestTrace:
             duration=duration,
             first_token=first_token,
             usage=usage,
+            started=started,
+            operation=self.operation,
+            provider_type=candidate.spec.name,
+            base_url=_without_credentials(candidate.settings.base_url),
+            at_fault=ERROR_TABLE[error.kind].at_fault if error else None,
+            tokens=tokens,
+            cost=None if cost is None else cost.amount,
+            cost_source=None if cost is None else cost.source,
+            service_tier=tier,
+            chunks=chunks,
+            stream_duration=duration - first_token if chunks and first_token is not None else None,
         )
         self.attempts.append(record)
         if error is not None:
@@ -127,6 +171,22 @@ class RequestTrace:
 
 current_trace: ContextVar[RequestTrace | None] = ContextVar("current_trace", default=None)
 """The request that the current task answers; None in tasks that belong to none. For the log."""
+
+
+def _service_tier(usage: Usage, requested: str | None) -> str | None:
+    reported = usage.service_tier
+    return reported[:_MAX_TIER] if isinstance(reported, str) else requested
+
+
+@lru_cache(maxsize=1024)
+def _without_credentials(url: str) -> str:
+    """A URL without user, password and query, which may be secrets."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" if host else ""
 
 
 @lru_cache(maxsize=1024)

@@ -95,11 +95,11 @@ def test_warnings_of_python_are_lines_of_the_log(written: Callable[[], list[Json
     ],
 )
 def test_the_trace_is_that_of_a_valid_traceparent(header: str, trace: str) -> None:
-    assert RequestTrace([(b"traceparent", header.encode())]).trace_id == trace
+    assert RequestTrace(headers=[(b"traceparent", header.encode())]).trace_id == trace
 
 
 def test_a_line_within_a_request_has_its_ids(written: Callable[[], list[Json]]) -> None:
-    trace = RequestTrace([(b"traceparent", TRACEPARENT.encode())])
+    trace = RequestTrace(headers=[(b"traceparent", TRACEPARENT.encode())])
     token = current_trace.set(trace)
     try:
         logging.getLogger("llms_core").info("in the course of a request")
