@@ -92,7 +92,7 @@ def serve(options: ServeOptions) -> None:
     listening = f"llms: listening on http://{host}:{port}/v1"
     if options.log_json:
         # Not by `log.info`: it is shown whatever the level of the log is.
-        log.handle(logging.makeLogRecord({"name": __name__, "levelname": "INFO", "msg": listening}))
+        log.handle(log.makeRecord(__name__, logging.INFO, __file__, 0, listening, (), None))
     else:
         Stderr().write(f"{listening}\n")
     if options.workers == 1 and not options.reload:

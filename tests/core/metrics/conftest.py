@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.core.server.conftest import asking
+from tests.core.server.conftest import asking, plugin
 
-__all__ = ["asking"]
+__all__ = ["asking", "plugin"]
 
 Promtool = Callable[..., str]
 

@@ -6,7 +6,9 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
+from metric_samples import Samples, read
 
 from llms_core.contracts.token_counts import Tokens
 from llms_core.errors import ErrorKind
@@ -15,7 +17,6 @@ from llms_core.metrics.exposition import expose
 from llms_core.metrics.series import Series
 from llms_core.metrics.totals import Snapshot, Totals
 from llms_core.records import AttemptRecord, RequestRecord
-from metric_samples import Samples, read
 
 MODELS = {"m": "m", "alias": "m", "n": "n"}
 OF_ATTEMPT = {"operation": "chat", "provider": "first", "upstream_model": "up-m"}
@@ -63,7 +64,7 @@ def samples(totals: Totals) -> Callable[[], Samples]:
 
     def read_all() -> Samples:
         series = Series()
-        series.add(module.msgspec.msgpack.decode(totals.encoded(()), type=Snapshot))
+        series.add(msgspec.msgpack.decode(totals.encoded(()), type=Snapshot))
         return read(expose(series, "")[0].decode())
 
     return read_all
@@ -150,9 +151,7 @@ def test_a_failed_attempt_may_have_cost_something(totals: Totals, samples: Calla
     assert samples().sum("llms_cost_usd_total", **OF_ATTEMPT) == 0.25
 
 
-def test_an_unknown_price_is_counted_and_is_not_a_cost_of_zero(
-    totals: Totals, samples: Callable[[], Samples]
-) -> None:
+def test_an_unknown_price_is_counted_and_is_not_a_cost_of_zero(totals: Totals, samples: Callable[[], Samples]) -> None:
     totals.add_attempt(attempt(tokens=Tokens(input=1, output=1)))
     totals.add_attempt(attempt())
     found = samples()
@@ -202,7 +201,7 @@ def test_ten_thousand_hostile_names_are_one_series(totals: Totals, samples: Call
     totals.add_request(request(model="gpt-0", status=404, provider=None, at_fault="client"))
     before = samples().series()
     for number in range(10_000):
-        name = f'gpt-{number}"\n} 1' * 100
+        name = f'gpt-{number}"\n}} 1' * 100
         totals.add_request(request(model=name, status=404, provider=None, at_fault="client"))
     found = samples()
     assert found.series() == before
@@ -242,5 +241,5 @@ def test_a_model_that_was_removed_is_unknown_from_the_next_scrape_on() -> None:
     totals.encoded(())
     del models["m"]
     totals.add_request(request())
-    snapshot = module.msgspec.msgpack.decode(totals.encoded(()), type=Snapshot)
+    snapshot = msgspec.msgpack.decode(totals.encoded(()), type=Snapshot)
     assert {key[2] for key in snapshot.requests} == {"m", "unknown"}

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pytest
 from llms_core.routing.trace import RequestTrace, current_trace
 from llms_core.secret import Secret, redact
 from llms_core.server import logs
-from llms_core.testing import ScriptedUpstream, completion, error
+from llms_core.testing import Reply, ScriptedUpstream, Stall, completion, error
 from tests.conftest import ChildGateway
 from tests.core.server.conftest import KEY, NO_RETRIES, Asking, first_alone
 
@@ -115,13 +116,18 @@ def test_a_server_writes_nothing_but_json(upstream: ScriptedUpstream, gateway: L
     """Our own lines and uvicorn's; those of one request have its id, and the client's trace."""
     upstream.script(completion(), error(500, f"no good with {KEY}\nFORGED"))
     args = ("--log-json", "--verbose", "--workers", str(workers))
-    launched: ChildGateway = gateway(first_alone(upstream), plugins=NO_RETRIES, args=args)
+    launched: ChildGateway = gateway(first_alone(upstream), plugins=f"{NO_RETRIES}[server]\ndrain = 1\n", args=args)
     with ExitStack() as closing:
         client = Asking(launched)
         closing.callback(client.http.close)
         served = client.chat({"traceparent": TRACEPARENT})
         failed = client.chat()
-    launched.stop()
+        # uvicorn logs that it cancels a request which is still running when the server stops.
+        upstream.default = Reply(Stall())
+        running = closing.enter_context(ThreadPoolExecutor(1)).submit(client.chat)
+        upstream.wait_for_request(3)
+        launched.stop()
+        assert running.result().status_code == 503
     lines = [json.loads(line) for line in launched.log().splitlines()]
     assert [line["message"] for line in lines if "listening" in line["message"]] != []
     assert "uvicorn.error" in {line["logger"] for line in lines}
