@@ -1,4 +1,4 @@
-"""A plugin with two routes, one of which anybody may use."""
+"""A plugin with two routes, one of which anybody may use, a third without a prefix, and a number for `/metrics`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from litestar import get
 from litestar.types import ControllerRouterHandler
 
 from llms_core import hookimpl
+from llms_core.status import Measurement
 
 
 @get("/about", name="about", sync_to_thread=False)
@@ -20,6 +21,22 @@ def about() -> str:
 def report() -> str:
     """Return what only callers with a key may know."""
     return "secret"
+
+
+@get("/report.txt", sync_to_thread=False)
+def at_root() -> str:
+    """Return the same where other programs expect it."""
+    return "secret"
+
+
+@hookimpl
+def llms_root_routes() -> Iterable[ControllerRouterHandler]:
+    return [at_root]
+
+
+@hookimpl
+def llms_measurements() -> Iterable[Measurement]:
+    return [Measurement(name="routes_reports", help="Reports that there are.", value=1)]
 
 
 @hookimpl

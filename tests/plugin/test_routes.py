@@ -1,4 +1,7 @@
-"""A plugin's routes (`llms_routes`) need a key, unless the plugin says otherwise (`llms_public_routes`)."""
+"""A plugin's routes need a key, unless the plugin says otherwise.
+
+These are the hooks `llms_routes`, `llms_root_routes` and `llms_public_routes`, and `llms_measurements` for `/metrics`.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,22 @@ def test_only_named_routes_are_public(
     gateway = served({"providers": {"first": _block(upstream)}}, SETTINGS)
     url = f"{gateway.origin}/x/routes/{route}"
     assert httpx.get(url, headers=headers, timeout=20, trust_env=False).status_code == status
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 401), ({"authorization": f"Bearer {KEY}"}, 200)])
+def test_a_root_route_has_a_path_of_its_own(
+    served: Serve, upstream: ScriptedUpstream, headers: dict[str, str], status: int
+) -> None:
+    gateway = served({"providers": {"first": _block(upstream)}}, SETTINGS)
+    url = f"{gateway.origin}/report.txt"
+    assert httpx.get(url, headers=headers, timeout=20, trust_env=False).status_code == status
+
+
+def test_its_numbers_are_among_the_metrics(served: Serve, upstream: ScriptedUpstream) -> None:
+    gateway = served({"providers": {"first": _block(upstream)}}, SETTINGS)
+    headers = {"authorization": f"Bearer {KEY}"}
+    text = httpx.get(f"{gateway.origin}/metrics", headers=headers, timeout=20, trust_env=False).text
+    assert "\nroutes_reports 1.0\n" in text
 
 
 def _block(upstream: ScriptedUpstream) -> dict[str, object]:
