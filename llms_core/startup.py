@@ -30,7 +30,7 @@ from llms_core.upstream import engine
 log = logging.getLogger(__name__)
 
 #: Tables of plugins.toml that are only read at the start.
-_FIXED_TABLES = ("plugins", "server", "upstream", "responses", "plugin", "types")
+_FIXED_TABLES = ("plugins", "server", "upstream", "responses", "ledger", "plugin", "types")
 
 
 class Startup(msgspec.Struct, frozen=True, eq=False):

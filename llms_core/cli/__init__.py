@@ -36,6 +36,8 @@ COMMANDS = (
     "check",
     "import",
     "ls",
+    "prices",
+    "usage",
     "route",
     "plugins",
     "conformance",

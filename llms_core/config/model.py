@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from llms_core.errors import Action, ErrorKind
+from llms_core.prices.rates import Rates
 from llms_core.provider import ProviderSettings, ProviderSpec
 from llms_core.secret import Secret
 
@@ -25,6 +26,13 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     output: float
     #: for prompt tokens read from a cache; None if unknown, or the same as `input`
     cache_read: float | None = None
+    #: these, and all others that the configuration states
+    rates: Rates | None = None
+
+    def __post_init__(self) -> None:
+        if self.rates is None:
+            rates = Rates(input=self.input, output=self.output, cache_read=self.cache_read)
+            msgspec.structs.force_setattr(self, "rates", rates)
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -289,6 +297,10 @@ class PluginsToml(_Strict, frozen=True):
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
     responses: Responses = Responses()
+    #: the settings of the plugin `ledger`, which may also be written as `[plugin.ledger]`
+    ledger: Mapping[str, Any] | None = None
+    #: the same for the plugin `metrics`
+    metrics: Mapping[str, Any] | None = None
     #: each plugin's own settings
     plugin: Mapping[str, Mapping[str, Any]] = {}
     #: provider types that need no code

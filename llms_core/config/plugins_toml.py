@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -25,6 +26,8 @@ _TABLE_HEADER = re.compile(r"\s*\[+([^\[\]]+)\]")
 _ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")
 _ORIGIN_HINT = 'write a scheme and a host, such as "https://app.example", or "*" for every web page'
+#: The core's plugins whose settings may be a table of their own, such as `[ledger]` for `[plugin.ledger]`.
+_PLUGINS = ("ledger", "metrics")
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _HOST_HINT = 'write a name without a port, such as "gateway.example"'
 
@@ -71,7 +74,26 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
         if unknown := _UNKNOWN_FIELD.fullmatch(message):
             raise _unknown(path, source, (*where, unknown[1]), _struct_at(where)) from None
         raise _error(path, source, where, message) from None
-    return msgspec.structs.replace(settings, path=path, server=_checked_server(settings.server, source, path))
+    return msgspec.structs.replace(
+        settings,
+        path=path,
+        server=_checked_server(settings.server, source, path),
+        plugin=_with_plugins_of_the_core(settings, path),
+    )
+
+
+def _with_plugins_of_the_core(settings: PluginsToml, path: str) -> Mapping[str, Mapping[str, Any]]:
+    """`[plugin]`, with `[ledger]` as the settings of the plugin of that name. Raises ConfigError if it has both."""
+    tables = dict(settings.plugin)
+    for name in _PLUGINS:
+        table: Mapping[str, Any] | None = getattr(settings, name)
+        if table is None:
+            continue
+        if name in tables:
+            hint = f"write all of it to [{name}]"
+            raise ConfigError(f"[{name}] is there as well", path=path, field=f"plugin.{name}", hint=hint)
+        tables[name] = table
+    return tables
 
 
 def _checked_server(server: Server, source: str, path: str) -> Server:

@@ -18,6 +18,7 @@ Template = dict[str, Any]
 """A chat request that the command line starts from."""
 
 Amount = Annotated[str, Meta(pattern=AMOUNT_PATTERN)] | Annotated[float, Meta(ge=0)]
+UsdAmount = Annotated[float, Meta(ge=0)]
 TokenCount = Annotated[int, Meta(ge=0)]
 
 
@@ -27,8 +28,39 @@ class PriceRow(msgspec.Struct, kw_only=True):
     input: Annotated[Amount, Meta(description="For prompt tokens.")]
     output: Annotated[Amount, Meta(description="For completion tokens.")]
     cache_read: Annotated[Amount | None, Meta(description="For prompt tokens read from a cache.")] = None
-    cache_write: Annotated[Amount | None, Meta(description="For prompt tokens written to a cache; not used.")] = None
-    reasoning: Annotated[Amount | None, Meta(description="For reasoning tokens; not used.")] = None
+    cache_write: Annotated[Amount | None, Meta(description="For prompt tokens written to a cache.")] = None
+    cache_write_1h: Annotated[Amount | None, Meta(description="For those that are kept for an hour.")] = None
+    reasoning: Annotated[Amount | None, Meta(description="For reasoning tokens.")] = None
+    input_audio: Annotated[Amount | None, Meta(description="For prompt tokens of sound.")] = None
+    output_audio: Annotated[Amount | None, Meta(description="For completion tokens of sound.")] = None
+    input_image: Annotated[Amount | None, Meta(description="For prompt tokens of images.")] = None
+    output_image: Annotated[Amount | None, Meta(description="For completion tokens of images.")] = None
+    image: Annotated[UsdAmount | None, Meta(description="USD for one generated image.")] = None
+    minute: Annotated[UsdAmount | None, Meta(description="USD for a minute of sound.")] = None
+    request: Annotated[UsdAmount | None, Meta(description="USD for a request, in addition.")] = None
+    search: Annotated[UsdAmount | None, Meta(description="USD for a search by the provider, in addition.")] = None
+
+
+class LongPromptCost(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a model costs for long prompts, in the format of models.dev."""
+
+    input: Amount | None = None
+    output: Amount | None = None
+    cache_read: Amount | None = None
+    cache_write: Amount | None = None
+
+
+class TierOfCost(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a tier is about, in the format of models.dev."""
+
+    type: str = "context"
+    size: TokenCount
+
+
+class CostTier(LongPromptCost, kw_only=True, omit_defaults=True):
+    """What a model costs for prompts with more tokens than `tier.size`."""
+
+    tier: TierOfCost
 
 
 class Cost(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -39,6 +71,14 @@ class Cost(msgspec.Struct, kw_only=True, omit_defaults=True):
     cache_read: Amount | None = None
     cache_write: Amount | None = None
     reasoning: Amount | None = None
+    input_audio: Amount | None = None
+    output_audio: Amount | None = None
+    context_over_200k: Annotated[
+        LongPromptCost | None, Meta(description="What a request costs whose prompt has more than 200,000 tokens.")
+    ] = None
+    tiers: Annotated[
+        list[CostTier] | None, Meta(description="What requests with longer prompts cost, by their length.")
+    ] = None
     type: Annotated[
         str | None,
         Meta(description="`request` for prices per request, which are not used."),

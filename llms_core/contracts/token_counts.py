@@ -30,6 +30,8 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     image_output: int = 0
     #: Images in the answer of an operation on images.
     images: int = 0
+    #: Searches that the provider made for the answer.
+    searches: int = 0
     #: Seconds of sound, where a provider counts those instead of tokens.
     seconds: float = 0.0
 
@@ -53,6 +55,7 @@ def tokens_of(usage: Usage) -> Tokens:
         audio_output=_count(completion.get("audio_tokens")),
         image_output=_count(completion.get("image_tokens")),
         images=_count(usage.images),
+        searches=_searches(completion.get("server_tool_use")),
         seconds=_amount(usage.seconds),
     )
 
@@ -60,6 +63,10 @@ def tokens_of(usage: Usage) -> Tokens:
 _NONE: Mapping[str, Any] = {}
 #: What no database can store is no count either.
 _MAX = 2**53
+
+
+def _searches(tools: Any) -> int:
+    return _count(tools.get("web_search_requests")) if isinstance(tools, Mapping) else 0
 
 
 def _count(value: Any) -> int:

@@ -1,11 +1,10 @@
 """A plugin that counts what the gateway does, for Prometheus: `GET /metrics` (docs/operations/monitoring.md).
 
-It needs a key wherever completions do, unless plugins.toml says otherwise:
+It is on, and needs a key wherever completions do, unless plugins.toml says otherwise:
 
-    [plugin.metrics]
-    public = true
-
-`[plugins] disabled = ["metrics"]` turns it off.
+    [metrics]
+    enabled = true
+    public = false
 """
 
 from __future__ import annotations
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 
 
 class MetricsSettings(msgspec.Struct, kw_only=True):
-    """`[plugin.metrics]`."""
+    """`[metrics]`."""
 
+    #: Whether anything is counted.
+    enabled: bool = True
     #: Whether `/metrics` needs no key.
     public: bool = False
 
@@ -37,8 +38,10 @@ _settings = [MetricsSettings()]
 
 @hookimpl
 def llms_configure(settings: PluginSettings) -> None:
-    """Read `[plugin.metrics]`."""
+    """Read `[metrics]`."""
     _settings[:] = [settings.decode(MetricsSettings)]
+    if not _settings[0].enabled:
+        settings.switch_off("[metrics] enabled is false")
 
 
 @hookimpl

@@ -122,6 +122,8 @@ class _Loader:
             except BaseException as error:
                 self._quarantine(plugin, error)
                 continue
+            if plugin.report is not None:  # it has switched itself off
+                continue
             if keeps := plugin.hooks.get("llms_secrets"):
                 self._resolver.add(plugin.source.origin, keeps.call)
 
@@ -149,7 +151,11 @@ class _Loader:
         table = self._settings.get(source.name)
         plugin.settings, values = split(source.name, table, plugin.hooks, self._path)
         if configure := plugin.hooks.get("llms_configure"):
-            reject_awaitable(configure.call(PluginSettings(source.name, values, self._path, resolve=self._resolve)))
+            settings = PluginSettings(source.name, values, self._path, resolve=self._resolve)
+            reject_awaitable(configure.call(settings))
+            if settings.switched_off:
+                self._reject(plugin, "disabled", settings.switched_off)
+                return ()
         elif values:
             raise ConfigError(
                 f"{source.origin} does not accept settings",

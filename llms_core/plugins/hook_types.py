@@ -77,6 +77,7 @@ RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
 AuthenticateHook: TypeAlias = hook_arguments.AuthenticateHook
 LifespanHook: TypeAlias = _WithGateway | Callable[[], AbstractAsyncContextManager[Any]]
 MeasurementsHook: TypeAlias = Callable[[], Iterable[Measurement]]
+StatusHook: TypeAlias = Callable[[], Mapping[str, Any]]
 CommandsHook: TypeAlias = _WithGroup | Callable[[], None]
 RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
 RootRoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
@@ -98,6 +99,7 @@ AnyHook: TypeAlias = (
     | AuthenticateHook
     | LifespanHook
     | MeasurementsHook
+    | StatusHook
     | CommandsHook
     | RoutesHook
     | RootRoutesHook

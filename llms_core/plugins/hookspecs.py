@@ -168,6 +168,15 @@ def llms_measurements() -> Iterable[Measurement]:
 
 
 @hookspec
+def llms_status() -> Mapping[str, Any]:
+    """Return the state of the plugin, which `/ready` shows: anything that can be written as JSON.
+
+    A member `problem` tells what does not work now, or is None. It is called on the event loop for each such request.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 def llms_commands(group: click.Group) -> None:
     """Add commands to the `llms` command line."""
 

@@ -85,6 +85,7 @@ class PluginHost:
         self.choosers = tuple(self._choosers())
         self._attempt_finished = self._implementations("llms_attempt_finished")
         self._request_finished = self._implementations("llms_request_finished")
+        self._status = self._implementations("llms_status")
         #: Whether any plugin observes attempts, or requests; without observers no record has to be created.
         self.observes_attempts = bool(self._attempt_finished)
         self.observes_requests = bool(self._request_finished)
@@ -158,6 +159,20 @@ class PluginHost:
                 self._log_failure(plugin, "llms_measurements", error)
             else:
                 yield from measured
+
+    def statuses(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what plugins tell about their state, by their names."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for plugin, call in self._status:
+            try:
+                status = call()
+                reject_awaitable(status)
+                if not isinstance(status, Mapping):
+                    raise PluginError(_wrong_result(status, "a mapping"))
+                found[plugin.name] = status
+            except (Exception, SystemExit) as error:
+                self._log_failure(plugin, "llms_status", error)
+        return found
 
     def lifespans(self, gateway: GatewayStatus) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
         """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""

@@ -29,11 +29,17 @@ class PluginSettings:
     ) -> None:
         #: Whether plugins.toml has a table for the plugin.
         self.is_given = values is not None
+        #: Why the plugin is not used; empty if it is.
+        self.switched_off = ""
         self._plugin = plugin
         self._values = values or {}
         self._path = path
         self._env = env
         self._resolve = resolve
+
+    def switch_off(self, reason: str) -> None:
+        """Do without the plugin: none of its other hooks is called, and `llms plugins` shows the reason."""
+        self.switched_off = reason
 
     def decode(self, kind: type[Struct]) -> Struct:
         """Convert the settings to a struct of the plugin's own.

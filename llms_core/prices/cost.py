@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.token_counts import Tokens
-
-if TYPE_CHECKING:
-    from llms_core.config.model import Price
+from llms_core.prices.rates import Rates, amount
 
 #: xAI counts in these: https://docs.x.ai/docs/api-reference
 _TICKS_PER_USD = 1e10
@@ -23,18 +21,21 @@ class Cost(NamedTuple):
     source: Literal["provider", "configuration", "genai-prices"]
 
 
-def cost_of(price: Price | None, usage: Usage, tokens: Tokens) -> Cost | None:
-    """Return what an answer costs; None if neither its provider nor the configuration tells."""
+def cost_of(configured: Rates | None, usage: Usage, tokens: Tokens, look_up: Callable[[], Rates | None]) -> Cost | None:
+    """Return what an answer costs; None if that is not known.
+
+    What the provider itself reports counts most, and the rates of the configuration more than those of the price
+    list, which are looked up only if they are needed.
+    """
     reported = reported_cost(usage)
     if reported is not None:
         return Cost(reported, "provider")
-    if price is None:
-        return None
-    # A provider that counts more cached tokens than prompt tokens must not lead to a negative cost.
-    cached = min(tokens.cached, tokens.input)
-    cached_price = price.input if price.cache_read is None else price.cache_read
-    input_cost = (tokens.input - cached) * price.input + cached * cached_price
-    return Cost((input_cost + tokens.output * price.output) / 1e6, "configuration")
+    if configured is not None:
+        charged = amount(configured, tokens)
+        return None if charged is None else Cost(charged, "configuration")
+    rates = look_up()
+    charged = None if rates is None else amount(rates, tokens)
+    return None if charged is None else Cost(charged, "genai-prices")
 
 
 def reported_cost(usage: Usage) -> float | None:

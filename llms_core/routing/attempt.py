@@ -14,6 +14,7 @@ from llms_core.contracts.completion import Usage
 from llms_core.errors import ErrorKind, PluginError, ProviderError, RequestError
 from llms_core.failure import plausible_delay
 from llms_core.plugins.host import PluginHost
+from llms_core.prices.book import PriceBook
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.trace import RequestTrace
 from llms_core.secret import Redactor
@@ -35,11 +36,20 @@ class AttemptState(Enum):
 class AttemptObserver:
     """What attempts report to. `records_successes` is false if no plugin or log would read the record of a success."""
 
-    __slots__ = ("breaker", "host", "records_successes", "redact")
+    __slots__ = ("breaker", "host", "prices", "records_successes", "redact")
 
-    def __init__(self, breaker: CircuitBreaker, host: PluginHost, redact: Redactor, *, records_successes: bool):
+    def __init__(
+        self,
+        breaker: CircuitBreaker,
+        host: PluginHost,
+        redact: Redactor,
+        *,
+        records_successes: bool,
+        prices: PriceBook | None = None,
+    ):
         self.breaker = breaker
         self.host = host
+        self.prices = prices
         self.redact = redact
         self.records_successes = records_successes
 
@@ -148,6 +158,7 @@ class Attempt:
             first_token=self._first_token,
             usage=usage,
             chunks=chunks,
+            prices=self._observer.prices,
         )
         # Clients disconnect all the time; that is not worth a warning.
         if error is not None and error.kind is not ErrorKind.CANCELLED:

@@ -14,7 +14,9 @@ from llms_core.candidate import Candidate
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.token_counts import tokens_of
 from llms_core.errors import ERROR_TABLE, ProviderError
+from llms_core.prices.book import PriceBook
 from llms_core.prices.cost import cost_of
+from llms_core.prices.rates import Rates
 from llms_core.records import AttemptRecord, Caller
 
 #: Characters of a service tier.
@@ -119,15 +121,24 @@ class RequestTrace:
         first_token: float | None,
         usage: Usage | None,
         chunks: int = 0,
+        prices: PriceBook | None = None,
     ) -> AttemptRecord:
         """Add the record of an attempt that has ended, and return it."""
         # The clock may be set back at any time, so the attempt's beginning follows from the request's.
         started = self.arrived + max(0.0, self.duration - duration)
         tokens = None if usage is None else tokens_of(usage)
         tier = self.service_tier if usage is None else _service_tier(usage, self.service_tier)
+        base_url = _without_credentials(candidate.settings.base_url or candidate.spec.base_url)
         cost = None
         if usage is not None and tokens is not None:
-            cost = cost_of(candidate.price, usage, tokens)
+            configured = candidate.price.rates if candidate.price is not None else None
+
+            def look_up() -> Rates | None:
+                if prices is None:
+                    return None
+                return prices.rates(base_url, candidate.spec.name, candidate.upstream_model, self.arrived, tier)
+
+            cost = cost_of(configured, usage, tokens, look_up)
         record = AttemptRecord(
             request_id=self.id,
             provider=candidate.provider_id,
@@ -142,7 +153,7 @@ class RequestTrace:
             started=started,
             operation=self.operation,
             provider_type=candidate.spec.name,
-            base_url=_without_credentials(candidate.settings.base_url),
+            base_url=base_url,
             at_fault=ERROR_TABLE[error.kind].at_fault if error else None,
             tokens=tokens,
             cost=None if cost is None else cost.amount,
@@ -186,6 +197,9 @@ def _without_credentials(url: str) -> str:
     except ValueError:
         return ""
     host = parts.netloc.rpartition("@")[2]
+    # The adapter fills in what is missing.
+    if "{" in host:
+        return ""
     return f"{parts.scheme}://{host}{parts.path}" if host else ""
 
 

@@ -175,6 +175,8 @@ def _plugins(host: PluginHost) -> dict[str, Any]:
     for report in host.reports:
         name = report.origin if report.name in plugins else report.name
         plugins[name] = {"distribution": report.distribution, "state": report.state, "reason": report.reason}
+    for name, status in host.statuses().items():
+        plugins[name]["status"] = status
     for contributor in host.contributors:
         if contributor.failure:
             plugins[contributor.name]["reason"] = f"llms_config failed: {contributor.failure}"

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ import msgspec
 from llms_core import images
 from llms_core.adapter_tasks import AdapterTasks
 from llms_core.candidate import Configured
+from llms_core.config import places
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import RequestError
@@ -27,6 +31,7 @@ from llms_core.middleware.chain import compose
 from llms_core.operations import Operation
 from llms_core.operations.table import OPERATIONS
 from llms_core.preparation import Preparations
+from llms_core.prices.book import price_book
 from llms_core.provider import Closes
 from llms_core.routing import discovery, strategies
 from llms_core.routing.attempt import AttemptObserver
@@ -80,6 +85,7 @@ class Service:
         self._router: Router | None = None
         #: What makes images smaller; None unless llms.json asks for it.
         self.images: ImageConverter | None = None
+        self._prices = price_book(places.home(os.environ))
         self._use(startup)
 
     @property
@@ -93,6 +99,11 @@ class Service:
         """Open connections, and enter the plugins' lifespans; `stack` ends them in reverse order."""
         await self.open()
         stack.push_async_callback(self.close)
+        if self.observes_requests:
+            # The ledger prices afterwards what is answered before the list is there. One question of the command line
+            # is not worth the making of the list.
+            load = partial(self._prices.load, may_compile=not self._keeps_records)
+            threading.Thread(target=load, name="llms-prices", daemon=True).start()
         host = self.startup.host
         for plugin, context in host.lifespans(self):
             try:
@@ -232,7 +243,9 @@ class Service:
         startup = self.startup
         routing = _routing(startup.plugins_toml, startup.llms_json)
         self._breaker.settings = routing.breaker
-        observer = AttemptObserver(self._breaker, startup.host, redact, records_successes=self.observes_requests)
+        observer = AttemptObserver(
+            self._breaker, startup.host, redact, records_successes=self.observes_requests, prices=self._prices
+        )
         self._router = Router(
             models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered, self._preparations),
             order=strategies.create(routing),

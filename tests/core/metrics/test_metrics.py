@@ -108,6 +108,15 @@ def test_an_open_circuit_is_shown(served: Serve, upstream: ScriptedUpstream, ask
     assert scraped(client).sum("llms_circuits", state="open", **OF_FIRST) == 1
 
 
+def test_the_ledger_is_measured(client: Asking, upstream: ScriptedUpstream) -> None:
+    upstream.script(completion())
+    client.chat()
+    until(lambda: scraped(client).sum("llms_ledger_written_total") == 1)
+    found = scraped(client)
+    names = ("llms_ledger_queue", "llms_ledger_failing", "llms_ledger_lost_total")
+    assert [found.values[name, frozenset()] for name in names] == [0, 0, 0]
+
+
 def test_the_version_is_shown(client: Asking) -> None:
     assert scraped(client).labels("llms_build_info", "version") == {__version__}
 
@@ -168,10 +177,12 @@ def test_a_plugin_that_cannot_measure_does_not_take_the_other_metrics(
         ("", {}, 401),
         ("", {"authorization": "Bearer wrong"}, 401),
         ("", NAMED, 200),
+        ("[metrics]\npublic = true\n", {}, 200),
         ("[plugin.metrics]\npublic = true\n", {}, 200),
+        ("[metrics]\nenabled = false\n", NAMED, 404),
         ('[plugins]\ndisabled = ["metrics"]\n', NAMED, 404),
     ],
-    ids=["no key", "another key", "a key", "public", "disabled"],
+    ids=["no key", "another key", "a key", "public", "public, as a plugin", "not enabled", "not loaded"],
 )
 def test_they_need_a_key_if_the_server_has_keys(
     served: Serve, upstream: ScriptedUpstream, asking: Ask, settings: str, headers: dict[str, str], status: int
@@ -181,7 +192,7 @@ def test_they_need_a_key_if_the_server_has_keys(
 
 
 def test_an_unknown_setting_is_reported(served: Serve, upstream: ScriptedUpstream) -> None:
-    gateway = served(first_alone(upstream), "[plugin.metrics]\npublick = true\n")
+    gateway = served(first_alone(upstream), "[metrics]\npublick = true\n")
     assert "did you mean 'public'?" in gateway.log()
 
 

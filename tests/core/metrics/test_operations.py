@@ -26,6 +26,11 @@ MEASURED = {
     "llms_build_info": ("version", "python"),
     "llms_workers": (),
     "llms_requests_in_flight": (),
+    "llms_ledger_queue": (),
+    "llms_ledger_failing": (),
+    "llms_ledger_written_total": (),
+    "llms_ledger_spilled_total": (),
+    "llms_ledger_lost_total": (),
     "llms_circuits": ("provider", "upstream_model", "operation", "state"),
 }
 LABELS = {**{family.name: family.labels for family in OWN_FAMILIES}, **MEASURED}
