@@ -40,7 +40,7 @@ LAYERS = (
     ("middleware",),
     ("plugins",),
     ("routing",),
-    ("guard", "cache", "ledger"),
+    ("guard", "cache", "ledger", "metrics", "otel"),
     ("images",),
     ("default_config",),
     ("startup",),
@@ -60,6 +60,7 @@ IMPORTERS = {
     "multipart": ("server",),
     "uvicorn": ("server", "testing"),
     "pluggy": ("plugins",),
+    "opentelemetry": ("otel",),
     "prometheus_client": ("metrics",),
     "click": ("cli", "plugins"),
 }

@@ -301,6 +301,8 @@ class PluginsToml(_Strict, frozen=True):
     ledger: Mapping[str, Any] | None = None
     #: the same for the plugin `metrics`
     metrics: Mapping[str, Any] | None = None
+    #: the same for the plugin `otel`
+    otel: Mapping[str, Any] | None = None
     #: each plugin's own settings
     plugin: Mapping[str, Mapping[str, Any]] = {}
     #: provider types that need no code

@@ -27,7 +27,7 @@ _ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")
 _ORIGIN_HINT = 'write a scheme and a host, such as "https://app.example", or "*" for every web page'
 #: The core's plugins whose settings may be a table of their own, such as `[ledger]` for `[plugin.ledger]`.
-_PLUGINS = ("ledger", "metrics")
+_PLUGINS = ("ledger", "metrics", "otel")
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _HOST_HINT = 'write a name without a port, such as "gateway.example"'
 

@@ -63,8 +63,9 @@ class Series(msgspec.Struct):
         self._sum(families.ATTEMPT_SECONDS, key, row.seconds)
         self._sum(families.FIRST_TOKEN_SECONDS, key, row.first_token)
         self._sum(families.BETWEEN_TOKENS_SECONDS, key, row.between_tokens)
-        for kind, number in row.tokens.items():
-            self._sum(families.TOKENS, (*key, kind), [number])
+        for kind, number in (("input", row.input), ("output", row.output), *row.parts.items()):
+            if number:
+                self._sum(families.TOKENS, (*key, kind), [number])
         self._sum(families.COST, key, [row.cost])
         self._sum(families.UNPRICED, key, [row.unpriced])
 

@@ -76,7 +76,10 @@ class AttemptRow(msgspec.Struct):
     seconds: Histogram = msgspec.field(default_factory=_histogram(DURATION_BOUNDS))
     first_token: Histogram = msgspec.field(default_factory=_histogram(FIRST_TOKEN_BOUNDS))
     between_tokens: Histogram = msgspec.field(default_factory=_histogram(BETWEEN_TOKENS_BOUNDS))
-    tokens: dict[str, int] = {}
+    input: int = 0
+    output: int = 0
+    #: The parts of input and output, by type.
+    parts: dict[str, int] = {}
     cost: float = 0.0
     unpriced: int = 0
 
@@ -140,7 +143,10 @@ class Totals:
             if tokens is not None and tokens.output > 1 and record.stream_duration is not None:
                 _observe(row.between_tokens, BETWEEN_TOKENS_BOUNDS, record.stream_duration / (tokens.output - 1))
         if tokens is not None:
-            _add_tokens(row.tokens, tokens)
+            row.input += tokens.input
+            row.output += tokens.output
+            if _has_parts(tokens):
+                _add_parts(row.parts, tokens)
             if record.cost is None:
                 row.unpriced += 1
             else:
@@ -185,10 +191,14 @@ def _observe(histogram: Histogram, bounds: tuple[float, ...], value: float) -> N
     histogram[-1] += value
 
 
-def _add_tokens(counted: dict[str, int], tokens: Tokens) -> None:
+def _has_parts(tokens: Tokens) -> bool:
+    # Most answers have none.
+    text = tokens.cached or tokens.cache_write or tokens.reasoning
+    return bool(text or tokens.audio_input or tokens.audio_output or tokens.image_input or tokens.image_output)
+
+
+def _add_parts(counted: dict[str, int], tokens: Tokens) -> None:
     for name, number in (
-        ("input", tokens.input),
-        ("output", tokens.output),
         ("cached", tokens.cached),
         ("cache_write", tokens.cache_write),
         ("reasoning", tokens.reasoning),

@@ -5,12 +5,14 @@ The types of their members are checked here because Python code can create them 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
 from llms_core.dialects import Dialect, OpenApi, Route
 from llms_core.dialects.paths import problem
+from llms_core.errors import PluginError
 from llms_core.operations import Operation
 from llms_core.plugins.report import summary
 
@@ -18,6 +20,22 @@ from llms_core.plugins.report import summary
 _RESERVED_PATHS = ("/docs", "/health", "/ready", "/v1/models", "/x")
 
 _DIALECT_FUNCTIONS = ("decode", "encode_answer", "encode_error")
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def checked_headers(headers: object) -> Mapping[str, str]:
+    """Return the headers that a plugin adds to a request. Raises PluginError for what cannot be sent as such."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise PluginError(f"returned a {type(headers).__name__} instead of a mapping of headers")
+    for name, value in headers.items():
+        is_text = isinstance(name, str) and isinstance(value, str)
+        if not is_text or not _HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise PluginError(f"returned something that is no header: {name!r}")
+    return headers
 
 
 def operation_error(operation: object, names: Collection[str]) -> str | None:

@@ -23,7 +23,7 @@ from llms_core.operations import Operation
 from llms_core.plugins import hook_arguments
 from llms_core.plugins.settings import PluginSettings
 from llms_core.provider import ProviderSpec
-from llms_core.records import AttemptRecord, RequestRecord
+from llms_core.records import AttemptRecord, AttemptStart, RequestRecord
 from llms_core.status import GatewayStatus, Measurement
 
 
@@ -37,6 +37,10 @@ class _WithReference(Protocol):
 
 class _WithChanged(Protocol):
     def __call__(self, changed: Callable[[], None]) -> Mapping[str, Mapping[str, Any]]: ...
+
+
+class _WithStart(Protocol):
+    def __call__(self, attempt: AttemptStart) -> Mapping[str, str] | None: ...
 
 
 class _WithAttempt(Protocol):
@@ -72,6 +76,7 @@ DefaultConfigHook: TypeAlias = Callable[[], bytes | None]
 ConfigHook: TypeAlias = _WithChanged | Callable[[], Mapping[str, Mapping[str, Any]]]
 SecretsHook: TypeAlias = _WithReference | Callable[[], str | None]
 CandidatesHook: TypeAlias = hook_arguments.CandidatesHook
+AttemptStartedHook: TypeAlias = _WithStart | Callable[[], Mapping[str, str] | None]
 AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
 RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
 AuthenticateHook: TypeAlias = hook_arguments.AuthenticateHook
@@ -94,6 +99,7 @@ AnyHook: TypeAlias = (
     | SecretsHook
     | ConfigHook
     | CandidatesHook
+    | AttemptStartedHook
     | AttemptFinishedHook
     | RequestFinishedHook
     | AuthenticateHook

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llms_core.plugins.hook_types import HookMarker
     from llms_core.plugins.settings import PluginSettings
     from llms_core.provider import ProviderSpec
-    from llms_core.records import AttemptRecord, Caller, RequestRecord
+    from llms_core.records import AttemptRecord, AttemptStart, Caller, RequestRecord
     from llms_core.status import GatewayStatus, Measurement
 
 #: pluggy's project name, and the entry-point group.
@@ -116,6 +116,16 @@ def llms_middleware() -> Iterable[Middleware]:
     See `llms_core.middleware`. They are nested in the order of plugins, the first one outermost; `tryfirst` and
     `trylast` apply. A request fails if one of them raises anything but an error of `llms_core.errors`, unless
     `[plugin.NAME] fail` is `"open"`: then it continues without the middleware.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def llms_attempt_started(attempt: AttemptStart) -> Mapping[str, str] | None:
+    """Observe that an attempt begins, and return headers for the provider, such as `traceparent`; None for none.
+
+    They never replace a header of the adapter's. `llms_attempt_finished` follows, unless the client was at fault
+    before the provider was asked; `llms_request_finished` follows in any case.
     """
     raise NotImplementedError
 

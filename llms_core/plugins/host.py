@@ -21,7 +21,7 @@ from llms_core.operations import Operation
 from llms_core.plugins.choosing import Chooser
 from llms_core.plugins.contributing import Contributor, Contributors
 from llms_core.plugins.core_settings import CoreSettings
-from llms_core.plugins.extensions import dialect_error, operation_error
+from llms_core.plugins.extensions import checked_headers, dialect_error, operation_error
 from llms_core.plugins.report import Finding, PluginReport, summary, where
 from llms_core.plugins.resolving import Resolver
 from llms_core.plugins.specs import reject_awaitable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from llms_core.candidate import Candidate
     from llms_core.contracts.body import RequestBody
-    from llms_core.records import AttemptRecord, Caller, RequestRecord
+    from llms_core.records import AttemptRecord, AttemptStart, Caller, RequestRecord
     from llms_core.status import GatewayStatus
 
 log = logging.getLogger("llms_core.plugins")
@@ -83,11 +83,14 @@ class PluginHost:
         # Hooks that are called per request are looked up once.
         #: The plugins that reorder or remove candidates.
         self.choosers = tuple(self._choosers())
+        self._attempt_started = self._implementations("llms_attempt_started")
         self._attempt_finished = self._implementations("llms_attempt_finished")
         self._request_finished = self._implementations("llms_request_finished")
         self._status = self._implementations("llms_status")
         #: Whether any plugin observes attempts, or requests; without observers no record has to be created.
         self.observes_attempts = bool(self._attempt_finished)
+        #: Whether any plugin observes that attempts begin.
+        self.observes_starts = bool(self._attempt_started)
         self.observes_requests = bool(self._request_finished)
         self._measured = self._implementations("llms_measurements")
         #: Pairs of a plugin's name and its implementation of `llms_authenticate`.
@@ -136,6 +139,18 @@ class PluginHost:
         for chooser in self.choosers:
             candidates = chooser.choose(body, candidates, operation, caller)
         return candidates
+
+    def attempt_started(self, start: AttemptStart) -> dict[str, str]:
+        """Call `llms_attempt_started` of each plugin, and return their headers for the provider."""
+        headers: dict[str, str] = {}
+        for plugin, call in self._attempt_started:
+            try:
+                added = call(start)
+                reject_awaitable(added)
+                headers.update(checked_headers(added))
+            except (Exception, SystemExit) as error:
+                self._log_failure(plugin, "llms_attempt_started", error)
+        return headers
 
     def attempt_finished(self, record: AttemptRecord) -> None:
         """Call `llms_attempt_finished` of each plugin."""
@@ -299,7 +314,10 @@ class PluginHost:
     def _notify(self, hook: str, implementations: Iterable[Implementation], record: object) -> None:
         for plugin, call in implementations:
             try:
-                reject_awaitable(call(record))
+                result = call(record)
+                # Nearly always None, and this is called for every request.
+                if result is not None:
+                    reject_awaitable(result)
             except (Exception, SystemExit) as error:
                 self._log_failure(plugin, hook, error)
 

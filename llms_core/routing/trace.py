@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from llms_core.errors import ERROR_TABLE, ProviderError
 from llms_core.prices.book import PriceBook
 from llms_core.prices.cost import cost_of
 from llms_core.prices.rates import Rates
-from llms_core.records import AttemptRecord, Caller
+from llms_core.records import AttemptRecord, AttemptStart, Caller
 
 #: Characters of a service tier.
 _MAX_TIER = 32
@@ -25,8 +25,10 @@ _MAX_TIER = 32
 
 #: W3C's header: version, trace, parent, flags. A later version may append more; zeros alone are not valid.
 _TRACEPARENT = re.compile(
-    rb"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.DOTALL
+    r"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.DOTALL
 )
+#: The headers of W3C's Trace Context and Baggage.
+_CONTEXT = frozenset({b"traceparent", b"tracestate", b"baggage"})
 
 
 class RequestTrace:
@@ -47,11 +49,14 @@ class RequestTrace:
         "operation",
         "service_tier",
         "started",
+        "traceparent",
     )
 
     def __init__(self, operation: str = "", dialect: str = "", headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         #: The client's.
         self.headers = headers
+        #: What the last attempt told the provider about the distributed trace; empty if nothing.
+        self.traceparent = ""
         # Answers whose provider sends no id get one with this in it.
         self.id = os.urandom(12).hex()
         #: The names of the operation, and of the format in which the client wrote the request.
@@ -91,12 +96,18 @@ class RequestTrace:
 
     @property
     def trace_id(self) -> str:
-        """The id of the distributed trace that the client's `traceparent` names; empty if there is none."""
-        for name, value in self.headers:
-            if name == b"traceparent":
-                found = _TRACEPARENT.fullmatch(value.strip())
-                return found["trace"].decode() if found else ""
-        return ""
+        """The id of the distributed trace that the request belongs to; empty if there is none.
+
+        It is that of the client's `traceparent`, or the one that a plugin has begun.
+        """
+        found = _TRACEPARENT.fullmatch(self.traceparent or self.context.get("traceparent", ""))
+        return found["trace"] if found else ""
+
+    @property
+    def context(self) -> Mapping[str, str]:
+        """The client's headers about the distributed trace."""
+        # A client may send any bytes.
+        return {name.decode(): value.decode("latin-1").strip() for name, value in self.headers if name in _CONTEXT}
 
     @property
     def duration(self) -> float:
@@ -111,6 +122,21 @@ class RequestTrace:
     def skipped(self, provider_id: str) -> None:
         """Note that a candidate is skipped because its circuit is open."""
         self.notes.append(f"{_header_token(provider_id)};skipped=circuit_open")
+
+    def start_of(self, candidate: Candidate) -> AttemptStart:
+        """What plugins learn of an attempt that begins now."""
+        return AttemptStart(
+            request_id=self.id,
+            provider=candidate.provider_id,
+            provider_type=candidate.spec.name,
+            base_url=_without_credentials(candidate.settings.base_url or candidate.spec.base_url),
+            model=candidate.client_model,
+            upstream_model=candidate.upstream_model,
+            operation=self.operation,
+            started=self.arrived + self.duration,
+            request_started=self.arrived,
+            trace_context=self.context,
+        )
 
     def record(
         self,
