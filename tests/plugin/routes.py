@@ -1,13 +1,17 @@
-"""A plugin with two routes, one of which anybody may use, a third without a prefix, and a number for `/metrics`."""
+"""A plugin with two routes, one of which anybody may use, a third without a prefix, and a number for `/metrics`.
+
+It also numbers the attempts, for providers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 
 from litestar import get
 from litestar.types import ControllerRouterHandler
 
 from llms_core import hookimpl
+from llms_core.records import AttemptStart
 from llms_core.status import Measurement
 
 
@@ -37,6 +41,11 @@ def llms_root_routes() -> Iterable[ControllerRouterHandler]:
 @hookimpl
 def llms_measurements() -> Iterable[Measurement]:
     return [Measurement(name="routes_reports", help="Reports that there are.", value=1)]
+
+
+@hookimpl
+def llms_attempt_started(attempt: AttemptStart) -> Mapping[str, str]:
+    return {"x-report": attempt.upstream_model, "Authorization": "never sent"}
 
 
 @hookimpl
