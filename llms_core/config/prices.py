@@ -65,7 +65,7 @@ def _tiers(row: Cost, rates: Rates) -> Iterable[Tier]:
     if row.context_over_200k is not None:
         found[200_000] = row.context_over_200k
     for tier in row.tiers or ():
-        if tier.tier.type == "context":
+        if tier.tier is not None and tier.tier.type == "context" and tier.tier.size is not None:
             found[tier.tier.size] = tier
     for above in sorted(found):
         stated = msgspec.structs.asdict(_rates(found[above]))

@@ -54,13 +54,13 @@ class TierOfCost(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a tier is about, in the format of models.dev."""
 
     type: str = "context"
-    size: TokenCount
+    size: TokenCount | None = None
 
 
 class CostTier(LongPromptCost, kw_only=True, omit_defaults=True):
     """What a model costs for prompts with more tokens than `tier.size`."""
 
-    tier: TierOfCost
+    tier: TierOfCost | None = None
 
 
 class Cost(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -10,7 +10,6 @@ docs/ledger.md describes what is recorded, and the other settings.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -67,6 +66,8 @@ def llms_request_finished(record: RequestRecord) -> None:
 async def llms_lifespan() -> AsyncIterator[None]:
     """Write records while the service runs, and those that are left when it ends."""
     # Imported here, because every command of the command line loads this module.
+    import asyncio
+
     from llms_core.ledger.opening import recorder_for
 
     recorder = recorder_for(current_settings(), os.environ)

@@ -153,27 +153,30 @@ class Recorder:
         while self._queue:
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
             if not self._record(taken):
-                self._lost += len(taken) + len(self._queue)
+                # They are in the queue again.
+                self._lost += len(self._queue)
                 log.error("the ledger lost %d requests: neither the database nor a file takes them", self._lost)
-                break
+                self._queue.clear()
         if self._database is not None:
             self._database.close()
 
     def _record(self, records: Sequence[RequestRecord]) -> bool:
         """Write records, or keep them in a file. If neither is possible they return to the queue, and it is False."""
         number = uuid.uuid4().hex
-        # Without prices, costs would be missing for good.
+        # Without the price list, costs would be missing for good.
+        is_priced = self._book.is_loaded or not any(map(_needs_price, records))
         is_due = self._problem is None or time.monotonic() >= self._next_retry
-        if self._book.is_loaded and is_due and self._write(number, records):
+        if is_priced and is_due and self._write(number, records):
             return True
         try:
-            self._spill.put(number, records)
+            unreadable = self._spill.put(number, records)
         except OSError as error:
             self._report(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
             self._queue.extendleft(reversed(records))
             self._stopping.wait(_RETRY)
             return False
-        self._spilled += len(records)
+        self._spilled += len(records) - unreadable
+        self._lost += unreadable
         self._files = len(self._spill.waiting())
         return True
 
@@ -263,3 +266,7 @@ class Recorder:
         elif problem is None and self._problem is not None:
             log.warning("the ledger is written again")
         self._problem = problem
+
+
+def _needs_price(record: RequestRecord) -> bool:
+    return any(attempt.usage is not None and attempt.cost is None for attempt in record.attempts)

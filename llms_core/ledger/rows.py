@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import add, attrgetter
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ SECONDS_PER_DAY = 86_400
 #: Characters of what clients and providers write.
 _MAX_NAME = 200
 _MAX_MESSAGE = 500
+_MAX_LABEL = 512
 
 NO_NAME = ""
 """The model and the provider of requests that no provider was asked for: their names are the clients' own."""
@@ -209,8 +210,11 @@ def _json(labels: Any) -> str | None:
     """Return labels as JSON; None if there are none."""
     if not labels:
         return None
-    text = msgspec.json.encode(dict(labels) if hasattr(labels, "items") else list(labels)).decode()
-    return text.replace("\\u0000", "\\ufffd")
+    if isinstance(labels, Mapping):
+        cleaned: Any = {_clean(name): _clean(value, _MAX_LABEL) for name, value in labels.items()}
+    else:
+        cleaned = list(map(_clean, labels))
+    return msgspec.json.encode(cleaned).decode()
 
 
 def days_of(batch: Batch) -> Iterable[Row]:

@@ -39,9 +39,13 @@ class Spill:
         self._max_bytes = max_bytes
         self._number = 0
 
-    def put(self, batch: str, records: Sequence[RequestRecord]) -> None:
-        """Write the records of a batch. Raises OSError if they cannot be kept."""
-        data = _encode(list(records))
+    def put(self, batch: str, records: Sequence[RequestRecord]) -> int:
+        """Write the records of a batch. Raises OSError if they cannot be kept.
+
+        Returns the number of those that no file can hold, because a plugin put something else into them than text.
+        """
+        encodable = [record for record in records if _is_encodable(record)]
+        data = _encode(encodable)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.size() + len(data) > self._max_bytes:
             raise OSError(f"the files in {self._folder} have reached their limit, [ledger] max_spill")
@@ -57,6 +61,7 @@ class Spill:
         except OSError:
             own.unlink(missing_ok=True)
             raise
+        return len(records) - len(encodable)
 
     def waiting(self) -> list[Path]:
         """Return the files."""
@@ -85,6 +90,15 @@ class Spill:
     def remove(self, path: Path) -> None:
         """Remove a file whose records are in the database."""
         path.unlink(missing_ok=True)
+
+
+def _is_encodable(record: RequestRecord) -> bool:
+    try:
+        _encode(record)
+    except (UnicodeEncodeError, TypeError, OverflowError) as error:
+        log.error("the ledger cannot hold request %s: %s", record.request_id, error)
+        return False
+    return True
 
 
 def _size(path: Path) -> int:

@@ -34,7 +34,8 @@ class Tags:
         return tuple(dict.fromkeys(map(self._bounded, tags)))
 
     def _bounded(self, tag: str) -> str:
-        tag = tag.replace("\0", "\ufffd")
+        if not tag.isascii() or "\0" in tag:
+            tag = tag.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
         if tag in self._known:
             return tag
         if len(self._known) >= _MAX_TAGS:

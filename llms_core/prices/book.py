@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -124,12 +125,18 @@ def _compile(path: Path) -> PriceList | None:
     except (OSError, subprocess.SubprocessError, ValueError, msgspec.DecodeError) as error:
         log.warning("the prices of %s cannot be read, so costs are unknown: %s", _PACKAGE, error)
         return None
+    _keep(path, finished.stdout)
+    return found
+
+
+def _keep(path: Path, data: bytes) -> None:
+    own = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        own = path.with_name(f"{path.name}.{os.getpid()}")
-        own.write_bytes(finished.stdout)
+        own.write_bytes(data)
         # Whole at once, so that no other process reads a part of it.
         own.replace(path)
     except OSError as error:
         log.info("the price list cannot be kept, and is made again at the next start: %s", error)
-    return found
+        with suppress(OSError):
+            own.unlink(missing_ok=True)

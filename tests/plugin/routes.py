@@ -1,11 +1,12 @@
 """A plugin with two routes, one of which anybody may use, a third without a prefix, and a number for `/metrics`.
 
-It also numbers the attempts, for providers.
+It also has a state, and tells providers what they are asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
+from typing import Any
 
 from litestar import get
 from litestar.types import ControllerRouterHandler
@@ -56,3 +57,8 @@ def llms_routes() -> Iterable[ControllerRouterHandler]:
 @hookimpl
 def llms_public_routes() -> Set[str]:
     return {"about"}
+
+
+@hookimpl
+def llms_status() -> Mapping[str, Any]:
+    return {"problem": None, "routes": 2}

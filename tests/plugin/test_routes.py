@@ -63,5 +63,14 @@ def test_it_adds_a_header_and_replaces_none(served: Serve, upstream: ScriptedUps
     assert (sent["x-report"], sent["authorization"]) == ("m", f"Bearer {KEY}")
 
 
+def test_the_state_of_a_plugin_is_part_of_ready(served: Serve, upstream: ScriptedUpstream) -> None:
+    """llms_status."""
+    gateway = served({"providers": {"first": _block(upstream)}}, SETTINGS)
+    ready = httpx.get(
+        f"{gateway.origin}/ready", headers={"authorization": f"Bearer {KEY}"}, timeout=20, trust_env=False
+    )
+    assert ready.json()["plugins"]["routes"]["status"] == {"problem": None, "routes": 2}
+
+
 def _block(upstream: ScriptedUpstream) -> dict[str, object]:
     return {"type": "openai-compatible", "base_url": upstream.base_url, "api_key": KEY, "models": {"m": "m"}}

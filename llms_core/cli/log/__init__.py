@@ -71,5 +71,6 @@ def _show_request(ctx: click.Context, beginning: str, *, as_json: bool) -> bool:
         if database is None or found is None:
             return False
         content = reports.content(database, found[0]["id"])
-    request.show(*found, content, as_json=as_json)
+    row, attempts = found
+    request.show(row, attempts, content, as_json=as_json)
     return True

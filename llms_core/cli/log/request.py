@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ _COUNTS = (
 )
 
 
-def show(request: Json, attempts: list[Json], content: tuple[str, str] | None, *, as_json: bool) -> None:
+def show(request: Json, attempts: Sequence[Json], content: tuple[str, str] | None, *, as_json: bool) -> None:
     """Print a request and its attempts, and the texts if they are kept."""
     if as_json:
         document = {**_members(request), "attempts": [_members(attempt) for attempt in attempts]}
