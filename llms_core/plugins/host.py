@@ -5,7 +5,6 @@ pluggy's own calls are not used, because they stop at the first implementation t
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -21,8 +20,8 @@ from llms_core.operations import Operation
 from llms_core.plugins.choosing import Chooser
 from llms_core.plugins.contributing import Contributor, Contributors
 from llms_core.plugins.core_settings import CoreSettings
-from llms_core.plugins.extensions import checked_headers, dialect_error, operation_error
-from llms_core.plugins.report import Finding, PluginReport, summary, where
+from llms_core.plugins.extensions import checked_headers, dialect_error, middleware_error, operation_error
+from llms_core.plugins.report import Finding, PluginReport, summary
 from llms_core.plugins.resolving import Resolver
 from llms_core.plugins.specs import reject_awaitable
 from llms_core.plugins.verify import Hook
@@ -243,7 +242,7 @@ class PluginHost:
         for name, offered in self._lists("llms_middleware", "async callables"):
             plugin = by_name[name]
             for middleware in offered:
-                if reason := _middleware_error(middleware):
+                if reason := middleware_error(middleware):
                     self.leave_out(name, "llms_middleware", reason)
                 else:
                     layers.append(Layer(plugin.origin, middleware, plugin.settings.fails_open))
@@ -371,29 +370,6 @@ def _wrong_result(result: object, described: str) -> str:
     if result is None:
         return f"returned None instead of {described}: is there a `return`?"
     return f"returned a {type(result).__name__} instead of {described}"
-
-
-def _middleware_error(middleware: object) -> str | None:
-    """Why an object cannot be a middleware, or None."""
-    if isinstance(middleware, type):
-        return f"returned the class {middleware.__name__} instead of an object of it: return [{middleware.__name__}()]"
-    if inspect.iscoroutinefunction(middleware):
-        return _arguments_error(middleware)
-    if callable(middleware) and inspect.iscoroutinefunction(type(middleware).__call__):
-        return _arguments_error(middleware)
-    if inspect.isfunction(middleware):
-        name = middleware.__name__
-        return f"returned {name} ({where(middleware)}), which is not async: write `async def {name}(call, forward)`"
-    return f"returned a {type(middleware).__name__} instead of an async callable: `async def NAME(call, forward)`"
-
-
-def _arguments_error(middleware: Callable[..., object]) -> str | None:
-    try:
-        inspect.signature(middleware).bind(None, None)
-    except TypeError:
-        name = getattr(middleware, "__name__", type(middleware).__name__)
-        return f"returned {name} ({where(middleware)}), which does not take `(call, forward)`"
-    return None
 
 
 def _route_names(names: Iterable[object]) -> frozenset[str]:
