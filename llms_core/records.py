@@ -25,6 +25,23 @@ class Caller(msgspec.Struct, frozen=True):
     is_admin: bool = False
 
 
+class AttemptStart(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that begins; its members are those of the AttemptRecord that follows."""
+
+    request_id: str
+    provider: str
+    provider_type: str
+    base_url: str
+    model: str
+    upstream_model: str
+    operation: str
+    started: float
+    #: When the request arrived, in Unix seconds.
+    request_started: float
+    #: The client's `traceparent`, `tracestate` and `baggage`, as far as there are any.
+    trace_context: Mapping[str, str]
+
+
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt to get an answer from one candidate."""
 
@@ -126,3 +143,5 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = MappingProxyType({})
     #: The request's `user`, within limits; None if it has none.
     user: str | None = None
+    #: The client's `traceparent`, `tracestate` and `baggage`; only if a plugin implements `llms_attempt_started`.
+    trace_context: Mapping[str, str] = MappingProxyType({})

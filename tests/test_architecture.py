@@ -27,7 +27,7 @@ LAYERS = (
     ("errors", "secret", "deadline", "write_batch", "adapter_tasks", "public"),
     ("contracts",),
     ("prices",),
-    ("records", "failure"),
+    ("records", "failure", "status"),
     ("native",),
     ("adapter_http",),
     ("provider",),
@@ -41,7 +41,7 @@ LAYERS = (
     ("middleware",),
     ("plugins",),
     ("routing",),
-    ("guard", "cache", "ledger"),
+    ("guard", "cache", "ledger", "metrics", "otel"),
     ("images",),
     ("default_config",),
     ("startup",),
@@ -58,10 +58,12 @@ LAYER = {name: place for place, names in enumerate(LAYERS) for name in names}
 IMPORTERS = {
     "httpx": ("upstream",),
     "httptools": ("upstream", "server"),
-    "litestar": ("server",),
+    "litestar": ("server", "metrics"),
     "multipart": ("server",),
     "uvicorn": ("server", "testing"),
     "pluggy": ("plugins",),
+    "opentelemetry": ("otel",),
+    "prometheus_client": ("metrics",),
     "click": ("cli", "plugins"),
 }
 

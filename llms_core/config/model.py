@@ -332,6 +332,10 @@ class PluginsToml(_Strict, frozen=True):
     responses: Responses = Responses()
     #: the settings of the plugin `ledger`, which may also be written as `[plugin.ledger]`
     ledger: Mapping[str, Any] | None = None
+    #: the same for the plugin `metrics`
+    metrics: Mapping[str, Any] | None = None
+    #: the same for the plugin `otel`
+    otel: Mapping[str, Any] | None = None
     #: each plugin's own settings
     plugin: Annotated[Mapping[str, Mapping[str, Any]], Meta(examples=[{"guard": {"deny": ["secret"]}}])] = {}
     #: provider types that need no code

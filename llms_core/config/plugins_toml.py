@@ -26,7 +26,8 @@ _TABLE_HEADER = re.compile(r"\s*\[+([^\[\]]+)\]")
 _ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")
 _ORIGIN_HINT = 'write a scheme and a host, such as "https://app.example", or "*" for every web page'
-_LEDGER = "ledger"
+#: The core's plugins whose settings may be a table of their own, such as `[ledger]` for `[plugin.ledger]`.
+_PLUGINS = ("ledger", "metrics", "otel")
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _HOST_HINT = 'write a name without a port, such as "gateway.example"'
 
@@ -93,18 +94,22 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
         settings,
         path=path,
         server=_checked_server(settings.server, source, path),
-        plugin=_with_ledger(settings, path),
+        plugin=_with_plugins_of_the_core(settings, path),
     )
 
 
-def _with_ledger(settings: PluginsToml, path: str) -> Mapping[str, Mapping[str, Any]]:
+def _with_plugins_of_the_core(settings: PluginsToml, path: str) -> Mapping[str, Mapping[str, Any]]:
     """`[plugin]`, with `[ledger]` as the settings of the plugin of that name. Raises ConfigError if it has both."""
-    if settings.ledger is None:
-        return settings.plugin
-    if _LEDGER in settings.plugin:
-        hint = f"write all of it to [{_LEDGER}]"
-        raise ConfigError(f"[{_LEDGER}] is there as well", path=path, field=f"plugin.{_LEDGER}", hint=hint)
-    return {**settings.plugin, _LEDGER: settings.ledger}
+    tables = dict(settings.plugin)
+    for name in _PLUGINS:
+        table: Mapping[str, Any] | None = getattr(settings, name)
+        if table is None:
+            continue
+        if name in tables:
+            hint = f"write all of it to [{name}]"
+            raise ConfigError(f"[{name}] is there as well", path=path, field=f"plugin.{name}", hint=hint)
+        tables[name] = table
+    return tables
 
 
 def _checked_server(server: Server, source: str, path: str) -> Server:

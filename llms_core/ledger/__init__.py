@@ -11,7 +11,7 @@ docs/ledger.md describes what is recorded, and the other settings.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llms_core.ledger.recorder import LedgerStatus, Recorder
     from llms_core.ledger.settings import LedgerSettings
     from llms_core.records import RequestRecord
+    from llms_core.status import Measurement
 
 
 class _State:
@@ -77,6 +78,15 @@ async def llms_lifespan() -> AsyncIterator[None]:
     finally:
         _State.recorders = tuple(each for each in _State.recorders if each is not recorder)
         await asyncio.to_thread(recorder.stop)
+
+
+@hookimpl
+def llms_measurements() -> Iterable[Measurement]:
+    """Return the state of the ledger for `/metrics`."""
+    from llms_core.ledger.measured import measurements
+
+    found = status()
+    return () if found is None else measurements(found)
 
 
 @hookimpl

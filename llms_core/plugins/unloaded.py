@@ -17,6 +17,7 @@ from llms_core.plugins.sources import Source
 _HOOK_NAME = re.compile(r"\bllms_\w+")
 #: What is imported in this way has no name in the source.
 _STAR_IMPORT = re.compile(r"^\s*from\s+\S+\s+import\s+\*", re.MULTILINE)
+_CORE = "llms_core"
 
 
 def may_implement(source: Source, hooks: Collection[str]) -> bool:
@@ -52,7 +53,11 @@ def _files(source: Source) -> Iterator[Path]:
         yield source.file
         return
     # The spec of a top-level module is found without importing anything.
-    spec = importlib.util.find_spec(source.module.partition(".")[0])
+    name = source.module.partition(".")[0]
+    if name == _CORE:
+        # It names every hook; what its own plugins implement is in their packages.
+        name = source.module
+    spec = importlib.util.find_spec(name)
     if spec is None:
         return
     if spec.submodule_search_locations is not None:

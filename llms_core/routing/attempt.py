@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Mapping
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -61,10 +62,22 @@ class Attempt:
     committed stream the block ends while the attempt is still running; then the stream calls `succeeded` or `failed`.
     """
 
-    __slots__ = ("_clock", "_first_token", "_observer", "_started", "_state", "_trace", "candidate", "prepared")
+    __slots__ = (
+        "_clock",
+        "_first_token",
+        "_observer",
+        "_started",
+        "_state",
+        "_trace",
+        "candidate",
+        "headers",
+        "prepared",
+    )
 
     def __init__(self, observer: AttemptObserver, trace: RequestTrace, candidate: Candidate):
         self.candidate = candidate
+        #: What plugins add to the headers of the request.
+        self.headers: Mapping[str, str] = {}
         #: The number of the preparation that it uses; None before there is one, or if it needs none.
         self.prepared: int | None = None
         self._observer = observer
@@ -76,6 +89,10 @@ class Attempt:
 
     def __enter__(self) -> Self:
         self._observer.breaker.attempt_started(self.candidate.circuit)
+        host = self._observer.host
+        if host.observes_starts:
+            self.headers = host.attempt_started(self._trace.start_of(self.candidate))
+            self._trace.traceparent = self.headers.get("traceparent", "")
         return self
 
     def __exit__(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -14,10 +17,18 @@ from llms_core.errors import ERROR_TABLE, ProviderError
 from llms_core.prices.book import PriceBook
 from llms_core.prices.cost import cost_of
 from llms_core.prices.rates import Rates
-from llms_core.records import AttemptRecord, Caller
+from llms_core.records import AttemptRecord, AttemptStart, Caller
 
 #: Characters of a service tier.
 _MAX_TIER = 32
+
+
+#: W3C's header: version, trace, parent, flags. A later version may append more; zeros alone are not valid.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.DOTALL
+)
+#: The headers of W3C's Trace Context and Baggage.
+_CONTEXT = frozenset({b"traceparent", b"tracestate", b"baggage"})
 
 
 class RequestTrace:
@@ -32,14 +43,20 @@ class RequestTrace:
         "created",
         "dialect",
         "first_token",
+        "headers",
         "id",
         "notes",
         "operation",
         "service_tier",
         "started",
+        "traceparent",
     )
 
-    def __init__(self, operation: str = "", dialect: str = "") -> None:
+    def __init__(self, operation: str = "", dialect: str = "", headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        #: The client's.
+        self.headers = headers
+        #: What the last attempt told the provider about the distributed trace; empty if nothing.
+        self.traceparent = ""
         # Answers whose provider sends no id get one with this in it.
         self.id = os.urandom(12).hex()
         #: The names of the operation, and of the format in which the client wrote the request.
@@ -78,6 +95,21 @@ class RequestTrace:
             self._upstream_since = None
 
     @property
+    def trace_id(self) -> str:
+        """The id of the distributed trace that the request belongs to; empty if there is none.
+
+        It is that of the client's `traceparent`, or the one that a plugin has begun.
+        """
+        found = _TRACEPARENT.fullmatch(self.traceparent or self.context.get("traceparent", ""))
+        return found["trace"] if found else ""
+
+    @property
+    def context(self) -> Mapping[str, str]:
+        """The client's headers about the distributed trace."""
+        # A client may send any bytes.
+        return {name.decode(): value.decode("latin-1").strip() for name, value in self.headers if name in _CONTEXT}
+
+    @property
     def duration(self) -> float:
         """Seconds since the request began."""
         return time.perf_counter() - self.started
@@ -90,6 +122,21 @@ class RequestTrace:
     def skipped(self, provider_id: str) -> None:
         """Note that a candidate is skipped because its circuit is open."""
         self.notes.append(f"{_header_token(provider_id)};skipped=circuit_open")
+
+    def start_of(self, candidate: Candidate) -> AttemptStart:
+        """What plugins learn of an attempt that begins now."""
+        return AttemptStart(
+            request_id=self.id,
+            provider=candidate.provider_id,
+            provider_type=candidate.spec.name,
+            base_url=_without_credentials(candidate.settings.base_url or candidate.spec.base_url),
+            model=candidate.client_model,
+            upstream_model=candidate.upstream_model,
+            operation=self.operation,
+            started=self.arrived + self.duration,
+            request_started=self.arrived,
+            trace_context=self.context,
+        )
 
     def record(
         self,
@@ -157,6 +204,10 @@ class RequestTrace:
         if not self.notes:
             return served
         return ", ".join([*self.notes, served])
+
+
+current_trace: ContextVar[RequestTrace | None] = ContextVar("current_trace", default=None)
+"""The request that the current task answers; None in tasks that belong to none. For the log."""
 
 
 def _service_tier(usage: Usage, requested: str | None) -> str | None:

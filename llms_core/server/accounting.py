@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
+
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, Party, ProviderError, RequestError
 from llms_core.middleware import Answered
@@ -44,6 +46,9 @@ def request_finished(
     client got at least the beginning of an answer.
     """
     record = _record(trace, body, answer, caller, status, overhead, stream_error, error, labels, has_begun=has_begun)
+    if host.observes_starts:
+        # Nobody else has a use for it.
+        record = msgspec.structs.replace(record, trace_context=trace.context)
     host.request_finished(record)
     if is_logged():
         log.info(

@@ -38,12 +38,18 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    config: Path | None = None, plugins: Path | None = None, *, host: str = "127.0.0.1", requires_key: bool = False
+    config: Path | None = None,
+    plugins: Path | None = None,
+    *,
+    host: str = "127.0.0.1",
+    requires_key: bool = False,
+    workers_folder: Path | None = None,
 ) -> BrowserGuard:
     """Return the application for the two files; a file that is None is looked for in the usual places.
 
     `host` is the address that the server listens on: one that other machines cannot reach is protected from web pages
-    that pretend to come from it. With `requires_key`, every request is refused if no keys are configured.
+    that pretend to come from it. With `requires_key`, every request is refused if no keys are configured. A server of
+    several workers gives them a `workers_folder`.
 
     Raises ConfigError if a file is wrong, or if a plugin that may authenticate clients cannot be loaded.
     """
@@ -52,7 +58,7 @@ def create_app(
     stamps_before = stamps(config, plugins)
     started = startup.load(config, plugins)
     checks.check(started)
-    gateway = Gateway(started, requires_key=requires_key)
+    gateway = Gateway(started, requires_key=requires_key, workers_folder=workers_folder)
     watcher = FileWatcher(gateway, config, plugins, stamps_before)
     app = application(watcher, is_loopback=is_loopback(host))
     for warning in in_effect.warnings(started):

@@ -53,9 +53,10 @@ def examine_start(config: Path | None, plugins: Path | None, *, strict: bool = F
         # Wrong settings would fail again where they are used.
         usable = msgspec.structs.replace(started, plugins_toml=PluginsToml(path=toml.path, server=toml.server))
     try:
+        gateway = Gateway(usable)
         # The application is not run, so nothing is watched.
-        application(FileWatcher(Gateway(usable), None, None, (None, None)))
+        application(FileWatcher(gateway, None, None, (None, None)))
+        host.lifespans(gateway)
     except ConfigError as error:
         errors.append(error)
-    host.lifespans()
     return Examination(started, tuple(errors))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from litestar.types import Scope
@@ -19,6 +21,7 @@ from llms_core.server import authenticate
 from llms_core.server.service import Service, close_adapter
 from llms_core.server.spool import ReplayMemory
 from llms_core.startup import Startup
+from llms_core.status import Measurement
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +29,10 @@ log = logging.getLogger(__name__)
 class Gateway(Service):
     """The state of one process's gateway: what answers requests, and everything about its clients."""
 
-    def __init__(self, startup: Startup, *, requires_key: bool = False):
+    def __init__(self, startup: Startup, *, requires_key: bool = False, workers_folder: Path | None = None):
         """Raises ConfigError if the keys of clients cannot be read. With `requires_key`, it is never open."""
         super().__init__(startup)
+        self.workers_folder = workers_folder
         self.running = 0
         self.draining = False
         #: Why the files on disk could not be loaded; None if the running configuration is current.
@@ -98,6 +102,11 @@ class Gateway(Service):
     def request_ended(self) -> None:
         """Count a running request no more."""
         self.running -= 1
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Yield the numbers of the gateway itself and of all plugins."""
+        yield Measurement(name="llms_requests_in_flight", help="Requests that are being answered.", value=self.running)
+        yield from super().measurements()
 
     def admit(self, scope: Scope) -> authenticate.Found | None:
         """Return the caller, or what has to be awaited for it; None if nobody has to authenticate.

@@ -31,7 +31,7 @@ from llms_core.middleware import Answered, ChunkStream
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
 from llms_core.records import Caller
-from llms_core.routing.trace import RequestTrace
+from llms_core.routing.trace import RequestTrace, current_trace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
 from llms_core.server.error_response import describe, describe_in_stream, encode, retry_headers, status_of
@@ -53,10 +53,11 @@ _MAX_DROPPED = 1000
 
 async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request; every failure becomes an error in the client's dialect."""
-    handler = RequestHandler(gateway, dialect, receive, send)
+    handler = RequestHandler(gateway, dialect, scope, receive, send)
+    current_trace.set(handler.trace)
     gateway.request_started()
     try:
-        await handler.run(scope, receive)
+        await handler.run(receive)
     except ClientDisconnected:
         handler.watcher.state = ClientState.GONE
     except asyncio.CancelledError:
@@ -79,11 +80,11 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
 class RequestHandler:
     """One request: its caller, its body, and what has been answered so far."""
 
-    def __init__(self, gateway: Gateway, dialect: Dialect, receive: Receive, send: Send):
+    def __init__(self, gateway: Gateway, dialect: Dialect, scope: Any, receive: Receive, send: Send):
         self.gateway = gateway
         self.dialect = dialect
-        self.scope: Any = {}
-        self.trace = RequestTrace(dialect.operation.name, dialect.name)
+        self.scope = scope
+        self.trace = RequestTrace(dialect.operation.name, dialect.name, scope["headers"])
         self.watcher = DisconnectWatcher(receive)
         self.writer = ResponseWriter(send, gateway.server.keep_alive)
         self.body: RequestBody[Any] | None = None
@@ -97,10 +98,10 @@ class RequestHandler:
         #: Why the request was refused, or failed.
         self.error: BaseException | None = None
 
-    async def run(self, scope: Scope, receive: Receive) -> None:
+    async def run(self, receive: Receive) -> None:
         """Read the request, route it, and send the answer."""
         gateway = self.gateway
-        self.scope = scope
+        scope = self.scope
         # Before the body is read, so that unknown callers cannot make the server receive one.
         found = gateway.admit(scope)
         self.trace.caller = found if found is None or isinstance(found, Caller) else await found

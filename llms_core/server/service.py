@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from copy import copy
 from functools import partial
@@ -43,6 +43,7 @@ from llms_core.secret import redact
 from llms_core.server import accounting
 from llms_core.server.request_headers import tags_of
 from llms_core.startup import Startup
+from llms_core.status import Measurement
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.transport import HttpTransport
@@ -60,6 +61,9 @@ class Service:
 
     It is built before the event loop runs; `enter` starts it.
     """
+
+    #: See `GatewayStatus`.
+    workers_folder: Path | None = None
 
     def __init__(self, startup: Startup, *, keeps_records: bool = False):
         """With `keeps_records`, successful attempts are recorded even if no plugin or log reads them."""
@@ -101,7 +105,7 @@ class Service:
             load = partial(self._prices.load, may_compile=not self._keeps_records)
             threading.Thread(target=load, name="llms-prices", daemon=True).start()
         host = self.startup.host
-        for plugin, context in host.lifespans():
+        for plugin, context in host.lifespans(self):
             try:
                 await stack.enter_async_context(context)
             # A plugin that does not start must not keep the others from starting.
@@ -125,6 +129,16 @@ class Service:
                 await close_adapter(item.adapter)
         if self._transport is not None:
             await self._transport.aclose()
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Yield the numbers of the gateway itself and of all plugins."""
+        yield from self._breaker.measurements()
+        yield from self.startup.host.measurements()
+
+    def model_named(self, name: str) -> str | None:
+        """Return the first name of the configured model that clients call `name`; None if there is no such model."""
+        found = self.router.models.find(name)
+        return found[0].names[0] if found else None
 
     async def answer(
         self,
