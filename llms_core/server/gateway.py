@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar.types import Scope
 
+from llms_core.candidate import Configured
 from llms_core.config import client_keys
 from llms_core.config.client_keys import ClientKeys
+from llms_core.config.model import Model
 from llms_core.dialects.table import dialects
 from llms_core.errors import RequestError
 from llms_core.plugins.host import PluginHost
 from llms_core.provider import Closes
 from llms_core.records import Caller
+from llms_core.routing.candidates import merged
 from llms_core.server import authenticate
+from llms_core.server.recent_requests import RecentRequests
 from llms_core.server.service import Service, close_adapter
 from llms_core.server.spool import ReplayMemory
 from llms_core.startup import Startup
@@ -28,7 +33,11 @@ class Gateway(Service):
 
     def __init__(self, startup: Startup, *, requires_key: bool = False):
         """Raises ConfigError if the keys of clients cannot be read. With `requires_key`, it is never open."""
-        super().__init__(startup)
+        # The status page shows every request.
+        super().__init__(startup, keeps_records=True)
+        self.recent = RecentRequests()
+        #: The processes that serve the same address; each has a state of its own.
+        self.workers = 1
         self.running = 0
         self.draining = False
         #: Why the files on disk could not be loaded; None if the running configuration is current.
@@ -109,6 +118,16 @@ class Gateway(Service):
             message = f"The server is already handling {self.server.max_requests} requests"
             raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
         return None if self.authenticate is None else self.authenticate(scope)
+
+    @property
+    def callers(self) -> Mapping[str, Caller]:
+        """The clients with keys, by the hash of their key."""
+        return self._keys.callers
+
+    def models_of(self, item: Configured) -> Sequence[Model]:
+        """Return the models of a provider: those of its block, and those that it lists itself."""
+        found = self.discovered.get(item.id, ()) if item.provider.discover else ()
+        return merged(item.provider.models, found)
 
     @property
     def is_open(self) -> bool:

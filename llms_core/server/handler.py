@@ -304,7 +304,7 @@ class RequestHandler:
         if not self.gateway.observes_requests:
             return
         is_gone = self.watcher.state is ClientState.GONE
-        accounting.request_finished(
+        record = accounting.request_finished(
             self.gateway.startup.host,
             self.trace,
             body=self.body,
@@ -314,6 +314,7 @@ class RequestHandler:
             overhead=self.overhead,
             stream_error=self.stream_error,
         )
+        self.gateway.recent.add(record)
 
 
 def _written(writer: StreamWriter, chunks: Sequence[Chunk]) -> bytes:

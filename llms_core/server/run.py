@@ -146,6 +146,7 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
         logs.configure(logging.DEBUG if options.verbose else logging.WARNING, options.logprefix)
         protocol(settings.server)
         app = create_app(options.config, options.plugins, host=options.host, requires_key=options.requires_key)
+        app.gateway.workers = options.workers
         gc.freeze()
     finally:
         gc.enable()
