@@ -15,16 +15,16 @@ class Markup(str):
     __slots__ = ()
 
 
-def element(name: str, *children: str, **attributes: Any) -> Markup:
+def element(tag: str, /, *children: str, **attributes: Any) -> Markup:
     """Return an element. Children that are not Markup are text, and are escaped like the values of attributes.
 
     In names of attributes, `_` stands for `-`, and one at the end is left out (`class_`). An attribute that is True has
     no value; one that is None or False is left out.
     """
     written = "".join(_attribute(each, value) for each, value in attributes.items())
-    if name in _VOID:
-        return Markup(f"<{name}{written}>")
-    return Markup(f"<{name}{written}>{join(*children)}</{name}>")
+    if tag in _VOID:
+        return Markup(f"<{tag}{written}>")
+    return Markup(f"<{tag}{written}>{join(*children)}</{tag}>")
 
 
 def join(*children: str) -> Markup:

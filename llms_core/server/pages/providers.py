@@ -61,7 +61,7 @@ def _provider(gateway: Gateway, item: Configured, circuits: Circuits) -> Markup:
     shown = [element("li", element("code", name)) for name in names[:_MAX_MODELS]]
     parts = [element("ul", *shown, class_="models")] if shown else []
     if len(names) > _MAX_MODELS:
-        more = join(f"and {len(names) - _MAX_MODELS} more: ", element("a", "all models", href="/v1/models"))
+        more = join(f"and {len(names) - _MAX_MODELS} more, which ", element("code", "GET /v1/models"), " lists")
         parts.append(element("p", more, class_="soft"))
     if item.id in gateway.discovery:
         parts.append(element("p", f"The provider's own list: {redact(gateway.discovery[item.id])}.", class_="soft"))

@@ -74,8 +74,11 @@ def _heading(gateway: Gateway, state: dict[str, Any]) -> Markup:
 
 
 def _footer(gateway: Gateway) -> Markup:
-    links = join(element("a", "Status as JSON", href="/ready"), " · ", element("a", "Models", href="/v1/models"))
-    parts = [f"llms {__version__} · ", links]
+    parts: list[str] = [f"llms {__version__}"]
+    if gateway.is_open:
+        # Browsers send no key, and a session is for the pages alone.
+        parts += [" · ", element("a", "Status as JSON", href="/ready")]
+        parts += [" · ", element("a", "Models", href="/v1/models")]
     if gateway.workers > 1:
         parts.append(
             f" · This page shows process {os.getpid()}. The server has {gateway.workers}, and each of them has its own "

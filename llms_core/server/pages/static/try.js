@@ -78,7 +78,8 @@ function bodyOf(described, resolved) {
 
 function jsonBody({ schema, example }, resolved) {
   const text = JSON.stringify(example ?? sample(resolved(schema)), null, 2);
-  const input = element("textarea", { value: text, spellcheck: false });
+  const rows = Math.min(20, text.split("\n").length + 1);
+  const input = element("textarea", { value: text, rows, spellcheck: false });
   return { shown: labelled("Body", input, true), value: () => input.value, isForm: false };
 }
 
