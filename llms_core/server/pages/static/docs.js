@@ -19,7 +19,8 @@ function typeOf(schema) {
   if (values) return values.map((each) => JSON.stringify(each)).join(" | ");
   const options = anyOf ?? oneOf;
   if (options) return options.map(typeOf).join(" | ");
-  if ($ref) return $ref.split("/").pop();
+  // Types of the same name have that of their module, too.
+  if ($ref) return $ref.split("/").pop().split(".").pop();
   if (type === "array") return `array of ${typeOf(items)}`;
   return [type ?? "any"].flat().join(" | ");
 }

@@ -83,7 +83,7 @@ def test_every_example_of_the_document_is_a_request_that_works(pair: Pair, ask: 
     pair.upstream.routes.update(
         {
             "/chat/completions": completion("Hello!"),
-            "/embeddings": embeddings([[1.0]]),
+            "/embeddings": embeddings(),
             "/rerank": Reply(ranking),
             "/moderations": json_body({"results": [{"flagged": False}]}),
             "/images/generations": json_body(IMAGES),

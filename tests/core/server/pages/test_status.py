@@ -16,7 +16,7 @@ from llms_core.testing import ScriptedUpstream, error
 from tests.core.server.conftest import NO_RETRIES, Asking
 
 if TYPE_CHECKING:
-    from tests.conftest import Gateway, ProviderBlock, Serve
+    from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
 Ask = Callable[["Gateway"], Asking]
 ConfigOf = Callable[..., dict[str, Any]]
@@ -142,3 +142,11 @@ def test_the_command_contains_nothing_of_a_host_that_is_none(asking: Ask, served
     plugins = f'[server.keys]\nada = "sha256:{"0" * 64}"\n'
     response = asking(served({"providers": {}}, plugins)).get("/", {"host": host, "accept": "text/html"})
     assert "reboot" not in response.text
+
+
+def test_a_server_of_several_processes_says_that_the_page_shows_one_of_them(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, asking: Ask
+) -> None:
+    ask = asking(gateway(config_of(one=provider(upstream)), args=["--workers", "2"]))
+    page = text_of(ask)
+    assert re.search(r"This page shows process \d+\. The server has 2", page)
