@@ -79,7 +79,7 @@ def _state(circuits: Circuits) -> Markup:
         return element("span", "working", class_="state ok")
     if paused < len(circuits):
         return element("span", f"{paused} of {len(circuits)} paused", class_="state warn")
-    return element("span", "paused after failures", class_="state bad")
+    return element("span", "paused", class_="state bad")
 
 
 def _disabled(item: Configured, reason: str) -> Markup:

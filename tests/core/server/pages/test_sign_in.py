@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -170,8 +171,8 @@ def test_a_session_that_was_changed_is_none(ask: Asking, change: Callable[[str],
 @pytest.mark.parametrize(("later", "is_over"), [(sessions.SECONDS - 60, False), (sessions.SECONDS + 60, True)])
 def test_a_session_ends(ask: Asking, monkeypatch: pytest.MonkeyPatch, later: int, is_over: bool) -> None:
     sign_in(ask)
-    now = sessions.time.time()
-    monkeypatch.setattr(sessions.time, "time", lambda: now + later)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + later)
     assert ("Sign in" in ask.get("/", OWN).text) == is_over
 
 
