@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,3 +24,13 @@ html_theme = "furo"
 html_title = "llms"
 html_copy_source = False
 html_show_sphinx = False
+
+
+def _mark_targets(app: object, page: str, source: list[str]) -> None:
+    """Turn anchors in HTML, which GitHub needs, into MyST's targets, so that links to them are checked."""
+    source[0] = re.sub(r'^<a id="([\w-]+)"></a>$', r"(\1)=", source[0], flags=re.MULTILINE)
+
+
+def setup(app: Any) -> None:
+    """Connect to Sphinx."""
+    app.connect("source-read", _mark_targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +18,9 @@ from llms_core.provider import ProviderSpec
 
 PACKAGED = "the packaged llms.json"
 """How messages name the llms.json that a plugin ships."""
+
+EMBEDDED = "LLMS_EMBEDDED"
+"""The environment variable that leaves out the embedded models that no file mentions, with the value `off`."""
 
 _NO_PROVIDERS = b'{"providers": {}}'
 
@@ -41,6 +44,27 @@ def read(host: PluginHost, env: Mapping[str, str], resolve: Resolve = resolve_no
         secrets=packaged.secrets + others.secrets,
         warnings=(),
     )
+
+
+def with_embedded(document: LlmsJson, host: PluginHost, env: Mapping[str, str]) -> LlmsJson:
+    """Add the embedded models that the document does not mention, after all other providers."""
+    if env.get(EMBEDDED, "").lower() in ("off", "0", "false"):
+        return document
+    mentioned = {provider.spec.name for provider in document.providers} | {item.id for item in document.providers}
+    blocks = {name: {"type": name} for name in embedded(host) if name not in mentioned}
+    if not blocks:
+        return document
+    text = msgspec.json.encode({"providers": blocks})
+    added = [
+        msgspec.structs.replace(provider, implicit=True)
+        for provider in llms_json.read(text, PACKAGED, host.specs, env=env).providers
+    ]
+    return msgspec.structs.replace(document, providers=(*document.providers, *added))
+
+
+def embedded(host: PluginHost) -> list[str]:
+    """Return the names of the embedded models' providers."""
+    return [spec.name for spec in dict.fromkeys(host.specs.values()) if spec.embedded]
 
 
 def text(host: PluginHost, env: Mapping[str, str] = os.environ) -> str:
@@ -88,21 +112,24 @@ def _read_packaged(host: PluginHost, env: Mapping[str, str], resolve: Resolve = 
 
 
 def _further_blocks(host: PluginHost, packaged: LlmsJson, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Blocks for every other provider whose key is in `env`, in the order of plugins.
+    """Blocks for every other provider whose key is in `env`, in the order of plugins."""
+    return {spec.name: _block(spec, variable) for spec, variable in unused_keys(host, packaged, env)}
+
+
+def unused_keys(host: PluginHost, document: LlmsJson, env: Mapping[str, str]) -> Iterator[tuple[ProviderSpec, str]]:
+    """Yield each provider type whose key is in `env`, in which variable, and that the document does not have.
 
     A key that a provider already uses is not used for another: several specs are ways to the same account.
     """
-    used = {provider.settings.api_key.reveal() for provider in packaged.providers if provider.settings.api_key}
-    taken_names = {provider.id.lower() for provider in packaged.providers}
-    found = {}
+    used = {provider.settings.api_key.reveal() for provider in document.providers if provider.settings.api_key}
+    taken_names = {provider.id.lower() for provider in document.providers}
     for spec in dict.fromkeys(host.specs.values()):
         key = next((key for key in spec.key_env if env.get(key)), None)
         if key is None or env[key] in used:
             continue
         if taken_names.isdisjoint(_names(spec)):
             used.add(env[key])
-            found[spec.name] = _block(spec, key)
-    return found
+            yield spec, key
 
 
 def _names(spec: ProviderSpec) -> set[str]:

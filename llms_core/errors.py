@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 
@@ -39,6 +40,12 @@ class ConfigError(LlmsError):
         super().__init__(f"{text} ({hint})" if hint else text)
 
 
+def unreadable(path: Path, error: OSError) -> ConfigError:
+    """Return the error for a file of the user that exists and cannot be read."""
+    hint = f"it has to be a file that the user of this process may read: ls -l {path}"
+    return ConfigError(f"cannot be read: {error.strerror or error}", path=str(path), hint=hint)
+
+
 class PluginError(LlmsError):
     """A plugin broke its contract; the message names the plugin and its distribution."""
 
@@ -46,18 +53,31 @@ class PluginError(LlmsError):
 class ErrorKind(StrEnum):
     """Why an attempt failed. The set is closed; `ERROR_TABLE` has exactly one row per kind."""
 
+    #: the provider rejects the key
     AUTH = "auth"
+    #: the key may not do this
     PERMISSION = "permission"
+    #: the account has no credit left
     QUOTA = "quota"
+    #: too many requests for now
     RATE_LIMIT = "rate_limit"
+    #: the provider is overloaded, or has failed (5xx)
     OVERLOADED = "overloaded"
+    #: a time limit has passed
     TIMEOUT = "timeout"
+    #: no connection, or one that broke
     NETWORK = "network"
+    #: the prompt is too long for the model
     CONTEXT_LENGTH = "context_length"
+    #: the provider refuses the content
     CONTENT_POLICY = "content_policy"
+    #: the provider rejects the request, or cannot do what it asks for
     INVALID_REQUEST = "invalid_request"
+    #: the provider does not know the model
     MODEL_NOT_FOUND = "model_not_found"
+    #: the answer cannot be understood, or is incomplete
     BAD_RESPONSE = "bad_response"
+    #: the client has gone, or the gateway stops
     CANCELLED = "cancelled"
 
 
@@ -142,9 +162,11 @@ class RequestError(LlmsError):
         self.bare = bare
 
     @classmethod
-    def model_not_found(cls, model: str) -> RequestError:
+    def model_not_found(cls, model: str, help: str = "") -> RequestError:
         """The error for a model that no enabled provider has, with the reference's body (SR-061, SR-062)."""
         message = f"Model '{model}' not found in any enabled provider"
+        if help:
+            message = f"{message}. {help}"
         return cls(message, status=404, code="model_not_found", bare=True)
 
     @classmethod

@@ -21,8 +21,11 @@ _KIND_OF_STATUS = {
     402: ErrorKind.QUOTA,
     403: ErrorKind.PERMISSION,
     404: ErrorKind.MODEL_NOT_FOUND,
+    405: ErrorKind.MODEL_NOT_FOUND,  # as 404: the address is not that of an API
+    407: ErrorKind.NETWORK,  # of a proxy, which wants other credentials
     408: ErrorKind.TIMEOUT,
     409: ErrorKind.OVERLOADED,
+    410: ErrorKind.MODEL_NOT_FOUND,  # NVIDIA: the model is not served any more
     413: ErrorKind.INVALID_REQUEST,
     415: ErrorKind.INVALID_REQUEST,
     422: ErrorKind.INVALID_REQUEST,

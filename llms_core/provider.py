@@ -23,18 +23,7 @@ than chat, such as `Embeds`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    Protocol,
-    Required,
-    TypedDict,
-    Unpack,
-    cast,
-    overload,
-    runtime_checkable,
-)
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Required, TypedDict, Unpack, cast, overload, runtime_checkable
 
 import msgspec
 
@@ -49,6 +38,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
+from llms_core.contracts.litellm import LiteLLMNames as LiteLLMNames
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.provider_settings import ProviderSettings as ProviderSettings
 from llms_core.contracts.request import ChatCall
@@ -297,6 +287,7 @@ class _SpecMembers(TypedDict, total=False):
     path: str
     paths: Mapping[str, str]
     key_env: tuple[str, ...]
+    variables: tuple[str, ...]
     needs_key: bool
     capabilities: Capabilities
     replay_streams: bool
@@ -310,6 +301,8 @@ class _SpecMembers(TypedDict, total=False):
     models: Mapping[str, str]
     wire: str
     demo: bool
+    embedded: bool
+    litellm: LiteLLMNames
 
 
 class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=True, eq=False):
@@ -330,11 +323,12 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     base_url: str = ""
     #: What is appended to the base URL for chat completions, if the adapter is an OpenAICompatible.
     path: str = "/chat/completions"
-    #: The provider's operations other than chat -> what is appended to the base URL for them. An OpenAICompatible
-    #: offers these alone; for other adapters it is documentation.
+    #: Operations other than chat -> their paths at the base URL. An OpenAICompatible offers these alone.
     paths: Mapping[str, str] = {}
     #: Environment variables that may hold the key; the first one that is set is used.
     key_env: tuple[str, ...] = ()
+    #: Further environment variables that the adapter reads itself, such as a region.
+    variables: tuple[str, ...] = ()
     needs_key: bool = True
     capabilities: Capabilities = Capabilities()
     #: The provider cannot stream: a client that wants a stream of chat gets the whole answer as one.
@@ -345,8 +339,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     drop: frozenset[str] = frozenset()
     #: What the provider accepts in messages and tools, if its adapter is an OpenAICompatible.
     rules: RequestRules = RequestRules()
-    #: What the provider accepts in requests for embeddings. For an adapter that is no OpenAICompatible it is
-    #: documentation: `embedding_rules` decides.
+    #: What it accepts in requests for embeddings; of adapters that are no OpenAICompatible, `embedding_rules` decides.
     embeddings: EmbeddingRules = EmbeddingRules()
     #: Owners of parameters beyond OpenAI's that the adapter understands, see `llms_core.contracts.extras`.
     extras: frozenset[str] = frozenset()
@@ -358,16 +351,18 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
     models: Mapping[str, str] = {}
     #: The class that the provider's block is decoded into. The cast is needed because a default is not generic.
     settings: type[Settings_co] = cast("Any", ProviderSettings)
-    #: `package.module:NAME` of an `llms_core.testing.wire.Wire`: recorded answers for the conformance suite, which
-    #: alone imports it. Adapters for OpenAI's protocol need none.
+    #: `package.module:NAME` of a `llms_core.testing.wire.Wire`, for the conformance suite, unless OpenAI's is right.
     wire: str = ""
-    #: True for a model that is only for trying the gateway out.
+    #: True for a model that is only for trying the gateway out. It answers requests with tools, but without them.
     demo: bool = False
+    #: Whether the gateway runs the model: then its provider is the last one, unless llms.json has a block for it.
+    embedded: bool = False
+    #: What LiteLLM calls the provider, for `llms import litellm`; only where it differs.
+    litellm: LiteLLMNames = LiteLLMNames()
 
     if TYPE_CHECKING:
-        # The constructor's signature would be derived from the members, except that a type checker would then infer
-        # the settings type from the expected type (`yield` in a function that returns `Iterator[ProviderSpec]`) and
-        # reject an adapter with settings of its own. It would also accept such an adapter without `settings=`.
+        # A signature that is derived from the members would take the settings type from the expected type, and reject
+        # an adapter with settings of its own. It would also accept such an adapter without `settings=`.
 
         @overload
         def __init__(

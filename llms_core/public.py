@@ -29,6 +29,7 @@ PUBLIC_MODULES = (
     "llms_core.provider",
     "llms_core.records",
     "llms_core.secret",
+    "llms_core.status",
 )
 
 #: Packages that are public with all their modules.

@@ -1,11 +1,19 @@
-"""What plugins and the log learn about finished attempts and requests. All times are in seconds."""
+"""What plugins and the log learn about finished attempts and requests. All durations are in seconds."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
 
 import msgspec
 
 from llms_core.contracts.completion import Usage
-from llms_core.errors import ErrorKind
+from llms_core.contracts.token_counts import Tokens
+from llms_core.errors import ErrorKind, Party
+
+CostSource = Literal["provider", "configuration", "genai-prices"]
+"""Where a cost comes from: the provider's own answer, llms.json, or the price list of the package genai-prices."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -15,6 +23,23 @@ class Caller(msgspec.Struct, frozen=True):
     name: str
     #: Whether the caller may also switch providers on and off.
     is_admin: bool = False
+
+
+class AttemptStart(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that begins; its members are those of the AttemptRecord that follows."""
+
+    request_id: str
+    provider: str
+    provider_type: str
+    base_url: str
+    model: str
+    upstream_model: str
+    operation: str
+    started: float
+    #: When the request arrived, in Unix seconds.
+    request_started: float
+    #: The client's `traceparent`, `tracestate` and `baggage`, as far as there are any.
+    trace_context: Mapping[str, str]
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +64,27 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     first_token: float | None = None
     #: Token counts, if the provider reported any.
     usage: Usage | None = None
+    #: When the attempt began, in Unix seconds.
+    started: float = 0.0
+    #: The name of the operation, such as `chat`.
+    operation: str = ""
+    #: The provider's type in llms.json, such as `openai`.
+    provider_type: str = ""
+    #: The URL of the provider's API, without user and password; empty if its adapter makes the URL itself.
+    base_url: str = ""
+    #: Who is at fault; None if the attempt succeeded.
+    at_fault: Party | None = None
+    #: The counts of `usage`.
+    tokens: Tokens | None = None
+    #: In USD; None if the price or the usage is unknown.
+    cost: float | None = None
+    cost_source: CostSource | None = None
+    #: What the client chose as `service_tier`, or what the provider reported as that.
+    service_tier: str | None = None
+    #: Pieces of a stream that had content; 0 for a whole answer.
+    chunks: int = 0
+    #: From the first token of a stream to its end; None for a whole answer, or if there was no first token.
+    stream_duration: float | None = None
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,9 +110,38 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     upstream_model: str | None = None
     #: Token counts of the answer, if the provider reported any.
     usage: Usage | None = None
-    #: In USD; None if the price or the usage is unknown.
+    #: Of the answer, in USD; None if the price or the usage is unknown.
     cost: float | None = None
-    #: The kind of failure; None if the request succeeded.
+    #: The kind of failure; None if the request succeeded, or was refused before any attempt.
     kind: ErrorKind | None = None
     #: The caller's name; None for an anonymous request.
     caller: str | None = None
+    #: When the request arrived, in Unix seconds.
+    started: float = 0.0
+    #: The name of the format in which the client wrote the request, such as `chat_completions`.
+    dialect: str = ""
+    #: The name of the operation, such as `chat`.
+    operation: str = ""
+    #: The name, for clients, of the model that answered: that of a fallback if one did.
+    served_model: str | None = None
+    #: The `code` of the error that the client got; None if it got none, or one without a code.
+    error_code: str | None = None
+    #: Who is at fault; None if the request succeeded.
+    at_fault: Party | None = None
+    #: The counts of `usage`.
+    tokens: Tokens | None = None
+    cost_source: CostSource | None = None
+    #: From the request's arrival to the first token of a stream, or to the whole answer of the provider.
+    first_token: float | None = None
+    #: Whether the client got a part of an answer and not its end.
+    truncated: bool = False
+    #: Whether the client disconnected before the end of the answer, or the server stopped.
+    cancelled: bool = False
+    #: What the client wrote into the header `x-llms-tag`; see `llms_core.server.labels` for the limits.
+    tags: tuple[str, ...] = ()
+    #: The texts in the request's `metadata`, within limits.
+    metadata: Mapping[str, str] = MappingProxyType({})
+    #: The request's `user`, within limits; None if it has none.
+    user: str | None = None
+    #: The client's `traceparent`, `tracestate` and `baggage`; only if a plugin implements `llms_attempt_started`.
+    trace_context: Mapping[str, str] = MappingProxyType({})

@@ -22,6 +22,18 @@ _PERCENT_CODE = re.compile("%[0-9A-F]{2}")
 _SPECIAL = re.compile(r"[^A-Za-z0-9.,_-]")
 _UNSAFE_IN_HTML = re.compile("[<>&='+]")
 
+# A printable character of ASCII as URLs, HTML and JSON may escape it, once or several times.
+_ESCAPED = re.compile(
+    r"%(?:25)*(?P<url>[2-7][0-9a-f])"
+    r"|&(?:amp;)*(?:#x0*(?P<hex>[2-7][0-9a-f])|#0*(?P<decimal>[3-9][0-9]|1[01][0-9]|12[0-6])|(?P<name>amp|lt|gt|quot|apos));"
+    # From the first of several backslashes on, because searching from each would take quadratic time.
+    r"|(?<!\\)\\+(?:u00(?P<json>[2-7][0-9a-f])|x(?P<string>[2-7][0-9a-f])|(?P<itself>[/\"']))",
+    re.IGNORECASE,
+)
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+# The most characters that stand for one, unless it is escaped several times.
+_MAX_ESCAPE = 6
+
 # The last word of the names of headers, and of parameters in a URL, that carry credentials.
 _CREDENTIAL_NAMES = frozenset({"authorization", "key", "token", "secret", "cookie", "apikey", "auth", "password"})
 
@@ -63,6 +75,8 @@ class Redactor:
         self._recent: dict[str, set[str]] = {}
         #: All forms of all secrets, the longest first: a secret may begin with another one.
         self._forms: tuple[str, ...] = ()
+        #: Characters of the longest form, or of the longest secret if each of its characters is escaped.
+        self._longest = 0
         # The files are read in another thread while requests are served.
         self._lock = threading.Lock()
         self.add(secrets)
@@ -88,7 +102,20 @@ class Redactor:
             self._update()
 
     def __call__(self, text: str) -> str:
-        """Return the text with every known secret masked."""
+        """Return the text with every known secret masked.
+
+        If characters of a secret are escaped one by one, as every template engine does it for others, the text is
+        returned without any escapes.
+        """
+        masked = self._masked(text)
+        if "%" in masked or "&" in masked or "\\" in masked:
+            plain = _ESCAPED.sub(_unescaped, masked)
+            masked_plain = self._masked(plain)
+            if masked_plain != plain:
+                return masked_plain
+        return masked
+
+    def _masked(self, text: str) -> str:
         # One search per form is faster than a pattern of them all, and there is nothing to compile.
         for form in self._forms:
             if form in text:
@@ -99,7 +126,7 @@ class Redactor:
         """Return the beginning of the text, redacted: also of a secret that the cut would leave a part of."""
         if len(text) <= max_length:
             return self(text)
-        longest = len(self._forms[0]) if self._forms else 0
+        longest = self._longest
         # Only as much as may be shown is searched, because the text may be very long.
         start = text[: max_length + longest]
         redacted = self(start)
@@ -111,6 +138,8 @@ class Redactor:
     def _update(self) -> None:
         forms = set().union(*self._known.values(), *self._recent.values())
         self._forms = tuple(sorted(forms, key=len, reverse=True))
+        escaped = [len(value) * _MAX_ESCAPE for value in (*self._known, *self._recent)]
+        self._longest = max([len(self._forms[0]), *escaped]) if self._forms else 0
 
 
 def _values(secrets: Iterable[Secret]) -> list[str]:
@@ -126,6 +155,19 @@ def _forms(value: str) -> set[str]:
     lower_case = {_PERCENT_CODE.sub(lambda code: code[0].lower(), text) for text in percent_encoded}
     forms = {value} | percent_encoded | lower_case | _html_forms(value) | _json_forms(value) | _base64_forms(data)
     return {form for form in forms if len(form) >= _MIN_LENGTH}
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """Return the character that an escape stands for."""
+    match found.lastgroup:
+        case "name":
+            return _NAMED[found["name"].lower()]
+        case "decimal":
+            return chr(int(found["decimal"]))
+        case "itself":
+            return found["itself"]
+        case _:
+            return chr(int(found[found.lastgroup or ""], 16))
 
 
 def _html_forms(value: str) -> set[str]:

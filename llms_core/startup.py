@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 from collections.abc import Mapping
@@ -11,26 +10,21 @@ from typing import Any
 
 import msgspec
 
-from llms_core import default_config, images
+from llms_core import default_config
 from llms_core.candidate import Configured
-from llms_core.config import llms_json, places
-from llms_core.config.locate import nearest
+from llms_core.config import env_file, llms_json, places
 from llms_core.config.model import LlmsJson, PluginsToml
-from llms_core.errors import ConfigError
 from llms_core.plugins import registry
 from llms_core.plugins.contributed import with_contributed
-from llms_core.plugins.core_settings import fails_open
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import load_plugins
 from llms_core.provider import Closes
-from llms_core.routing import strategies
 from llms_core.secret import redact
-from llms_core.upstream import engine
 
 log = logging.getLogger(__name__)
 
 #: Tables of plugins.toml that are only read at the start.
-_FIXED_TABLES = ("plugins", "server", "upstream", "responses", "plugin", "types")
+_FIXED_TABLES = ("plugins", "server", "upstream", "responses", "ledger", "plugin", "types")
 
 
 class Startup(msgspec.Struct, frozen=True, eq=False):
@@ -42,15 +36,6 @@ class Startup(msgspec.Struct, frozen=True, eq=False):
     configured: tuple[Configured, ...]
     #: Adapters of the previous configuration, to be closed once they are idle.
     retired: tuple[Closes, ...] = ()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Everything in the files that is valid but looks like a mistake."""
-        found = self.host.warnings + self.llms_json.warnings
-        # The user has not written the packaged file.
-        if self.llms_json.path != default_config.PACKAGED:
-            found += images.warnings(self.llms_json)
-        return found
 
 
 def load(
@@ -91,13 +76,14 @@ def read_config(
     strict: bool = False,
     asks_plugins: bool = True,
 ) -> LlmsJson:
-    """Read llms.json, and add the providers that plugins contribute.
+    """Read llms.json, and add the providers that plugins contribute, and the embedded models.
 
     Without such a file, use every installed provider whose key is in `env`. Plugins are asked for secrets and
     providers, which may take a while, unless `asks_plugins` is false: then what they have told before is used, where
     that is known. Raises ConfigError if the file is invalid.
     """
     path = places.llms_json(config, env)
+    env = _environment(env, host, path)
     resolve = host.resolver.lookup(asks_again=asks_plugins)
     if asks_plugins:
         host.contributors.read()
@@ -106,6 +92,7 @@ def read_config(
     else:
         document = llms_json.load(path, host.specs, env=env, resolve=resolve, strict=strict, absent=host.unused)
     document = with_contributed(document, host, env, resolve)
+    document = default_config.with_embedded(document, host, env)
     redact.add(document.secrets)
     return document
 
@@ -114,13 +101,31 @@ def preview(
     toml: PluginsToml, host: PluginHost, path: Path, data: bytes, *, env: Mapping[str, str] = os.environ
 ) -> Startup:
     """Return what `load` would return if the content of llms.json at `path` were `data`. Raises ConfigError."""
-    catalogue = (path.parent, places.home(env))
-    resolve = host.resolver.lookup(asks_again=False)
+    document = default_config.with_embedded(read_content(host, path, data, env=env), host, env)
+    return Startup(toml, host, document, registry.build(host, document).configured)
+
+
+def read_content(host: PluginHost, path: Path, data: bytes, *, env: Mapping[str, str] = os.environ) -> LlmsJson:
+    """Return an llms.json at `path` whose content is `data`, without asking plugins. Raises ConfigError."""
     document = llms_json.read(
-        data, str(path), host.specs, env=env, resolve=resolve, absent=host.unused, catalogue=catalogue
+        data,
+        str(path),
+        host.specs,
+        env=_environment(env, host, path),
+        resolve=host.resolver.lookup(asks_again=False),
+        absent=host.unused,
+        catalogue=(path.parent, places.home(env)),
     )
     redact.add(document.secrets)
-    return Startup(toml, host, document, registry.build(host, document).configured)
+    return document
+
+
+def _environment(env: Mapping[str, str], host: PluginHost, config: Path | None) -> Mapping[str, str]:
+    """`env` with the variables of files named `.env`; adapters find theirs in this process's environment, too."""
+    known = env_file.with_files(env, config)
+    for spec in host.specs.values():
+        env_file.export(known, (*spec.key_env, *spec.variables))
+    return known
 
 
 def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
@@ -134,81 +139,3 @@ def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
         log.warning("%s: a change of [%s] needs a restart", toml.path, "], [".join(changed))
     fixed: Mapping[str, Any] = {name: getattr(old, name) for name in _FIXED_TABLES}
     return msgspec.structs.replace(startup, plugins_toml=msgspec.structs.replace(toml, **fixed))
-
-
-def check(startup: Startup) -> None:
-    """Check what only shows when all parts are there. Raises ConfigError."""
-    toml = startup.plugins_toml
-    check_plugins(startup)
-    try:
-        strategies.create(toml.routing)
-    except ConfigError as error:
-        raise ConfigError(error.message, path=toml.path, field=error.field, hint=error.hint) from None
-    for network in toml.upstream.fetch_from:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise ConfigError(str(error), path=toml.path, field="upstream.fetch_from") from None
-    engine.check_settings(toml)
-    known = {item.id for item in startup.configured}
-    # One that a plugin contributes may come later, or may have gone.
-    report = _warn if startup.host.contributors else _raise
-    tables = {"routing.weights": toml.routing.weights, "timeouts.provider": toml.timeouts.provider}
-    for table, names in tables.items():
-        for name in names:
-            if name not in known:
-                report(ConfigError(f"unknown provider '{name}'", path=toml.path, field=f"{table}.{name}"))
-
-
-def _warn(error: ConfigError) -> None:
-    log.warning("%s", error)
-
-
-def _raise(error: ConfigError) -> None:
-    raise error
-
-
-def check_plugins(startup: Startup) -> None:
-    """Check that no plugin is missing without which the gateway is not safe. Raises ConfigError."""
-    _require_authenticating_plugins(startup)
-    _require_demanded_plugins(startup)
-    _require_configured_plugins(startup)
-
-
-def _require_authenticating_plugins(startup: Startup) -> None:
-    """Raise ConfigError if a plugin that may authenticate callers could not be loaded: it would refuse nobody."""
-    for report in startup.host.reports:
-        if report.may_authenticate:
-            raise ConfigError(
-                f"{report.reason} (the gateway does not run without a plugin that may authenticate its clients)",
-                path=startup.plugins_toml.path,
-                field="plugins",
-                hint=f'repair the plugin, or run without it: disabled = ["{report.name}"] in [plugins]',
-            )
-
-
-def _require_configured_plugins(startup: Startup) -> None:
-    """Raise ConfigError for the settings of a plugin that is not installed: a misspelt guard would guard nothing."""
-    toml = startup.plugins_toml
-    installed = [report.name for report in startup.host.reports]
-    for name, table in toml.plugin.items():
-        if name in installed or fails_open(table):
-            continue
-        near = nearest(name, installed)
-        raise ConfigError(
-            f"no plugin '{name}' is installed" + (f"; did you mean '{near}'?" if near else ""),
-            path=toml.path,
-            field=f"plugin.{name}",
-            hint='install it, remove the table, or let requests go on without it: fail = "open"',
-        )
-
-
-def _require_demanded_plugins(startup: Startup) -> None:
-    """Raise ConfigError if a plugin that the user has configured cannot look at requests: it might be a guard."""
-    for finding in startup.host.demanded():
-        raise ConfigError(
-            f"the gateway does not run without this plugin, because the file has a table for it: {finding.text}",
-            path=startup.plugins_toml.path,
-            field=f"plugin.{finding.plugin}",
-            hint='repair it, remove the table, or let requests go on without it: fail = "open"',
-        )

@@ -34,10 +34,12 @@ from typing import Any, Protocol
 
 import pytest
 import uvicorn
+from command_line import TIMEOUT
 from hypothesis import settings
 
 from llms_core.config import plugins_toml
 from llms_core.testing import ScriptedUpstream
+from llms_core.testing.serve import LocalServer
 
 # A test must not fail because the machine is slow, or by chance. LLMS_TEST_RANDOM=1 looks for new examples.
 settings.register_profile("llms", deadline=None, derandomize=not os.environ.get("LLMS_TEST_RANDOM"))
@@ -51,31 +53,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that contains it has leaked a key."""
 
-START = 30.0
-"""Seconds that a server may take to start."""
-
 Config = Mapping[str, Any]
 
 
-class Gateway(ABC):
+class Gateway(LocalServer, ABC):
     """A running gateway and its files."""
 
     def __init__(self, root: Path, config: Config | None, plugins: str) -> None:
+        super().__init__(port=0)
         self.root = root
         self.config_path = root / "llms.json"
         self.plugins_path = root / "plugins.toml"
         if config is not None:
             self.config_path.write_text(json.dumps(config, ensure_ascii=False, indent=2), "utf-8")
         self.plugins_path.write_text(plugins, "utf-8")
-        self.port = 0
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def base_url(self) -> str:
-        return f"{self.origin}/v1"
 
     @abstractmethod
     def log(self) -> str:
@@ -126,12 +117,12 @@ class ChildGateway(Gateway):
 
     def wait_ready(self) -> None:
         pause = 0.02
-        for _ in range(int(START / pause)):
-            if self.healthy(timeout=START):
+        for _ in range(int(TIMEOUT / pause)):
+            if self.healthy(timeout=TIMEOUT):
                 return
             with suppress(subprocess.TimeoutExpired):
                 pytest.fail(f"the gateway ended with {self.process.wait(pause)}:\n{self.log()}")
-        pytest.fail(f"the gateway did not answer within {START} s:\n{self.log()}")
+        pytest.fail(f"the gateway did not answer within {TIMEOUT} s:\n{self.log()}")
 
     def log(self) -> str:
         return self._log.read_text("utf-8", errors="replace")
@@ -192,7 +183,7 @@ class ThreadGateway(Gateway):
             self._server.run(sockets=[self._socket])
 
     def wait_ready(self) -> None:
-        if not self.healthy(timeout=START):
+        if not self.healthy(timeout=TIMEOUT):
             pytest.fail(f"the gateway did not answer:\n{self.log()}")
 
     def log(self) -> str:
@@ -252,6 +243,8 @@ def pytest_configure() -> None:
     container images, each of them would compile them again, which doubles the time that the whole suite takes.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Whether the embedded models are installed must not matter, except where they are tested.
+    os.environ["LLMS_EMBEDDED"] = "off"
     sys.dont_write_bytecode = False
 
 
@@ -350,6 +343,7 @@ def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.upper().endswith(("_API_KEY", "_PROXY")) or name.startswith("LLMS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("LLMS_SIGNATURE_KEY", "of the tests")
+    monkeypatch.setenv("LLMS_EMBEDDED", "off")
 
 
 @pytest.fixture

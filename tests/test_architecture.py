@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import sys
 import tomllib
@@ -25,7 +26,8 @@ ALL = [*CORE, *PROVIDERS]
 LAYERS = (
     ("errors", "secret", "deadline", "write_batch", "adapter_tasks", "public"),
     ("contracts",),
-    ("records", "failure"),
+    ("prices",),
+    ("records", "failure", "status"),
     ("native",),
     ("adapter_http",),
     ("provider",),
@@ -39,10 +41,11 @@ LAYERS = (
     ("middleware",),
     ("plugins",),
     ("routing",),
-    ("guard", "cache"),
+    ("guard", "cache", "ledger", "metrics", "otel"),
     ("images",),
     ("default_config",),
     ("startup",),
+    ("checks",),
     ("server",),
     ("cli",),
     ("__main__",),
@@ -55,10 +58,12 @@ LAYER = {name: place for place, names in enumerate(LAYERS) for name in names}
 IMPORTERS = {
     "httpx": ("upstream",),
     "httptools": ("upstream", "server"),
-    "litestar": ("server",),
+    "litestar": ("server", "metrics"),
     "multipart": ("server",),
     "uvicorn": ("server", "testing"),
     "pluggy": ("plugins",),
+    "opentelemetry": ("otel",),
+    "prometheus_client": ("metrics",),
     "click": ("cli", "plugins"),
 }
 
@@ -181,8 +186,11 @@ def test_every_provider_has_its_entry_point() -> None:
 
 
 def test_the_version_is_one() -> None:
-    """The package's, its distribution's, and the providers', whose range on the core has it."""
-    core, providers = (tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8"))["project"] for name in (
-        "llms_core", "llms_providers"
-    ))  # fmt: skip
-    assert core["version"] == providers["version"] == llms_core.__version__
+    """It is in the core's package, and both distributions take it from there."""
+    for name in ("llms_core", "llms_providers"):
+        folder = ROOT / name
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+        assert project["project"]["dynamic"] == ["version"]
+        source = (folder / project["tool"]["hatch"]["version"]["path"]).resolve()
+        assert source == ROOT / "llms_core" / "__init__.py"
+        assert importlib.metadata.version(name) == llms_core.__version__

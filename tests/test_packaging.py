@@ -28,7 +28,7 @@ def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.Zip
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / name).rglob("*.py")}
     data = {f"{name}/py.typed"}
     if name == "llms_providers":
-        data |= {"llms_providers/llms.json", "llms_providers/llms.schema.json"}
+        data |= {"llms_providers/llms.json", "llms_providers/llms.schema.json", "llms_providers/plugins.schema.json"}
     else:
         static = ROOT / "llms_core/server/pages/static"
         data |= {path.relative_to(ROOT).as_posix() for path in static.iterdir()}

@@ -28,10 +28,10 @@ _HEADER = "x-llms-cache"
 class CacheSettings(msgspec.Struct, kw_only=True):
     """`[plugin.cache]`."""
 
-    #: in seconds
-    max_age: Annotated[float, Meta(gt=0)] = 3600.0
-    #: of all answers together
-    max_bytes: Annotated[int, Meta(ge=1)] = 64 * 2**20
+    #: how long an answer is used
+    max_age: Annotated[float, Meta(gt=0, extra={"unit": "seconds"})] = 3600.0
+    #: the size of all answers together
+    max_bytes: Annotated[int, Meta(ge=1, extra={"unit": "bytes"})] = 64 * 2**20
     #: Whether requests with tools are answered from memory, too. What a tool does may depend on when it is called.
     tools: bool = False
 

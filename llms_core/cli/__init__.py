@@ -15,15 +15,15 @@ import click
 
 from llms_core import __version__
 from llms_core.cli import completion
-from llms_core.cli.user_error import UserError
+from llms_core.cli.user_error import Failure, UserError
 from llms_core.cli.verbosity import verbosity
-from llms_core.config import env_file
 from llms_core.errors import ConfigError, LlmsError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-#: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name.
+#: The built-in commands in the order of `--help`. Each is the object `command` in the module of its name,
+#: unless `_ELSEWHERE` says otherwise.
 COMMANDS = (
     "chat",
     "log",
@@ -36,6 +36,8 @@ COMMANDS = (
     "check",
     "import",
     "ls",
+    "prices",
+    "usage",
     "route",
     "plugins",
     "conformance",
@@ -44,8 +46,12 @@ COMMANDS = (
     "completion",
 )
 
-#: The modules of commands whose names cannot be those of modules.
-_MODULES = {"import": "importing"}
+#: Commands that are elsewhere: `import` cannot be the name of a module, and two share one.
+_ELSEWHERE = {
+    "import": ("importing", "command"),
+    "enable": ("switching", "enable"),
+    "disable": ("switching", "disable"),
+}
 
 #: Options by which llms.py starts what is a command here.
 LLMS_PY_OPTIONS = {
@@ -66,17 +72,9 @@ class Commands(click.Group):
     """
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command line, with the keys in the user's own `.env`."""
-        is_completing = completion.VARIABLE in os.environ
-        if is_completing:
+        """Run the command line, or complete it."""
+        if completion.VARIABLE in os.environ:
             completion.prepare()
-        try:
-            env_file.apply(os.environ)
-        except ConfigError as error:
-            if is_completing:
-                return super().main(*args, **extra)
-            click.echo(f"llms: {error}", err=True)
-            raise SystemExit(UserError.exit_code) from None
         return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -98,7 +96,6 @@ class Commands(click.Group):
             return args[0], command, args[1:]
         if len(args) == 1 and not ctx.resilient_parsing:
             self._reject_misspelt(ctx, args[0])
-        # It has no name: usage errors begin with `llms [OPTIONS]`.
         return "", _ask(), args
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -117,8 +114,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by name; a plugin cannot replace a built-in one. Raises ConfigError for invalid files."""
         if cmd_name in COMMANDS:
-            module = _MODULES.get(cmd_name, cmd_name)
-            command: click.Command = import_module(f"{__name__}.{module}").command
+            module, attribute = _ELSEWHERE.get(cmd_name, (cmd_name, "command"))
+            command: click.Command = getattr(import_module(f"{__name__}.{module}"), attribute)
             return command
         from llms_core.cli import plugin_commands
 
@@ -128,8 +125,10 @@ class Commands(click.Group):
         """Run the command. Our own errors become messages; unexpected exceptions keep their traceback."""
         try:
             return super().invoke(ctx)
-        except LlmsError as error:
+        except ConfigError as error:
             raise UserError(str(error)) from error
+        except LlmsError as error:
+            raise Failure(str(error)) from error
         except KeyboardInterrupt:
             # As shells do: 128 and the number of the signal.
             raise SystemExit(130) from None

@@ -25,7 +25,6 @@ CALLER = Caller("command line")
 """Who asks, for plugins and records."""
 
 _DIALECT = "chat_completions"
-_CANCELLED = 499
 
 Write = Callable[[str], None]
 """Gets a streamed answer, piece by piece."""
@@ -85,7 +84,7 @@ class Request:
         self._service = service
         self._body = body
         self._write = write
-        self._trace = RequestTrace()
+        self._trace = RequestTrace(CHAT.name, _DIALECT)
         self._trace.caller = CALLER
         self._answered: Answered | None = None
         #: The text of a stream that has arrived so far.
@@ -102,7 +101,7 @@ class Request:
             record = self._end(status, error)
             raise Failed(_explained(error, record, is_partial=self._answered is not None), record) from None
         except BaseException as error:
-            self._end(_CANCELLED if isinstance(error, asyncio.CancelledError) else 500)
+            self._end(accounting.CLIENT_CLOSED_REQUEST if isinstance(error, asyncio.CancelledError) else 500, error)
             raise
         return _reply(completion, self._end(200))
 
@@ -128,7 +127,7 @@ class Request:
             await stream.aclose()
         return chunks
 
-    def _end(self, status: int, error: LlmsError | None = None) -> RequestRecord:
+    def _end(self, status: int, error: BaseException | None = None) -> RequestRecord:
         """Report to plugins and the log, once, that the request has ended."""
         broken = None
         if self._answered is not None and isinstance(error, ProviderError):
@@ -142,6 +141,8 @@ class Request:
             status=status,
             overhead=None,
             stream_error=broken,
+            error=error,
+            has_begun=bool(self.text),
         )
         return self.record
 

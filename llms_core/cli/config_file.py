@@ -33,7 +33,7 @@ class ConfigFile(msgspec.Struct, frozen=True, eq=False):
     @property
     def ids(self) -> list[str]:
         """The providers in the file, in its order."""
-        return [item.id for item in self.startup.configured]
+        return [item.id for item in self.startup.configured if not item.provider.implicit]
 
 
 def read(config: Path | None, plugins: Path | None) -> ConfigFile:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llms_core.cli.files import files
+from llms_core.config.model import DISABLED_BY_USER, NO_KEY
 
 if TYPE_CHECKING:
     from llms_core.startup import Startup
@@ -62,13 +63,24 @@ def _write_schema(path: Path) -> None:
 
 
 def _report(found: Startup) -> None:
-    usable = [item.id for item in found.configured if item.disabled is None]
-    click.echo(f"\n{len(found.configured)} providers; usable now: {', '.join(usable) or 'none'}")
-    without_key = [
-        item for item in found.configured if item.disabled is not None and item.disabled.startswith("no key")
-    ]
-    for item in without_key:
-        click.echo(f"  {item.id}: {item.disabled}")
+    """Tell which providers can be used, and why the others cannot: in one line those that only lack their keys."""
+    usable = []
+    keyless = []
+    others = []
+    for item in found.configured:
+        if item.disabled is None:
+            usable.append(f"{item.id} (a demo model)" if item.provider.spec.demo else item.id)
+        elif item.disabled.startswith(NO_KEY):
+            keyless.append(item.id)
+        elif item.disabled == DISABLED_BY_USER:
+            others.append(f"{item.id}: disabled in the file; `llms enable {item.id}` enables it")
+        else:
+            others.append(f"{item.id}: {item.disabled}")
+    click.echo(f"\n{len(found.configured)} providers. Usable now: {', '.join(usable) or 'none'}")
+    if keyless:
+        click.echo(f"Without a key: {', '.join(keyless)} (`llms ls` names the variables)")
+    for line in others:
+        click.echo(line)
     click.echo(
         '\nNext: `llms add` sets up a provider and its key; `llms "Hello"` asks a model; `llms serve` starts a server'
     )

@@ -11,8 +11,8 @@ import click
 
 from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files, table
+from llms_core.cli.similar import no_such
 from llms_core.cli.terminal import styled
-from llms_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from llms_core.candidate import Configured
@@ -45,14 +45,11 @@ def command(providers: tuple[str, ...], as_json: bool, config: Path | None, plug
 
 
 def _selected(configured: Sequence[Configured], names: Sequence[str]) -> Sequence[Configured]:
-    """The providers with these names, or all of them. Raises ConfigError for a name that does not exist."""
-    from llms_core.config.source import did_you_mean
-
+    """The providers with these names, or all of them. Raises Failure for a name that does not exist."""
     known = [item.id for item in configured]
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'none'}"
-            raise ConfigError(f"unknown provider '{name}'", hint=hint)
+            raise no_such("provider", name, known)
     if not names:
         return configured
     return [item for item in configured if item.id in names]

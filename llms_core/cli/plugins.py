@@ -102,7 +102,7 @@ def new(given: Files, name: str, kind: str | None, folder: Path | None) -> None:
     for path in written:
         click.echo(path)
     project = next(path.parent for path in written if path.name == "pyproject.toml")
-    click.echo(f"\nNext: cd {project} && pip install --group test -e . && pytest")
+    click.echo(f"\nNext: cd {project} && pip install -e '.[test]' && pytest")
 
 
 def _list(given: Files, as_json: bool) -> None:

@@ -11,12 +11,12 @@ import click
 
 from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
+from llms_core.cli.user_error import Failure
 from llms_core.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
     from llms_core.candidate import Refusal
     from llms_core.cli.route_plugins import Chosen
-    from llms_core.config.model import Provider
     from llms_core.operations import Operation
 
 
@@ -40,7 +40,8 @@ def command(
 
     Plugins choose among them as they would for a short chat without tools; for other operations they are not asked.
 
-    No request is sent to any provider. Models that only a running gateway discovers are not known here.
+    No request is sent to any provider. Those that list their models themselves (`all_models`) are named, as they may
+    have the model, too.
 
     \b
       llms route kimi-k2
@@ -65,7 +66,10 @@ def command(
     # A provider that has a candidate is not skipped, even if it is skipped for another of the names.
     hidden = {candidate.provider_id for candidate in candidates}
     if not explain:
-        hidden.update(item.id for item in found.configured if not _has_any(item.provider, names))
+        hidden.update(item.id for item in found.configured if not models.has_any(item.provider, names))
+    # What they list is not known here, so they are not said to lack the model.
+    unlisted = models.unlisted(found.configured, model)
+    hidden.update(unlisted)
     refusals = [refusal for refusal in (*unable, *index.explain(model)[1]) if refusal.provider not in hidden]
 
     left = route_plugins.Chosen(candidates, ())
@@ -73,16 +77,18 @@ def command(
         left = route_plugins.chosen(found.host, model, candidates, caller)
     around = route_plugins.around(found.host)
     if as_json:
-        _print_json(model, left, refusals, around)
+        _print_json(model, left, refusals, unlisted, around)
     else:
-        _print_text(model, left, refusals, around)
+        _print_text(model, left, refusals, unlisted, around)
     if left.refusal is not None:
         raise left.refusal
     if not candidates and having:
         raise cannot_serve(model, unable)
+    if not candidates and unlisted:
+        ask = f"`llms check {unlisted[0]} {model}` asks it"
+        raise Failure(f"llms.json has no model '{model}', but {' or '.join(unlisted)} may have it ({ask})")
     if not candidates:
-        click.echo(models.suggestion(index, model), err=True)
-        raise RequestError.model_not_found(model)
+        raise Failure(f"{RequestError.model_not_found(model)}\n{models.suggestion(index, model)}")
 
 
 def _operation(operations: Sequence[Operation[Any, Any]], name: str) -> Operation[Any, Any]:
@@ -94,7 +100,9 @@ def _operation(operations: Sequence[Operation[Any, Any]], name: str) -> Operatio
     raise ConfigError(f"unknown operation '{name}'", hint=f"known: {known}")
 
 
-def _print_json(model: str, left: Chosen, refusals: Sequence[Refusal], around: Sequence[str]) -> None:
+def _print_json(
+    model: str, left: Chosen, refusals: Sequence[Refusal], unlisted: Sequence[str], around: Sequence[str]
+) -> None:
     rows = []
     for candidate in left.candidates:
         row = {
@@ -104,11 +112,20 @@ def _print_json(model: str, left: Chosen, refusals: Sequence[Refusal], around: S
         }
         rows.append(row)
     reasons = [{"provider": refusal.provider, "reason": refusal.reason} for refusal in refusals]
-    found = {"model": model, "candidates": rows, "refusals": reasons, "plugins": list(left.effects)}
-    click.echo(json.dumps({**found, "middleware": list(around)}, indent=2))
+    found = {
+        "model": model,
+        "candidates": rows,
+        "refusals": reasons,
+        "may_have_it": list(unlisted),
+        "plugins": list(left.effects),
+        "middleware": list(around),
+    }
+    click.echo(json.dumps(found, indent=2))
 
 
-def _print_text(model: str, left: Chosen, refusals: Sequence[Refusal], around: Sequence[str]) -> None:
+def _print_text(
+    model: str, left: Chosen, refusals: Sequence[Refusal], unlisted: Sequence[str], around: Sequence[str]
+) -> None:
     for place, candidate in enumerate(left.candidates, 1):
         line = f"{place}. {candidate.provider_id}: {candidate.upstream_model}"
         if candidate.client_model != model:
@@ -116,16 +133,9 @@ def _print_text(model: str, left: Chosen, refusals: Sequence[Refusal], around: S
         click.echo(line)
     for refusal in refusals:
         click.echo(f"-  {refusal.provider}: {refusal.reason}")
+    for provider in unlisted:
+        click.echo(f"?  {provider}: may have the model: it lists its models itself (all_models), and is not asked here")
     for effect in left.effects:
         click.echo(f"*  {effect}")
     if around:
         click.echo(f"*  around every request: {', '.join(around)}")
-
-
-def _has_any(provider: Provider, names: Sequence[str]) -> bool:
-    """Whether a provider, enabled or not, has one of the models."""
-    known = {name for model in provider.models for name in model.names}
-    if not provider.fold_case:
-        return not known.isdisjoint(names)
-    folded = {name.lower() for name in known}
-    return not folded.isdisjoint(name.lower() for name in names)

@@ -21,6 +21,7 @@ from llms_core.cli.verbosity import chosen
 @click.option(
     "--allow-anonymous", is_flag=True, help="Accept clients without a key on an address that other machines can reach."
 )
+@click.option("--log-json", is_flag=True, help="Write each line of the log as a JSON object.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -31,6 +32,7 @@ def command(
     workers: int,
     reload: bool,
     allow_anonymous: bool,
+    log_json: bool,
 ) -> None:
     """Start the gateway: OpenAI's API under http://HOST:PORT/v1.
 
@@ -55,5 +57,6 @@ def command(
             allow_anonymous=allow_anonymous,
             verbose=log.verbose,
             logprefix=log.logprefix,
+            log_json=log_json,
         )
     )

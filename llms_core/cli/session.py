@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import click
 
-from llms_core import startup
+from llms_core import checks, startup
 from llms_core.cli import plugin_commands
 from llms_core.cli.verbosity import chosen
+from llms_core.plugins.admission import UNTRUSTED
 from llms_core.server import logs
 from llms_core.server.service import Service
 from llms_core.server.stderr import open_standard_streams
@@ -32,9 +33,9 @@ def load(ctx: click.Context, config: Path | None, plugins: Path | None) -> Start
     """
     configure_log(ctx)
     started = startup.with_plugins(*plugin_commands.load_plugins(ctx, plugins), config)
-    startup.check(started)
+    checks.check(started)
     for report in started.host.reports:
-        if report.state == "quarantined":
+        if report.state == "quarantined" and report.reason != UNTRUSTED:
             click.echo(f"llms: {report.reason}", err=True)
     return started
 

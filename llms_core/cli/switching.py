@@ -1,18 +1,64 @@
-"""What `llms enable` and `llms disable` have in common."""
+"""`llms enable` and `llms disable`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from llms_core.cli import config_file
+from llms_core.cli.completion import parameters as completing
 from llms_core.cli.config_file import ConfigFile
+from llms_core.cli.files import files
 from llms_core.cli.similar import no_such
 from llms_core.config.model import DISABLED_BY_USER
+
+#: Returns what may be typed for an argument.
+Complete = Callable[[click.Context, click.Parameter, str], Any]
+
+_ABOUT = """{what}
+
+Everything else in the file stays as it is, comments included. A running server uses the change within a second.
+
+\b
+  llms {name} {example}
+  llms {name} openai anthropic
+"""
+
+
+def _command(name: str, what: str, example: str, complete: Complete, *, enabled: bool) -> click.Command:
+    """Make one of the two commands."""
+
+    @click.command(
+        name,
+        help=_ABOUT.format(name=name, what=what, example=example),
+        short_help=f"{name.capitalize()} providers in llms.json.",
+    )
+    @click.argument("providers", nargs=-1, required=True, metavar="PROVIDER...", shell_complete=complete)
+    @files
+    def command(providers: tuple[str, ...], config: Path | None, plugins: Path | None) -> None:
+        switch(providers, enabled=enabled, config=config, plugins=plugins)
+
+    return command
+
+
+enable = _command(
+    "enable",
+    "Enable providers in llms.json. One that is installed but not in the file is added to its end.",
+    "groq",
+    completing.further_providers,
+    enabled=True,
+)
+disable = _command(
+    "disable",
+    "Disable providers in llms.json. They stay in the file.",
+    "openrouter",
+    completing.enabled_providers,
+    enabled=False,
+)
 
 
 def switch(names: Sequence[str], *, enabled: bool, config: Path | None, plugins: Path | None) -> None:
@@ -41,7 +87,9 @@ def _switched(file: ConfigFile, text: str, name: str, *, enabled: bool) -> str:
             return text
         return set_member(text, ("providers", name, "enabled"), enabled, first=True)
     if not enabled:
-        raise no_such("provider", name, file.ids)
+        if name not in default_config.embedded(file.startup.host):
+            raise no_such("provider", name, file.ids)
+        return set_member(text, ("providers", name), {"enabled": False})
     block = _new_block(file, name)
     if block is None:
         raise no_such("provider", name, [*file.ids, *default_config.names(file.startup.host)])

@@ -10,7 +10,7 @@ from llms_core.cli.verbosity import chosen
 
 
 class UserError(click.ClickException):
-    """Prints only its message. The exit code is 2 if the command line or a file is wrong."""
+    """Prints only its message. The exit code is 2: the command line or a file is wrong."""
 
     exit_code = 2
 
@@ -25,6 +25,6 @@ class UserError(click.ClickException):
 
 
 class Failure(UserError):
-    """What the user asked for could not be done. The exit code is 1, as with llms.py."""
+    """What the user asked for, in a valid way, could not be done. The exit code is 1, as with llms.py."""
 
     exit_code = 1

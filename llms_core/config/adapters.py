@@ -181,15 +181,34 @@ def _base_url(reader: Reader, path: JsonPath, block: ProviderBlock, match: TypeM
     adapter = match.spec.adapter
     if isinstance(adapter, type) and not issubclass(adapter, OpenAICompatible):
         if block.path is not None:
-            raise reader.source.error((*path, "path"), f"'{match.spec.name}' has paths of its own")
+            raise reader.source.error((*path, "path"), f"'{match.spec.name}' has paths of its own", "remove it")
         if block.protocol is not None:
-            raise reader.source.error((*path, "protocol"), f"'{match.spec.name}' has a protocol of its own")
+            raise reader.source.error(
+                (*path, "protocol"), f"'{match.spec.name}' has a protocol of its own", "remove it"
+            )
     if block.base_url is not None:
         url = _checked_url(reader, (*path, "base_url"), block.base_url)
-        return url if block.path is not None else _with_version(url, match)
+        if block.path is None:
+            url = _with_version(url, match)
+            _warn_of_lost_path(reader, (*path, "base_url"), url, match)
+        return url
     if block.api is not None:
-        return _checked_url(reader, (*path, "api"), block.api)
+        url = _checked_url(reader, (*path, "api"), block.api)
+        _warn_of_lost_path(reader, (*path, "api"), url, match)
+        return url
     return match.spec.base_url.rstrip("/")
+
+
+def _warn_of_lost_path(reader: Reader, path: JsonPath, url: str, match: TypeMatch) -> None:
+    """Warn of a URL on the provider's host that lacks a part of the provider's own, such as `/v1` at its end."""
+    own = match.spec.base_url.rstrip("/")
+    if url == own or not is_same_host(url, own):
+        return
+    written = urlsplit(url).path.removesuffix("/v1").rstrip("/")
+    missing = urlsplit(own).path.removeprefix(written)
+    if urlsplit(own).path.startswith(written) and missing:
+        message = f"the URL lacks the `{missing}` that the one of '{match.spec.name}' has"
+        reader.source.warn(path, message, f"write {own}, or leave it out")
 
 
 def _with_version(url: str, match: TypeMatch) -> str:
@@ -218,9 +237,11 @@ def _checked_url(reader: Reader, path: JsonPath, url: str) -> str:
     """Return the URL without surrounding spaces and trailing slashes. Raises ConfigError if it cannot be used."""
     url = url.strip().rstrip("/")
     if not _is_http_url(url):
-        raise reader.source.error(path, "not an http(s) URL")
+        raise reader.source.error(path, "not an http(s) URL", "such as https://api.example.com/v1")
     if "?" in url or "#" in url:
-        raise reader.source.error(path, "a base URL must have no `?` and no `#`: a path is appended to it")
+        raise reader.source.error(
+            path, "a base URL must have no `?` and no `#`: a path is appended to it", "leave them out"
+        )
     parts = urlsplit(url)
     if parts.username or parts.password:
         message = "a URL must have no user and password in it: URLs are logged"

@@ -19,7 +19,7 @@ from llms_core.config.document import Document
 from llms_core.config.headers import HiddenHeaders, headers
 from llms_core.config.keys import api_key
 from llms_core.config.locate import JsonPath
-from llms_core.config.model import DISABLED_BY_USER, Provider
+from llms_core.config.model import DISABLED_BY_USER, NO_KEY, Provider
 from llms_core.config.models import models
 from llms_core.config.prices import price
 from llms_core.config.reader import Reader
@@ -93,7 +93,7 @@ def provider(
     elif block.enabled and error is not None:
         source.tolerate(error)
     elif block.enabled and missing_key is not None:
-        source.warn(path, f"left out: {missing_key}")
+        source.left_out(path, missing_key)
     return Provider(
         id=id,
         spec=target.spec,
@@ -192,7 +192,7 @@ def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Ta
             error = error or mistake
     missing = reader.references.missing(before)
     _check_pricing(reader.source, (*path, "pricing"), members.get("pricing"))
-    return _OwnMembers(own, f"no key: {missing.described()}" if missing else None, error)
+    return _OwnMembers(own, f"{NO_KEY}: {missing.described()}" if missing else None, error)
 
 
 def _check_pricing(source: Source, path: JsonPath, raw: Raw | None) -> None:
@@ -233,7 +233,7 @@ def _forced(source: Source, path: JsonPath, raw: Raw | None) -> RawMembers:
     forced = source.members_of(raw, path)
     for name in _NOT_FORCED:
         if name in forced:
-            raise source.error((*path, name), "cannot be forced: it is the client's choice")
+            raise source.error((*path, name), "cannot be forced: it is the client's choice", "remove it")
     source.decode(raw, _ForcedParameters, path)
     return forced
 

@@ -54,8 +54,33 @@ def collect(server: Server, plugins_toml: str, *, may_be_empty: bool = False) ->
     path = Path(plugins_toml).parent / Path(server.keys_file).expanduser()
     entries = _entries(path, may_be_empty=may_be_empty)
     if not entries and not may_be_empty:
-        raise ConfigError("the file contains no keys", path=str(path), field="server.keys_file")
+        raise ConfigError(
+            "the file contains no keys",
+            path=str(path),
+            field="server.keys_file",
+            hint="`llms keys new NAME` makes one and says how to write it",
+        )
     return ClientKeys({**callers, **_callers(entries, str(path))}, path)
+
+
+def still_listed(keys: ClientKeys, plugins_toml: Path) -> ClientKeys:
+    """Return those of `keys` whose hash still occurs in the files, of which one cannot be parsed.
+
+    A key must not work on because there is a mistake elsewhere in the file that it was removed from. If a file exists
+    but cannot be read, nothing is known, and all keys stay.
+    """
+    text = ""
+    for path in (plugins_toml, keys.file):
+        if path is None:
+            continue
+        try:
+            text += path.read_bytes().decode("latin-1").lower()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return keys
+    callers = {hashed: caller for hashed, caller in keys.callers.items() if hashed in text}
+    return msgspec.structs.replace(keys, callers=callers)
 
 
 def _callers(entries: Mapping[str, object], path: str) -> dict[str, Caller]:

@@ -1,14 +1,21 @@
-"""The file `.env` in the user's folder: keys that are not in the environment of the shell."""
+"""Files named `.env`, with keys that are not in the environment of the shell.
+
+One is in the user's own folder, others are beside files that the user has named. Their variables do not become part of
+the environment, because an `.env` that came with a project could set a proxy then. They are only looked up by name: for
+the references in the two files, and for what providers need.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from llms_core.config import places
 from llms_core.config.replace_file import replace_file
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, unreadable
 
 _LINE = re.compile(
     r"""\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^\s'"#]*))\s*(?:#.*)?""", re.ASCII
@@ -16,18 +23,35 @@ _LINE = re.compile(
 
 
 def path(env: Mapping[str, str]) -> Path | None:
-    """Return where the file is; None for a user without a folder. It is never read from the current folder."""
+    """Return where the user's own file is; None for a user without a folder."""
     folder = places.own_home(env)
     return None if folder is None else folder / ".env"
 
 
-def apply(env: MutableMapping[str, str]) -> None:
-    """Add the variables of the file to `env`, which takes precedence. Raises ConfigError for a file that is invalid."""
-    file = path(env)
-    if file is None:
-        return
-    for name, value in read(file).items():
-        env.setdefault(name, value)
+def paths(env: Mapping[str, str], named: Path | None = None) -> list[Path]:
+    """Return where files may be: beside a file that the user has `named`, and in the user's own folder.
+
+    None is read from a folder that is merely the current one.
+    """
+    found = []
+    if named is not None and not isinstance(named, places.UntrustedPath):
+        found.append(named.parent / ".env")
+    own = path(env)
+    return found if own is None else [*found, own]
+
+
+def with_files(env: Mapping[str, str], named: Path | None = None) -> Mapping[str, str]:
+    """Return `env`, which takes precedence, with the variables of the files. Raises ConfigError for an invalid one."""
+    # Neither the environment nor a file is changed through the result.
+    return ChainMap(env, *map(read, paths(env, named)))  # type: ignore[arg-type]
+
+
+def export(env: Mapping[str, str], names: Iterable[str]) -> None:
+    """Put variables of `env` into the environment of this process, for adapters that look there for themselves."""
+    for name in names:
+        value = env.get(name)
+        if value:
+            os.environ.setdefault(name, value)
 
 
 def read(file: Path) -> dict[str, str]:
@@ -65,6 +89,6 @@ def _text(file: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(file)) from None
+        raise unreadable(file, error) from None
     except UnicodeDecodeError:
         raise ConfigError("the file is not UTF-8", path=str(file), hint="save it as UTF-8") from None

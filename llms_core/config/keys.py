@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from llms_core.config.adapters import Target
 from llms_core.config.headers import SECRET_HEADERS
 from llms_core.config.locate import JsonPath
+from llms_core.config.model import LACKS_KEY, NO_KEY
 from llms_core.config.reader import Reader
 from llms_core.config.shape import ProviderBlock
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
 from llms_core.secret import Secret
 
+# How LiteLLM's files refer to environment variables.
+_OF_LITELLM = re.compile(r"os\.environ/(\w+)", re.ASCII)
 # Keys are sent in a header.
 _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
 
@@ -26,12 +29,15 @@ def api_key(
 ) -> tuple[Secret | None, str | None]:
     """Return a block's key, and why the provider cannot be used without one: at most one of the two is not None."""
     written = (block.api_key or "").strip()
+    if found := _OF_LITELLM.fullmatch(written):
+        message = f"LiteLLM's notation `os.environ/{found[1]}` is not a reference here: write ${found[1]}"
+        return None, f"no key: {message}"
     if written:
         before = reader.references.mark
         value = reader.references.expand(written)
         missing = reader.references.missing(before)
         if missing.unresolved:
-            return None, f"no key: {missing.described()}"
+            return None, f"{NO_KEY}: {missing.described()}"
         names = list(missing.variables)
         if value == written and written.startswith("$"):
             message = "starts with $, but is not of the form $NAME or $plugin:path: it is used as the key itself"
@@ -48,8 +54,8 @@ def api_key(
     if not _is_needed(block, target, headers, is_named=is_named):
         return None, None
     if names:
-        return None, f"no key: set {' or '.join(names)}"
-    return None, "no key: give `api_key`"
+        return None, f"{LACKS_KEY}{' or '.join(names)}"
+    return None, f"{NO_KEY}: give `api_key`"
 
 
 def _variables(block: ProviderBlock, target: Target) -> list[str]:

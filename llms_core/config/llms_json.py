@@ -30,7 +30,7 @@ from llms_core.config.shape import (
     member_names,
 )
 from llms_core.config.source import RawMembers, Source, is_given
-from llms_core.errors import ConfigError
+from llms_core.errors import unreadable
 from llms_core.provider import ProviderSpec
 
 _MEMBERS = member_names(File)
@@ -60,7 +60,7 @@ def content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
+        raise unreadable(path, error) from None
 
 
 def read(
@@ -97,6 +97,7 @@ def read(
     if not blocks:
         source.warn((), "there are no providers: `providers` is missing or empty")
     providers = [provider(reader, document, name, raw, default_headers) for name, raw in blocks.items()]
+    source.warn_of_missing_keys()
     optional: dict[str, Any] = {}
     if limits.client_max_size is not None:
         optional["max_body"] = limits.client_max_size

@@ -18,9 +18,9 @@ _PLAIN_NAME = re.compile(r"[\w$:/@-]+")
 _WHITESPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = JSONDecoder()
 
-# msgspec appends the path to its messages: "Expected `int`, got `str` - at `$.a[0][...]`", with "key in " before the
+# msgspec appends the path to its messages: "Expected `int`, got `str` - at `$.a[0][...]`", with "`key` in " before the
 # path if a key is wrong. It writes [...] in place of a dictionary's key.
-_ERROR_WITH_PATH = re.compile(r"^(.*) - at `(?:key in )?\$(.*)`$", re.DOTALL)
+_ERROR_WITH_PATH = re.compile(r"^(.*) - at (?:`key` in )?`\$(.*)`$", re.DOTALL)
 _ERROR_STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]|\[(\.\.\.)\]")
 _MISSING_FIELD = re.compile(r"Object missing required field `(.+)`")
 

@@ -9,13 +9,22 @@ import msgspec
 from msgspec import Meta
 
 from llms_core.errors import Action, ErrorKind
+from llms_core.prices.rates import Rates
 from llms_core.provider import ProviderSettings, ProviderSpec
 from llms_core.secret import Secret
 
-Seconds = Annotated[float, Meta(gt=0)]
+# The unit is for the reference (`described.py`).
+Seconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
+Bytes = Annotated[int, Meta(ge=1024, extra={"unit": "bytes"})]
 
 DISABLED_BY_USER = "disabled in llms.json"
 """Why a provider is not a candidate that the user has switched off."""
+
+NO_KEY = "no key"
+"""What the reason begins with if a provider only lacks its key."""
+
+LACKS_KEY = f"{NO_KEY}: set "
+"""How the reason begins if a provider would be enabled by a variable in the environment, whose name follows."""
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +34,13 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     output: float
     #: for prompt tokens read from a cache; None if unknown, or the same as `input`
     cache_read: float | None = None
+    #: these, and all others that the configuration states
+    rates: Rates | None = None
+
+    def __post_init__(self) -> None:
+        if self.rates is None:
+            rates = Rates(input=self.input, output=self.output, cache_read=self.cache_read)
+            msgspec.structs.force_setattr(self, "rates", rates)
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +67,8 @@ class Provider(msgspec.Struct, kw_only=True):
     misconfigured: bool = False
     #: the plugin that contributed it (`llms_config`); empty for a provider of llms.json
     contributor: str = ""
+    #: whether no file mentions it: an embedded model
+    implicit: bool = False
     models: tuple[Model, ...] = ()
     #: whether to ask the provider for its models (`all_models`)
     discover: bool = False
@@ -113,13 +131,13 @@ class Plugins(_Strict, frozen=True):
     """`[plugins]`: which plugins may load."""
 
     #: names of plugins or distributions
-    disabled: tuple[str, ...] = ()
+    disabled: Annotated[tuple[str, ...], Meta(examples=[["cohere"]])] = ()
     #: if given, plugins of other distributions are listed, but not imported
-    allow: tuple[str, ...] | None = None
+    allow: Annotated[tuple[str, ...] | None, Meta(examples=[["llms-core", "llms-providers"]])] = None
     #: exact version of a plugin or distribution, optionally with the hash of its files
-    pins: Mapping[str, str] = {}
+    pins: Annotated[Mapping[str, str], Meta(examples=[{"llms-providers": "==0.1.0"}])] = {}
     #: files and modules to load as plugins, relative to plugins.toml
-    load: tuple[str, ...] = ()
+    load: Annotated[tuple[str, ...], Meta(examples=[["my_provider.py"]])] = ()
     #: how long a plugin may take to resolve a secret, or to list its providers
     timeout: Seconds = 10.0
 
@@ -128,7 +146,7 @@ class ClientKey(_Strict, frozen=True):
     """`[server.keys.NAME]`: a key that clients may use, with what it permits."""
 
     #: `sha256:<hex>`
-    hash: str
+    hash: Annotated[str, Meta(examples=["sha256:50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"])]
     #: whether its clients may also switch providers on and off
     admin: bool = False
 
@@ -140,19 +158,22 @@ class Server(_Strict, frozen=True):
     """
 
     #: `sha256:<hex>` of each key that clients may use, or a table with more about it, by a name for it
-    keys: Mapping[str, str | ClientKey] = {}
+    keys: Annotated[
+        Mapping[str, str | ClientKey],
+        Meta(examples=[{"alice": "sha256:50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"}]),
+    ] = {}
     #: a TOML file with more of them
-    keys_file: str | None = None
+    keys_file: Annotated[str | None, Meta(examples=["keys.toml"])] = None
     #: names that clients may use in `Host`, besides those of this machine; without keys, others are refused on loopback
-    hosts: tuple[str, ...] = ()
+    hosts: Annotated[tuple[str, ...], Meta(examples=[["gateway.example"]])] = ()
     #: origins whose web pages may use the server, such as `https://app.example`; `*` stands for every origin
-    origins: tuple[str, ...] = ()
+    origins: Annotated[tuple[str, ...], Meta(examples=[["https://app.example"]])] = ()
     #: requests at a time
     max_requests: Annotated[int, Meta(ge=1)] = 2048
     #: connections at a time, with or without a request; each request needs another file descriptor for its provider
     max_connections: Annotated[int, Meta(ge=1)] = 4096
     #: size of a request's headers, in bytes
-    max_headers: Annotated[int, Meta(ge=1024)] = 64 * 1024
+    max_headers: Bytes = 64 * 1024
     #: how long a stopping server waits for running requests
     drain: Seconds = 30.0
     #: pause between comment frames while a stream has nothing to send
@@ -160,10 +181,10 @@ class Server(_Strict, frozen=True):
     #: how long a client may take to send a body, or to send nothing of a form with files
     body_timeout: Seconds = 60.0
     #: size of a form with files, in bytes; it is sent on while it arrives
-    max_upload: Annotated[int, Meta(ge=1024)] = 256 * 1024 * 1024
+    max_upload: Bytes = 256 * 1024 * 1024
     #: bytes of a form that are kept in memory, so that it can be sent to another provider; for all forms together,
     #: sixteen times as many
-    replay_buffer: Annotated[int, Meta(ge=1024)] = 2 * 1024 * 1024
+    replay_buffer: Bytes = 2 * 1024 * 1024
     #: how long an asynchronous plugin may take to identify a client
     authenticate_timeout: Seconds = 5.0
     #: how long a client that has a response to read may read nothing
@@ -179,6 +200,7 @@ class Server(_Strict, frozen=True):
 class Retry(_Strict, frozen=True):
     """`[routing.retry]`: retries of the last remaining candidate, after jittered waits."""
 
+    #: how often it is tried again
     attempts: Annotated[int, Meta(ge=0, le=10)] = 2
     #: the first wait at most; each further one may be twice as long
     base: Seconds = 0.5
@@ -200,28 +222,37 @@ class Breaker(_Strict, frozen=True):
 class Routing(_Strict, frozen=True):
     """`[routing]`: the order of candidates, and what follows a failure."""
 
-    strategy: str = "ordered"
+    #: the order in which the providers of a model are tried
+    strategy: Literal["ordered", "round_robin", "weighted", "least_busy", "fastest"] = "ordered"
     #: by provider, for the strategy `weighted`
-    weights: Mapping[str, Annotated[float, Meta(ge=0)]] = {}
+    weights: Annotated[Mapping[str, Annotated[float, Meta(ge=0)]], Meta(examples=[{"groq": 3, "ollama": 1}])] = {}
     #: overrides the default action after a kind of failure
-    policy: Mapping[ErrorKind, Action] = {}
+    policy: Annotated[
+        Mapping[ErrorKind, Action], Meta(examples=[{"content_policy": "next", "rate_limit": "next"}])
+    ] = {}
     #: models to try when every provider of a model has failed
-    fallbacks: Mapping[str, tuple[str, ...]] = {}
+    fallbacks: Annotated[Mapping[str, tuple[str, ...]], Meta(examples=[{"kimi-k2": ["qwen3"]}])] = {}
     #: when a stream is sent on: with its first content, or once it is whole, so that it can still fail over
     commit: Literal["content", "whole"] = "content"
+    #: how the last remaining candidate is tried again
     retry: Retry = Retry()
+    #: when a provider that keeps failing is left out for a while
     breaker: Breaker = Breaker()
 
 
 class ProviderTimeouts(_Strict, frozen=True):
-    """`[timeouts.provider.NAME]`: timeouts for one provider. None leaves the general one in place."""
+    """`[timeouts.provider.NAME]`: limits for one provider, in place of the general ones."""
 
-    connect: Seconds | None = None
-    first_token: Seconds | None = None
-    idle: Seconds | None = None
-    content: Seconds | None = None
+    #: for making a connection
+    connect: Annotated[Seconds | None, Meta(examples=[3])] = None
+    #: until a stream's first token
+    first_token: Annotated[Seconds | None, Meta(examples=[600])] = None
+    #: between two reads of a response
+    idle: Annotated[Seconds | None, Meta(examples=[120])] = None
+    #: between two chunks with content
+    content: Annotated[Seconds | None, Meta(examples=[300])] = None
     #: for one attempt at this provider
-    total: Seconds | None = None
+    total: Annotated[Seconds | None, Meta(examples=[900])] = None
 
 
 class FailoverTimeouts(_Strict, frozen=True):
@@ -230,41 +261,45 @@ class FailoverTimeouts(_Strict, frozen=True):
     #: until a stream's first token
     first_token: Seconds = 60.0
     #: until a whole answer; by default an equal share of the remaining time, but at least a minute
-    total: Seconds | None = None
+    total: Annotated[Seconds | None, Meta(examples=[90])] = None
 
 
 class Timeouts(_Strict, frozen=True):
-    """`[timeouts]`: how long providers may take. `routing.limits` combines them into the limits of one attempt."""
+    """`[timeouts]`: how long providers may take."""
 
+    #: for making a connection
     connect: Seconds = 10.0
     #: until a stream's first token; by default the last candidate may use all remaining time
-    first_token: Seconds | None = None
+    first_token: Annotated[Seconds | None, Meta(examples=[120])] = None
     #: between two reads of a response
     idle: Seconds = 60.0
     #: between two chunks with content, while the provider sends others, such as comments
     content: Seconds = 120.0
     #: for a request, over all of its attempts
     total: Seconds = 600.0
+    #: shorter limits while another candidate remains
     failover: FailoverTimeouts = FailoverTimeouts()
+    #: limits for single providers, by their names in llms.json
     provider: Mapping[str, ProviderTimeouts] = {}
 
 
 class Upstream(_Strict, frozen=True):
     """`[upstream]`: the HTTP client."""
 
+    #: which HTTP client; `httpx` is slower, and supports SOCKS proxies
     engine: Literal["native", "httpx"] = "native"
     #: URL of a proxy; by default the one that HTTPS_PROXY and related variables name. It may contain a password, and
     #: references such as `${NAME}`.
     #: Hosts that NO_PROXY names are connected to directly in either case.
-    proxy: Secret | None = None
+    proxy: Annotated[Secret | None, Meta(examples=["http://proxy.example:3128"])] = None
     #: PEM file of further certificate authorities that providers are verified by, relative to plugins.toml
-    ca: str | None = None
+    ca: Annotated[str | None, Meta(examples=["company-ca.pem"])] = None
     #: PEM file with a client certificate and its private key, relative to plugins.toml
-    cert: str | None = None
+    cert: Annotated[str | None, Meta(examples=["client.pem"])] = None
     #: size of a response, in bytes
-    max_answer: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
+    max_answer: Bytes = 64 * 1024 * 1024
     #: networks that are not public, such as `10.1.0.0/16`, from which media may be fetched that a request links to
-    fetch_from: tuple[str, ...] = ()
+    fetch_from: Annotated[tuple[str, ...], Meta(examples=[["10.1.0.0/16"]])] = ()
 
 
 class Responses(_Strict, frozen=True):
@@ -273,7 +308,7 @@ class Responses(_Strict, frozen=True):
     #: whether answers are stored, for `previous_response_id` and `GET /v1/responses/{id}`
     store: bool = True
     #: the size of all stored answers and their inputs, in bytes; the oldest are removed first
-    max_bytes: Annotated[int, Meta(ge=1)] = 256 * 1024 * 1024
+    max_bytes: Annotated[int, Meta(ge=1, extra={"unit": "bytes"})] = 256 * 1024 * 1024
     #: how long an answer is kept
     max_age: Seconds = 30 * 24 * 3600.0
 
@@ -283,16 +318,30 @@ class PluginsToml(_Strict, frozen=True):
 
     #: the file; set by its reader
     path: str = ""
+    #: which plugins may load
     plugins: Plugins = Plugins()
+    #: who may use the HTTP server, and its limits
     server: Server = Server()
+    #: the order of candidates, and what follows a failure
     routing: Routing = Routing()
+    #: how long providers may take
     timeouts: Timeouts = Timeouts()
+    #: the HTTP client that sends requests to providers
     upstream: Upstream = Upstream()
+    #: what is stored of the Responses API
     responses: Responses = Responses()
+    #: the settings of the plugin `ledger`, which may also be written as `[plugin.ledger]`
+    ledger: Mapping[str, Any] | None = None
+    #: the same for the plugin `metrics`
+    metrics: Mapping[str, Any] | None = None
+    #: the same for the plugin `otel`
+    otel: Mapping[str, Any] | None = None
     #: each plugin's own settings
-    plugin: Mapping[str, Mapping[str, Any]] = {}
+    plugin: Annotated[Mapping[str, Mapping[str, Any]], Meta(examples=[{"guard": {"deny": ["secret"]}}])] = {}
     #: provider types that need no code
-    types: Mapping[str, Mapping[str, Any]] = {}
+    types: Annotated[
+        Mapping[str, Mapping[str, Any]], Meta(examples=[{"acme": {"base_url": "https://api.acme.example/v1"}}])
+    ] = {}
 
     def __repr__(self) -> str:
         """Show the path alone: the tables may contain literal secrets."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, unreadable
 
 if sys.platform == "win32":
     from pathlib import WindowsPath as _NativePath
@@ -18,10 +18,11 @@ PLUGINS_TOML = "plugins.toml"
 
 
 class UntrustedPath(_NativePath):
-    """The path of a plugins.toml that was merely found in the working directory: it must not make us run code.
+    """The path of a file that was merely found in the working directory.
 
-    The folder may be a project that the user has just downloaded. Wherever the path is handed on, it stays of this
-    class, while a path that the user has named is an ordinary one.
+    The folder may be a project that the user has just downloaded: a plugins.toml in it must not make us run code, and
+    a `.env` in it is not read. Wherever the path is handed on, it stays of this class, while a path that the user has
+    named is an ordinary one.
     """
 
 
@@ -36,8 +37,11 @@ def home(env: Mapping[str, str]) -> Path:
 def llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
     """Find llms.json: `option` (--config), `$LLMS_CONFIG_PATH`, then the working directory `folder`, then the home.
 
-    Returns None if there is no such file. Raises ConfigError if `option` or the variable name a file that is missing.
+    Returns None if there is no such file, and an UntrustedPath if it is merely in the working directory. Raises
+    ConfigError if `option` or the variable name a file that is missing.
     """
+    if isinstance(option, UntrustedPath):
+        return option  # found by an earlier call
     return _named(option, "--config", "LLMS_CONFIG_PATH", env, folder) or _found(LLMS_JSON, env, folder)
 
 
@@ -65,13 +69,7 @@ def plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path
     """
     if isinstance(option, UntrustedPath):
         return option  # found by an earlier call
-    named = _named(option, "--plugins", "LLMS_PLUGINS_PATH", env, folder)
-    if named is not None:
-        return named
-    path = _found(PLUGINS_TOML, env, folder)
-    if path is None or _is_own_folder(path.parent, env):
-        return path
-    return UntrustedPath(path)
+    return _named(option, "--plugins", "LLMS_PLUGINS_PATH", env, folder) or _found(PLUGINS_TOML, env, folder)
 
 
 def _named(
@@ -88,7 +86,8 @@ def _named(
         path = folder / _expanded(name, env)
         if not _is_file(path):
             problem = "is a folder" if path.is_dir() else "does not exist"
-            raise ConfigError(f"the file that {origin} names {problem}", path=str(path))
+            hint = f"correct {origin}, or leave it out: then the file is looked for in ./ and in {home(env)}"
+            raise ConfigError(f"the file that {origin} names {problem}", path=str(path), hint=hint)
         return path
     return None
 
@@ -97,7 +96,7 @@ def _found(name: str, env: Mapping[str, str], folder: Path) -> Path | None:
     """The file in the working directory, or else in the home."""
     for path in (folder / name, home(env) / name):
         if _is_file(path):
-            return path
+            return path if _is_own_folder(path.parent, env) else UntrustedPath(path)
     return None
 
 
@@ -136,4 +135,4 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
+        raise unreadable(path, error) from None

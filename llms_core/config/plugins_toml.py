@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from llms_core.config import client_keys
+from llms_core.config import choices, client_keys
 from llms_core.config.locate import JsonPath, dotted, explained, nearest
 from llms_core.config.model import ClientKey, PluginsToml, Server
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, unreadable
 from llms_core.secret import Secret, redact
 
 # How tomllib and msgspec word the errors that are taken apart here.
@@ -25,6 +26,8 @@ _TABLE_HEADER = re.compile(r"\s*\[+([^\[\]]+)\]")
 _ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")
 _ORIGIN_HINT = 'write a scheme and a host, such as "https://app.example", or "*" for every web page'
+#: The core's plugins whose settings may be a table of their own, such as `[ledger]` for `[plugin.ledger]`.
+_PLUGINS = ("ledger", "metrics", "otel")
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _HOST_HINT = 'write a name without a port, such as "gateway.example"'
 
@@ -53,11 +56,26 @@ def read(text: bytes, path: str) -> PluginsToml:
     return _checked(_parsed(source, path), source, path)
 
 
+def mistake(path: str, where: JsonPath, message: str, hint: str = "") -> ConfigError:
+    """Return the error for a valid value that cannot be used, with the line that it has in the file at `path`."""
+    source = ""
+    with suppress(OSError, ConfigError):
+        source = _decoded(Path(path).read_bytes(), path)
+    return _error(path, source, where, message, hint)
+
+
+def located(error: ConfigError, path: str) -> ConfigError:
+    """Return an error about a member of the file at `path` with the file and the line, if it lacks them."""
+    if error.line is not None or error.path not in ("", path):
+        return error
+    return mistake(path, _key_parts(error.field.partition("[")[0]), error.message, error.hint)
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", path=str(path)) from None
+        raise unreadable(path, error) from None
 
 
 def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
@@ -69,9 +87,29 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
     except msgspec.ValidationError as error:
         message, where = explained(error, tables, _convert)
         if unknown := _UNKNOWN_FIELD.fullmatch(message):
-            raise _unknown(path, source, (*where, unknown[1]), _struct_at(where)) from None
-        raise _error(path, source, where, message) from None
-    return msgspec.structs.replace(settings, path=path, server=_checked_server(settings.server, source, path))
+            raise _unknown(path, source, (*where, unknown[1]), choices.struct_at(PluginsToml, where)) from None
+        message, where, hint = choices.explained(message, where, PluginsToml)
+        raise _error(path, source, where, message, hint) from None
+    return msgspec.structs.replace(
+        settings,
+        path=path,
+        server=_checked_server(settings.server, source, path),
+        plugin=_with_plugins_of_the_core(settings, path),
+    )
+
+
+def _with_plugins_of_the_core(settings: PluginsToml, path: str) -> Mapping[str, Mapping[str, Any]]:
+    """`[plugin]`, with `[ledger]` as the settings of the plugin of that name. Raises ConfigError if it has both."""
+    tables = dict(settings.plugin)
+    for name in _PLUGINS:
+        table: Mapping[str, Any] | None = getattr(settings, name)
+        if table is None:
+            continue
+        if name in tables:
+            hint = f"write all of it to [{name}]"
+            raise ConfigError(f"[{name}] is there as well", path=path, field=f"plugin.{name}", hint=hint)
+        tables[name] = table
+    return tables
 
 
 def _checked_server(server: Server, source: str, path: str) -> Server:
@@ -118,7 +156,8 @@ def _parsed(source: str, path: str) -> dict[str, Any]:
         if found := _TOML_ERROR.fullmatch(message):
             message = f"{found[1]}, column {found[3]}"
             line = int(found[2])
-        raise ConfigError(f"not valid TOML: {message}", path=path, line=line) from None
+        hint = "texts need quotes, and each key its own line"
+        raise ConfigError(f"not valid TOML: {message}", path=path, line=line, hint=hint) from None
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"not valid TOML: {error}", path=path) from None
 
@@ -143,31 +182,6 @@ def proxy(url: str) -> Secret:
         if password:
             redact.add([Secret(password)])
     return secret
-
-
-def _struct_at(path: JsonPath) -> type[msgspec.Struct]:
-    """The struct that the table at `path` is decoded into."""
-    kind: Any = PluginsToml
-    for step in path:
-        kind = _member_type(kind, str(step))
-    for each in (kind, *get_args(kind)):
-        if _is_struct(each):
-            return cast("type[msgspec.Struct]", each)
-    return PluginsToml
-
-
-def _member_type(kind: Any, name: str) -> Any:
-    """The type of a struct's member, or of a mapping's values."""
-    if not _is_struct(kind):
-        return get_args(kind)[1]
-    for field in msgspec.structs.fields(kind):
-        if field.encode_name == name:
-            return field.type
-    raise KeyError(name)
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _unknown(file: str, source: str, path: JsonPath, table: type[msgspec.Struct]) -> ConfigError:

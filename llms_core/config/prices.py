@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+
+import msgspec
 
 from llms_core.config.locate import JsonPath
 from llms_core.config.model import Price
 from llms_core.config.shape import Amount, Cost, PriceRow
 from llms_core.config.source import Source
+from llms_core.prices.rates import Rates, Tier
 
 # No model costs less than the first for a million tokens, or more than the second for one token.
 _MIN_PER_MILLION = 0.0001
 _MAX_PER_TOKEN = Decimal("0.01")
+
+#: The rates that are amounts for tokens, and those that are for something else.
+_OF_TOKENS = frozenset({
+    "input",
+    "output",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "reasoning",
+    "input_audio",
+    "output_audio",
+    "input_image",
+    "output_image",
+})  # fmt: skip
+_OTHERS = frozenset({"image", "minute", "request", "search"})
 
 
 def price(row: PriceRow | Cost | None) -> Price | None:
@@ -21,14 +39,38 @@ def price(row: PriceRow | Cost | None) -> Price | None:
         return None
     if isinstance(row, Cost) and row.type == "request":
         return None
-    cache_read = None
-    if row.cache_read is not None:
-        cache_read = _per_million(row.cache_read)
+    rates = _rates(row)
+    if isinstance(row, Cost):
+        rates = msgspec.structs.replace(rates, tiers=tuple(_tiers(row, rates)))
     return Price(
-        input=_per_million(row.input),
-        output=_per_million(row.output),
-        cache_read=cache_read,
+        input=_per_million(row.input), output=_per_million(row.output), cache_read=rates.cache_read, rates=rates
     )
+
+
+def _rates(row: msgspec.Struct) -> Rates:
+    """The rates that a row states."""
+    stated = {}
+    for name in row.__struct_fields__:
+        value = getattr(row, name)
+        if value is not None and name in _OF_TOKENS:
+            stated[name] = _per_million(value)
+        elif value is not None and name in _OTHERS:
+            stated[name] = value
+    return msgspec.convert(stated, Rates)
+
+
+def _tiers(row: Cost, rates: Rates) -> Iterable[Tier]:
+    """The rates for longer prompts: those that the row has for them, and else the usual ones."""
+    found: dict[int, msgspec.Struct] = {}
+    if row.context_over_200k is not None:
+        found[200_000] = row.context_over_200k
+    for tier in row.tiers or ():
+        if tier.tier is not None and tier.tier.type == "context" and tier.tier.size is not None:
+            found[tier.tier.size] = tier
+    for above in sorted(found):
+        stated = msgspec.structs.asdict(_rates(found[above]))
+        changed = {name: value for name, value in stated.items() if name in _OF_TOKENS and value is not None}
+        yield Tier(above=above, rates=msgspec.structs.replace(rates, **changed))
 
 
 def per_token(amount: float) -> str:

@@ -7,11 +7,21 @@ from typing import Any
 
 import msgspec
 
-from llms_core.config.llms_py.shape import LlmsPyBlock, LlmsPyFile, LlmsPyLimits
-from llms_core.config.shape import Conversions, ImageConversion, Parameters, PriceRow
+from llms_core.config.described import describe
+from llms_core.config.llms_py.shape import LlmsPyBlock, LlmsPyDefaults, LlmsPyFile, LlmsPyLimits
+from llms_core.config.shape import (
+    Conversions,
+    Cost,
+    ImageConversion,
+    Modalities,
+    ModelEntry,
+    Parameters,
+    PriceRow,
+    TokenLimits,
+)
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 #: An unknown member of these is a mistake.
 CLOSED = (LlmsPyFile, LlmsPyLimits, PriceRow, Conversions, ImageConversion)
@@ -27,14 +37,20 @@ def schema() -> dict[str, Any]:
     for struct in CLOSED:
         definitions[struct.__name__]["additionalProperties"] = False
     _close_block(definitions[LlmsPyBlock.__name__])
+    describe(definitions, (*CLOSED, LlmsPyBlock, LlmsPyDefaults, ModelEntry, Cost, TokenLimits, Modalities))
     for definition in definitions.values():
-        _drop_null_defaults(definition)
-    return {"$schema": _DIALECT, "title": "llms.json", **top, "$defs": definitions}
+        drop_null_defaults(definition)
+    return {"$schema": DIALECT, "title": "llms.json", **top, "$defs": definitions}
 
 
 def rendered() -> str:
     """Return the schema as the text of its file."""
-    return msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n"
+    return as_text(schema())
+
+
+def as_text(document: dict[str, Any]) -> str:
+    """Return a schema as the text of a file."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
 def _close_block(block: dict[str, Any]) -> None:
@@ -49,11 +65,11 @@ def _close_block(block: dict[str, Any]) -> None:
     }
 
 
-def _drop_null_defaults(definition: dict[str, Any]) -> None:
-    """Remove `"default": null`, which editors would offer to insert."""
+def drop_null_defaults(definition: dict[str, Any]) -> None:
+    """Remove `"default": null`, which editors would offer to insert, and the defaults of whole tables."""
     for member in definition["properties"].values():
-        if "default" in member and member["default"] is None:
-            del member["default"]
+        if "$ref" in member or member.get("default", "") is None:
+            member.pop("default", None)
 
 
 if __name__ == "__main__":

@@ -18,45 +18,116 @@ Template = dict[str, Any]
 """A chat request that the command line starts from."""
 
 Amount = Annotated[str, Meta(pattern=AMOUNT_PATTERN)] | Annotated[float, Meta(ge=0)]
-TokenCount = Annotated[int, Meta(ge=0)]
+TokenCount = Annotated[int, Meta(ge=0, extra={"unit": "tokens"})]
+UsdAmount = Annotated[float, Meta(ge=0)]
 
 
 class PriceRow(msgspec.Struct, kw_only=True):
     """What a model costs. A string is USD per token, a number is USD per million tokens."""
 
-    input: Annotated[Amount, Meta(description="For prompt tokens.")]
-    output: Annotated[Amount, Meta(description="For completion tokens.")]
-    cache_read: Annotated[Amount | None, Meta(description="For prompt tokens read from a cache.")] = None
-    cache_write: Annotated[Amount | None, Meta(description="For prompt tokens written to a cache; not used.")] = None
-    reasoning: Annotated[Amount | None, Meta(description="For reasoning tokens; not used.")] = None
+    input: Annotated[Amount, Meta(examples=["0.0000005"], description="For prompt tokens.")]
+    output: Annotated[Amount, Meta(examples=[2.5], description="For completion tokens.")]
+    #: for prompt tokens read from a cache
+    cache_read: Annotated[Amount | None, Meta(examples=[0.05])] = None
+    #: for prompt tokens written to a cache
+    cache_write: Annotated[Amount | None, Meta(examples=[0.6])] = None
+    #: for those that are kept for an hour
+    cache_write_1h: Annotated[Amount | None, Meta(examples=[1.0])] = None
+    #: for reasoning tokens
+    reasoning: Annotated[Amount | None, Meta(examples=[2.5])] = None
+    #: for prompt tokens of sound
+    input_audio: Annotated[Amount | None, Meta(examples=[40])] = None
+    #: for completion tokens of sound
+    output_audio: Annotated[Amount | None, Meta(examples=[80])] = None
+    #: for prompt tokens of images
+    input_image: Annotated[Amount | None, Meta(examples=[10])] = None
+    #: for completion tokens of images
+    output_image: Annotated[Amount | None, Meta(examples=[40])] = None
+    #: USD for one generated image
+    image: Annotated[UsdAmount | None, Meta(examples=[0.04])] = None
+    #: USD for a minute of sound
+    minute: Annotated[UsdAmount | None, Meta(examples=[0.006])] = None
+    #: USD for a request, in addition
+    request: Annotated[UsdAmount | None, Meta(examples=[0.005])] = None
+    #: USD for a search by the provider, in addition
+    search: Annotated[UsdAmount | None, Meta(examples=[0.01])] = None
+
+
+class LongPromptCost(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a model costs for long prompts, in the format of models.dev."""
+
+    #: for prompt tokens
+    input: Annotated[Amount | None, Meta(examples=[1.0])] = None
+    #: for completion tokens
+    output: Annotated[Amount | None, Meta(examples=[5.0])] = None
+    #: for prompt tokens read from a cache
+    cache_read: Annotated[Amount | None, Meta(examples=[0.1])] = None
+    #: for prompt tokens written to a cache
+    cache_write: Annotated[Amount | None, Meta(examples=[1.2])] = None
+
+
+class TierOfCost(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a tier is about, in the format of models.dev."""
+
+    #: `context` for the length of prompts; other tiers are not used
+    type: Annotated[str, Meta(examples=["context"])] = "context"
+    #: from how many tokens of the prompt on
+    size: Annotated[TokenCount | None, Meta(examples=[200000])] = None
+
+
+class CostTier(LongPromptCost, kw_only=True, omit_defaults=True):
+    """What a model costs for prompts with more tokens than `tier.size`."""
+
+    #: when these prices hold
+    tier: Annotated[TierOfCost | None, Meta(examples=[{"type": "context", "size": 200000}])] = None
 
 
 class Cost(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a model costs, in the format of models.dev: USD per million tokens."""
 
-    input: Amount | None = None
-    output: Amount | None = None
-    cache_read: Amount | None = None
-    cache_write: Amount | None = None
-    reasoning: Amount | None = None
+    #: for prompt tokens
+    input: Annotated[Amount | None, Meta(examples=[0.5])] = None
+    #: for completion tokens
+    output: Annotated[Amount | None, Meta(examples=[2.5])] = None
+    #: for prompt tokens read from a cache
+    cache_read: Annotated[Amount | None, Meta(examples=[0.05])] = None
+    #: for prompt tokens written to a cache
+    cache_write: Annotated[Amount | None, Meta(examples=[0.6])] = None
+    #: for reasoning tokens
+    reasoning: Annotated[Amount | None, Meta(examples=[2.5])] = None
+    #: for prompt tokens of sound
+    input_audio: Annotated[Amount | None, Meta(examples=[40])] = None
+    #: for completion tokens of sound
+    output_audio: Annotated[Amount | None, Meta(examples=[80])] = None
+    #: what a request costs whose prompt has more than 200,000 tokens
+    context_over_200k: Annotated[LongPromptCost | None, Meta(examples=[{"input": 1, "output": 5}])] = None
+    #: what requests with longer prompts cost, by their length
+    tiers: Annotated[
+        list[CostTier] | None,
+        Meta(examples=[[{"input": 1, "output": 5, "tier": {"type": "context", "size": 200000}}]]),
+    ] = None
     type: Annotated[
         str | None,
-        Meta(description="`request` for prices per request, which are not used."),
+        Meta(examples=["request"], description="`request` for prices per request, which are not used."),
     ] = None
 
 
 class TokenLimits(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A model's limits, in tokens; not used."""
 
-    context: Annotated[TokenCount | None, Meta(description="For prompt and completion together.")] = None
-    output: Annotated[TokenCount | None, Meta(description="For the completion.")] = None
+    context: Annotated[
+        TokenCount | None, Meta(examples=[131072], description="For prompt and completion together.")
+    ] = None
+    output: Annotated[TokenCount | None, Meta(examples=[16384], description="For the completion.")] = None
 
 
 class Modalities(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a model reads and writes: text, image, audio, …"""
 
-    input: list[str] | None = None
-    output: list[str] | None = None
+    #: what the model reads
+    input: Annotated[list[str] | None, Meta(examples=[["text", "image"]])] = None
+    #: what the model writes
+    output: Annotated[list[str] | None, Meta(examples=[["text"]])] = None
 
 
 class ModelEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -64,37 +135,58 @@ class ModelEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     id: Annotated[
         str | None,
-        Meta(description="The provider's id, if it is not the name of this entry."),
+        Meta(examples=["moonshotai/kimi-k2"], description="The provider's id, if it is not the name of this entry."),
     ] = None
     name: Annotated[
         str | None,
-        Meta(description="The display name; with `lenient_names`, clients may use it, too."),
+        Meta(examples=["Kimi K2"], description="The display name; with `lenient_names`, clients may use it, too."),
     ] = None
-    cost: Cost | None = None
-    limit: TokenLimits | None = None
-    modalities: Modalities | None = None
+    #: what the model costs
+    cost: Annotated[Cost | None, Meta(examples=[{"input": 0.5, "output": 2.5}])] = None
+    #: the model's limits
+    limit: Annotated[TokenLimits | None, Meta(examples=[{"context": 131072}])] = None
+    #: what it reads and writes; not used
+    modalities: Annotated[Modalities | None, Meta(examples=[{"input": ["text"], "output": ["text"]}])] = None
 
 
 class Parameters(msgspec.Struct, kw_only=True):
     """Parameters for requests in which the client does not set them. The ranges are those of the API."""
 
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
-    n: Annotated[int, Meta(ge=1)] | None = None
-    parallel_tool_calls: bool | None = None
-    prompt_cache_key: str | None = None
-    reasoning_effort: str | None = None
-    safety_identifier: str | None = None
-    seed: int | None = None
-    service_tier: str | None = None
-    stop: str | list[str] | None = None
-    store: bool | None = None
-    verbosity: str | None = None
-    enable_thinking: Annotated[bool | None, Meta(description="Whether models with this switch think first.")] = None
+    #: how random the answer is
+    temperature: Annotated[Annotated[float, Meta(ge=0, le=2)] | None, Meta(examples=[0.7])] = None
+    #: from how much of the probability tokens are drawn
+    top_p: Annotated[Annotated[float, Meta(ge=0, le=1)] | None, Meta(examples=[0.9])] = None
+    #: how many alternatives are listed for each token
+    top_logprobs: Annotated[Annotated[int, Meta(ge=0, le=20)] | None, Meta(examples=[3])] = None
+    #: makes repetitions less likely, the more often a token has occurred
+    frequency_penalty: Annotated[Annotated[float, Meta(ge=-2, le=2)] | None, Meta(examples=[0.5])] = None
+    #: makes tokens less likely that have occurred
+    presence_penalty: Annotated[Annotated[float, Meta(ge=-2, le=2)] | None, Meta(examples=[0.5])] = None
+    #: the most tokens of an answer, thinking included
+    max_completion_tokens: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(examples=[4096])] = None
+    #: the number of answers
+    n: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(examples=[1])] = None
+    #: whether tools may be called at the same time
+    parallel_tool_calls: Annotated[bool | None, Meta(examples=[True])] = None
+    #: what requests with a common beginning share, for the cache of the provider
+    prompt_cache_key: Annotated[str | None, Meta(examples=["my-app"])] = None
+    #: how long models think: `none`, `minimal`, `low`, `medium`, `high`, …
+    reasoning_effort: Annotated[str | None, Meta(examples=["low"])] = None
+    #: a stable name for the user
+    safety_identifier: Annotated[str | None, Meta(examples=["user-1"])] = None
+    #: for answers that can be repeated, as far as the provider can
+    seed: Annotated[int | None, Meta(examples=[7])] = None
+    #: the provider's class of service
+    service_tier: Annotated[str | None, Meta(examples=["flex"])] = None
+    #: texts at which the answer ends
+    stop: Annotated[str | list[str] | None, Meta(examples=[["END"]])] = None
+    #: whether the provider stores the answer
+    store: Annotated[bool | None, Meta(examples=[False])] = None
+    #: how long answers are: `low`, `medium` or `high`
+    verbosity: Annotated[str | None, Meta(examples=["low"])] = None
+    enable_thinking: Annotated[
+        bool | None, Meta(examples=[True], description="Whether models with this switch think first.")
+    ] = None
 
 
 class ProviderBlock(Parameters, kw_only=True):
@@ -114,7 +206,10 @@ class ProviderBlock(Parameters, kw_only=True):
     ] = None
     id: Annotated[
         str | None,
-        Meta(description="The known provider that this block configures, if the block has another name."),
+        Meta(
+            examples=["groq"],
+            description="The known provider that this block configures, if the block has another name.",
+        ),
     ] = None
     base_url: Annotated[
         str | None,
@@ -127,7 +222,10 @@ class ProviderBlock(Parameters, kw_only=True):
     ] = None
     api: Annotated[
         str | None,
-        Meta(description="In place of `base_url`: the URL that `/chat/completions` is appended to as it is."),
+        Meta(
+            examples=["http://gpu-box:8080/api"],
+            description="In place of `base_url`: the URL that `/chat/completions` is appended to as it is.",
+        ),
     ] = None
     path: Annotated[
         Annotated[str, Meta(pattern=PATH_PATTERN)] | None,
@@ -140,44 +238,54 @@ class ProviderBlock(Parameters, kw_only=True):
     protocol: Annotated[
         Literal["chat", "responses"] | None,
         Meta(
+            examples=["chat"],
             description="`chat` for chat completions, `responses` for OpenAI's Responses API. By default the one that "
             "the model is known to need, or that the provider asked for. For OpenAI-compatible providers.",
         ),
     ] = None
     api_key: Annotated[
         str | None,
-        Meta(description="`$NAME` or `${NAME}` for an environment variable, or the key itself."),
+        Meta(examples=["$MY_KEY"], description="`$NAME` or `${NAME}` for an environment variable, or the key itself."),
     ] = None
     env: Annotated[
         list[str] | None,
-        Meta(description="Environment variables that may contain the key, in order. By default the provider's own."),
+        Meta(
+            examples=[["MY_KEY", "OTHER_KEY"]],
+            description="Environment variables that may contain the key, in order. By default the provider's own.",
+        ),
     ] = None
     needs_key: Annotated[
         bool | None,
-        Meta(description="Whether the provider is of no use without a key. By default as for its type."),
+        Meta(
+            examples=[True], description="Whether the provider is of no use without a key. By default as for its type."
+        ),
     ] = None
     models: Annotated[
         dict[str, str | ModelEntry] | list[str] | None,
         Meta(
+            examples=[{"kimi-k2": "moonshotai/kimi-k2"}],
             description="Names for clients, each with the provider's id of the model. By default the models that are "
-            "known for the provider, or those that it lists itself."
+            "known for the provider, or those that it lists itself.",
         ),
     ] = None
     all_models: Annotated[
         bool | None,
-        Meta(description="Also offer the models that the provider lists itself."),
+        Meta(examples=[True], description="Also offer the models that the provider lists itself."),
     ] = None
     map_models: Annotated[
         dict[str, str] | None,
-        Meta(description="Offer these models only: names for clients, each with the provider's id of the model."),
+        Meta(
+            examples=[{"kimi-k2": "moonshotai/kimi-k2"}],
+            description="Offer these models only: names for clients, each with the provider's id of the model.",
+        ),
     ] = None
     include_models: Annotated[
         str | None,
-        Meta(description="Offer only models whose id matches this regular expression."),
+        Meta(examples=["^moonshotai/"], description="Offer only models whose id matches this regular expression."),
     ] = None
     exclude_models: Annotated[
         str | None,
-        Meta(description="Do not offer models whose id matches this regular expression."),
+        Meta(examples=["preview"], description="Do not offer models whose id matches this regular expression."),
     ] = None
     model_prefix: Annotated[
         str | None,
@@ -189,22 +297,32 @@ class ProviderBlock(Parameters, kw_only=True):
     lenient_names: Annotated[
         bool | None,
         Meta(
+            examples=[True],
             description="Also find models by the provider's id, by its last part and by their display name, in any "
-            "case. This is how files of llms.py 3 and 4 work."
+            "case. This is how files of llms.py 3 and 4 work.",
         ),
     ] = None
     pricing: Annotated[
         dict[str, PriceRow] | None,
-        Meta(description="Prices, by the provider's id of a model or by its local name."),
+        Meta(
+            examples=[{"moonshotai/kimi-k2": {"input": 0.5, "output": 2.5}}],
+            description="Prices, by the provider's id of a model or by its local name.",
+        ),
     ] = None
-    default_pricing: Annotated[PriceRow | None, Meta(description="The price of models without one of their own.")] = (
-        None
-    )
+    default_pricing: Annotated[
+        PriceRow | None,
+        Meta(examples=[{"input": "0", "output": "0"}], description="The price of models without one of their own."),
+    ] = None
     headers: Annotated[
         dict[str, str] | None,
-        Meta(description="HTTP headers of each request to the provider; `$NAME` is an environment variable."),
+        Meta(
+            examples=[{"X-Title": "llms"}],
+            description="HTTP headers of each request to the provider; `$NAME` is an environment variable.",
+        ),
     ] = None
-    force: Annotated[dict[str, Any] | None, Meta(description="Parameters that override the client's.")] = None
+    force: Annotated[
+        dict[str, Any] | None, Meta(examples=[{"temperature": 0}], description="Parameters that override the client's.")
+    ] = None
     pass_through: Annotated[
         bool,
         Meta(
@@ -222,6 +340,7 @@ class ProviderBlock(Parameters, kw_only=True):
     retries: Annotated[
         int,
         Meta(
+            examples=[1],
             ge=0,
             le=10,
             description="Retries at this provider before the next one is tried.",
@@ -229,7 +348,10 @@ class ProviderBlock(Parameters, kw_only=True):
     ] = 0
     check: Annotated[
         Template | None,
-        Meta(description="The request that `llms check` sends to this provider, in place of `defaults.check`."),
+        Meta(
+            examples=[{"messages": [{"role": "user", "content": "1+1="}]}],
+            description="The request that `llms check` sends to this provider, in place of `defaults.check`.",
+        ),
     ] = None
 
 
@@ -237,16 +359,16 @@ class RequestLimits(msgspec.Struct, kw_only=True):
     """Limits of a request."""
 
     client_max_size: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(description="The largest body of a request, in bytes."),
+        Annotated[int, Meta(ge=1, extra={"unit": "bytes"})] | None,
+        Meta(examples=[20971520], description="The largest body of a request, in bytes."),
     ] = None
     client_timeout: Annotated[
-        Annotated[float, Meta(gt=0)] | None,
-        Meta(description="The longest time that a request may take, in seconds."),
+        Annotated[float, Meta(gt=0, extra={"unit": "seconds"})] | None,
+        Meta(examples=[600], description="The longest time that a request may take, in seconds."),
     ] = None
     retries: Annotated[
         Annotated[int, Meta(ge=0, le=10)] | None,
-        Meta(description="Attempts over all candidates."),
+        Meta(examples=[3], description="Attempts over all candidates."),
     ] = None
 
 
@@ -259,16 +381,31 @@ class Defaults(msgspec.Struct, kw_only=True):
 
     headers: Annotated[
         dict[str, str] | None,
-        Meta(description="HTTP headers of each request to every provider."),
+        Meta(examples=[{"User-Agent": "llms"}], description="HTTP headers of each request to every provider."),
     ] = None
     text: Annotated[
         Template | None,
-        Meta(description="The request that `llms PROMPT` starts from: its model, messages and parameters."),
+        Meta(
+            examples=[{"model": "kimi-k2"}],
+            description="The request that `llms PROMPT` starts from: its model, messages and parameters.",
+        ),
     ] = None
-    image: Annotated[Template | None, Meta(description="The same for `llms --image`.")] = None
-    audio: Annotated[Template | None, Meta(description="The same for `llms --audio`.")] = None
-    file: Annotated[Template | None, Meta(description="The same for `llms --file`.")] = None
-    check: Annotated[Template | None, Meta(description="The request that `llms check` sends.")] = None
+    image: Annotated[
+        Template | None, Meta(examples=[{"model": "qwen3"}], description="The same for `llms --image`.")
+    ] = None
+    audio: Annotated[
+        Template | None, Meta(examples=[{"model": "qwen3"}], description="The same for `llms --audio`.")
+    ] = None
+    file: Annotated[Template | None, Meta(examples=[{"model": "qwen3"}], description="The same for `llms --file`.")] = (
+        None
+    )
+    check: Annotated[
+        Template | None,
+        Meta(
+            examples=[{"messages": [{"role": "user", "content": "1+1="}], "max_completion_tokens": 16}],
+            description="The request that `llms check` sends.",
+        ),
+    ] = None
 
 
 #: WIDTHxHEIGHT in pixels.
@@ -283,14 +420,15 @@ class ImageConversion(msgspec.Struct, kw_only=True):
         Meta(description="The largest width and height, in pixels. By default 1536x1024.", examples=["1536x1024"]),
     ] = None
     max_length: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(description="The largest file, in bytes. By default 1572864."),
+        Annotated[int, Meta(ge=1, extra={"unit": "bytes"})] | None,
+        Meta(examples=[1572864], description="The largest file, in bytes. By default 1572864."),
     ] = None
 
 
 class Conversions(msgspec.Struct, kw_only=True):
     """What is changed in requests before they are sent."""
 
+    #: when images in chats are made smaller; needs Pillow
     image: ImageConversion | None = None
 
 
@@ -304,8 +442,11 @@ class File(msgspec.Struct, kw_only=True):
         Mapping[str, ProviderBlock],
         Meta(description="The providers by id, in the order in which they are tried."),
     ] = msgspec.field(default_factory=dict)
+    #: what applies to every provider, and the requests that the command line starts from
     defaults: Defaults | None = None
+    #: limits of requests
     limits: RequestLimits | None = None
+    #: what is changed in requests
     convert: Conversions | None = None
 
 

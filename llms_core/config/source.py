@@ -19,6 +19,7 @@ from llms_core.config.locate import (
     line_of,
     nearest,
 )
+from llms_core.config.model import NO_KEY
 from llms_core.errors import ConfigError
 
 T = TypeVar("T")
@@ -48,6 +49,8 @@ class Source:
         self.warnings: list[str] = []
         #: what has no effect here, and does no harm: llms.py uses it
         self.notes: list[str] = []
+        #: what the providers lack that are left out only because they have no key
+        self._keyless: dict[JsonPath, str] = {}
         self.text = _decode_text(data, path)
         self.members = self._parse()
         # The rest of the configuration reads an upgraded document (config/llms_py): where it differs from the text,
@@ -73,6 +76,24 @@ class Source:
         """Warn about something that the user should fix. What is not in this file is not the user's to fix."""
         if self._addition_in(path) is None:
             self.warnings.append(str(self.error(path, message, hint)))
+
+    def left_out(self, path: JsonPath, reason: str) -> None:
+        """Warn of a provider that cannot be used at present; later, and together, if all that it lacks is a key."""
+        prefix = f"{NO_KEY}: "
+        if reason.startswith(prefix):
+            self._keyless[path] = reason.removeprefix(prefix)
+        else:
+            self.warn(path, f"left out: {reason}")
+
+    def warn_of_missing_keys(self) -> None:
+        """Warn once of all providers without a key: a file such as that of `llms init` has a dozen of them."""
+        keyless = {path: lack for path, lack in self._keyless.items() if self._addition_in(path) is None}
+        if len(keyless) == 1:
+            [(path, lack)] = keyless.items()
+            self.warn(path, f"left out: {NO_KEY}: {lack}")
+        elif keyless:
+            listed = ", ".join(f"{path[-1]} ({lack})" for path, lack in keyless.items())
+            self.warn(("providers",), f"left out, because they have no key: {listed}")
 
     def note(self, path: JsonPath, message: str) -> None:
         """Note a member that has no effect here, but is there for llms.py."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider can do. The router skips candidates that lack a capability that the request needs."""
 
+    #: streams answers
     streaming: bool = True
+    #: calls tools
     tools: bool = True
     #: `response_format` of type `json_schema`
     json_schema: bool = True
@@ -20,6 +25,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     audio: bool = True
     #: content parts of type `file`
     files: bool = True
+    #: probabilities of tokens
     logprobs: bool = True
     #: more than one choice per request
     n: bool = True
@@ -47,7 +53,7 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     #: Whether the provider documents the role `developer`, which otherwise becomes `system`.
     developer: bool = False
     #: A regular expression for the whole of a tool call's id; empty if any will do.
-    tool_call_id: str = ""
+    tool_call_id: Annotated[str, Meta(examples=["[0-9A-Za-z]{9}"])] = ""
     #: Whether the assistant has to speak between a tool's result and the next message of a user.
     assistant_after_tool: bool = False
     #: Whether users and the assistant have to take turns, and system messages have to come first.
@@ -64,11 +70,11 @@ class RequestRules(msgspec.Struct, frozen=True, kw_only=True):
     #: OpenAI's reasoning models, wherever they are served.
     max_completion_tokens: tuple[str, ...] = ("o[1-9]*", "gpt-[5-9]*", "*/o[1-9]*", "*/gpt-[5-9]*")
     #: Patterns of models that take `reasoning_effort`: they get what clients of other APIs wish for in its place.
-    reasoning_effort: tuple[str, ...] = ()
+    reasoning_effort: Annotated[tuple[str, ...], Meta(examples=[["acme-think*"]])] = ()
     #: Patterns of models that are only served by the Responses API (`/responses`).
-    responses: tuple[str, ...] = ()
+    responses: Annotated[tuple[str, ...], Meta(examples=[["acme-agent*"]])] = ()
     #: Patterns of models that refuse tools in chat completions unless their reasoning is switched off.
-    responses_for_tools: tuple[str, ...] = ()
+    responses_for_tools: Annotated[tuple[str, ...], Meta(examples=[["acme-think*"]])] = ()
 
 
 class NativeEndpoint(msgspec.Struct, frozen=True):

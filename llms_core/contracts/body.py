@@ -69,6 +69,11 @@ class RequestBody(Generic[View]):
         return bool(self.view.stream)  # type: ignore[attr-defined]
 
     @property
+    def written(self) -> Members:
+        """The members of the request in the client's own format; those of its translation if that is all there is."""
+        return self.members
+
+    @property
     def translation(self) -> RequestBody[View]:
         """The body itself, unless its translation was put off until somebody needs it; see `DeferredBody`."""
         return self
@@ -131,7 +136,7 @@ class DeferredBody(RequestBody[View]):
     answered by its translation. `context` is what the dialect has to know about an answer in its own protocol.
     """
 
-    __slots__ = ("_model", "_stream", "_translate", "_translation")
+    __slots__ = ("_model", "_stream", "_translate", "_translation", "_written")
 
     def __init__(
         self,
@@ -141,13 +146,18 @@ class DeferredBody(RequestBody[View]):
         model: str,
         stream: bool,
         context: Any = None,
+        written: Members = MappingProxyType({}),
     ):
-        """Make a body; `translate` raises RequestError for what cannot be translated."""
+        """Make a body; `translate` raises RequestError for what cannot be translated.
+
+        `written` are the members of the client's request.
+        """
         self.native = native
         self.context = context
         self._model = model
         self._stream = stream
         self._translate = translate
+        self._written = written
         self._translation: RequestBody[View] | None = None
 
     @property
@@ -159,6 +169,11 @@ class DeferredBody(RequestBody[View]):
     def stream(self) -> bool:
         """Whether the client asked for a stream."""
         return self._stream
+
+    @property
+    def written(self) -> Members:
+        """The members of the client's request."""
+        return self._written
 
     @property
     def translation(self) -> RequestBody[View]:

@@ -66,6 +66,17 @@ class Usage(msgspec.Struct, omit_defaults=True):
     total_tokens: int = msgspec.field(default_factory=int)
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
+    #: images, and seconds of sound, of operations that are charged by them
+    images: Any = 0
+    seconds: Any = 0
+    #: the tier of service that the provider used
+    service_tier: Any = None
+    # What the answer costs according to the provider itself; see `llms_core.prices.reported`.
+    cost: Any = None
+    cost_details: Any = None
+    is_byok: Any = None
+    estimated_cost: Any = None
+    cost_in_usd_ticks: Any = None
 
     def __post_init__(self) -> None:
         if not self.total_tokens:

@@ -107,13 +107,13 @@ class EmbeddingRules(msgspec.Struct, frozen=True, kw_only=True):
     #: Whether an input may be the numbers of its tokens.
     tokens: bool = False
     #: The provider's name of `dimensions`; empty if it has no such parameter.
-    dimensions: str = ""
+    dimensions: Annotated[str, Meta(examples=["output_dimension"])] = ""
     #: The provider's name of `input_type`; empty if it has no such parameter.
-    input_type: str = ""
+    input_type: Annotated[str, Meta(examples=["input_type"])] = ""
     #: `query`, `document`, `classification`, `clustering`, `similarity`, … -> the provider's value of `input_type`.
-    input_types: Mapping[str, str] = {}
+    input_types: Annotated[Mapping[str, str], Meta(examples=[{"query": "search_query"}])] = {}
     #: The `input_type` for requests without one, for a provider that requires it.
-    default_input_type: str = ""
+    default_input_type: Annotated[str, Meta(examples=["document"])] = ""
     #: Whether the provider takes `encoding_format: "base64"`.
     base64: bool = False
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from llms_core.config.locate import nearest
 from llms_core.plugins.settings import PluginSettings
@@ -37,13 +39,13 @@ class GuardSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[plugin.guard]`."""
 
     #: Names of rules whose findings refuse the request, or end the answer.
-    deny: list[str] = []
+    deny: Annotated[list[str], Meta(examples=[["secret"]])] = []
     #: Names of rules whose findings are replaced by `[name]`.
-    mask: list[str] = []
+    mask: Annotated[list[str], Meta(examples=[["email", "card", "word", "ticket"]])] = []
     #: What the rule `word` finds, in whichever case.
-    words: list[str] = []
+    words: Annotated[list[str], Meta(examples=[["Project X"]])] = []
     #: Further rules: a name, and a regular expression.
-    patterns: dict[str, str] = {}
+    patterns: Annotated[dict[str, str], Meta(examples=[{"ticket": "TICKET-[0-9]+"}])] = {}
     #: Whether requests are looked through.
     requests: bool = True
     #: Whether answers are looked through.

@@ -58,6 +58,7 @@ from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import (
     ANY_MEMBER,
     ChunkTranslator,
+    LiteLLMNames,
     NativeEndpoint,
     ProviderSettings,
     ProviderSpec,
@@ -320,6 +321,7 @@ OPENAI_EMBEDDINGS = EmbeddingRules(tokens=True, dimensions="dimensions", base64=
 OPENAI_COMPATIBLE = ProviderSpec(
     name="openai-compatible",
     title="Any OpenAI-compatible server",
+    litellm=LiteLLMNames(names=("custom_openai", "litellm_proxy", "llamafile", "openai_like", "xinference")),
     docs="https://platform.openai.com/docs/api-reference/chat",
     adapter=OpenAICompatible,
     # A server on the own machine or network often needs none. A configured key is sent.

@@ -64,6 +64,14 @@ class PlainUsage(msgspec.Struct):
     total_tokens: Annotated[int, Meta(ge=1)]
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
+    images: Any = 0
+    seconds: Any = 0
+    service_tier: Any = None
+    cost: Any = None
+    cost_details: Any = None
+    is_byok: Any = None
+    estimated_cost: Any = None
+    cost_in_usd_ticks: Any = None
 
 
 class PlainCompletion(msgspec.Struct):

@@ -80,7 +80,7 @@ class Forwarding(Operation[Any, ForwardCall]):
         answer = expect(ForwardedAnswer, translated, "forwarded")
         fault = self.fault(call, answer)
         if fault is None:
-            usage = answer.usage or read_usage(answer.data)
+            usage = answer.usage or self.counted(answer)
             return msgspec.structs.replace(answer, usage=usage)
         if describes_error(body):
             raise expect(ProviderError, adapter.error(200, {}, body), "error")
@@ -90,6 +90,10 @@ class Forwarding(Operation[Any, ForwardCall]):
     def fault(self, call: ForwardCall, answer: ForwardedAnswer) -> str | None:
         """Return what is wrong with an answer; None if clients can use it."""
         raise NotImplementedError
+
+    def counted(self, answer: ForwardedAnswer) -> Usage | None:
+        """Return what a whole answer is charged by; None if that is not known."""
+        return read_usage(answer.data)
 
     def stream(self, adapter: Any, call: ForwardCall) -> StreamReader:
         """Return a reader of the provider's events."""

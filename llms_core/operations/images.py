@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from llms_core.contracts.completion import Usage
 from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.operations.forwarding import Forwarding, list_in
 
@@ -32,6 +33,12 @@ class Images(Forwarding):
         if not all(map(_is_image, images)):
             return "an image has neither `b64_json` nor `url`"
         return None
+
+    def counted(self, answer: ForwardedAnswer) -> Usage | None:
+        """Return the tokens, if there are any, and the number of images."""
+        usage = super().counted(answer) or Usage()
+        usage.images = len(list_in(answer.data, "data") or ())
+        return usage
 
     def events_of(self, answer: ForwardedAnswer) -> Sequence[Mapping[str, Any]]:
         """Return an event for each image. Events have no room for a URL."""

@@ -34,6 +34,8 @@ class ChunkReader:
         self._usage: Chunk | None = None
         #: Whether a chunk with content has been read: a part of the answer that is useful to the client.
         self.has_content = False
+        #: The number of such chunks.
+        self.content_chunks = 0
         #: The same since the reader's user last set it to False.
         self.has_new_content = False
         #: Whether no more events will be read: the stream ended, or an event was an error.
@@ -80,6 +82,7 @@ class ChunkReader:
         if chunk.content:
             self.has_content = True
             self.has_new_content = True
+            self.content_chunks += 1
         # Nearly every chunk continues an open part.
         if not chunk.ended and not self._ended and self._open.issuperset(chunk.begun):
             ready.append(chunk)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import llms_core
-from llms_core.config.locate import nearest
+from llms_core.config.locate import JsonPath, nearest
 from llms_core.config.model import Plugins
 from llms_core.config.places import PLUGINS_TOML
+from llms_core.config.plugins_toml import mistake
 from llms_core.errors import ConfigError
 from llms_core.plugins.report import PluginState
 from llms_core.plugins.sources import Source
@@ -17,10 +18,11 @@ from llms_core.plugins.versions import unsatisfied
 
 _PIN = re.compile(r"\s*(?:==)?\s*([\w.!+-]+)(?:\s+(sha256:[0-9a-f]{64}))?\s*")
 
-_UNTRUSTED = (
+UNTRUSTED = (
     f"[plugins] load is ignored, because {PLUGINS_TOML} was only found in the current folder; to load it, name "
     f"the file: --plugins ./{PLUGINS_TOML}"
 )
+"""Why plugins of a file that was only found are not imported. It is logged when the file is read."""
 
 
 class Rejection(NamedTuple):
@@ -60,7 +62,7 @@ class Admission:
         if not self._is_allowed(source):
             return Rejection("not allowed", f"{source.distribution} is not listed in [plugins] allow")
         if source.named and not self._trusted:
-            return Rejection("quarantined", _UNTRUSTED)
+            return Rejection("quarantined", UNTRUSTED)
         reason = self._pin_mismatch(source, names) or _incompatibility(source) or self._name_conflict(source)
         if reason is not None:
             return Rejection("quarantined", reason)
@@ -91,22 +93,38 @@ class Admission:
         return f"two plugins have this name: {first.origin} is used, and {source.origin} is not"
 
 
-def unknown_names(plugins: Plugins, settings: Mapping[str, Any], sources: Iterable[Source]) -> Iterator[str]:
-    """Yield a warning for each name in `[plugins]` or `[plugin.NAME]` that no installed plugin has."""
-    known: set[str] = set()
-    plugin_names: set[str] = set()
-    for source in sources:
-        known |= _names_of(source)
-        plugin_names.add(source.name)
-    tables = {"disabled": plugins.disabled, "allow": plugins.allow or (), "pins": plugins.pins}
-    for table, names in tables.items():
-        for name in names:
-            if _canonical(name) not in known:
-                suggestion = _suggestion(_canonical(name), known)
-                yield f"[plugins] {table}: no plugin or distribution '{name}' is installed{suggestion}"
+def unknown_names(
+    plugins: Plugins, settings: Mapping[str, Any], sources: Iterable[Source], path: str = ""
+) -> Iterator[str]:
+    """Yield a warning for each name in `[plugins]` or `[plugin.NAME]` that no installed plugin has.
+
+    `path` is that of plugins.toml.
+    """
+    found = list(sources)
+    distributions = {_canonical(source.distribution): source.distribution for source in found}
+    names = {**distributions, **{_canonical(source.name): source.name for source in found}}
+    places: list[tuple[str, JsonPath]] = [(name, ("plugins", "disabled")) for name in plugins.disabled]
+    places += [(name, ("plugins", "pins", name)) for name in plugins.pins]
+    for name, place in places:
+        if _canonical(name) not in names:
+            message = f"no plugin or distribution '{name}' is installed, so that this has no effect"
+            yield str(mistake(path, place, message, _suggestion(name, names.values())))
+    for name in plugins.allow or ():
+        if _canonical(name) in distributions:
+            continue
+        message = f"no distribution '{name}' is installed, so that this allows nothing"
+        hint = _suggestion(name, distributions.values())
+        # Users know plugins by their own names.
+        owners = [source.distribution for source in found if _canonical(source.name) == _canonical(name)]
+        if owners:
+            message = f"'{name}' is the name of a plugin, and not of a distribution, so that this allows nothing"
+            hint = f"write '{owners[0]}'"
+        yield str(mistake(path, ("plugins", "allow"), message, hint))
+    plugin_names = [source.name for source in found]
     for name in settings:
         if name not in plugin_names:
-            yield f"[plugin.{name}]: no such plugin is installed{_suggestion(name, plugin_names)}"
+            message = f"no plugin '{name}' is installed"
+            yield str(mistake(path, ("plugin", name), message, _suggestion(name, plugin_names)))
 
 
 def _incompatibility(source: Source) -> str | None:
@@ -128,7 +146,7 @@ def _parse_pin(name: str, text: str) -> _Pin:
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
     near = nearest(name, known)
-    return f"; did you mean '{near}'?" if near is not None else ""
+    return f"did you mean '{near}'?" if near is not None else "`llms plugins` lists those that are"
 
 
 def _names_of(source: Source) -> set[str]:

@@ -48,7 +48,10 @@ def split(
     members = {member: own.pop(member, None) for member, about in _HOOKS.items() if about.intersection(hooks)}
     fail = members.get(FAIL) or "closed"
     if fail not in ("open", "closed"):
-        raise ConfigError(f"{fail!r} is neither 'open' nor 'closed'", path=path, field=f"plugin.{name}.{FAIL}")
+        hint = "closed refuses requests if the plugin fails, open lets them go on"
+        raise ConfigError(
+            f"{fail!r} is neither 'open' nor 'closed'", path=path, field=f"plugin.{name}.{FAIL}", hint=hint
+        )
     refresh = members.get(REFRESH)
     if refresh is not None and (not isinstance(refresh, int | float) or isinstance(refresh, bool) or refresh <= 0):
         message = f"{refresh!r} is not a number of seconds"

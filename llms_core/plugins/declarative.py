@@ -26,35 +26,48 @@ AdapterFactory = Callable[[ProviderSpec[Any], Any], Adapter]
 
 
 class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The table `[types.NAME]`. A member that is None is inherited from the type that it extends."""
+    """`[types.NAME]`: a provider type without code. What is left out is inherited from the type that it extends."""
 
     #: The type to start from; None means OPENAI_COMPATIBLE.
-    extends: str | None = None
-    title: str = ""
-    docs: str = ""
-    base_url: Annotated[str, Meta(pattern="^https?://")] | None = None
+    extends: Annotated[str | None, Meta(examples=["openai-compatible"])] = None
+    #: The name for humans; the name of the type by default.
+    title: Annotated[str, Meta(examples=["Acme"])] = ""
+    #: The URL of the provider's documentation.
+    docs: Annotated[str, Meta(examples=["https://acme.example/docs"])] = ""
+    #: The URL that paths such as `/chat/completions` are appended to; inherited by default.
+    base_url: Annotated[
+        Annotated[str, Meta(pattern="^https?://")] | None, Meta(examples=["https://api.acme.example/v1"])
+    ] = None
     #: What is appended to the base URL for chat completions.
-    path: Annotated[str, Meta(pattern=PATH_PATTERN)] | None = None
+    path: Annotated[Annotated[str, Meta(pattern=PATH_PATTERN)] | None, Meta(examples=["/chat/completions"])] = None
     #: Operation -> what is appended to the base URL for it; replaces the inherited ones.
-    paths: dict[str, Annotated[str, Meta(pattern=PATH_PATTERN)]] | None = None
-    key_env: str | tuple[str, ...] | None = None
+    paths: Annotated[
+        dict[str, Annotated[str, Meta(pattern=PATH_PATTERN)]] | None, Meta(examples=[{"embeddings": "/embeddings"}])
+    ] = None
+    #: The environment variable that has the key, or several of them, of which the first that is set is used.
+    key_env: Annotated[str | tuple[str, ...] | None, Meta(examples=["ACME_API_KEY"])] = None
     #: None: as inherited, but true if `key_env` names a variable.
-    needs_key: bool | None = None
+    needs_key: Annotated[bool | None, Meta(examples=[True])] = None
     #: Added to the inherited entries, as are `drop` and `capabilities`.
-    rename: dict[str, str] = {}
-    drop: tuple[str, ...] = ()
+    rename: Annotated[dict[str, str], Meta(examples=[{"max_completion_tokens": "max_tokens"}])] = {}
+    #: Parameters that the provider rejects.
+    drop: Annotated[tuple[str, ...], Meta(examples=[["logit_bias"]])] = ()
     #: Members of RequestRules, each of which replaces the inherited one.
-    rules: dict[str, Any] = {}
+    rules: Annotated[dict[str, Any], Meta(examples=[{"developer": True}])] = {}
     #: Members of EmbeddingRules, each of which replaces the inherited one.
-    embeddings: dict[str, Any] = {}
+    embeddings: Annotated[dict[str, Any], Meta(examples=[{"max_inputs": 96}])] = {}
     #: Sent with each request; a provider block may override them. References in them are replaced.
-    headers: dict[str, str] = {}
-    capabilities: dict[str, bool] = {}
+    headers: Annotated[dict[str, str], Meta(examples=[{"X-Title": "llms"}])] = {}
+    #: What the provider can do, by the names below.
+    capabilities: Annotated[dict[str, bool], Meta(examples=[{"vision": False}])] = {}
     #: Whether the provider cannot stream; None: as inherited.
-    replay_streams: bool | None = None
+    replay_streams: Annotated[bool | None, Meta(examples=[True])] = None
     #: Name for clients -> the provider's id, or ids that clients use as they are.
-    models: dict[str, str] | tuple[str, ...] | None = None
-    aliases: tuple[str, ...] = ()
+    models: Annotated[dict[str, str] | tuple[str, ...] | None, Meta(examples=[{"acme-large": "acme-large-2026"}])] = (
+        None
+    )
+    #: Further names for the type.
+    aliases: Annotated[tuple[str, ...], Meta(examples=[["acme-ai"]])] = ()
 
 
 def declared(
@@ -109,6 +122,7 @@ def _spec(
         models=_models(declaration, base),
         aliases=declaration.aliases,
         demo=False,
+        embedded=False,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -28,7 +29,7 @@ from llms_core.plugins.resolving import Resolver
 from llms_core.plugins.settings import PluginSettings
 from llms_core.plugins.sources import EntryPoints, Source
 from llms_core.plugins.specs import collect, register, reject_awaitable
-from llms_core.plugins.unloaded import may_implement
+from llms_core.plugins.unloaded import is_missing, may_implement
 from llms_core.plugins.verify import Hook, hooks_of
 from llms_core.provider import ProviderSpec
 
@@ -46,21 +47,24 @@ def load_enabled_plugins(
     *,
     path: str = "",
     trusted: bool = True,
+    env: Mapping[str, str] = os.environ,
     entry_points: EntryPoints = importlib.metadata.entry_points,
 ) -> PluginHost:
     """Load every plugin that `[plugins]` enables.
 
     `settings` are the tables `[plugin.NAME]`, `path` is that of plugins.toml. Unless that file is `trusted`, what its
-    `[plugins] load` names is quarantined. Raises ConfigError if a pin is not an exact version. Failures of plugins, and
-    settings that they reject, are in the host's reports.
+    `[plugins] load` names is quarantined. `env` contains the secrets that settings refer to.
+
+    Raises ConfigError if a pin is not an exact version. Failures of plugins, and settings that they reject, are in the
+    host's reports.
     """
     found = [*sources.installed(entry_points), *sources.named(plugins.load, Path(path).parent)]
     admission = Admission(plugins, trusted=trusted)
-    loader = _Loader(settings, path, plugins.timeout)
+    loader = _Loader(settings, path, plugins.timeout, env)
     for source in found:
         loader.load(source, admission.check(source))
     loader.set_up()
-    return loader.host(tuple(unknown_names(plugins, settings, found)))
+    return loader.host(tuple(unknown_names(plugins, settings, found, path)))
 
 
 class _Plugin(msgspec.Struct):
@@ -78,9 +82,10 @@ class _Plugin(msgspec.Struct):
 class _Loader:
     """Imports all plugins, then sets them up: one may be needed to read the settings of another."""
 
-    def __init__(self, settings: Mapping[str, Mapping[str, Any]], path: str, timeout: float):
+    def __init__(self, settings: Mapping[str, Mapping[str, Any]], path: str, timeout: float, env: Mapping[str, str]):
         self._settings = settings
         self._path = path
+        self._env = env
         self._resolver = Resolver(timeout)
         self._resolve = self._resolver.lookup()
         #: In the order in which they were found, which decides who keeps a name that two of them use.
@@ -122,6 +127,8 @@ class _Loader:
             except BaseException as error:
                 self._quarantine(plugin, error)
                 continue
+            if plugin.report is not None:  # it has switched itself off
+                continue
             if keeps := plugin.hooks.get("llms_secrets"):
                 self._resolver.add(plugin.source.origin, keeps.call)
 
@@ -149,7 +156,11 @@ class _Loader:
         table = self._settings.get(source.name)
         plugin.settings, values = split(source.name, table, plugin.hooks, self._path)
         if configure := plugin.hooks.get("llms_configure"):
-            reject_awaitable(configure.call(PluginSettings(source.name, values, self._path, resolve=self._resolve)))
+            settings = self._settings_of(source.name, values)
+            reject_awaitable(configure.call(settings))
+            if settings.switched_off:
+                self._reject(plugin, "disabled", settings.switched_off)
+                return ()
         elif values:
             raise ConfigError(
                 f"{source.origin} does not accept settings",
@@ -161,10 +172,18 @@ class _Loader:
             return collect(providers)
         return ()
 
+    def _settings_of(self, name: str, values: Mapping[str, Any] | None) -> PluginSettings:
+        return PluginSettings(name, values, self._path, self._env, self._resolve)
+
     def _quarantine(self, plugin: _Plugin, error: BaseException) -> None:
         origin = plugin.source.origin
         reason = str(error) if isinstance(error, LlmsError) else summary(error)
         log.debug("%s is quarantined", origin, exc_info=error)
+        if is_missing(plugin.source):
+            # The import that failed may be another one: a file may import what is not installed.
+            plugin.report = _report(plugin, "quarantined", f"{origin}: {reason}")
+            plugin.report = msgspec.structs.replace(plugin.report, is_missing=True)
+            return
         self._reject(plugin, "quarantined", f"{origin}: {reason}")
 
     def _reject(self, plugin: _Plugin, state: PluginState, reason: str) -> None:

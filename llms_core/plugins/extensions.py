@@ -1,18 +1,21 @@
-"""Checks the operations and dialects that plugins add: a broken one is left out instead of stopping the server.
+"""Checks what plugins add, such as operations and dialects: a broken one is left out instead of stopping the server.
 
 The types of their members are checked here because Python code can create them with any, as with provider specs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import inspect
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 
 from llms_core.dialects import Dialect, OpenApi, Route
 from llms_core.dialects.paths import problem
+from llms_core.errors import PluginError
 from llms_core.operations import Operation
-from llms_core.plugins.report import summary
+from llms_core.plugins.report import summary, where
 
 #: The server's own routes, and everything below them. Litestar does not start if a dialect shares a path with a route.
 _RESERVED_PATHS = (
@@ -28,6 +31,45 @@ _RESERVED_PATHS = (
 )
 
 _DIALECT_FUNCTIONS = ("decode", "encode_answer", "encode_error")
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def checked_headers(headers: object) -> Mapping[str, str]:
+    """Return the headers that a plugin adds to a request. Raises PluginError for what cannot be sent as such."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise PluginError(f"returned a {type(headers).__name__} instead of a mapping of headers")
+    for name, value in headers.items():
+        is_text = isinstance(name, str) and isinstance(value, str)
+        if not is_text or not _HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise PluginError(f"returned something that is no header: {name!r}")
+    return headers
+
+
+def middleware_error(middleware: object) -> str | None:
+    """Return why an object cannot be a middleware, or None."""
+    if isinstance(middleware, type):
+        return f"returned the class {middleware.__name__} instead of an object of it: return [{middleware.__name__}()]"
+    if inspect.iscoroutinefunction(middleware):
+        return _arguments_error(middleware)
+    if callable(middleware) and inspect.iscoroutinefunction(type(middleware).__call__):
+        return _arguments_error(middleware)
+    if inspect.isfunction(middleware):
+        name = middleware.__name__
+        return f"returned {name} ({where(middleware)}), which is not async: write `async def {name}(call, forward)`"
+    return f"returned a {type(middleware).__name__} instead of an async callable: `async def NAME(call, forward)`"
+
+
+def _arguments_error(middleware: Callable[..., object]) -> str | None:
+    try:
+        inspect.signature(middleware).bind(None, None)
+    except TypeError:
+        name = getattr(middleware, "__name__", type(middleware).__name__)
+        return f"returned {name} ({where(middleware)}), which does not take `(call, forward)`"
+    return None
 
 
 def operation_error(operation: object, names: Collection[str]) -> str | None:

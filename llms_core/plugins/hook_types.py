@@ -23,7 +23,8 @@ from llms_core.operations import Operation
 from llms_core.plugins import hook_arguments
 from llms_core.plugins.settings import PluginSettings
 from llms_core.provider import ProviderSpec
-from llms_core.records import AttemptRecord, RequestRecord
+from llms_core.records import AttemptRecord, AttemptStart, RequestRecord
+from llms_core.status import GatewayStatus, Measurement
 
 
 class _WithSettings(Protocol):
@@ -38,12 +39,20 @@ class _WithChanged(Protocol):
     def __call__(self, changed: Callable[[], None]) -> Mapping[str, Mapping[str, Any]]: ...
 
 
+class _WithStart(Protocol):
+    def __call__(self, attempt: AttemptStart) -> Mapping[str, str] | None: ...
+
+
 class _WithAttempt(Protocol):
     def __call__(self, attempt: AttemptRecord) -> None: ...
 
 
 class _WithRecord(Protocol):
     def __call__(self, record: RequestRecord) -> None: ...
+
+
+class _WithGateway(Protocol):
+    def __call__(self, gateway: GatewayStatus) -> AbstractAsyncContextManager[Any]: ...
 
 
 class _WithGroup(Protocol):
@@ -68,12 +77,16 @@ ConfigHook: TypeAlias = _WithChanged | Callable[[], Mapping[str, Mapping[str, An
 # A resolver that does not look at the reference would answer every one of them.
 SecretsHook: TypeAlias = _WithReference
 CandidatesHook: TypeAlias = hook_arguments.CandidatesHook
+AttemptStartedHook: TypeAlias = _WithStart | Callable[[], Mapping[str, str] | None]
 AttemptFinishedHook: TypeAlias = _WithAttempt | Callable[[], None]
 RequestFinishedHook: TypeAlias = _WithRecord | Callable[[], None]
 AuthenticateHook: TypeAlias = hook_arguments.AuthenticateHook
-LifespanHook: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
+LifespanHook: TypeAlias = _WithGateway | Callable[[], AbstractAsyncContextManager[Any]]
+MeasurementsHook: TypeAlias = Callable[[], Iterable[Measurement]]
+StatusHook: TypeAlias = Callable[[], Mapping[str, Any]]
 CommandsHook: TypeAlias = _WithGroup | Callable[[], None]
 RoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
+RootRoutesHook: TypeAlias = Callable[[], Iterable[RouteHandler]]
 # Not any iterable of names: what is meant for another hook must not pass for it.
 PublicRoutesHook: TypeAlias = Callable[[], Set[str]]
 OperationsHook: TypeAlias = Callable[[], Iterable[Operation[Any, Any]]]
@@ -87,12 +100,16 @@ AnyHook: TypeAlias = (
     | SecretsHook
     | ConfigHook
     | CandidatesHook
+    | AttemptStartedHook
     | AttemptFinishedHook
     | RequestFinishedHook
     | AuthenticateHook
     | LifespanHook
+    | MeasurementsHook
+    | StatusHook
     | CommandsHook
     | RoutesHook
+    | RootRoutesHook
     | PublicRoutesHook
     | OperationsHook
     | DialectsHook

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from llms_core.plugins.hook_types import HookMarker
     from llms_core.plugins.settings import PluginSettings
     from llms_core.provider import ProviderSpec
-    from llms_core.records import AttemptRecord, Caller, RequestRecord
+    from llms_core.records import AttemptRecord, AttemptStart, Caller, RequestRecord
+    from llms_core.status import GatewayStatus, Measurement
 
 #: pluggy's project name, and the entry-point group.
 PROJECT = "llms_core"
@@ -120,6 +121,16 @@ def llms_middleware() -> Iterable[Middleware]:
 
 
 @hookspec
+def llms_attempt_started(attempt: AttemptStart) -> Mapping[str, str] | None:
+    """Observe that an attempt begins, and return headers for the provider, such as `traceparent`; None for none.
+
+    They never replace a header of the adapter's. `llms_attempt_finished` follows, unless the client was at fault
+    before the provider was asked; `llms_request_finished` follows in any case.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 def llms_attempt_finished(attempt: AttemptRecord) -> None:
     """Observe one attempt at one candidate, whether it succeeded or failed."""
 
@@ -149,10 +160,28 @@ def llms_authenticate(
 
 
 @hookspec
-def llms_lifespan() -> AbstractAsyncContextManager[Any]:
+def llms_lifespan(gateway: GatewayStatus) -> AbstractAsyncContextManager[Any]:
     """Return a context manager that is entered when a server process starts and left when it stops.
 
-    Several are left in reverse order.
+    Several are left in reverse order. `gateway` may be used until then.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def llms_measurements() -> Iterable[Measurement]:
+    """Return numbers of yours that `/metrics` shows, as they are now in this process.
+
+    It is called about once a second, and must not wait.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def llms_status() -> Mapping[str, Any]:
+    """Return the state of the plugin, which `/ready` shows: anything that can be written as JSON.
+
+    A member `problem` tells what does not work now, or is None. It is called on the event loop for each such request.
     """
     raise NotImplementedError
 
@@ -167,6 +196,15 @@ def llms_routes() -> Iterable[Any]:
     """Return Litestar route handlers, which are served under `/x/<plugin>/`.
 
     They need a key wherever completions do. `request.user` is the Caller, or None if the server requires no keys.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def llms_root_routes() -> Iterable[Any]:
+    """Return Litestar route handlers for paths that other programs expect, such as `/metrics`.
+
+    They are like those of `llms_routes`, but have no prefix. They are left out if one of their paths is taken.
     """
     raise NotImplementedError
 

@@ -5,7 +5,6 @@ pluggy's own calls are not used, because they stop at the first implementation t
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -21,19 +20,21 @@ from llms_core.operations import Operation
 from llms_core.plugins.choosing import Chooser
 from llms_core.plugins.contributing import Contributor, Contributors
 from llms_core.plugins.core_settings import CoreSettings
-from llms_core.plugins.extensions import dialect_error, operation_error
-from llms_core.plugins.report import Finding, PluginReport, summary, where
+from llms_core.plugins.extensions import checked_headers, dialect_error, middleware_error, operation_error
+from llms_core.plugins.report import Finding, PluginReport, summary
 from llms_core.plugins.resolving import Resolver
 from llms_core.plugins.specs import reject_awaitable
 from llms_core.plugins.verify import Hook
 from llms_core.provider import ProviderSpec
+from llms_core.status import Measurement
 
 if TYPE_CHECKING:
     import click
 
     from llms_core.candidate import Candidate
     from llms_core.contracts.body import RequestBody
-    from llms_core.records import AttemptRecord, Caller, RequestRecord
+    from llms_core.records import AttemptRecord, AttemptStart, Caller, RequestRecord
+    from llms_core.status import GatewayStatus
 
 log = logging.getLogger("llms_core.plugins")
 
@@ -81,11 +82,16 @@ class PluginHost:
         # Hooks that are called per request are looked up once.
         #: The plugins that reorder or remove candidates.
         self.choosers = tuple(self._choosers())
+        self._attempt_started = self._implementations("llms_attempt_started")
         self._attempt_finished = self._implementations("llms_attempt_finished")
         self._request_finished = self._implementations("llms_request_finished")
+        self._status = self._implementations("llms_status")
         #: Whether any plugin observes attempts, or requests; without observers no record has to be created.
         self.observes_attempts = bool(self._attempt_finished)
+        #: Whether any plugin observes that attempts begin.
+        self.observes_starts = bool(self._attempt_started)
         self.observes_requests = bool(self._request_finished)
+        self._measured = self._implementations("llms_measurements")
         #: Pairs of a plugin's name and its implementation of `llms_authenticate`.
         self.authenticators: tuple[tuple[str, Callable[..., Any]], ...] = tuple(
             (plugin.name, call) for plugin, call in self._implementations("llms_authenticate")
@@ -133,6 +139,18 @@ class PluginHost:
             candidates = chooser.choose(body, candidates, operation, caller)
         return candidates
 
+    def attempt_started(self, start: AttemptStart) -> dict[str, str]:
+        """Call `llms_attempt_started` of each plugin, and return their headers for the provider."""
+        headers: dict[str, str] = {}
+        for plugin, call in self._attempt_started:
+            try:
+                added = call(start)
+                reject_awaitable(added)
+                headers.update(checked_headers(added))
+            except (Exception, SystemExit) as error:
+                self._log_failure(plugin, "llms_attempt_started", error)
+        return headers
+
     def attempt_finished(self, record: AttemptRecord) -> None:
         """Call `llms_attempt_finished` of each plugin."""
         self._notify("llms_attempt_finished", self._attempt_finished, record)
@@ -141,13 +159,43 @@ class PluginHost:
         """Call `llms_request_finished` of each plugin."""
         self._notify("llms_request_finished", self._request_finished, record)
 
-    def lifespans(self) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
-        """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""
-        return tuple(self._results("llms_lifespan", AbstractAsyncContextManager, _AN_ASYNC_CONTEXT_MANAGER))
+    def measurements(self) -> Iterator[Measurement]:
+        """Yield the numbers of all plugins."""
+        for plugin, call in self._measured:
+            try:
+                result = call()
+                reject_awaitable(result)
+                measured = tuple(result)
+                for each in measured:
+                    if not isinstance(each, Measurement):
+                        raise PluginError(f"returned a {type(each).__name__} instead of a Measurement")
+            except (Exception, SystemExit) as error:
+                self._log_failure(plugin, "llms_measurements", error)
+            else:
+                yield from measured
 
-    def routes(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
-        """Return pairs of a plugin's name and its Litestar route handlers."""
-        return tuple(self._lists("llms_routes", "route handlers"))
+    def statuses(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what plugins tell about their state, by their names."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for plugin, call in self._status:
+            try:
+                status = call()
+                reject_awaitable(status)
+                if not isinstance(status, Mapping):
+                    raise PluginError(_wrong_result(status, "a mapping"))
+                found[plugin.name] = status
+            except (Exception, SystemExit) as error:
+                self._log_failure(plugin, "llms_status", error)
+        return found
+
+    def lifespans(self, gateway: GatewayStatus) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
+        """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""
+        hook = "llms_lifespan"
+        return tuple(self._results(hook, AbstractAsyncContextManager, _AN_ASYNC_CONTEXT_MANAGER, arguments=(gateway,)))
+
+    def routes(self, hook: str = "llms_routes") -> tuple[tuple[str, tuple[Any, ...]], ...]:
+        """Return pairs of a plugin's name and its Litestar route handlers; `hook` may be `llms_root_routes`."""
+        return tuple(self._lists(hook, "route handlers"))
 
     def public_routes(self) -> Mapping[str, frozenset[str]]:
         """The names of the routes that each plugin offers to anybody; none for a plugin whose hook fails."""
@@ -194,7 +242,7 @@ class PluginHost:
         for name, offered in self._lists("llms_middleware", "async callables"):
             plugin = by_name[name]
             for middleware in offered:
-                if reason := _middleware_error(middleware):
+                if reason := middleware_error(middleware):
                     self.leave_out(name, "llms_middleware", reason)
                 else:
                     layers.append(Layer(plugin.origin, middleware, plugin.settings.fails_open))
@@ -265,7 +313,10 @@ class PluginHost:
     def _notify(self, hook: str, implementations: Iterable[Implementation], record: object) -> None:
         for plugin, call in implementations:
             try:
-                reject_awaitable(call(record))
+                result = call(record)
+                # Nearly always None, and this is called for every request.
+                if result is not None:
+                    reject_awaitable(result)
             except (Exception, SystemExit) as error:
                 self._log_failure(plugin, hook, error)
 
@@ -280,6 +331,7 @@ class PluginHost:
         described: str,
         convert: Callable[[Any], Any] | None = None,
         *,
+        arguments: tuple[object, ...] = (),
         may_be_none: bool = False,
     ) -> Iterator[tuple[str, Any]]:
         """Yield the name of each plugin and the result of its hook; one that is not valid is noted and left out.
@@ -288,7 +340,7 @@ class PluginHost:
         """
         for plugin, call in self._implementations(hook):
             try:
-                result = call()
+                result = call(*arguments)
                 reject_awaitable(result)
                 if result is None and may_be_none:
                     continue
@@ -318,29 +370,6 @@ def _wrong_result(result: object, described: str) -> str:
     if result is None:
         return f"returned None instead of {described}: is there a `return`?"
     return f"returned a {type(result).__name__} instead of {described}"
-
-
-def _middleware_error(middleware: object) -> str | None:
-    """Why an object cannot be a middleware, or None."""
-    if isinstance(middleware, type):
-        return f"returned the class {middleware.__name__} instead of an object of it: return [{middleware.__name__}()]"
-    if inspect.iscoroutinefunction(middleware):
-        return _arguments_error(middleware)
-    if callable(middleware) and inspect.iscoroutinefunction(type(middleware).__call__):
-        return _arguments_error(middleware)
-    if inspect.isfunction(middleware):
-        name = middleware.__name__
-        return f"returned {name} ({where(middleware)}), which is not async: write `async def {name}(call, forward)`"
-    return f"returned a {type(middleware).__name__} instead of an async callable: `async def NAME(call, forward)`"
-
-
-def _arguments_error(middleware: Callable[..., object]) -> str | None:
-    try:
-        inspect.signature(middleware).bind(None, None)
-    except TypeError:
-        name = getattr(middleware, "__name__", type(middleware).__name__)
-        return f"returned {name} ({where(middleware)}), which does not take `(call, forward)`"
-    return None
 
 
 def _route_names(names: Iterable[object]) -> frozenset[str]:

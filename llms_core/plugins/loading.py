@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from llms_core.config import places, plugins_toml
+from llms_core.config import env_file, places, plugins_toml
 from llms_core.config.model import PluginsToml
 from llms_core.config.references import References
 from llms_core.errors import ConfigError
@@ -33,17 +33,22 @@ def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -
     trusted = not isinstance(path, places.UntrustedPath)
     if not trusted and toml.plugins.load:
         _warn_of_ignored_code(toml)
-    # Declared types come last, because they may extend the types of plugins.
-    host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path, trusted=trusted)
-    expand = partial(_expanded, References(env, host.resolver.lookup()), toml.path)
-    host.declare(declared(toml.types, host.specs, path=toml.path, expand=expand), f"[types] of {toml.path}")
-    return _with_proxy(toml, expand), host
+    known = env_file.with_files(env, path)
+    try:
+        host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path, trusted=trusted, env=known)
+        expand = partial(_expanded, References(known, host.resolver.lookup()), toml.path)
+        # Declared types come last, because they may extend the types of plugins.
+        host.declare(declared(toml.types, host.specs, path=toml.path, expand=expand), f"[types] of {toml.path}")
+        return _with_proxy(toml, expand), host
+    except ConfigError as error:
+        raise plugins_toml.located(error, toml.path) from None
 
 
 def read_again(path: Path, host: PluginHost, *, env: Mapping[str, str] = os.environ) -> PluginsToml:
     """Read plugins.toml again, for what can change while the server runs. Raises ConfigError if it is invalid."""
     toml = plugins_toml.load(path)
-    return _with_proxy(toml, partial(_expanded, References(env, host.resolver.lookup()), toml.path))
+    known = env_file.with_files(env, path)
+    return _with_proxy(toml, partial(_expanded, References(known, host.resolver.lookup()), toml.path))
 
 
 def _with_proxy(toml: PluginsToml, expand: Expand) -> PluginsToml:
@@ -74,7 +79,8 @@ def _expanded(references: References, path: str, text: str, field: str) -> str:
 
 
 def _warn_of_ignored_code(toml: PluginsToml) -> None:
-    log.warning(
+    # An error, so that a command that logs nothing else says it, too: one of them may be meant to guard.
+    log.error(
         "[plugins] load is ignored, because %s was only found in the current folder; to load %s, name the file: "
         "--plugins ./%s",
         toml.path,

@@ -31,6 +31,8 @@ class PluginReport(msgspec.Struct, frozen=True):
     provides: tuple[str, ...] = ()
     #: Whether it is quarantined and may be a plugin that authenticates callers: then the server does not start.
     may_authenticate: bool = False
+    #: Whether `[plugins] load` names a file or a package that does not exist: then the server does not start, either.
+    is_missing: bool = False
     #: Whether it is quarantined, and may be one that requests must not go on without: one with middleware, or one that
     #: chooses candidates, and with a table in plugins.toml that does not say `fail = "open"`. Then neither.
     is_demanded: bool = False

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from llms_core.config.locate import dotted, explained, nearest
+from llms_core.config.locate import explained, nearest
+from llms_core.config.plugins_toml import mistake
 from llms_core.config.references import Resolve, UnresolvedError, described, plugin_reference, resolve_nothing
 from llms_core.errors import ConfigError
 from llms_core.secret import Secret, redact
@@ -29,11 +30,17 @@ class PluginSettings:
     ) -> None:
         #: Whether plugins.toml has a table for the plugin.
         self.is_given = values is not None
+        #: Why the plugin is not used; empty if it is.
+        self.switched_off = ""
         self._plugin = plugin
         self._values = values or {}
         self._path = path
         self._env = env
         self._resolve = resolve
+
+    def switch_off(self, reason: str) -> None:
+        """Do without the plugin: none of its other hooks is called, and `llms plugins` shows the reason."""
+        self.switched_off = reason
 
     def decode(self, kind: type[Struct]) -> Struct:
         """Convert the settings to a struct of the plugin's own.
@@ -81,7 +88,7 @@ class PluginSettings:
 
     def error(self, at: tuple[str | int, ...], message: str, hint: str = "") -> ConfigError:
         """Return the error for a value that the plugin cannot use; `at` is the path to it within the table."""
-        return ConfigError(message, path=self._path, field=dotted(("plugin", self._plugin, *at)), hint=hint)
+        return mistake(self._path, ("plugin", self._plugin, *at), message, hint)
 
 
 def _redacted(value: str) -> Secret:

@@ -17,6 +17,7 @@ from llms_core.plugins.sources import Source
 _HOOK_NAME = re.compile(r"\bllms_\w+")
 #: What is imported in this way has no name in the source.
 _STAR_IMPORT = re.compile(r"^\s*from\s+\S+\s+import\s+\*", re.MULTILINE)
+_CORE = "llms_core"
 
 
 def may_implement(source: Source, hooks: Collection[str]) -> bool:
@@ -26,6 +27,18 @@ def may_implement(source: Source, hooks: Collection[str]) -> bool:
     except (OSError, ImportError, ValueError, AttributeError):
         return True
     return not texts or any(_names_hook(text, hooks) for text in texts)
+
+
+def is_missing(source: Source) -> bool:
+    """Whether an entry of `[plugins] load` names a file or a package that does not exist."""
+    if not source.named:
+        return False
+    if source.file is not None:
+        return not source.file.exists()
+    try:
+        return importlib.util.find_spec(source.module.partition(".")[0]) is None
+    except (ImportError, ValueError):
+        return False
 
 
 def _names_hook(text: str, hooks: Collection[str]) -> bool:
@@ -40,7 +53,11 @@ def _files(source: Source) -> Iterator[Path]:
         yield source.file
         return
     # The spec of a top-level module is found without importing anything.
-    spec = importlib.util.find_spec(source.module.partition(".")[0])
+    name = source.module.partition(".")[0]
+    if name == _CORE:
+        # It names every hook; what its own plugins implement is in their packages.
+        name = source.module
+    spec = importlib.util.find_spec(name)
     if spec is None:
         return
     if spec.submodule_search_locations is not None:

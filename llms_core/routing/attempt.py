@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Mapping
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from llms_core.contracts.completion import Usage
 from llms_core.errors import ErrorKind, PluginError, ProviderError, RequestError
 from llms_core.failure import plausible_delay
 from llms_core.plugins.host import PluginHost
+from llms_core.prices.book import PriceBook
 from llms_core.routing.circuit import CircuitBreaker
 from llms_core.routing.trace import RequestTrace
 from llms_core.secret import Redactor
@@ -35,11 +37,20 @@ class AttemptState(Enum):
 class AttemptObserver:
     """What attempts report to. `records_successes` is false if no plugin or log would read the record of a success."""
 
-    __slots__ = ("breaker", "host", "records_successes", "redact")
+    __slots__ = ("breaker", "host", "prices", "records_successes", "redact")
 
-    def __init__(self, breaker: CircuitBreaker, host: PluginHost, redact: Redactor, *, records_successes: bool):
+    def __init__(
+        self,
+        breaker: CircuitBreaker,
+        host: PluginHost,
+        redact: Redactor,
+        *,
+        records_successes: bool,
+        prices: PriceBook | None = None,
+    ):
         self.breaker = breaker
         self.host = host
+        self.prices = prices
         self.redact = redact
         self.records_successes = records_successes
 
@@ -51,10 +62,22 @@ class Attempt:
     committed stream the block ends while the attempt is still running; then the stream calls `succeeded` or `failed`.
     """
 
-    __slots__ = ("_clock", "_first_token", "_observer", "_started", "_state", "_trace", "candidate", "prepared")
+    __slots__ = (
+        "_clock",
+        "_first_token",
+        "_observer",
+        "_started",
+        "_state",
+        "_trace",
+        "candidate",
+        "headers",
+        "prepared",
+    )
 
     def __init__(self, observer: AttemptObserver, trace: RequestTrace, candidate: Candidate):
         self.candidate = candidate
+        #: What plugins add to the headers of the request.
+        self.headers: Mapping[str, str] = {}
         #: The number of the preparation that it uses; None before there is one, or if it needs none.
         self.prepared: int | None = None
         self._observer = observer
@@ -66,6 +89,10 @@ class Attempt:
 
     def __enter__(self) -> Self:
         self._observer.breaker.attempt_started(self.candidate.circuit)
+        host = self._observer.host
+        if host.observes_starts:
+            self.headers = host.attempt_started(self._trace.start_of(self.candidate))
+            self._trace.traceparent = self.headers.get("traceparent", "")
         return self
 
     def __exit__(
@@ -77,20 +104,23 @@ class Attempt:
     def committed(self) -> None:
         """The first content has arrived; its time is the attempt's latency."""
         self._first_token = self._clock() - self._started
-        self._trace.upstream_ended()
+        self._trace.committed()
 
-    def succeeded(self, usage: Usage | None) -> None:
-        """The complete answer has been read."""
+    def succeeded(self, usage: Usage | None, *, chunks: int = 0) -> None:
+        """The complete answer has been read; `chunks` is the number of a stream's chunks with content."""
         if self._first_token is None:
             # A whole answer arrives at once: its end counts as its first token.
             self.committed()
         self._state = AttemptState.SUCCEEDED
         self._observer.breaker.attempt_succeeded(self.candidate.circuit, self._first_token or 0.0)
         if self._observer.records_successes:
-            self._record(None, usage)
+            self._record(None, usage, chunks)
 
-    def failed(self, error: BaseException) -> BaseException:
-        """End the attempt with an error, and return the exception to raise."""
+    def failed(self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0) -> BaseException:
+        """End the attempt with an error, and return the exception to raise.
+
+        `usage` is what the provider had counted of a stream until then.
+        """
         self._state = AttemptState.FAILED
         self._trace.upstream_ended()
         breaker = self._observer.breaker
@@ -99,7 +129,7 @@ class Attempt:
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             breaker.attempt_abandoned(circuit)
             reason = "The client disconnected, or the server is stopping"
-            self._record(ProviderError(ErrorKind.CANCELLED, reason), None)
+            self._record(ProviderError(ErrorKind.CANCELLED, reason), usage, chunks)
             return error
         # No provider could serve this request, so it does not count against this one.
         if isinstance(error, RequestError):
@@ -125,7 +155,7 @@ class Attempt:
         else:
             # The provider works, and says how it wants to be asked.
             breaker.attempt_abandoned(circuit)
-        self._record(error, None)
+        self._record(error, usage, chunks)
         return error
 
     def _adapter_error(self, error: BaseException) -> ProviderError:
@@ -137,13 +167,15 @@ class Attempt:
         reason = str(error) if isinstance(error, PluginError) else type(error).__name__
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The adapter '{spec.name}' failed: {reason}")
 
-    def _record(self, error: ProviderError | None, usage: Usage | None) -> None:
+    def _record(self, error: ProviderError | None, usage: Usage | None, chunks: int = 0) -> None:
         record = self._trace.record(
             self.candidate,
             error,
             duration=self._clock() - self._started,
             first_token=self._first_token,
             usage=usage,
+            chunks=chunks,
+            prices=self._observer.prices,
         )
         # Clients disconnect all the time; that is not worth a warning.
         if error is not None and error.kind is not ErrorKind.CANCELLED:

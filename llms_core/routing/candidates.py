@@ -17,6 +17,7 @@ from llms_core.operations import Operation
 from llms_core.preparation import Preparations
 from llms_core.provider import Adapter, Capabilities, Generates, Inlines, PassesThrough
 from llms_core.routing.circuit import CircuitBreaker
+from llms_core.routing.similar import SimilarNames
 
 
 class ModelIndex:
@@ -43,6 +44,8 @@ class ModelIndex:
         self._patterns = [(each.name, _any_of(each.model_patterns)) for each in self._operations if each.model_patterns]
         #: The results of `_special_operations`, because clients ask for the list again and again.
         self._special: dict[str, Sequence[str]] = {}
+        #: Made for the first name that does not exist.
+        self._similar: SimilarNames | None = None
         for position, item in enumerate(self.configured):
             if item.adapter is None or item.disabled is not None:
                 continue
@@ -88,6 +91,9 @@ class ModelIndex:
         if provider.spec.replay_streams or provider.settings.replay_streams:
             replays = True
         capabilities = _names_of(provider.spec.capabilities)
+        if provider.spec.demo:
+            # It drops them, and the answer's header says so: nobody could try an agent otherwise.
+            capabilities |= {"tools"}
         return Candidate(
             provider_id=item.id,
             client_model=model.names[0],
@@ -175,6 +181,15 @@ class ModelIndex:
             special = [name for name, pattern in self._patterns if any(map(pattern.fullmatch, names))]
             self._special[candidate.client_model] = special
         return special
+
+    def not_found(self, name: str) -> RequestError:
+        """Return the error for a name that no enabled provider has, with what the client may have meant (SR-061)."""
+        if self._similar is None:
+            self._similar = SimilarNames(self._listed)
+        similar = self._similar.find(name)
+        if not similar:
+            return RequestError.model_not_found(name)
+        return RequestError.model_not_found(name, f"Similar: {', '.join(similar)}; GET /v1/models lists all models")
 
     def explain(self, name: str, needed: frozenset[str] = frozenset()) -> tuple[list[Candidate], list[Refusal]]:
         """Return who could serve a model with these capabilities, and why each other provider cannot."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from llms_core.candidate import Circuit
 from llms_core.config.model import Breaker
 from llms_core.errors import ERROR_TABLE, ErrorKind, ProviderError
+from llms_core.status import Measurement
 
 #: The longest time, in seconds, for which a provider's Retry-After can open a circuit.
 _MAX_OPEN_SECONDS = 3600.0
@@ -158,6 +159,19 @@ class CircuitBreaker:
             for key, circuit in self._circuits.items()
             if circuit.used
         ]
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Yield the state of every circuit that has seen an attempt, as metrics show it."""
+        for key, circuit in self._circuits.items():
+            if circuit.used:
+                labels = {
+                    "provider": key.provider_id,
+                    "upstream_model": key.upstream_model,
+                    "operation": key.operation,
+                    "state": self._state_name(circuit),
+                }
+                text = "Workers whose circuit for a model is in this state."
+                yield Measurement(name="llms_circuits", help=text, value=1, labels=labels)
 
     def _state_name(self, circuit: Circuit) -> str:
         if not circuit.open_until:

@@ -23,6 +23,7 @@ from llms_core.routing.attempt import Attempt
 from llms_core.routing.limits import preparation_limits
 from llms_core.routing.parts import answer_parts
 from llms_core.routing.trace import RequestTrace
+from llms_core.upstream.added_headers import AddedHeaders
 from llms_core.upstream.answer_stream import AnswerStream
 from llms_core.upstream.body import AttemptLimits
 from llms_core.upstream.credentials import redact_credentials
@@ -68,16 +69,16 @@ class Exchanges(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 candidate.generate, operation, reader, call, limits, attempt, wants_stream=wants_stream
             )
         if not body.stream and len(calls := operation.split(call, candidate)) > 1:
-            answers, dropped = await answer_parts(self.transport, operation, candidate, calls, limits)
+            answers, dropped = await answer_parts(self._transport(attempt), operation, candidate, calls, limits)
             return _answered(operation, attempt, operation.join(call, answers), dropped, replays=replays)
         request = requested(operation.request, adapter, call)
         if preparation is not None:
             # It may have obtained a token, which only the request shows.
             redact_credentials(request)
         if not body.stream:
-            answer = await whole_answer(self.transport, operation, adapter, call, request, limits)
+            answer = await whole_answer(self._transport(attempt), operation, adapter, call, request, limits)
             return _answered(operation, attempt, answer, request.dropped, replays=replays)
-        stream = await open_stream(self.transport, operation, adapter, call, request, limits, attempt)
+        stream = await open_stream(self._transport(attempt), operation, adapter, call, request, limits, attempt)
         await self._commit(stream, attempt)
         return Answered(candidate=candidate, dropped=request.dropped, stream=stream)
 
@@ -94,7 +95,7 @@ class Exchanges(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     ) -> Answered:
         """Let the adapter make its exchanges itself, up to the commit point."""
         candidate = attempt.candidate
-        http = ProviderHttp(self.transport, limits)
+        http = ProviderHttp(self._transport(attempt), limits)
         http.drop(*call.dropped)
         made = generate(call, http)
         generation = Generation(self.tasks, made, http, f"`generate` of {candidate.provider_id}")
@@ -104,6 +105,9 @@ class Exchanges(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         opened = open_generated(generation, operation, reader, limits, attempt)
         await self._commit(opened, attempt)
         return Answered(candidate=candidate, dropped=http.dropped, stream=opened)
+
+    def _transport(self, attempt: Attempt) -> HttpTransport:
+        return AddedHeaders(self.transport, attempt.headers) if attempt.headers else self.transport
 
     async def _commit(self, stream: AnswerStream, attempt: Attempt) -> None:
         try:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from llms_core.candidate import Candidate, Refusal
 from llms_core.config.model import Routing
 from llms_core.contracts.body import RequestBody
-from llms_core.errors import RequestError
 from llms_core.operations import Operation
 from llms_core.routing.candidates import ModelIndex, cannot_serve, split_by_capability
 from llms_core.routing.strategies import Order
@@ -38,7 +37,7 @@ def select(
     for fallback in fallbacks(routing, operation, model):
         found = [*found, *order(models.find(fallback))]
     if not found:
-        raise RequestError.model_not_found(model)
+        raise models.not_found(model)
     able, unable = models.for_operation(found, operation)
     if not able:
         raise cannot_serve(model, unable)

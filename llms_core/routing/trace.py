@@ -3,25 +3,73 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from llms_core.candidate import Candidate
 from llms_core.contracts.completion import Usage
-from llms_core.errors import ProviderError
-from llms_core.records import AttemptRecord, Caller
+from llms_core.contracts.token_counts import tokens_of
+from llms_core.errors import ERROR_TABLE, ProviderError
+from llms_core.prices.book import PriceBook
+from llms_core.prices.cost import cost_of
+from llms_core.prices.rates import Rates
+from llms_core.records import AttemptRecord, AttemptStart, Caller
+
+#: Characters of a service tier.
+_MAX_TIER = 32
+
+
+#: W3C's header: version, trace, parent, flags. A later version may append more; zeros alone are not valid.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.DOTALL
+)
+#: The headers of W3C's Trace Context and Baggage.
+_CONTEXT = frozenset({b"traceparent", b"tracestate", b"baggage"})
 
 
 class RequestTrace:
     """What is known about one request. Times are in seconds of `time.perf_counter`."""
 
-    __slots__ = ("_upstream_seconds", "_upstream_since", "attempts", "caller", "created", "id", "notes", "started")
+    __slots__ = (
+        "_upstream_seconds",
+        "_upstream_since",
+        "arrived",
+        "attempts",
+        "caller",
+        "created",
+        "dialect",
+        "first_token",
+        "headers",
+        "id",
+        "notes",
+        "operation",
+        "service_tier",
+        "started",
+        "traceparent",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, operation: str = "", dialect: str = "", headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        #: The client's.
+        self.headers = headers
+        #: What the last attempt told the provider about the distributed trace; empty if nothing.
+        self.traceparent = ""
         # Answers whose provider sends no id get one with this in it.
         self.id = os.urandom(12).hex()
+        #: The names of the operation, and of the format in which the client wrote the request.
+        self.operation = operation
+        self.dialect = dialect
         #: Unix seconds.
-        self.created = int(time.time())
+        self.arrived = time.time()
+        #: The same as a whole number, for answers.
+        self.created = int(self.arrived)
+        #: What the client chose as `service_tier`.
+        self.service_tier: str | None = None
+        #: Seconds until the first token of the answer; None before that.
+        self.first_token: float | None = None
         #: Who sent the request; None for an anonymous client.
         self.caller: Caller | None = None
         self.started = time.perf_counter()
@@ -30,6 +78,11 @@ class RequestTrace:
         self.notes: list[str] = []
         self._upstream_seconds = 0.0
         self._upstream_since: float | None = None
+
+    def committed(self) -> None:
+        """Note that the first content of an answer has arrived."""
+        self.upstream_ended()
+        self.first_token = self.duration
 
     def upstream_started(self) -> None:
         """Start counting time as upstream time: waiting for a provider, or before a retry."""
@@ -40,6 +93,21 @@ class RequestTrace:
         if self._upstream_since is not None:
             self._upstream_seconds += time.perf_counter() - self._upstream_since
             self._upstream_since = None
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the distributed trace that the request belongs to; empty if there is none.
+
+        It is that of the client's `traceparent`, or the one that a plugin has begun.
+        """
+        found = _TRACEPARENT.fullmatch(self.traceparent or self.context.get("traceparent", ""))
+        return found["trace"] if found else ""
+
+    @property
+    def context(self) -> Mapping[str, str]:
+        """The client's headers about the distributed trace."""
+        # A client may send any bytes.
+        return {name.decode(): value.decode("latin-1").strip() for name, value in self.headers if name in _CONTEXT}
 
     @property
     def duration(self) -> float:
@@ -55,6 +123,21 @@ class RequestTrace:
         """Note that a candidate is skipped because its circuit is open."""
         self.notes.append(f"{_header_token(provider_id)};skipped=circuit_open")
 
+    def start_of(self, candidate: Candidate) -> AttemptStart:
+        """What plugins learn of an attempt that begins now."""
+        return AttemptStart(
+            request_id=self.id,
+            provider=candidate.provider_id,
+            provider_type=candidate.spec.name,
+            base_url=_without_credentials(candidate.settings.base_url or candidate.spec.base_url),
+            model=candidate.client_model,
+            upstream_model=candidate.upstream_model,
+            operation=self.operation,
+            started=self.arrived + self.duration,
+            request_started=self.arrived,
+            trace_context=self.context,
+        )
+
     def record(
         self,
         candidate: Candidate,
@@ -63,8 +146,25 @@ class RequestTrace:
         duration: float,
         first_token: float | None,
         usage: Usage | None,
+        chunks: int = 0,
+        prices: PriceBook | None = None,
     ) -> AttemptRecord:
         """Add the record of an attempt that has ended, and return it."""
+        # The clock may be set back at any time, so the attempt's beginning follows from the request's.
+        started = self.arrived + max(0.0, self.duration - duration)
+        tokens = None if usage is None else tokens_of(usage)
+        tier = self.service_tier if usage is None else _service_tier(usage, self.service_tier)
+        base_url = _without_credentials(candidate.settings.base_url or candidate.spec.base_url)
+        cost = None
+        if usage is not None and tokens is not None:
+            configured = candidate.price.rates if candidate.price is not None else None
+
+            def look_up() -> Rates | None:
+                if prices is None:
+                    return None
+                return prices.rates(base_url, candidate.spec.name, candidate.upstream_model, self.arrived, tier)
+
+            cost = cost_of(configured, usage, tokens, look_up)
         record = AttemptRecord(
             request_id=self.id,
             provider=candidate.provider_id,
@@ -76,6 +176,17 @@ class RequestTrace:
             duration=duration,
             first_token=first_token,
             usage=usage,
+            started=started,
+            operation=self.operation,
+            provider_type=candidate.spec.name,
+            base_url=base_url,
+            at_fault=ERROR_TABLE[error.kind].at_fault if error else None,
+            tokens=tokens,
+            cost=None if cost is None else cost.amount,
+            cost_source=None if cost is None else cost.source,
+            service_tier=tier,
+            chunks=chunks,
+            stream_duration=duration - first_token if chunks and first_token is not None else None,
         )
         self.attempts.append(record)
         if error is not None:
@@ -93,6 +204,29 @@ class RequestTrace:
         if not self.notes:
             return served
         return ", ".join([*self.notes, served])
+
+
+current_trace: ContextVar[RequestTrace | None] = ContextVar("current_trace", default=None)
+"""The request that the current task answers; None in tasks that belong to none. For the log."""
+
+
+def _service_tier(usage: Usage, requested: str | None) -> str | None:
+    reported = usage.service_tier
+    return reported[:_MAX_TIER] if isinstance(reported, str) else requested
+
+
+@lru_cache(maxsize=1024)
+def _without_credentials(url: str) -> str:
+    """A URL without user, password and query, which may be secrets."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    # The adapter fills in what is missing.
+    if "{" in host:
+        return ""
+    return f"{parts.scheme}://{host}{parts.path}" if host else ""
 
 
 @lru_cache(maxsize=1024)

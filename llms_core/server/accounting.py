@@ -5,16 +5,24 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from llms_core.config.model import Price
+import msgspec
+
 from llms_core.contracts.body import RequestBody
-from llms_core.contracts.completion import Usage
-from llms_core.errors import ErrorKind
+from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, Party, ProviderError, RequestError
 from llms_core.middleware import Answered
 from llms_core.plugins.host import PluginHost
 from llms_core.records import Caller, RequestRecord
 from llms_core.routing.trace import RequestTrace
+from llms_core.server.labels import NO_LABELS, Labels
 
 log = logging.getLogger(__name__)
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that disconnected; it is recorded, never sent."""
+
+#: Refusals that follow from a rule of the operator, not from a mistake in the request.
+_STATUS_OF_POLICY = frozenset({403, 429})
+_CODE_OF_POLICY = "content_policy_violation"
 
 
 def request_finished(
@@ -27,13 +35,20 @@ def request_finished(
     status: int,
     overhead: float | None,
     stream_error: ErrorKind | None,
+    error: BaseException | None = None,
+    labels: Labels = NO_LABELS,
+    has_begun: bool = False,
 ) -> RequestRecord:
     """Report a request that has ended, and return its record.
 
     `body` is None if it could not be decoded, `overhead` is in seconds, `stream_error` is the error that ended a
-    stream after it was committed.
+    stream after it was committed, `error` is why the request was refused or failed, and `has_begun` is whether the
+    client got at least the beginning of an answer.
     """
-    record = _record(trace, body, answer, caller, status, overhead, stream_error)
+    record = _record(trace, body, answer, caller, status, overhead, stream_error, error, labels, has_begun=has_begun)
+    if host.observes_starts:
+        # Nobody else has a use for it.
+        record = msgspec.structs.replace(record, trace_context=trace.context)
     host.request_finished(record)
     if is_logged():
         log.info(
@@ -62,18 +77,19 @@ def _record(
     status: int,
     overhead: float | None,
     stream_error: ErrorKind | None,
+    error: BaseException | None,
+    labels: Labels,
+    *,
+    has_begun: bool,
 ) -> RequestRecord:
     last = trace.attempts[-1] if trace.attempts else None
     # Attempts end in order: the one that answered is the last.
-    candidate = answer.candidate if answer is not None else None
-    served = last if candidate is not None else None
-    usage = served.usage if served is not None else None
-    cost = None
-    if candidate is not None and usage is not None:
-        cost = cost_of(candidate.price, usage)
+    served = last if answer is not None and answer.candidate is not None else None
     kind = stream_error
     if kind is None and last is not None:
         kind = last.kind
+    is_gone = status == CLIENT_CLOSED_REQUEST
+    is_cancelled = is_gone or kind is ErrorKind.CANCELLED
     return RequestRecord(
         request_id=trace.id,
         model="" if body is None else body.model,
@@ -85,21 +101,53 @@ def _record(
         attempts=tuple(trace.attempts),
         provider=served.provider if served is not None else None,
         upstream_model=served.upstream_model if served is not None else None,
-        usage=usage,
-        cost=cost,
+        usage=served.usage if served is not None else None,
+        cost=served.cost if served is not None else None,
         kind=kind,
         caller=caller.name if caller is not None else None,
+        started=trace.arrived,
+        dialect=trace.dialect,
+        operation=trace.operation,
+        served_model=served.model if served is not None else None,
+        error_code=_code_of(error),
+        at_fault=_at_fault(status, kind, error, has_failed=is_cancelled or stream_error is not None),
+        tokens=served.tokens if served is not None else None,
+        cost_source=served.cost_source if served is not None else None,
+        first_token=trace.first_token,
+        truncated=has_begun and (is_cancelled or stream_error is not None),
+        cancelled=is_cancelled,
+        tags=labels.tags,
+        metadata=labels.metadata,
+        user=labels.user,
     )
 
 
-def cost_of(price: Price | None, usage: Usage) -> float | None:
-    """The cost in USD of the tokens at the price of the model that served; None if the price is unknown."""
-    if price is None:
+def _at_fault(status: int, kind: ErrorKind | None, error: BaseException | None, *, has_failed: bool) -> Party | None:
+    """Return who is at fault for a request that failed; None for any other."""
+    if status < 400 and not has_failed:
         return None
-    details = usage.prompt_tokens_details or {}
-    # A provider that counts more cached tokens than prompt tokens must not lead to a negative cost.
-    cached = min(int(details.get("cached_tokens") or 0), usage.prompt_tokens)
-    cached_price = price.input if price.cache_read is None else price.cache_read
-    input_cost = (usage.prompt_tokens - cached) * price.input + cached * cached_price
-    output_cost = usage.completion_tokens * price.output
-    return (input_cost + output_cost) / 1e6
+    # What ended the request counts, unless that is only that every provider had failed.
+    if isinstance(error, RequestError):
+        return _at_fault_for_refusal(error)
+    if error is not None and not isinstance(error, ProviderError | AllProvidersFailed):
+        return "gateway"
+    if status == CLIENT_CLOSED_REQUEST or kind is None:
+        return "client"
+    return ERROR_TABLE[kind].at_fault
+
+
+def _at_fault_for_refusal(error: RequestError) -> Party:
+    if error.status >= 500:
+        return "gateway"
+    if error.status in _STATUS_OF_POLICY or error.code == _CODE_OF_POLICY:
+        return "policy"
+    return "client"
+
+
+def _code_of(error: BaseException | None) -> str | None:
+    code = getattr(error, "code", None)
+    if isinstance(code, str):
+        return code
+    if isinstance(error, ProviderError):
+        return error.kind.value
+    return "all_providers_failed" if isinstance(error, AllProvidersFailed) else None

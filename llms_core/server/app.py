@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,12 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import asgi
 from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
-from llms_core import startup
+from llms_core import checks, startup
 from llms_core.config import places
 from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
-from llms_core.server import dialect_routes, llms_py, models, openapi, plugin_routes, provider_switch, status
+from llms_core.server import dialect_routes, in_effect, llms_py, models, openapi, plugin_routes, provider_switch, status
 from llms_core.server.background import FileWatcher, keep_models_current, stamps
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.client_dialect import dialect_of_error
@@ -39,12 +39,18 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    config: Path | None = None, plugins: Path | None = None, *, host: str = "127.0.0.1", requires_key: bool = False
+    config: Path | None = None,
+    plugins: Path | None = None,
+    *,
+    host: str = "127.0.0.1",
+    requires_key: bool = False,
+    workers_folder: Path | None = None,
 ) -> BrowserGuard:
     """Return the application for the two files; a file that is None is looked for in the usual places.
 
     `host` is the address that the server listens on: one that other machines cannot reach is protected from web pages
-    that pretend to come from it. With `requires_key`, every request is refused if no keys are configured.
+    that pretend to come from it. With `requires_key`, every request is refused if no keys are configured. A server of
+    several workers gives them a `workers_folder`.
 
     Raises ConfigError if a file is wrong, or if a plugin that may authenticate clients cannot be loaded.
     """
@@ -52,11 +58,11 @@ def create_app(
     plugins = places.plugins_toml(plugins, os.environ)
     stamps_before = stamps(config, plugins)
     started = startup.load(config, plugins)
-    startup.check(started)
-    gateway = Gateway(started, requires_key=requires_key)
+    checks.check(started)
+    gateway = Gateway(started, requires_key=requires_key, workers_folder=workers_folder)
     watcher = FileWatcher(gateway, config, plugins, stamps_before)
     app = application(watcher, is_loopback=is_loopback(host))
-    for warning in started.warnings:
+    for warning in in_effect.warnings(started):
         log.warning("%s", warning)
     for note in started.llms_json.notes:
         log.info("%s", note)
@@ -152,7 +158,7 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
     headers: dict[str, str] = {}
     if isinstance(error, HTTPException) and error.status_code < 500:
         response = describe_http_error(error.status_code, _http_message(request, error))
-        headers.update(error.headers or {})
+        headers.update(_with_head(error.headers or {}))
     else:
         # An LlmsError is deliberate and describes itself; anything else is a bug, and needs its traceback.
         if not isinstance(error, LlmsError):
@@ -163,6 +169,14 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
     dialect = dialect_of_error(request.url.path, request.headers, gateway.dialects)
     body = encode(response, dialect)
     return Response(body, status_code=status_of(response, dialect), headers=headers, media_type="application/json")
+
+
+def _with_head(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an error, with HEAD among the methods that are allowed beside GET; see `DirectPath`."""
+    allowed = headers.get("allow", "").split(", ")
+    if "GET" not in allowed:
+        return dict(headers)
+    return {**headers, "allow": ", ".join(sorted({*allowed, "HEAD"}))}
 
 
 def _http_message(request: Request[Any, Any, State], error: HTTPException) -> str:

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from llms_core import checks
 from llms_core.config import client_keys, plugins_toml
 from llms_core.config.client_keys import ClientKeys
-from llms_core.errors import LlmsError
+from llms_core.errors import ConfigError, LlmsError
 from llms_core.plugins.host import PluginHost
 from llms_core.plugins.loading import read_again
 from llms_core.secret import redact
+from llms_core.server import in_effect
 from llms_core.server.gateway import Gateway
-from llms_core.startup import check, read_config, rebuild, with_plugins_toml
+from llms_core.server.logs import notices
+from llms_core.startup import read_config, rebuild, with_plugins_toml
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +79,17 @@ class FileWatcher:
             if current == self._previous_keys:
                 continue
             self._previous_keys = current
-            # An error is reported by the reload, which reads the keys as well.
-            with suppress(LlmsError):
-                self.gateway.use_keys(self.gateway.startup.host, _keys(self._plugins))
+            self._use_keys(self._plugins)
+
+    def _use_keys(self, plugins: Path) -> None:
+        try:
+            keys = _keys(plugins)
+        except LlmsError:
+            # The reload reads the keys as well, and reports what is wrong.
+            keys = client_keys.still_listed(self.gateway.keys, plugins)
+            if keys == self.gateway.keys:
+                return
+        self.gateway.use_keys(self.gateway.startup.host, keys)
 
 
 def _keys(plugins: Path) -> ClientKeys:
@@ -97,6 +108,7 @@ async def _reload(gateway: Gateway, config: Path | None, plugins: Path | None, *
     """Load both files and use them; whether that succeeded. Unless they `have_changed`, plugins are not asked again."""
     host = gateway.startup.host
     try:
+        _reject_deleted(config, plugins)
         if plugins is not None:
             _keys(plugins)  # they are in use already, if they are valid
         # In a thread, because plugins may ask other servers for the secrets in the files.
@@ -107,20 +119,32 @@ async def _reload(gateway: Gateway, config: Path | None, plugins: Path | None, *
         startup = rebuild(gateway.startup, document)
         if toml is not None:
             startup = with_plugins_toml(startup, toml)
-        check(startup)
+        checks.check(startup)
+        changed = redact(in_effect.changes(gateway.startup, startup))
         gateway.apply(startup)
     except LlmsError as error:
         text = redact(str(error))
         gateway.reject(text)
         log.error("the configuration was not reloaded, the previous one stays in use: %s", text)
         return False
-    for warning in startup.warnings:
+    for warning in in_effect.warnings(startup):
         log.warning("%s", warning)
     for contributor in host.contributors:
         if contributor.failure:
             log.error("%s: llms_config failed: %s", contributor.origin, contributor.failure)
-    log.info("the configuration was reloaded")
+    notices.info("the configuration was reloaded: %s", changed)
+    if not gateway.has_providers:
+        notices.warning(in_effect.NO_PROVIDER)
     return True
+
+
+def _reject_deleted(*files: Path | None) -> None:
+    """Raise ConfigError for a file that was there at the start: what applies without it was not what the user chose."""
+    for file in files:
+        if file is not None and not file.exists():
+            raise ConfigError(
+                "the file has been deleted since it was read", path=str(file), hint="restore it, or restart without it"
+            )
 
 
 async def keep_models_current(gateway: Gateway, changed: asyncio.Event) -> None:

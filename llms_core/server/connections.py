@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from llms_core.dialects import openai_error
-from llms_core.server.error_response import describe_http_error
+from llms_core.server.error_response import describe_http_error, retry_headers
 from llms_core.server.memory import release_free_memory
 from llms_core.upstream.local_limits import check_descriptors
 from llms_core.write_batch import shared_write_batch
@@ -225,12 +225,14 @@ def refusal(status: int, message: str) -> bytes:
 
     Written directly: uvicorn can only answer a request whose head is complete.
     """
-    body = openai_error.encode(describe_http_error(status, message))
+    response = describe_http_error(status, message)
+    body = openai_error.encode(response)
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
         "content-type: application/json",
         f"content-length: {len(body)}",
         "connection: close",
+        *(f"{name}: {value}" for name, value in retry_headers(response).items()),
     ]
     if status == 503:
         lines.append("retry-after: 1")

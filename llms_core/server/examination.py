@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from llms_core import startup
-from llms_core.config.model import LlmsJson
+from llms_core import checks, startup
+from llms_core.config.model import LlmsJson, PluginsToml
 from llms_core.errors import ConfigError
 from llms_core.plugins.doctor import examine
 from llms_core.plugins.loading import load_plugins
@@ -45,15 +45,18 @@ def examine_start(config: Path | None, plugins: Path | None, *, strict: bool = F
     except ConfigError as error:
         errors.append(error)
     # Without providers, the tables of plugins.toml that name some would seem wrong.
-    check = startup.check_plugins if errors else startup.check
+    wrong = [] if errors else list(checks.setting_errors(started))
+    errors += checks.plugin_errors(started)
+    errors += wrong
+    usable = started
+    if wrong:
+        # Wrong settings would fail again where they are used.
+        usable = msgspec.structs.replace(started, plugins_toml=PluginsToml(path=toml.path, server=toml.server))
     try:
-        check(started)
-    except ConfigError as error:
-        errors.append(error)
-    try:
+        gateway = Gateway(usable)
         # The application is not run, so nothing is watched.
-        application(FileWatcher(Gateway(started), None, None, (None, None)))
+        application(FileWatcher(gateway, None, None, (None, None)))
+        host.lifespans(gateway)
     except ConfigError as error:
         errors.append(error)
-    host.lifespans()
     return Examination(started, tuple(errors))

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+<<<<<<< HEAD
 from collections.abc import Mapping, Sequence
+=======
+from collections.abc import Iterator
+from pathlib import Path
+>>>>>>> main
 from typing import Any
 
 from litestar.types import Scope
@@ -24,6 +29,7 @@ from llms_core.server.recent_requests import RecentRequests
 from llms_core.server.service import Service, close_adapter
 from llms_core.server.spool import ReplayMemory
 from llms_core.startup import Startup
+from llms_core.status import Measurement
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +37,18 @@ log = logging.getLogger(__name__)
 class Gateway(Service):
     """The state of one process's gateway: what answers requests, and everything about its clients."""
 
-    def __init__(self, startup: Startup, *, requires_key: bool = False):
+    def __init__(self, startup: Startup, *, requires_key: bool = False, workers_folder: Path | None = None):
         """Raises ConfigError if the keys of clients cannot be read. With `requires_key`, it is never open."""
+<<<<<<< HEAD
         # The status page shows every request.
         super().__init__(startup, keeps_records=True)
         self.recent = RecentRequests()
         #: The processes that serve the same address; each has a state of its own.
         self.workers = 1
+=======
+        super().__init__(startup)
+        self.workers_folder = workers_folder
+>>>>>>> main
         self.running = 0
         self.draining = False
         #: Why the files on disk could not be loaded; None if the running configuration is current.
@@ -70,7 +81,7 @@ class Gateway(Service):
         """Use a new configuration. Running requests continue with the one they began with."""
         if startup.llms_json.requires_key and not self._requires_key:
             self._requires_key = True
-            self.use_keys(startup.host, self._keys)
+            self.use_keys(startup.host, self.keys)
         self._use(startup)
         self._rebuild()
         self.configuration_error = None
@@ -83,7 +94,7 @@ class Gateway(Service):
 
     def use_keys(self, host: PluginHost, keys: ClientKeys) -> None:
         """Accept these keys from now on, and no others."""
-        self._keys = keys
+        self.keys = keys
         self._requires_key = self._requires_key or bool(keys.callers)
         self.authenticate = authenticate.create(
             keys.callers, host, required=self._requires_key, timeout=self.server.authenticate_timeout
@@ -107,6 +118,11 @@ class Gateway(Service):
     def request_ended(self) -> None:
         """Count a running request no more."""
         self.running -= 1
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Yield the numbers of the gateway itself and of all plugins."""
+        yield Measurement(name="llms_requests_in_flight", help="Requests that are being answered.", value=self.running)
+        yield from super().measurements()
 
     def admit(self, scope: Scope) -> authenticate.Found | None:
         """Return the caller, or what has to be awaited for it; None if nobody has to authenticate.
@@ -185,6 +201,8 @@ def _plugins(host: PluginHost) -> dict[str, Any]:
     for report in host.reports:
         name = report.origin if report.name in plugins else report.name
         plugins[name] = {"distribution": report.distribution, "state": report.state, "reason": report.reason}
+    for name, status in host.statuses().items():
+        plugins[name]["status"] = status
     for contributor in host.contributors:
         if contributor.failure:
             plugins[contributor.name]["reason"] = f"llms_config failed: {contributor.failure}"

@@ -31,13 +31,14 @@ from llms_core.middleware import Answered, ChunkStream
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
 from llms_core.records import Caller
-from llms_core.routing.trace import RequestTrace
+from llms_core.routing.trace import RequestTrace, current_trace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
 from llms_core.server.error_response import describe, describe_in_stream, encode, retry_headers, status_of
 from llms_core.server.form import IncomingForm
 from llms_core.server.gateway import Gateway
 from llms_core.server.http1.cycle import BREAKS_OFF
+from llms_core.server.labels import labels_of, service_tier_of
 from llms_core.server.request_body import read_body
 from llms_core.server.request_headers import by_name
 from llms_core.server.response_writer import ResponseState, ResponseWriter
@@ -46,18 +47,17 @@ log = logging.getLogger(__name__)
 
 _JSON = (b"content-type", b"application/json")
 _NO_CACHE = (b"cache-control", b"no-cache")
-#: nginx's status for a client that disconnected; it is recorded, never sent.
-_CLIENT_CLOSED_REQUEST = 499
 #: Characters of the names of dropped parameters that are reported.
 _MAX_DROPPED = 1000
 
 
 async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request; every failure becomes an error in the client's dialect."""
-    handler = RequestHandler(gateway, dialect, receive, send)
+    handler = RequestHandler(gateway, dialect, scope, receive, send)
+    current_trace.set(handler.trace)
     gateway.request_started()
     try:
-        await handler.run(scope, receive)
+        await handler.run(receive)
     except ClientDisconnected:
         handler.watcher.state = ClientState.GONE
     except asyncio.CancelledError:
@@ -80,11 +80,11 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
 class RequestHandler:
     """One request: its caller, its body, and what has been answered so far."""
 
-    def __init__(self, gateway: Gateway, dialect: Dialect, receive: Receive, send: Send):
+    def __init__(self, gateway: Gateway, dialect: Dialect, scope: Any, receive: Receive, send: Send):
         self.gateway = gateway
         self.dialect = dialect
-        self.scope: Any = {}
-        self.trace = RequestTrace()
+        self.scope = scope
+        self.trace = RequestTrace(dialect.operation.name, dialect.name, scope["headers"])
         self.watcher = DisconnectWatcher(receive)
         self.writer = ResponseWriter(send, gateway.server.keep_alive)
         self.body: RequestBody[Any] | None = None
@@ -95,11 +95,13 @@ class RequestHandler:
         self.overhead: float | None = None
         #: The error that ended a stream after it was committed.
         self.stream_error: ErrorKind | None = None
+        #: Why the request was refused, or failed.
+        self.error: BaseException | None = None
 
-    async def run(self, scope: Scope, receive: Receive) -> None:
+    async def run(self, receive: Receive) -> None:
         """Read the request, route it, and send the answer."""
         gateway = self.gateway
-        self.scope = scope
+        scope = self.scope
         # Before the body is read, so that unknown callers cannot make the server receive one.
         found = gateway.admit(scope)
         self.trace.caller = found if found is None or isinstance(found, Caller) else await found
@@ -110,6 +112,8 @@ class RequestHandler:
                 decoded = await decoded
             # Checked here because the record of the request is made from it as well.
             self.body = expect(RequestBody, decoded, "decode")
+            if gateway.observes_requests:
+                self.trace.service_tier = service_tier_of(self.body)
             if self.body.stream:
                 self.stream_writer = self._new_stream_writer(self.body)
             self.answer = await gateway.answer(
@@ -217,6 +221,7 @@ class RequestHandler:
             if response.state is ResponseState.NOT_STARTED:
                 raise
             self.stream_error = error.kind
+            self.error = error
             await self._end_broken_stream(writer, error)
         finally:
             await stream.aclose()
@@ -272,6 +277,7 @@ class RequestHandler:
 
     async def refuse(self, error: BaseException) -> None:
         """Send an error: as a response of its own, or as the last event of a stream that has begun."""
+        self.error = error
         if self.watcher.state is ClientState.GONE or self.writer.state is ResponseState.FINISHED:
             return
         # Entered again: a client may also stop reading in the middle of an error.
@@ -310,9 +316,12 @@ class RequestHandler:
             body=self.body,
             answer=self.answer,
             caller=self.trace.caller,
-            status=_CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,
+            status=accounting.CLIENT_CLOSED_REQUEST if is_gone else self.writer.status,
             overhead=self.overhead,
             stream_error=self.stream_error,
+            error=self.error,
+            labels=labels_of(self.scope, self.body),
+            has_begun=self.answer is not None and self.writer.state is not ResponseState.NOT_STARTED,
         )
         self.gateway.recent.add(record)
 

@@ -148,9 +148,10 @@ def _find(gateway: Gateway, path: str) -> Candidate:
     """Return the first candidate of a model. Raises RequestError (404)."""
     # Litestar's path parameters begin with a slash.
     name = path.removeprefix("/")
-    found = gateway.router.models.find(name)
+    models = gateway.router.models
+    found = models.find(name)
     if not found:
-        raise RequestError.model_not_found(name)
+        raise models.not_found(name)
     return found[0]
 
 

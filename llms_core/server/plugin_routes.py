@@ -14,29 +14,40 @@ from llms_core.errors import PluginError
 from llms_core.plugins.report import summary
 from llms_core.server.gateway import Gateway
 
+ROOT_ROUTES = "llms_root_routes"
+
 
 def routers(gateway: Gateway, others: Sequence[ControllerRouterHandler]) -> Sequence[Router]:
-    """Return a router for each plugin's routes, under `/x/<plugin>`; routes that cannot be served are left out.
+    """Return routers for each plugin's routes, those under `/x/<plugin>` first; what cannot be served is left out.
 
     `others` are the server's own routes.
     """
     host = gateway.startup.host
     public_names = host.public_routes()
+    offered = [(plugin, f"/x/{plugin}", "llms_routes", handlers) for plugin, handlers in host.routes()]
+    offered += [(plugin, "/", ROOT_ROUTES, handlers) for plugin, handlers in host.routes(ROOT_ROUTES)]
     found: list[Router] = []
-    for plugin, handlers in host.routes():
-        public = public_names.get(plugin, frozenset())
+    #: The names of each plugin's routes.
+    names: dict[str, set[str]] = {}
+    for plugin, prefix, hook, handlers in offered:
+        known = names.setdefault(plugin, set())
         try:
-            router = Router(f"/x/{plugin}", route_handlers=_checked(handlers), guards=[_guard(gateway, public)])
+            guard = _guard(gateway, public_names.get(plugin, frozenset()))
+            router = Router(prefix, route_handlers=_checked(handlers), guards=[guard])
             _try_out([*others, *found, router])
         # Litestar raises errors of several kinds, and a plugin's own classes may raise any.
         except (Exception, SystemExit) as error:
             reason = str(error) if isinstance(error, PluginError) else summary(error)
-            host.leave_out(plugin, "llms_routes", reason)
+            host.leave_out(plugin, hook, reason)
+            # What is public of routes that are not served need not be complained about as well.
+            known |= public_names.get(plugin, frozenset())
             continue
-        for name in sorted(public - _names(router)):
-            names = ", ".join(sorted(filter(None, _names(router)))) or "none has a name"
-            host.leave_out(plugin, "llms_public_routes", f"no route has the name {name!r}, only: {names}")
+        known.update(filter(None, _names(router)))
         found.append(router)
+    for plugin, known in names.items():
+        for name in sorted(public_names.get(plugin, frozenset()) - known):
+            others_named = ", ".join(sorted(known)) or "none has a name"
+            host.leave_out(plugin, "llms_public_routes", f"no route has the name {name!r}, only: {others_named}")
     return found
 
 

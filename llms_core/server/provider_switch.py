@@ -7,7 +7,6 @@ programs of this machine.
 from __future__ import annotations
 
 import asyncio
-import os
 from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Reference, RequestBody, Schema
 from litestar.params import Parameter
 
-from llms_core.config import llms_json, places
+from llms_core import startup
+from llms_core.config import llms_json
 from llms_core.config.edit import set_member
 from llms_core.config.model import DISABLED_BY_USER, Provider
 from llms_core.config.replace_file import replace_file
@@ -168,18 +168,7 @@ def _write(host: PluginHost, path: Path | None, name: str, *, enabled: bool) -> 
 
 def _read(host: PluginHost, path: Path, data: bytes) -> Sequence[Provider]:
     """Return the providers in an llms.json. Raises ConfigError."""
-    catalogue = (path.parent, places.home(os.environ))
-    document = llms_json.read(
-        data,
-        str(path),
-        host.specs,
-        env=os.environ,
-        resolve=host.resolver.lookup(asks_again=False),
-        absent=host.unused,
-        catalogue=catalogue,
-    )
-    redact.add(document.secrets)
-    return document.providers
+    return startup.read_content(host, path, data).providers
 
 
 def _switched(gateway: Gateway, name: str, *, enabled: bool) -> Switched:

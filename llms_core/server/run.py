@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -17,8 +18,10 @@ from llms_core.config import places, plugins_toml
 from llms_core.config.model import PluginsToml, Server
 from llms_core.errors import ConfigError
 from llms_core.server import logs
-from llms_core.server.stderr import Stderr, open_standard_streams
+from llms_core.server.stderr import open_standard_streams
 from llms_core.upstream.local_limits import max_connections
+
+log = logging.getLogger(__name__)
 
 ENVIRONMENT = "LLMS_SERVE_OPTIONS"
 """The environment variable by which worker processes receive the options; for our own children only."""
@@ -37,8 +40,12 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     verbose: bool = False
     #: What every line of the log begins with.
     logprefix: str = ""
+    #: Whether each line of the log is a JSON object.
+    log_json: bool = False
     #: Set for worker processes: the server has been started with keys, and must not be open without them.
     requires_key: bool = False
+    #: Set for worker processes: the folder that they share.
+    workers_folder: Path | None = None
 
 
 def serve(options: ServeOptions) -> None:
@@ -52,6 +59,7 @@ def serve(options: ServeOptions) -> None:
 
     import uvicorn
 
+    from llms_core.server.announce import announce
     from llms_core.server.browsers import is_loopback
 
     is_open = app.gateway.is_open
@@ -81,22 +89,27 @@ def serve(options: ServeOptions) -> None:
         # For bursts of new connections while the event loop is busy.
         "backlog": 2048,
     }
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    Stderr().write(f"llms: listening on http://{host}:{port}/v1\n")
+    announce(app.gateway, options.host, port)
     if options.workers == 1 and not options.reload:
         uvicorn.run(app, **arguments)
         return
     for_workers = msgspec.structs.replace(options, requires_key=not is_open)
-    os.environ[ENVIRONMENT] = msgspec.json.encode(for_workers, enc_hook=str).decode()
     # Otherwise a worker would look for modules in the current folder first, even for the standard library's.
     os.environ["PYTHONSAFEPATH"] = "1"
     factory = "llms_core.server.run:application_of_environment"
     if options.reload:
+        os.environ[ENVIRONMENT] = _encoded(for_workers)
         uvicorn.run(factory, factory=True, reload=True, **arguments)
-    else:
-        from llms_core.server.workers import run_workers
+        return
+    from llms_core.server.workers import run_workers
 
+    with TemporaryDirectory(prefix="llms-workers-") as folder:
+        os.environ[ENVIRONMENT] = _encoded(msgspec.structs.replace(for_workers, workers_folder=Path(folder)))
         run_workers(uvicorn.Config(factory, factory=True, workers=options.workers, **arguments))
+
+
+def _encoded(options: ServeOptions) -> str:
+    return msgspec.json.encode(options, enc_hook=str).decode()
 
 
 def protocol(server: Server | None = None) -> Any:
@@ -143,10 +156,21 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
     try:
         from llms_core.server.app import create_app
 
-        logs.configure(logging.DEBUG if options.verbose else logging.WARNING, options.logprefix)
+        level = logging.DEBUG if options.verbose else logging.WARNING
+        logs.configure(level, options.logprefix, as_json=options.log_json)
         protocol(settings.server)
+<<<<<<< HEAD
         app = create_app(options.config, options.plugins, host=options.host, requires_key=options.requires_key)
         app.gateway.workers = options.workers
+=======
+        app = create_app(
+            options.config,
+            options.plugins,
+            host=options.host,
+            requires_key=options.requires_key,
+            workers_folder=options.workers_folder,
+        )
+>>>>>>> main
         gc.freeze()
     finally:
         gc.enable()

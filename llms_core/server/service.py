@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ import msgspec
 from llms_core import images
 from llms_core.adapter_tasks import AdapterTasks
 from llms_core.candidate import Configured
+from llms_core.config import places
 from llms_core.config.model import LlmsJson, Model, PluginsToml, Retry, Routing, Timeouts
 from llms_core.contracts.body import RequestBody
 from llms_core.errors import RequestError
@@ -27,6 +31,7 @@ from llms_core.middleware.chain import compose
 from llms_core.operations import Operation
 from llms_core.operations.table import OPERATIONS
 from llms_core.preparation import Preparations
+from llms_core.prices.book import price_book
 from llms_core.provider import Closes
 from llms_core.routing import discovery, strategies
 from llms_core.routing.attempt import AttemptObserver
@@ -38,6 +43,7 @@ from llms_core.secret import redact
 from llms_core.server import accounting
 from llms_core.server.request_headers import tags_of
 from llms_core.startup import Startup
+from llms_core.status import Measurement
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.transport import HttpTransport
@@ -55,6 +61,9 @@ class Service:
 
     It is built before the event loop runs; `enter` starts it.
     """
+
+    #: See `GatewayStatus`.
+    workers_folder: Path | None = None
 
     def __init__(self, startup: Startup, *, keeps_records: bool = False):
         """With `keeps_records`, successful attempts are recorded even if no plugin or log reads them."""
@@ -76,6 +85,7 @@ class Service:
         self._router: Router | None = None
         #: What makes images smaller; None unless llms.json asks for it.
         self.images: ImageConverter | None = None
+        self._prices = price_book(places.home(os.environ))
         self._use(startup)
 
     @property
@@ -89,8 +99,13 @@ class Service:
         """Open connections, and enter the plugins' lifespans; `stack` ends them in reverse order."""
         await self.open()
         stack.push_async_callback(self.close)
+        if self.observes_requests:
+            # The ledger prices afterwards what is answered before the list is there. One question of the command line
+            # is not worth the making of the list.
+            load = partial(self._prices.load, may_compile=not self._keeps_records)
+            threading.Thread(target=load, name="llms-prices", daemon=True).start()
         host = self.startup.host
-        for plugin, context in host.lifespans():
+        for plugin, context in host.lifespans(self):
             try:
                 await stack.enter_async_context(context)
             # A plugin that does not start must not keep the others from starting.
@@ -114,6 +129,16 @@ class Service:
                 await close_adapter(item.adapter)
         if self._transport is not None:
             await self._transport.aclose()
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Yield the numbers of the gateway itself and of all plugins."""
+        yield from self._breaker.measurements()
+        yield from self.startup.host.measurements()
+
+    def model_named(self, name: str) -> str | None:
+        """Return the first name of the configured model that clients call `name`; None if there is no such model."""
+        found = self.router.models.find(name)
+        return found[0].names[0] if found else None
 
     async def answer(
         self,
@@ -170,6 +195,15 @@ class Service:
         )
         return once
 
+    def configured_models(self) -> ModelIndex:
+        """Return the models that are known without asking a provider."""
+        return ModelIndex(self.startup.configured, self._operations, CircuitBreaker())
+
+    @property
+    def has_providers(self) -> bool:
+        """Whether any provider is enabled."""
+        return any(item.disabled is None for item in self.startup.configured)
+
     async def discover_models(
         self, providers: Sequence[Configured] | None = None
     ) -> Mapping[str, Sequence[Model] | str]:
@@ -218,7 +252,9 @@ class Service:
         startup = self.startup
         routing = _routing(startup.plugins_toml, startup.llms_json)
         self._breaker.settings = routing.breaker
-        observer = AttemptObserver(self._breaker, startup.host, redact, records_successes=self.observes_requests)
+        observer = AttemptObserver(
+            self._breaker, startup.host, redact, records_successes=self.observes_requests, prices=self._prices
+        )
         self._router = Router(
             models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered, self._preparations),
             order=strategies.create(routing),

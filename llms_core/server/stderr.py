@@ -39,15 +39,18 @@ def open_standard_streams() -> None:
 class Stderr:
     """Writes whole lines, and drops those that cannot be written. Their number is written as soon as any can."""
 
-    def __init__(self) -> None:
+    def __init__(self, describe_loss: Callable[[str], str] = str) -> None:
+        """`describe_loss` makes a line of the message that lines were lost."""
         self._is_writable = _writability()
         self._is_stuck = False
         self._lost = 0
+        self._describe_loss = describe_loss
 
     def write(self, text: str) -> None:
         """Write some lines, if possible."""
         if self._lost:
-            text = f"llms: {self._lost} lines of the log could not be written\n{text}"
+            loss = self._describe_loss(f"llms: {self._lost} lines of the log could not be written")
+            text = f"{loss}\n{text}"
         data = text.encode("utf-8", "backslashreplace")
         try:
             while data:
@@ -64,11 +67,15 @@ class Stderr:
 
 
 class StderrHandler(logging.Handler):
-    """Writes log lines to stderr."""
+    """Writes log lines to stderr, as `formatter` formats them."""
 
-    def __init__(self) -> None:
+    def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
-        self._stderr = Stderr()
+        self.setFormatter(formatter)
+        self._stderr = Stderr(self._describe_loss)
+
+    def _describe_loss(self, message: str) -> str:
+        return self.format(logging.makeLogRecord({"name": __name__, "levelname": "WARNING", "msg": message}))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, if possible."""

@@ -30,12 +30,11 @@ from llms_core.testing.subject import plain_environment
 _TIMEOUT = 20.0  # seconds, for the start and for the end
 
 
-class Served:
-    """A running gateway."""
+class LocalServer:
+    """A server of this machine."""
 
-    def __init__(self, port: int, log: io.StringIO):
+    def __init__(self, port: int):
         self.port = port
-        self._log = log
 
     @property
     def origin(self) -> str:
@@ -46,6 +45,14 @@ class Served:
     def base_url(self) -> str:
         """What OpenAI's clients call the base URL."""
         return f"{self.origin}/v1"
+
+
+class Served(LocalServer):
+    """A running gateway."""
+
+    def __init__(self, port: int, log: io.StringIO):
+        super().__init__(port)
+        self._log = log
 
     @property
     def log(self) -> str:

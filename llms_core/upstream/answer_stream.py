@@ -53,22 +53,25 @@ class Decoder(Protocol):
 
 
 class Outcome(Protocol):
-    """Receives the end of a stream, exactly once."""
+    """Receives the end of a stream, exactly once. `chunks` is the number of chunks with content."""
 
-    def succeeded(self, usage: Usage | None) -> None:
+    def succeeded(self, usage: Usage | None, *, chunks: int = 0) -> None:
         """The answer is complete and has been handed on."""
 
-    def failed(self, error: BaseException) -> BaseException:
-        """The stream broke or was abandoned; returns the exception to raise."""
+    def failed(self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0) -> BaseException:
+        """The stream broke or was abandoned; returns the exception to raise.
+
+        `usage` is what the provider had reported until then.
+        """
 
 
 class NoOutcome:
     """Ignores how a stream ends, for exchanges outside of routing."""
 
-    def succeeded(self, usage: Usage | None) -> None:
+    def succeeded(self, usage: Usage | None, *, chunks: int = 0) -> None:
         """Do nothing."""
 
-    def failed(self, error: BaseException) -> BaseException:
+    def failed(self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0) -> BaseException:
         """Return the error as it is."""
         return error
 
@@ -207,10 +210,10 @@ class AnswerStream:
                 chunks = await self._receive()
             except BaseException as error:
                 self.state = StreamState.FAILED
-                raise self._outcome.failed(error) from None
+                raise self._failed(error) from None
         if self._received_all:
             self.state = StreamState.COMPLETE
-            self._outcome.succeeded(self._usage)
+            self._outcome.succeeded(self._usage, chunks=self._reader.content_chunks)
         return chunks
 
     async def aclose(self) -> None:
@@ -219,8 +222,14 @@ class AnswerStream:
             return
         if self.state is StreamState.OPEN:
             self.state = StreamState.ABANDONED
-            self._outcome.failed(asyncio.CancelledError())
+            self._failed(asyncio.CancelledError())
         await self.release()
+
+    def _failed(self, error: BaseException) -> BaseException:
+        reported = self._reader.usage_chunk
+        # Providers that count in every chunk charge for what was read of a broken stream.
+        usage = self._usage if reported is None else self._operation.usage(reported)
+        return self._outcome.failed(error, usage, chunks=self._reader.content_chunks)
 
     async def release(self) -> None:
         """Release the connection without reporting an outcome, for a stream that failed before it was committed."""

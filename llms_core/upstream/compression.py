@@ -33,6 +33,9 @@ _MAX_CODINGS = 2
 _GZIP_WBITS = zlib.MAX_WBITS | 16
 _GZIP_MAGIC = b"\x1f"
 
+# The first bytes of frames of zstd: with data, and 16 kinds to be skipped.
+_ZSTD_MAGIC = b"\x28" + bytes(range(0x50, 0x60))
+
 # Bytes of zlib's header.
 _ZLIB_HEADER = 2
 
@@ -187,21 +190,29 @@ class _Zlib:
         return self._decompressor.eof
 
 
-class _Limited:
-    """A decompressor of the shape of `compression.zstd`'s, whose output can be limited."""
+class _Zstd:
+    """A decompressor of the shape of `compression.zstd`'s, whose output can be limited; one for each frame."""
 
-    def __init__(self, decompressor: Any):
-        self._decompressor = decompressor
+    def __init__(self, create: Callable[[], Any]):
+        self._create = create
+        self._decompressor = create()
+        self._pending = b""
 
     def feed(self, data: bytes) -> bytes:
+        data = self._pending + data
+        self._pending = b""
         if self._decompressor.eof:
-            return b""
+            if not _begins_frame(data):
+                return b""
+            self._decompressor = self._create()
         decoded: bytes = self._decompressor.decompress(data, _MAX_PIECE)
+        if self._decompressor.eof:
+            self._pending = self._decompressor.unused_data
         return decoded
 
     @property
     def has_more(self) -> bool:
-        return not self._decompressor.eof and not self._decompressor.needs_input
+        return bool(self._pending) or not (self._decompressor.eof or self._decompressor.needs_input)
 
     @property
     def finished(self) -> bool:
@@ -238,12 +249,12 @@ class _Brotli:
         return bool(self._decompressor.is_finished())
 
 
-class _Sliced:
+class _SlicedZstd:
     """A decompressor whose output cannot be limited: it gets few bytes at a time instead."""
 
-    def __init__(self, decompress: Callable[[bytes], bytes], is_finished: Callable[[], bool]):
-        self._decompress = decompress
-        self._is_finished = is_finished
+    def __init__(self, create: Callable[[], Any]):
+        self._create = create
+        self._decompressor = create()
         self._pending = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -251,12 +262,19 @@ class _Sliced:
         decoded = []
         size = 0
         position = 0
-        while position < len(data) and size < _MAX_PIECE and not self._is_finished():
-            piece = self._decompress(data[position : position + _SLICE])
-            position += _SLICE
+        while position < len(data) and size < _MAX_PIECE:
+            taken = data[position : position + _SLICE]
+            if self._decompressor.eof:
+                if not _begins_frame(taken):
+                    position = len(data)
+                    break
+                self._decompressor = self._create()
+            piece = self._decompressor.decompress(taken)
+            # What follows a frame belongs to the next one.
+            position += len(taken) - len(self._decompressor.unused_data)
             decoded.append(piece)
             size += len(piece)
-        self._pending = b"" if self._is_finished() else data[position:]
+        self._pending = data[position:]
         return b"".join(decoded)
 
     @property
@@ -265,7 +283,12 @@ class _Sliced:
 
     @property
     def finished(self) -> bool:
-        return self._is_finished()
+        return bool(self._decompressor.eof)
+
+
+def _begins_frame(data: bytes) -> bool:
+    """Whether another frame of zstd follows the end of one (RFC 8878, 3.1); anything else there is ignored."""
+    return bool(data) and data[0] in _ZSTD_MAGIC
 
 
 def _gzip() -> Decoder:
@@ -292,9 +315,8 @@ def _zstd() -> Decoder:
     # In this order: the standard library from Python 3.14 on, its backport, and the older binding.
     library = _import("zstd", "compression.zstd", "backports.zstd", "zstandard")
     if library.__name__ != "zstandard":
-        return _Limited(library.ZstdDecompressor())
-    decompressor = library.ZstdDecompressor().decompressobj()
-    return _Sliced(decompressor.decompress, lambda: bool(decompressor.eof))
+        return _Zstd(library.ZstdDecompressor)
+    return _SlicedZstd(library.ZstdDecompressor().decompressobj)
 
 
 _FACTORIES: dict[str, Callable[[], Decoder]] = {

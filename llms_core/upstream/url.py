@@ -57,7 +57,8 @@ def parse_url(url: str) -> Url:
     default_port = DEFAULT_PORTS[parts.scheme]
     host = ascii_host(parts.hostname or "")
     port = _port(parts) or default_port
-    authority = f"[{host}]" if ":" in host else host
+    # Only this machine knows the zone of an address.
+    authority = f"[{host.partition('%')[0]}]" if ":" in host else host
     if port != default_port:
         authority = f"{authority}:{port}"
     target = parts.path or "/"
@@ -92,7 +93,8 @@ def ascii_host(host: str) -> str:
     if len(host) > _MAX_HOST:
         raise ValueError("The URL's host is too long")
     if ":" in host:
-        return str(ipaddress.IPv6Address(host))
+        # The zone of a link-local address, which RFC 6874 escapes.
+        return str(ipaddress.IPv6Address(host.replace("%25", "%", 1)))
     if not host.isascii():
         # IDNA; it also maps other forms of digits and dots, so that an address cannot hide in them.
         host = host.encode("idna").decode("ascii")

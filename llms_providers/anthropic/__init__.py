@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llms_core import hookimpl
-from llms_core.provider import Capabilities, ProviderSpec
+from llms_core.provider import Capabilities, LiteLLMNames, ProviderSpec
 from llms_providers.anthropic.adapter import VERSION, Anthropic, AnthropicSettings
 from llms_providers.anthropic.vertex import VERTEX_ANTHROPIC
 
@@ -21,6 +21,7 @@ __all__ = ["ANTHROPIC", "VERSION", "VERTEX_ANTHROPIC", "Anthropic", "AnthropicSe
 ANTHROPIC = ProviderSpec(
     name="anthropic",
     title="Anthropic",
+    litellm=LiteLLMNames(names=("anthropic_text",), models=("claude-*",)),
     docs="https://platform.claude.com/docs/en/api/messages",
     adapter=Anthropic,
     base_url="https://api.anthropic.com/v1",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.native import NativeRequest
@@ -30,12 +31,12 @@ FILES_BETA = "files-api-2025-04-14"
 
 
 class AnthropicSettings(ProviderSettings, kw_only=True):
-    """A provider's block in llms.json."""
+    """A block of the type `anthropic` needs a key."""
 
     #: The value of the header `anthropic-version`.
     version: str = VERSION
     #: Features to enable in the header `anthropic-beta`.
-    beta: tuple[str, ...] = ()
+    beta: Annotated[tuple[str, ...], Meta(examples=[["files-api-2025-04-14"]])] = ()
 
 
 class Anthropic:

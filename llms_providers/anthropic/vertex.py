@@ -8,27 +8,31 @@ hour.
 from __future__ import annotations
 
 import re
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from llms_core import ErrorKind, ProviderError
 from llms_core.contracts.json import UNREADABLE, decode_members, encode_raw
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.native.message_request import without_billing
-from llms_core.provider import Capabilities, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import Capabilities, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.anthropic.adapter import Anthropic, AnthropicSettings
 
 _VERSION = "vertex-2023-10-16"
 
 
 class VertexSettings(AnthropicSettings, kw_only=True):
-    """A provider's block in llms.json."""
+    """A block of the type `vertex-anthropic` needs a project and an OAuth access token.
+
+    `gcloud auth print-access-token` prints a token, which expires after an hour.
+    """
 
     #: required unless there is a `base_url`
-    project: str = ""
+    project: Annotated[str, Meta(examples=["our-project"])] = ""
     #: `global`, a multi-region (`us`, `eu`) or a region such as `europe-west1`
     location: str = "global"
 
@@ -130,6 +134,15 @@ _decode_models = msgspec.json.Decoder(_Models).decode
 VERTEX_ANTHROPIC = ProviderSpec(
     name="vertex-anthropic",
     title="Claude on Google Vertex AI",
+    litellm=LiteLLMNames(
+        names=("vertex_ai/claude*", "vertex_ai_beta/claude*"),
+        members={
+            "vertex_project": "project",
+            "vertex_ai_project": "project",
+            "vertex_location": "location",
+            "vertex_ai_location": "location",
+        },
+    ),
     docs="https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai",
     adapter=VertexAnthropic,
     key_env=("GOOGLE_VERTEX_ACCESS_TOKEN",),

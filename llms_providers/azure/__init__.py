@@ -25,9 +25,17 @@ from llms_core.contracts.native import RESPONSES
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ConfigError
 from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
-from llms_core.provider import ChunkTranslator, Headers, NativeEndpoint, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import (
+    ChunkTranslator,
+    Headers,
+    LiteLLMNames,
+    NativeEndpoint,
+    ProviderSettings,
+    ProviderSpec,
+    UpstreamRequest,
+)
 from llms_providers.azure.content_filter import filtered_categories
-from llms_providers.azure.endpoint import AzureSettings, find_endpoint
+from llms_providers.azure.endpoint import ENDPOINT_VARIABLE, RESOURCE_VARIABLE, AzureSettings, find_endpoint
 from llms_providers.azure.stream import AzureChunks
 
 __all__ = ["AZURE", "Azure", "AzureSettings"]
@@ -236,12 +244,14 @@ _deployments_decoder = msgspec.json.Decoder(_Deployments)
 AZURE = ProviderSpec(
     name="azure",
     title="Azure OpenAI",
+    litellm=LiteLLMNames(names=("azure_text",), members={"api_version": "api_version"}),
     docs="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
     adapter=Azure,
     paths=_PATHS,
     embeddings=OPENAI_EMBEDDINGS,
     native={RESPONSES: NativeEndpoint("/responses", complete=True)},
     key_env=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
+    variables=(ENDPOINT_VARIABLE, RESOURCE_VARIABLE),
     drop=frozenset({"enable_thinking"}),
     rules=OPENAI_RULES,
     aliases=("azure-openai", "@ai-sdk/azure"),

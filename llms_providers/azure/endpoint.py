@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import parse_qs, quote, urlsplit
+
+from msgspec import Meta
 
 from llms_core.errors import ConfigError
 from llms_core.provider import ProviderSettings
 
-_ENDPOINT_VARIABLE = "AZURE_OPENAI_ENDPOINT"
-_RESOURCE_VARIABLE = "AZURE_RESOURCE_NAME"
+ENDPOINT_VARIABLE = "AZURE_OPENAI_ENDPOINT"
+RESOURCE_VARIABLE = "AZURE_RESOURCE_NAME"
 
 _DATED_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 #: `preview` of the v1 API, or nothing at all.
@@ -48,12 +50,17 @@ Api = Literal["v1", "deployments", "models"]
 
 
 class AzureSettings(ProviderSettings, kw_only=True):
-    """A provider's block in llms.json."""
+    """A block of the type `azure` needs an address and a key.
+
+    The address is `resource` or `base_url`, or in the environment `AZURE_OPENAI_ENDPOINT` or `AZURE_RESOURCE_NAME`. The
+    key may be a token of Entra ID. The id of a model is the name of its deployment:
+    `"models": {"gpt-4o": "our-deployment"}`.
+    """
 
     #: The name in `https://{resource}.openai.azure.com`, or a host name.
-    resource: str = ""
+    resource: Annotated[str, Meta(examples=["our-resource"])] = ""
     #: A date, as in `2024-10-21`, for the API with deployments in its paths; empty or `preview` for the v1 API.
-    api_version: str = ""
+    api_version: Annotated[str, Meta(examples=["2024-10-21"])] = ""
 
 
 class Endpoint(NamedTuple):
@@ -113,7 +120,7 @@ def find_endpoint(settings: ProviderSettings) -> Endpoint:
         _check_version(version, source="api_version")
     else:
         version = address.version
-        _check_version(version, source=_ENDPOINT_VARIABLE)
+        _check_version(version, source=ENDPOINT_VARIABLE)
     path = urlsplit(address.url).path
     match = _API_PATH.fullmatch(path)
     prefix = path if match is None else match["prefix"]
@@ -141,12 +148,12 @@ def _find_address(base_url: str, resource: str) -> _Address:
         return _Address(base_url.rstrip("/"))
     if resource:
         return _Address(_resource_url(resource, source="resource"))
-    url = os.environ.get(_ENDPOINT_VARIABLE, "").strip()
+    url = os.environ.get(ENDPOINT_VARIABLE, "").strip()
     if url:
         return _parse_endpoint_variable(url)
-    resource = os.environ.get(_RESOURCE_VARIABLE, "").strip()
+    resource = os.environ.get(RESOURCE_VARIABLE, "").strip()
     if resource:
-        return _Address(_resource_url(resource, source=_RESOURCE_VARIABLE))
+        return _Address(_resource_url(resource, source=RESOURCE_VARIABLE))
     return _Address("")
 
 
@@ -157,7 +164,7 @@ def _parse_endpoint_variable(url: str) -> _Address:
     if not is_http or parts.username or parts.password:
         # The message does not repeat the value, which may contain a password (SR-066).
         raise ConfigError(
-            f"{_ENDPOINT_VARIABLE} is not a plain http(s) URL",
+            f"{ENDPOINT_VARIABLE} is not a plain http(s) URL",
             hint="use an address like https://my-resource.openai.azure.com",
         )
     versions = parse_qs(parts.query).get("api-version", [""])

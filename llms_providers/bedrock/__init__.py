@@ -23,10 +23,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 
 from llms_core import ProviderError, hookimpl
 from llms_core.contracts.completion import Completion
@@ -35,7 +36,7 @@ from llms_core.contracts.extras import HINTS
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
-from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import Capabilities, Headers, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.secret import Secret, redact
 from llms_providers.bedrock import embeddings, rerank
 from llms_providers.bedrock.answer import to_completion, to_models, to_token_count
@@ -51,14 +52,21 @@ _REGION_IN_URL = re.compile(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
 
 
 class BedrockSettings(ProviderSettings, kw_only=True):
-    """Bedrock's own members of a provider's block in llms.json."""
+    """A block of the type `bedrock` needs a region, and a Bedrock API key or an access key.
 
-    region: str = ""
-    # Used only if both are set.
-    access_key_id: Secret | None = None
-    secret_access_key: Secret | None = None
-    #: Required with temporary credentials.
-    session_token: Secret | None = None
+    AWS profiles, SSO and instance roles are not read: export their credentials with
+    `aws configure export-credentials --format env`. The id of a model is that of a model or of an inference profile, or
+    an ARN.
+    """
+
+    #: The region of AWS, by default `AWS_REGION` or `AWS_DEFAULT_REGION` of the environment.
+    region: Annotated[str, Meta(examples=["eu-west-1"])] = ""
+    #: An access key, by default that of the environment; used only if both parts are set.
+    access_key_id: Annotated[Secret | None, Meta(examples=["$AWS_ACCESS_KEY_ID"])] = None
+    #: The secret part of the access key.
+    secret_access_key: Annotated[Secret | None, Meta(examples=["$AWS_SECRET_ACCESS_KEY"])] = None
+    #: Required with temporary credentials. By default `AWS_SESSION_TOKEN` of the environment.
+    session_token: Annotated[Secret | None, Meta(examples=["$AWS_SESSION_TOKEN"])] = None
 
 
 def _utc_now() -> datetime:
@@ -267,12 +275,25 @@ def bedrock(spec: ProviderSpec, settings: ProviderSettings) -> Bedrock:
 BEDROCK = ProviderSpec(
     name="bedrock",
     title="Amazon Bedrock",
+    litellm=LiteLLMNames(
+        names=("bedrock_converse",),
+        # The API or the region.
+        prefix=r"(?:(?:converse|invoke|[a-z]{2}(?:-gov)?-[a-z]+-\d)/)+",
+        members={
+            "aws_region_name": "region",
+            "aws_access_key_id": "access_key_id",
+            "aws_secret_access_key": "secret_access_key",
+            "aws_session_token": "session_token",
+            "aws_bedrock_runtime_endpoint": "base_url",
+        },
+    ),
     docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     adapter=bedrock,
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
     embeddings=embeddings.COHERE_RULES,
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+    variables=("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,
     capabilities=Capabilities(logprobs=False, n=False),

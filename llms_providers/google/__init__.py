@@ -38,7 +38,7 @@ from llms_core.failure import classify
 from llms_core.native.generate_content import GenerateContentEvents, read_answer
 from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
-from llms_providers.google import embeddings, media
+from llms_providers.google import embeddings, litellm, media
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
 from llms_providers.google.models import NAME_RULE, requires_signatures
@@ -381,6 +381,7 @@ GOOGLE = ProviderSpec(
 VERTEX = ProviderSpec(
     name="vertex",
     title="Google Vertex AI",
+    litellm=litellm.VERTEX,
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     adapter=Vertex,
     paths={"embeddings": "/models/{model}:predict", **media.PATHS},

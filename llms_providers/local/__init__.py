@@ -36,9 +36,12 @@ def llms_providers() -> Sequence[ProviderSpec]:
             title="SmolLM2-135M-Instruct (embedded demo model)",
             needs_key=False,
             capabilities=CAPABILITIES,
+            # As llama.cpp would refuse them, or the model ignore them.
+            drop=frozenset({"tools", "tool_choice", "parallel_tool_calls"}),
             models={"smollm2": "smollm2-135m-instruct"},
             settings=LocalSettings,
             demo=True,
+            embedded=True,
         ),
         LOCAL_EMBEDDINGS,
     ]

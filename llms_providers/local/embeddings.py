@@ -21,18 +21,18 @@ from llms_providers.local.model import LocalModel
 
 
 class LocalEmbeddingSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `local-embeddings`."""
+    """A block of the type `local-embeddings` needs nothing but `llms local pull --embeddings`, or a `gguf`."""
 
     #: path of a GGUF file; empty for all-MiniLM-L6-v2
-    gguf: str = ""
-    #: More than one are only faster on a machine that has little else to do.
+    gguf: Annotated[str, Meta(examples=["/models/minilm.gguf"])] = ""
+    #: The threads of llama.cpp. More than one are only faster on a machine that has little else to do.
     threads: Annotated[int, Meta(ge=1)] = 1
     #: the most tokens of one text
     context: Annotated[int, Meta(ge=32)] = 512
     #: how many texts are processed at the same time; others wait
     parallel: Annotated[int, Meta(ge=1)] = 4
-    #: in seconds
-    start_timeout: Annotated[float, Meta(gt=0)] = 60.0
+    #: how long the start may take
+    start_timeout: Annotated[float, Meta(gt=0, extra={"unit": "seconds"})] = 60.0
 
 
 class LocalEmbeddings(LocalModel):
@@ -82,4 +82,5 @@ LOCAL_EMBEDDINGS = ProviderSpec(
     embeddings=EmbeddingRules(max_inputs=256, base64=True),
     models={"all-minilm-l6-v2": "all-minilm-l6-v2"},
     settings=LocalEmbeddingSettings,
+    embedded=True,
 )

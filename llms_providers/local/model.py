@@ -31,22 +31,25 @@ CAPABILITIES = Capabilities(
     files=False,
 )
 
+#: Tokens of an answer of the demo model, if the client sets no limit: now and then it repeats itself without end.
+_DEMO_LIMIT = Raw(b"1024")
+
 _ANY_OBJECT = Raw(b'{"type":"json_schema","json_schema":{"name":"object","schema":{"type":"object"}}}')
 
 
 class LocalSettings(ProviderSettings, kw_only=True):
-    """The block of a provider of type `local`."""
+    """A block of the type `local` needs nothing but `llms local pull`, or a model of your own (`gguf`)."""
 
     #: path of a GGUF file; empty for the demo model
-    gguf: str = ""
-    #: More than one are only faster on a machine that has little else to do.
+    gguf: Annotated[str, Meta(examples=["/models/qwen3.gguf"])] = ""
+    #: The threads of llama.cpp. More than one are only faster on a machine that has little else to do.
     threads: Annotated[int, Meta(ge=1)] = 1
-    #: in tokens, of prompts and answers together; shared by all requests that run at the same time
+    #: the tokens of prompts and answers together; shared by all requests that run at the same time
     context: Annotated[int, Meta(ge=256)] = 8192
     #: how many requests run at the same time; others wait
     parallel: Annotated[int, Meta(ge=1)] = 4
-    #: in seconds
-    start_timeout: Annotated[float, Meta(gt=0)] = 60.0
+    #: how long the start may take
+    start_timeout: Annotated[float, Meta(gt=0, extra={"unit": "seconds"})] = 60.0
 
 
 # The children of this process, and the adapters that use each. Adapters with equal options share one, so that a model
@@ -100,12 +103,16 @@ class LocalModel(OpenAICompatible):
         return headers
 
     def request(self, call: ChatCall) -> UpstreamRequest:
-        """Return the request, with `json_object` expressed as a JSON schema."""
+        """Return the request, with `json_object` expressed as a JSON schema, and a limit for the demo model."""
+        members: dict[str, Raw] = {}
+        if not self.options.gguf and call.request.token_limit is None:
+            members["max_tokens"] = _DEMO_LIMIT
         response_format = call.request.response_format
         if response_format is not None and response_format.type == "json_object":
             # Many versions of llama.cpp ignore `json_object` silently, but follow a schema that allows any object.
-            body = call.body.with_members({"response_format": _ANY_OBJECT})
-            call = msgspec.structs.replace(call, body=body)
+            members["response_format"] = _ANY_OBJECT
+        if members:
+            call = msgspec.structs.replace(call, body=call.body.with_members(members))
         return super().request(call)
 
     async def prepare(self) -> None:

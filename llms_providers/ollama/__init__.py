@@ -17,7 +17,7 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
-from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import Capabilities, Headers, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.ollama import embeddings
 from llms_providers.ollama.answer import OllamaChunks, to_completion, to_models
 from llms_providers.ollama.errors import to_error
@@ -98,6 +98,7 @@ class Ollama:
 OLLAMA = ProviderSpec(
     name="ollama",
     title="Ollama",
+    litellm=LiteLLMNames(names=("ollama_chat",)),
     docs="https://docs.ollama.com/api/chat",
     adapter=Ollama,
     base_url="http://localhost:11434",

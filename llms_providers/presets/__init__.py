@@ -11,7 +11,7 @@ What belongs in a row:
   other providers (reasoning, signatures, annotations) is not sent.
 - `paths`: the operations that the provider has beside chat, and where. `embeddings`: what it accepts there.
 - `native`: where the provider speaks the protocol of another dialect, with the header that it documents for the key.
-- What only some models of a provider refuse is left in the request, unless a comment gives the reason.
+- What only some models refuse is left in the request, unless a comment gives the reason. `litellm`: its names there.
 
 A provider that needs more than a row has a module of its own. Rows follow the documentation named in `docs`.
 """
@@ -24,7 +24,7 @@ from llms_core import hookimpl
 from llms_core.contracts.native import MESSAGES, RESPONSES
 from llms_core.openai_compatible import OPENAI_RULES, OpenAICompatible
 from llms_core.provider import Capabilities, NativeEndpoint, ProviderSpec, RequestRules
-from llms_providers.presets import embeddings, operations
+from llms_providers.presets import embeddings, litellm, operations
 from llms_providers.presets.accepted import (
     GOOGLE_DROP,
     LOGPROBS,
@@ -45,6 +45,7 @@ from llms_providers.presets.accepted import (
     ZAI_KEYS,
     ZAI_RULES,
 )
+from llms_providers.presets.codestral import CODESTRAL
 from llms_providers.presets.counting import CountingOpenAICompatible
 from llms_providers.presets.local_servers import LOCAL_SERVERS
 from llms_providers.presets.operations import EMBEDDINGS
@@ -80,22 +81,11 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Its own answers have `reasoning`, which it reads; "property …reasoning_content' is unsupported".
         rules=RequestRules(members=frozenset({NAME, "assistant.reasoning"})),
     ),
-    ProviderSpec(
-        # Mistral's models for code at a separate address, with separate keys.
-        name="codestral",
-        title="Codestral",
-        docs="https://docs.mistral.ai/api/",
-        adapter=OpenAICompatible,
-        base_url="https://codestral.mistral.ai/v1",
-        key_env=("CODESTRAL_API_KEY",),
-        capabilities=MISTRAL_CAPABILITIES,
-        rename=MISTRAL_RENAME,
-        drop=MISTRAL_DROP,
-        rules=MISTRAL_RULES,
-    ),
+    CODESTRAL,
     ProviderSpec(
         name="github-models",
         title="GitHub Models",
+        litellm=litellm.GITHUB,
         docs="https://docs.github.com/en/rest/models/inference",
         adapter=OpenAICompatible,
         base_url="https://models.github.ai/inference",
@@ -152,6 +142,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="openai",
         title="OpenAI",
+        litellm=litellm.OPENAI,
         docs="https://platform.openai.com/docs/api-reference/chat",
         adapter=CountingOpenAICompatible,
         base_url="https://api.openai.com/v1",
@@ -243,6 +234,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="deepseek",
         title="DeepSeek",
+        litellm=litellm.DEEPSEEK,
         docs="https://api-docs.deepseek.com/api/create-chat-completion",
         adapter=OpenAICompatible,
         # Without `/v1`, as DeepSeek documents it.
@@ -273,6 +265,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # A router to many providers: parameters are left to those, `enable_thinking` included.
         name="huggingface",
         title="Hugging Face",
+        litellm=litellm.HUGGING_FACE,
         docs="https://huggingface.co/docs/inference-providers",
         adapter=OpenAICompatible,
         base_url="https://router.huggingface.co/v1",
@@ -284,6 +277,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="fireworks",
         title="Fireworks AI",
+        litellm=litellm.FIREWORKS,
         docs="https://fireworks.ai/docs/",
         adapter=OpenAICompatible,
         base_url="https://api.fireworks.ai/inference/v1",
@@ -318,6 +312,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="nvidia",
         title="NVIDIA",
+        litellm=litellm.NVIDIA,
         docs="https://docs.api.nvidia.com/nim/reference/llm-apis",
         adapter=OpenAICompatible,
         base_url="https://integrate.api.nvidia.com/v1",
@@ -332,6 +327,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="together",
         title="Together AI",
+        litellm=litellm.TOGETHER,
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.together.ai/v1",
@@ -347,6 +343,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="perplexity",
         title="Perplexity",
+        litellm=litellm.PERPLEXITY,
         docs="https://docs.perplexity.ai/docs/sonar/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.perplexity.ai",

@@ -9,7 +9,7 @@ import msgspec
 
 from llms_core.contracts.embeddings import EmbeddingRules
 from llms_core.openai_compatible import OpenAICompatible
-from llms_core.provider import ProviderSpec
+from llms_core.provider import LiteLLMNames, ProviderSpec
 from llms_providers.presets.accepted import QWEN_ONLY
 from llms_providers.presets.operations import TEXT
 
@@ -78,6 +78,7 @@ VOYAGE = ProviderSpec(
 JINA = ProviderSpec(
     name="jina",
     title="Jina AI",
+    litellm=LiteLLMNames(names=("jina_ai",), key_env=("JINA_AI_API_KEY",)),
     docs="https://jina.ai/embeddings/",
     adapter=OpenAICompatible,
     base_url="https://api.jina.ai/v1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llms_core.openai_compatible import OPENAI_PATHS, OpenAICompatible
-from llms_core.provider import Capabilities, ProviderSpec
+from llms_core.provider import Capabilities, LiteLLMNames, ProviderSpec
 from llms_providers.presets.accepted import MAX_TOKENS, OPEN_RULES
 from llms_providers.presets.embeddings import LIKE_OPENAI, LLAMACPP, PLAIN
 from llms_providers.presets.operations import EMBEDDINGS, RECORDINGS, TEXT
@@ -12,6 +12,7 @@ LOCAL_SERVERS: tuple[ProviderSpec, ...] = (
     ProviderSpec(
         name="lmstudio",
         title="LM Studio",
+        litellm=LiteLLMNames(names=("lm_studio",)),
         docs="https://lmstudio.ai/docs/developer/openai-compat",
         adapter=OpenAICompatible,
         base_url="http://localhost:1234/v1",
@@ -42,6 +43,7 @@ LOCAL_SERVERS: tuple[ProviderSpec, ...] = (
         # Port 8000 is both vLLM's default and this gateway's: change one of the two before using both.
         name="vllm",
         title="vLLM",
+        litellm=LiteLLMNames(names=("hosted_vllm",)),
         docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
         adapter=OpenAICompatible,
         base_url="http://localhost:8000/v1",

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -56,6 +57,39 @@ def test_any_key_is_redacted_in_base64(key: str, before: bytes, after: bytes) ->
     encoded = base64.b64encode(before + key.encode() + after).decode()
     rest = len(Redactor([Secret(key)])(encoded).replace(MASK, ""))
     assert rest <= (len(before) + len(after)) * 2 + 8
+
+
+ESCAPES: tuple[Callable[[str], str], ...] = (
+    lambda character: character,
+    lambda character: f"%{ord(character):02x}",
+    lambda character: f"%25{ord(character):02X}",
+    lambda character: f"&#{ord(character)};",
+    lambda character: f"&#x{ord(character):x};",
+    lambda character: f"&#x{ord(character):04X};",
+    lambda character: f"&amp;#{ord(character)};",
+    lambda character: f"\\u{ord(character):04x}",
+    lambda character: f"\\\\u{ord(character):04X}",
+    lambda character: f"\\x{ord(character):02x}",
+    html.escape,
+)
+
+
+@given(st.lists(st.sampled_from(ESCAPES), min_size=len(KEY), max_size=len(KEY)))
+def test_a_key_is_redacted_whichever_of_its_characters_are_escaped(escapes: list[Callable[[str], str]]) -> None:
+    """Templates escape `/` but not `+`, or the other way round; and a text may be escaped twice."""
+    escaped = "".join(escape(character) for escape, character in zip(escapes, KEY, strict=True))
+    assert Redactor([Secret(KEY)])(f"before {escaped} after") == f"before {MASK} after"
+
+
+def test_a_text_without_a_key_keeps_its_escapes() -> None:
+    text = r"100%25 of &lt;b&gt; in C:\x41 and \u0041"
+    assert Redactor([Secret(KEY)])(text) == text
+
+
+def test_a_cut_shows_no_part_of_a_key_that_is_escaped_completely() -> None:
+    escaped = "".join(f"\\u{ord(character):04x}" for character in KEY)
+    shown = Redactor([Secret(KEY)]).truncated("-" * 90 + escaped, 120)
+    assert "u0073" not in shown
 
 
 def test_a_key_may_hold_bytes_that_are_no_text() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llms_core import ConfigError
+from llms_core.checks import warnings
 from llms_core.config.model import Provider
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.secret import redact
@@ -23,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(home: Path, **env: str) -> Startup:
-    return load(None, None, env={"HOME": str(home), **env})
+    return load(None, None, env={"HOME": str(home), "LLMS_EMBEDDED": "off", **env})
 
 
 def providers(startup: Startup) -> Mapping[str, Provider]:
@@ -49,7 +50,7 @@ def test_without_a_file_the_shipped_order_is_used(home: Path) -> None:
     startup = started(home, OPENROUTER_API_KEY="secret-or", GROQ_API_KEY="secret-groq")
     assert enabled(startup) == ["groq", "openrouter_free", "openrouter"]
     assert list(providers(startup))[:4] == ["groq", "google_free", "codestral", "openrouter_free"]
-    assert startup.warnings == ()
+    assert warnings(startup) == ()
 
 
 def test_without_a_file_every_other_provider_with_a_key_is_used(home: Path) -> None:
@@ -100,9 +101,9 @@ def test_declared_types_and_one_file_plugins_are_relative_to_plugins_toml(home: 
 def test_strict_makes_an_unknown_key_an_error(home: Path) -> None:
     """K-24."""
     write(home / "llms.json", "a", provider={})
-    assert "provider" in started(home).warnings[0]
+    assert "provider" in warnings(started(home))[0]
     with pytest.raises(ConfigError, match="provider"):
-        load(None, None, env={"HOME": str(home)}, strict=True)
+        load(None, None, env={"HOME": str(home), "LLMS_EMBEDDED": "off"}, strict=True)
 
 
 def test_a_reload_keeps_adapters_and_plugins(home: Path) -> None:
@@ -111,10 +112,10 @@ def test_a_reload_keeps_adapters_and_plugins(home: Path) -> None:
     write(path, "a", "b")
     old = started(home)
     write(path, "b", "c")
-    new = rebuild(old, read_config(None, old.host, env={"HOME": str(home)}))
+    new = rebuild(old, read_config(None, old.host, env={"HOME": str(home), "LLMS_EMBEDDED": "off"}))
     assert [item.id for item in new.configured] == ["b", "c"]
     assert new.configured[0].adapter is old.configured[1].adapter
     assert new.host is old.host
     path.write_text("{")
     with pytest.raises(ConfigError, match=r"llms\.json:1"):
-        read_config(None, new.host, env={"HOME": str(home)})
+        read_config(None, new.host, env={"HOME": str(home), "LLMS_EMBEDDED": "off"})

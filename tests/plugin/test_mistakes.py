@@ -167,7 +167,7 @@ MISTAKES: Mapping[str, Mistake] = {
     "a setting that the plugin does not know": Mistake(
         HOOK + "import msgspec\nclass S(msgspec.Struct):\n    url: str = ''\n"
         "@hookimpl\ndef llms_configure(settings): settings.decode(S)\n",
-        "plugins.toml: plugin.mine.urll",
+        "plugins.toml:4: plugin.mine.urll",
         "did you mean 'url'?",
         toml="[plugin.mine]\nurll = 'x'\n",
     ),
@@ -180,13 +180,13 @@ MISTAKES: Mapping[str, Mistake] = {
     "a setting of another type": Mistake(
         HOOK + "import msgspec\nclass S(msgspec.Struct):\n    limit: int\n"
         "@hookimpl\ndef llms_configure(settings): settings.decode(S)\n",
-        "plugins.toml: plugin.mine.limit",
+        "plugins.toml:4: plugin.mine.limit",
         "Expected `int`",
         toml="[plugin.mine]\nlimit = 'many'\n",
     ),
     "settings for a plugin that is not installed": Mistake(
         hook("def llms_request_finished(): pass"),
-        "plugins.toml: plugin.gaurd: no plugin 'gaurd' is installed; did you mean 'guard'?",
+        "plugins.toml:3: plugin.gaurd: no plugin 'gaurd' is installed; did you mean 'guard'?",
         'fail = "open"',
         toml="[plugin.gaurd]\ndeny = ['secret']\n",
     ),

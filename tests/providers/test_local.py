@@ -185,6 +185,26 @@ def test_json_object_gives_an_object(model: LocalModel) -> None:
     assert completion["choices"][0]["message"]["content"].lstrip().startswith("{")
 
 
+@pytest.mark.parametrize(
+    ("limit", "sent"),
+    [
+        ({"max_tokens": None}, {"max_tokens": 1024}),
+        ({"max_tokens": 5000}, {"max_tokens": 5000}),
+        ({"max_tokens": None, "max_completion_tokens": 5000}, {"max_completion_tokens": 5000}),
+    ],
+    ids=["none", "max_tokens", "max_completion_tokens"],
+)
+def test_an_answer_of_the_demo_model_has_an_end(limit: dict[str, Any], sent: dict[str, Any]) -> None:
+    """It may repeat itself without end. A client's own limit counts."""
+    body = json.loads(adapter().request(make_call(**limit)).content)
+    assert {name: value for name, value in body.items() if name.startswith("max_") and value} == sent
+
+
+def test_a_file_of_ones_own_has_no_limit() -> None:
+    body = json.loads(adapter(gguf="own.gguf").request(make_call(max_tokens=None)).content)
+    assert not body.get("max_tokens")
+
+
 @needs_model
 def test_logprobs(model: LocalModel) -> None:
     [choice] = answer(model, logprobs=True, top_logprobs=2, max_tokens=2)["choices"]

@@ -151,3 +151,9 @@ class RawUpstream:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+
+async def greet(connection: Connection) -> None:
+    """Answer every request of a connection in the same way."""
+    while await connection.request():
+        await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nHi")

@@ -10,11 +10,22 @@ import click
 from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
 from llms_core.cli.user_error import Failure
-from llms_core.errors import ProviderError, RequestError
 
 
-@click.command(add_help_option=False)
-@click.argument("words", nargs=-1)
+class _Context(click.Context):
+    """Prompts have no command's name: usage errors begin with `llms [OPTIONS]`."""
+
+    @property
+    def command_path(self) -> str:
+        return self.find_root().command_path
+
+
+class _Ask(click.Command):
+    context_class = _Context
+
+
+@click.command(cls=_Ask, add_help_option=False)
+@click.argument("words", nargs=-1, metavar="[PROMPT]...")
 @click.option(
     "-m",
     "--model",
@@ -95,7 +106,6 @@ def command(
         raise click.UsageError("--chat begins a conversation: it cannot be combined with -c and --conversation")
     # Imported only here, as they take long.
     from llms_core.cli import session
-    from llms_core.cli.answering import Failed
     from llms_core.cli.ask import output, parameters, prompt
     from llms_core.cli.ask.run import Options, ask
     from llms_core.cli.ask.schema import Schema
@@ -126,8 +136,6 @@ def command(
     try:
         with session.running(started) as (service, run):
             run(ask(service, talk, asked, printer))
-    except (Failed, ProviderError, RequestError) as error:
-        raise Failure(str(error)) from None
     except OSError as error:
         if error.errno == errno.EPIPE:
             # `llms … | head -1`: click ends the command without a word.

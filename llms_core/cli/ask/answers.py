@@ -28,9 +28,11 @@ _LOGGED = 200
 class Answers:
     """Sends the requests of one question, of which there are two if the first answer does not fit a schema."""
 
-    def __init__(self, service: Service, printer: Printer):
+    def __init__(self, service: Service, printer: Printer, template: str = ""):
+        """`template` is that of llms.json from which the request's model comes; empty if the user named the model."""
         self._service = service
         self._printer = printer
+        self._template = template
         self._requests: list[answering.Request] = []
 
     async def get(self, asked: Json) -> Reply:
@@ -45,7 +47,7 @@ class Answers:
             return await self._requests[-1].answer()
         except Failed as error:
             printer.stop()
-            raise _with_suggestion(error, service, asked) from None
+            raise self._explained(error, asked) from None
         except BaseException:
             printer.stop()
             raise
@@ -67,13 +69,12 @@ class Answers:
             if each.record is not None:
                 click.echo("\n".join(usage.lines(each.record)), err=True)
 
-
-def _with_suggestion(error: Failed, service: Service, asked: Json) -> Failed:
-    """Return the error with names of models that exist, if the request's model does not."""
-    record = error.record
-    if record.status != _NOT_FOUND or record.attempts:
-        return error
-    return Failed(f"{error}\n{models.suggestion(service.router.models, str(asked['model']))}", record)
+    def _explained(self, error: Failed, asked: Json) -> Failed:
+        """Return the error with what helps the user, if no provider has the request's model."""
+        record = error.record
+        if record.status != _NOT_FOUND or record.attempts:
+            return error
+        return Failed(f"{error}\n{models.explanation(self._service, str(asked['model']), self._template)}", record)
 
 
 def _shortened(value: Any) -> Any:

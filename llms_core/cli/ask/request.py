@@ -8,14 +8,18 @@ from typing import Any
 
 import msgspec
 
+from llms_core.cli.models import TEXT
 from llms_core.contracts import request as chat
 from llms_core.contracts.json import UNREADABLE
 from llms_core.contracts.request import ChatBody
-from llms_core.errors import ConfigError
+from llms_core.errors import ConfigError, RequestError
 
 Json = dict[str, Any]
 
 SYSTEM_ROLES = ("system", "developer")
+
+#: The names of options for media, by the types of the content parts that they become.
+_KINDS = {"image_url": "image", "input_audio": "audio", "file": "file"}
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +36,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def template(self) -> str:
         """The name of the template that fits."""
-        return next((kind for kind, parts in self.media.items() if parts), "text")
+        return next((kind for kind, parts in self.media.items() if parts), TEXT)
 
 
 def from_file(path: str) -> Json:
@@ -76,7 +80,7 @@ def completed(request: Json, question: Question, history: Sequence[Json] = ()) -
 
 
 def body(request: Json, *, stream: bool, max_bytes: int) -> ChatBody:
-    """Return the request as it is sent, streamed or not. Raises ConfigError, and RequestError for invalid members."""
+    """Return the request as it is sent, streamed or not. Raises ConfigError, also for members of a wrong type."""
     request = {name: value for name, value in request.items() if name not in ("stream", "stream_options")}
     if stream:
         request["stream"] = True
@@ -85,7 +89,18 @@ def body(request: Json, *, stream: bool, max_bytes: int) -> ChatBody:
     if len(data) > max_bytes:
         message = f"the request has {len(data)} bytes, and at most {max_bytes} are sent"
         raise ConfigError(message, hint="limits.client_max_size in llms.json is the limit")
-    return chat.decode(data)
+    try:
+        return chat.decode(data)
+    except RequestError as error:
+        # An option, a template or the file of --chat has it: nothing is sent.
+        raise ConfigError(error.message) from None
+
+
+def kinds(request: Json) -> list[str]:
+    """Return which media a request has, by the names of their options, in the order in which they come."""
+    contents = [message.get("content") for message in request["messages"]]
+    types = [part.get("type") for content in contents if isinstance(content, list) for part in content]
+    return list(dict.fromkeys(_KINDS[kind] for kind in types if kind in _KINDS))
 
 
 def _checked(request: Json, place: str) -> Json:

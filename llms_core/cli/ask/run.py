@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -50,8 +50,8 @@ async def ask(service: Service, conversation: Conversation, options: Options, pr
 
     If it is cancelled, the part of the answer that has arrived belongs to the conversation.
     """
-    asked, added = await _request(service, conversation, options)
-    answers = Answers(service, printer)
+    asked, added, template = await _request(service, conversation, options)
+    answers = Answers(service, printer, template)
     try:
         reply = await answers.get(asked)
         if options.schema is not None:
@@ -73,8 +73,30 @@ async def ask(service: Service, conversation: Conversation, options: Options, pr
         click.echo(f"llms: {cut}", err=True)
 
 
-async def _request(service: Service, conversation: Conversation, options: Options) -> tuple[Json, list[Json]]:
-    """Return the request, and those of its messages that are new. Raises ConfigError and RequestError."""
+async def ready(service: Service, conversation: Conversation, options: Options) -> str:
+    """Return the model that will be asked. Raises LlmsError for what would make every prompt of these options fail."""
+    example = msgspec.structs.replace(options, prompt="Hello")
+    asked, _, template = await _request(service, conversation, example)
+    checked = request.body(asked, stream=False, max_bytes=service.startup.llms_json.max_body)
+    # With middleware, anything may be the name of a model.
+    if service.middleware is None and not _is_known(service, checked.model):
+        error = RequestError.model_not_found(checked.model)
+        raise RequestError(f"{error}\n{models.explanation(service, checked.model, template)}")
+    return checked.model
+
+
+class _Asked(NamedTuple):
+    """A request, and where it comes from."""
+
+    request: Json
+    #: Those of its messages that are new.
+    added: list[Json]
+    #: The template of llms.json from which its model comes; empty if it comes from elsewhere.
+    template: str
+
+
+async def _request(service: Service, conversation: Conversation, options: Options) -> _Asked:
+    """Return the request. Raises ConfigError, RequestError, and Failure if there is no model."""
     fetcher = media.fetcher()
     parts = {}
     for kind, sources in options.sources.items():
@@ -91,31 +113,37 @@ async def _request(service: Service, conversation: Conversation, options: Option
         await media.load(fetcher, template.get("messages") or ())
     else:
         template = request.from_template(service.startup.llms_json.templates, question.template)
+    is_named = bool(question.model or "model" in options.parameters or (options.chat and template.get("model")))
     asked = request.completed(template, question, conversation.messages)
     if options.schema is not None:
         asked["response_format"] = options.schema.response_format
-    await _choose_model(service, asked, options, [_CAPABILITIES[kind] for kind in parts if parts[kind]])
+    source = await _choose_model(service, asked, "" if is_named else question.template)
     added = asked["messages"]
     if conversation.messages:
         added = [*(added[:1] if options.system is not None else ()), added[-1]]
-    return asked, added
+    return _Asked(asked, added, source)
 
 
-async def _choose_model(service: Service, asked: Json, options: Options, capabilities: Sequence[str]) -> None:
+async def _choose_model(service: Service, asked: Json, template: str) -> str:
     """Set the request's model if it has none, or one of the packaged llms.json that the user's providers lack.
 
-    Providers are asked for their models if the configuration does not have the one that was named.
+    Providers are asked for their models if the configuration does not have the one that is wanted. `template` is that
+    of llms.json from which the request's model comes; empty if the user has named it. Returns the same for the result.
     """
-    name = asked.get("model")
-    if not name:
-        asked["model"] = models.first(service, capabilities)
-        return
+    media_kinds = request.kinds(asked)
+    capabilities = [_CAPABILITIES[kind] for kind in media_kinds]
+    if not asked.get("model"):
+        # A file of --chat may lack it, and so may a template.
+        template = media_kinds[0] if media_kinds else models.TEXT
+        default = service.startup.llms_json.templates.get(template, {}).get("model")
+        asked["model"] = default or models.first(service, capabilities)
+    name = asked["model"]
     if not isinstance(name, str) or _is_known(service, name):
-        return
+        return template
     service.update_models(await service.discover_models())
-    was_chosen = options.model is not None or options.chat is not None
-    if not was_chosen and service.startup.llms_json.path == PACKAGED and not _is_known(service, name):
+    if template and service.startup.llms_json.path == PACKAGED and not _is_known(service, name):
         asked["model"] = models.first(service, capabilities)
+    return template
 
 
 def _is_known(service: Service, name: str) -> bool:

@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from llms_core import __version__
-from llms_core.config import places
+from llms_core.config import env_file, places
 from llms_core.errors import LlmsError
 
 FILE = "completion.json"
@@ -190,6 +190,7 @@ def _dependencies(config: Path | None, plugins: Path | None) -> list[Path]:
     found = [path for path in (config, plugins) if path is not None]
     folders = [places.home(os.environ), *(path.parent for path in found)]
     found += [folder / name for folder in folders for name in CATALOGUE]
+    found += [*env_file.paths(os.environ, config), *env_file.paths(os.environ, plugins)]
     # A folder changes with what is installed in it.
     return [*found, Path(sysconfig.get_path("purelib"))]
 

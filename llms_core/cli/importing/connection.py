@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from llms_core.cli.importing.document import Document, members_of
-from llms_core.cli.importing.names import KEY_VARIABLES
-from llms_core.config.adapters import own_member_names
+from llms_core.cli.importing.document import Document
+from llms_core.config.adapters import own_member_names, own_settings
 from llms_core.config.locate import JsonPath
 from llms_core.openai_compatible import OPENAI_COMPATIBLE, OpenAICompatible
 from llms_core.provider import ProviderSpec
+from llms_core.secret import Secret
 
-#: Members that only some types have, by LiteLLM's names.
-_SETTINGS = {
-    "api_version": "api_version",
-    "aws_region_name": "region",
-    "vertex_project": "project",
-    "vertex_ai_project": "project",
-    "vertex_location": "location",
-    "vertex_ai_location": "location",
-}
-_SECRET_SETTINGS = {
-    "aws_access_key_id": "access_key_id",
-    "aws_secret_access_key": "secret_access_key",
-    "aws_session_token": "session_token",
-}
+_BASE_URL = "base_url"
 
 
 def connection(document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath) -> dict[str, Any] | None:
@@ -38,8 +25,8 @@ def connection(document: Document, spec: ProviderSpec, params: dict[str, Any], p
     key = params.pop("api_key", None)
     if key is not None and str(key).strip():
         block["api_key"] = document.secret(key)
-    elif block["type"] in KEY_VARIABLES:
-        block["env"] = [KEY_VARIABLES[block["type"]], *spec.key_env]
+    elif block["type"] == spec.name and spec.litellm.key_env:
+        block["env"] = [*spec.litellm.key_env, *spec.key_env]
     block.update(_own_settings(document, spec, params, path))
     headers = _headers(document, params, path)
     if headers:
@@ -49,17 +36,19 @@ def connection(document: Document, spec: ProviderSpec, params: dict[str, Any], p
 
 def _address(document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath) -> dict[str, Any]:
     """The URL, and the type that goes with it."""
-    written = params.pop("api_base", None) or params.pop("base_url", None)
-    written = written or params.pop("aws_bedrock_runtime_endpoint", None)
+    names = [name for name, ours in spec.litellm.members.items() if ours == _BASE_URL]
+    given = [params.pop(name, None) for name in ("api_base", "base_url", *names)]
+    written = next(filter(None, given), None)
     if written is None or not str(written).strip():
         return {}
     url = document.reference(str(written)) or str(written).strip()
     if not _speaks_openai(spec):
-        return {"base_url": url}
-    if spec.name == "openai" and _host(url) != _host(spec.base_url):
-        # Another server, which must not get OpenAI's key.
+        return {_BASE_URL: url}
+    if spec.litellm.any_server and _host(url) != _host(spec.base_url):
+        # Another server, which must not get this provider's key.
         if params.get("api_key") is None:
-            document.note((*path, "api_key"), "no key is sent to this server, where LiteLLM sends that of OpenAI")
+            reason = f"no key is sent to this server, where LiteLLM sends that of {spec.title}"
+            document.note((*path, "api_key"), reason)
         return {"type": OPENAI_COMPATIBLE.name, "api": url}
     # As with LiteLLM, /chat/completions is appended to the URL as it is.
     return {"api": url}
@@ -81,21 +70,27 @@ def _host(url: str) -> str | None:
 
 def _own_settings(document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath) -> dict[str, Any]:
     """The members that only this type has; those of other types are left, and reported."""
+    secrets = {field.name for field in own_settings(spec.settings) if _is_secret(field.type)}
     own = own_member_names(spec.settings)
     block = {}
-    for name, ours in _SETTINGS.items():
-        if ours in own and params.get(name) is not None:
-            value = document.text(params.pop(name), (*path, name))
-            if value is not None:
-                block[ours] = value
-    for name, ours in _SECRET_SETTINGS.items():
-        if ours in own and params.get(name) is not None:
+    for name, ours in spec.litellm.members.items():
+        if ours not in own or params.get(name) is None:
+            continue
+        if ours in secrets:
             block[ours] = document.secret(params.pop(name))
+        elif (value := document.text(params.pop(name), (*path, name))) is not None:
+            block[ours] = value
     return block
 
 
+def _is_secret(type_: Any) -> bool:
+    return type_ is Secret or Secret in get_args(type_)
+
+
 def _headers(document: Document, params: dict[str, Any], path: JsonPath) -> dict[str, str]:
-    headers = members_of(params.pop("extra_headers", None) or params.pop("headers", None), (*path, "extra_headers"))
+    headers = document.members(
+        params.pop("extra_headers", None) or params.pop("headers", None), (*path, "extra_headers")
+    )
     organization = params.pop("organization", None)
     if organization is not None:
         headers["OpenAI-Organization"] = organization

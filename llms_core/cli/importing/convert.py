@@ -12,7 +12,7 @@ import msgspec
 from llms_core.cli.importing import document as documents
 from llms_core.cli.importing.blocks import group
 from llms_core.cli.importing.deployment import Deployment, read_deployment
-from llms_core.cli.importing.document import Document, items_of, members_of
+from llms_core.cli.importing.document import Document
 from llms_core.cli.importing.settings import convert_settings
 from llms_core.config import llms_json
 from llms_core.config.reader import Specs, with_openai_compatible
@@ -39,14 +39,17 @@ def convert(path: Path, specs: Specs, env: Mapping[str, str] = os.environ) -> Co
     known = with_openai_compatible(specs)
     deployments = []
     names = []
-    for index, entry in enumerate(items_of(document.sections.pop("model_list", None), ("model_list",))):
+    entries = document.sections.pop("model_list", None)
+    if entries is not None and not isinstance(entries, list):
+        document.is_complete = False
+    for index, entry in enumerate(document.items(entries, ("model_list",))):
         deployment = read_deployment(document, known, entry, ("model_list", index))
         if deployment is not None and _is_valid(document, known, deployment):
             deployments.append(deployment)
             names.append(deployment.name)
     blocks = group(document, deployments)
     tables = convert_settings(document, blocks, names)
-    for name in members_of(document.sections.pop("environment_variables", None), ("environment_variables",)):
+    for name in document.members(document.sections.pop("environment_variables", None), ("environment_variables",)):
         document.leave_out(("environment_variables", name), "set it in the environment, or in ~/.llms/.env")
     document.leave_out_rest(document.sections, ())
     return Converted(
@@ -72,8 +75,8 @@ def _is_valid(document: Document, specs: Specs, deployment: Deployment) -> bool:
 
 def _read_credentials(document: Document) -> None:
     """Read `credential_list`, whose entries deployments name."""
-    for index, entry in enumerate(items_of(document.sections.pop("credential_list", None), ("credential_list",))):
+    for index, entry in enumerate(document.items(document.sections.pop("credential_list", None), ("credential_list",))):
         path = ("credential_list", index)
-        members = members_of(entry, path)
-        values = members_of(members.get("credential_values"), (*path, "credential_values"))
+        members = document.members(entry, path)
+        values = document.members(members.get("credential_values"), (*path, "credential_values"))
         document.credentials[str(members.get("credential_name"))] = values

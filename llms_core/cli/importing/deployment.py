@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from llms_core.cli.importing.connection import connection
-from llms_core.cli.importing.document import Document, members_of, number
-from llms_core.cli.importing.names import split_model, type_of
+from llms_core.cli.importing.document import Document
+from llms_core.cli.importing.names import find
 from llms_core.config.locate import JsonPath
 from llms_core.config.reader import Specs
 from llms_core.config.shape import Parameters, member_names
@@ -35,7 +35,6 @@ _INFORMATION = frozenset(
         "use_in_pass_through",
     )
 )
-_BEDROCK_PREFIX = re.compile(r"(?:(?:converse|invoke|[a-z]{2}(?:-gov)?-[a-z]+-\d)/)+")
 _COSTS = {
     "input_cost_per_token": "input",
     "output_cost_per_token": "output",
@@ -66,38 +65,37 @@ class Deployment(msgspec.Struct, kw_only=True):
 
 
 def read_deployment(document: Document, specs: Specs, entry: Any, path: JsonPath) -> Deployment | None:
-    """Convert an entry. None, with a report, if that is not possible. Raises ConfigError for a wrong type."""
-    members = members_of(entry, path)
+    """Convert an entry. None, with a report, if that is not possible."""
+    members = document.members(entry, path)
     params_path = (*path, "litellm_params")
-    params = members_of(members.pop("litellm_params", None), params_path)
+    params = document.members(members.pop("litellm_params", None), params_path)
     info_path = (*path, "model_info")
-    info = members_of(members.pop("model_info", None), info_path)
+    info = document.members(members.pop("model_info", None), info_path)
     name = str(members.pop("model_name", None) or "")
     model = str(params.pop("model", None) or "")
     if not name or not model:
         document.leave_out_deployment(path, "it has no `model_name`, or no `litellm_params.model`")
         return None
-    provider, upstream = split_model(model, params.pop("custom_llm_provider", None))
-    spec = specs.get(type_of(provider, upstream).lower())
+    spec, provider, upstream = find(specs, model, params.pop("custom_llm_provider", None))
     if spec is None:
         document.leave_out_deployment(params_path, f"no provider is installed for LiteLLM's '{provider or model}'")
         return None
-    if spec.name == "bedrock":
-        upstream = _BEDROCK_PREFIX.sub("", upstream)
+    if spec.litellm.prefix:
+        upstream = re.sub(f"^(?:{spec.litellm.prefix})", "", upstream)
     params.update(_credentials(document, params, params_path))
     block = connection(document, spec, params, params_path)
     if block is None:
         return None
-    block.update(_defaults(params, params_path))
+    block.update(_defaults(document, params, params_path))
     deployment = Deployment(
         path=path,
         name=name,
         upstream=upstream,
         block=block,
-        timeouts=_timeouts(params, params_path),
+        timeouts=_timeouts(document, params, params_path),
         price=_price(document, (params, info), path),
         weight=_weight(document, (params, members), path),
-        order=_number(params, "order", params_path) or 0,
+        order=_number(document, params, "order", params_path) or 0,
     )
     if info.pop("max_input_tokens", None) is not None or info.pop("max_tokens", None) is not None:
         document.leave_out(info_path, "limits of tokens are not used")
@@ -126,7 +124,7 @@ def _credentials(document: Document, params: dict[str, Any], path: JsonPath) -> 
     return {each: value for each, value in found.items() if each not in params}
 
 
-def _defaults(params: dict[str, Any], path: JsonPath) -> dict[str, Any]:
+def _defaults(document: Document, params: dict[str, Any], path: JsonPath) -> dict[str, Any]:
     """Parameters for requests that do not set them, retries, and what is added to each request."""
     block: dict[str, Any] = {}
     if (most := params.pop("max_tokens", None)) is not None:
@@ -135,21 +133,21 @@ def _defaults(params: dict[str, Any], path: JsonPath) -> dict[str, Any]:
         value = params.pop(name)
         if value is not None:
             block[name] = value
-    retries = _number(params, "max_retries", path)
+    retries = _number(document, params, "max_retries", path)
     if retries:
         block["retries"] = min(int(retries), _MOST_RETRIES)
-    forced = members_of(params.pop("extra_body", None), (*path, "extra_body"))
+    forced = document.members(params.pop("extra_body", None), (*path, "extra_body"))
     if forced:
         block["force"] = forced
     return block
 
 
-def _timeouts(params: dict[str, Any], path: JsonPath) -> dict[str, float]:
+def _timeouts(document: Document, params: dict[str, Any], path: JsonPath) -> dict[str, float]:
     timeouts = {}
-    total = _number(params, "timeout", path)
+    total = _number(document, params, "timeout", path)
     if total:
         timeouts["total"] = total
-    first_token = _number(params, "stream_timeout", path)
+    first_token = _number(document, params, "stream_timeout", path)
     if first_token:
         timeouts["first_token"] = first_token
     return timeouts
@@ -160,9 +158,9 @@ def _price(document: Document, places: tuple[dict[str, Any], ...], path: JsonPat
     row = {}
     for place in places:
         for name, ours in _COSTS.items():
-            value = place.pop(name, None)
-            if value is not None:
-                row[ours] = f"{Decimal(str(number(value, (*path, name)))):f}"
+            cost = _number(document, place, name, path)
+            if cost is not None:
+                row[ours] = f"{Decimal(str(cost)):f}"
     if not row:
         return None
     if "input" not in row or "output" not in row:
@@ -176,7 +174,7 @@ def _weight(document: Document, places: tuple[dict[str, Any], ...], path: JsonPa
     found: dict[str, float] = {}
     for place in places:
         for name in ("weight", "rpm", "tpm"):
-            value = _number(place, name, path)
+            value = _number(document, place, name, path)
             if value is not None:
                 found.setdefault(name, value)
     for name in ("rpm", "tpm"):
@@ -185,9 +183,9 @@ def _weight(document: Document, places: tuple[dict[str, Any], ...], path: JsonPa
     return found.get("weight", found.get("rpm", found.get("tpm")))
 
 
-def _number(members: dict[str, Any], name: str, path: JsonPath) -> float | None:
+def _number(document: Document, members: dict[str, Any], name: str, path: JsonPath) -> float | None:
     value = members.pop(name, None)
-    return None if value is None else number(value, (*path, name))
+    return None if value is None else document.number(value, (*path, name))
 
 
 def _wildcard(document: Document, deployment: Deployment) -> Deployment | None:

@@ -57,8 +57,30 @@ class Document:
                 self.leave_out((*path, name), "there is no counterpart")
 
     def section(self, name: str) -> dict[str, Any]:
-        """Take a section out of the file: a mapping, which is empty if there is none. Raises ConfigError."""
-        return members_of(self.sections.pop(name, None), (name,))
+        """Take a section out of the file: a mapping, which is empty if there is none."""
+        return self.members(self.sections.pop(name, None), (name,))
+
+    def members(self, value: Any, path: JsonPath) -> dict[str, Any]:
+        """Return a copy of a mapping with strings as names; empty for null, and, with a report, for anything else."""
+        found = _members(value)
+        if found is None:
+            self.leave_out(path, "it has to be a mapping")
+        return found or {}
+
+    def items(self, value: Any, path: JsonPath) -> list[Any]:
+        """Return a list; empty for null, and, with a report, for anything else."""
+        if value is not None and not isinstance(value, list):
+            self.leave_out(path, "it has to be a list")
+            return []
+        return value or []
+
+    def number(self, value: Any, path: JsonPath) -> float | None:
+        """Return a number that is not negative, which may be text; None, with a report, for anything else."""
+        try:
+            return msgspec.convert(value, Amount, strict=False)
+        except msgspec.ValidationError:
+            self.leave_out(path, "it has to be a number, and not negative")
+            return None
 
     def reference(self, value: str) -> str | None:
         """Return `$NAME` for `os.environ/NAME`; None for anything else."""
@@ -110,33 +132,16 @@ def read(path: Path) -> dict[str, Any]:
         line = None if mark is None else mark.line + 1
         problem = getattr(error, "problem", None) or type(error).__name__
         raise ConfigError(f"not valid YAML: {problem}", path=str(path), line=line) from None
-    try:
-        return members_of(value, ())
-    except ConfigError:
-        raise ConfigError("not a configuration of LiteLLM: it has no sections", path=str(path)) from None
+    members = _members(value)
+    if members is None:
+        raise ConfigError("not a configuration of LiteLLM: it has no sections", path=str(path))
+    return members
 
 
-def members_of(value: Any, path: JsonPath) -> dict[str, Any]:
-    """Return a copy of a mapping with strings as names; empty for null. Raises ConfigError for anything else."""
+def _members(value: Any) -> dict[str, Any] | None:
+    """Return a copy of a mapping with strings as names; empty for null, and None for anything else."""
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigError("has to be a mapping", field=dotted(path))
+        return None
     return {str(name): item for name, item in value.items()}
-
-
-def items_of(value: Any, path: JsonPath) -> list[Any]:
-    """Return a list; empty for null. Raises ConfigError for anything else."""
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise ConfigError("has to be a list", field=dotted(path))
-    return value
-
-
-def number(value: Any, path: JsonPath) -> float:
-    """Return a number that is not negative, which may be written as text. Raises ConfigError."""
-    try:
-        return msgspec.convert(value, Amount, strict=False)
-    except msgspec.ValidationError:
-        raise ConfigError("has to be a number", field=dotted(path)) from None

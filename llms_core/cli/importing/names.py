@@ -1,69 +1,12 @@
-"""What LiteLLM calls providers, their keys and its strategies, where we call them otherwise.
-
-https://docs.litellm.ai/docs/providers
-"""
+"""LiteLLM's names: of providers, which their specs know, and of strategies."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from llms_core.openai_compatible import OPENAI_COMPATIBLE
-
-#: Types by LiteLLM's names of providers, which precede a model: `together_ai/…`. Other names are our own.
-_TYPES = {
-    "anthropic_text": "anthropic",
-    "azure_text": "azure",
-    "bedrock_converse": "bedrock",
-    "cohere_chat": "cohere",
-    "custom_openai": OPENAI_COMPATIBLE.name,
-    "fireworks_ai": "fireworks",
-    "github": "github-models",
-    "hosted_vllm": "vllm",
-    "jina_ai": "jina",
-    "litellm_proxy": OPENAI_COMPATIBLE.name,
-    "llamafile": OPENAI_COMPATIBLE.name,
-    "lm_studio": "lmstudio",
-    "nvidia_nim": "nvidia",
-    "ollama_chat": "ollama",
-    "openai_like": OPENAI_COMPATIBLE.name,
-    "text-completion-codestral": "codestral",
-    "text-completion-openai": "openai",
-    "together_ai": "together",
-    "vertex_ai": "vertex",
-    "vertex_ai_beta": "vertex",
-    "xinference": OPENAI_COMPATIBLE.name,
-}
-
-#: The provider that LiteLLM takes for models without one.
-_PROVIDERS_OF_MODELS = {
-    "gpt-*": "openai",
-    "chatgpt-*": "openai",
-    "o[134]*": "openai",
-    "ft:*": "openai",
-    "text-embedding-*": "openai",
-    "omni-moderation-*": "openai",
-    "text-moderation-*": "openai",
-    "dall-e-*": "openai",
-    "whisper-*": "openai",
-    "tts-*": "openai",
-    "claude-*": "anthropic",
-    "gemini-*": "vertex_ai",
-    "command-*": "cohere",
-    "rerank-*": "cohere",
-    "embed-*": "cohere",
-    "deepseek-*": "deepseek",
-}
-
-#: The variables with keys that LiteLLM reads and our types do not.
-KEY_VARIABLES = {
-    "fireworks": "FIREWORKS_AI_API_KEY",
-    "github-models": "GITHUB_API_KEY",
-    "huggingface": "HUGGINGFACE_API_KEY",
-    "jina": "JINA_AI_API_KEY",
-    "nvidia": "NVIDIA_NIM_API_KEY",
-    "perplexity": "PERPLEXITYAI_API_KEY",
-    "together": "TOGETHERAI_API_KEY",
-}
+from llms_core.config.reader import Specs
+from llms_core.provider import ProviderSpec
 
 #: Ours by LiteLLM's names of strategies, and how they differ.
 STRATEGIES = {
@@ -76,23 +19,38 @@ STRATEGIES = {
 }
 
 
-def split_model(model: str, provider: object = None) -> tuple[str, str]:
-    """Return LiteLLM's provider and the provider's id of a model: `groq/llama-3` or, for some, `gpt-4o` alone.
+def find(specs: Specs, model: str, provider: object = None) -> tuple[ProviderSpec | None, str, str]:
+    """Return the spec for LiteLLM's name of a model, such as `groq/llama-3`, or for some providers `gpt-4o` alone.
 
-    The provider is empty if the model does not tell it.
+    With it come LiteLLM's name of the provider, which is empty if there is none, and the provider's id of the model.
     """
     if provider:
-        return str(provider), model.removeprefix(f"{provider}/")
-    for pattern, of_model in _PROVIDERS_OF_MODELS.items():
-        if fnmatchcase(model, pattern):
-            return of_model, model
+        upstream = model.removeprefix(f"{provider}/")
+        return _named(specs, str(provider), upstream), str(provider), upstream
+    for spec in _distinct(specs):
+        if any(fnmatchcase(model, pattern) for pattern in spec.litellm.models):
+            return spec, spec.name, model
     name, slash, rest = model.partition("/")
-    return (name, rest) if slash else ("", model)
+    if not slash:
+        return None, "", model
+    return _named(specs, name, rest), name, rest
 
 
-def type_of(provider: str, model: str) -> str:
-    """Return the name of our type for LiteLLM's name of a provider; the model matters for Vertex AI."""
-    kind = _TYPES.get(provider, provider)
-    if kind == "vertex" and model.startswith("claude"):
-        return "vertex-anthropic"
-    return kind
+def _named(specs: Specs, provider: str, model: str) -> ProviderSpec | None:
+    """Return the spec for LiteLLM's name of a provider; a name that is only meant for such models is preferred."""
+    by_name = None
+    for spec in _distinct(specs):
+        for known in spec.litellm.names:
+            name, slash, pattern = known.partition("/")
+            if name != provider:
+                continue
+            if slash and fnmatchcase(model, pattern):
+                return spec
+            if not slash:
+                by_name = by_name or spec
+    return by_name or specs.get(provider.lower())
+
+
+def _distinct(specs: Specs) -> Iterator[ProviderSpec]:
+    # They are there once for each of their aliases.
+    yield from dict.fromkeys(specs.values())

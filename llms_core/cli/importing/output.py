@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from llms_core import startup
+from llms_core import checks, startup
 from llms_core.cli.importing.convert import Converted
 from llms_core.config import env_file, places, plugins_toml
 from llms_core.config.replace_file import replace_file
@@ -41,11 +41,14 @@ def write_files(
     llms_json, toml = contents
     read = plugins_toml.read(contents[toml], str(toml))
     os.environ.update(converted.keys)
-    startup.check(startup.preview(read, host, llms_json, contents[llms_json]))
+    checks.check(startup.preview(read, host, llms_json, contents[llms_json]))
     keys = env_file.path(os.environ)
     for name, key in converted.keys.items():
         if keys is None:
-            raise ConfigError("there is no folder of yours for keys", hint="set LLMS_HOME")
+            raise ConfigError(
+                "the file for keys has no place, because this user has no home directory",
+                hint="set LLMS_HOME to a folder",
+            )
         env_file.store(keys, name, key)
         click.echo(f"{keys}: {name} is in it")
     for path, content in contents.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llms_core.cli.importing.blocks import Block, add_aliases
-from llms_core.cli.importing.document import Document, items_of, members_of, number
+from llms_core.cli.importing.document import Document
 from llms_core.cli.importing.names import STRATEGIES
 from llms_core.config.locate import JsonPath
 
@@ -39,7 +39,7 @@ _CACHE_SECONDS = 3600
 
 
 def convert_settings(document: Document, blocks: Sequence[Block], names: Sequence[str]) -> Tables:
-    """Convert the sections with settings. `names` are those of deployments, one for each. Raises ConfigError."""
+    """Convert the sections with settings. `names` are those of deployments, one for each."""
     router = document.section("router_settings")
     litellm = document.section("litellm_settings")
     general = document.section("general_settings")
@@ -50,7 +50,7 @@ def convert_settings(document: Document, blocks: Sequence[Block], names: Sequenc
     _aliases(document, router, blocks)
     for section, path in ((router, ("router_settings",)), (litellm, ("litellm_settings",))):
         _fallbacks(document, section, path, routing, names)
-        _retries(section, path, routing)
+        _retries(document, section, path, routing)
         _limits(document, section, path, routing, timeouts)
     for block in blocks:
         if block.timeouts:
@@ -96,7 +96,7 @@ def _weights(blocks: Iterable[Block], routing: Tables) -> None:
 def _aliases(document: Document, router: Tables, blocks: Sequence[Block]) -> None:
     """Offer models under their aliases, too."""
     path: JsonPath = ("router_settings", "model_group_alias")
-    for alias, target in members_of(router.pop("model_group_alias", None), path).items():
+    for alias, target in document.members(router.pop("model_group_alias", None), path).items():
         name = target
         if isinstance(target, dict):
             name = target.get("model")
@@ -115,15 +115,15 @@ def _fallbacks(document: Document, section: Tables, path: JsonPath, routing: Tab
     }
     for kind, difference in kinds.items():
         here = (*path, kind)
-        for index, entry in enumerate(items_of(section.pop(kind, None), here)):
-            for name, models in members_of(entry, (*here, index)).items():
+        for index, entry in enumerate(document.items(section.pop(kind, None), here)):
+            for name, models in document.members(entry, (*here, index)).items():
                 _add_fallbacks(document, routing, name, models, (*here, index, name))
             if difference:
                 document.note((*here, index), difference)
             if kind == "content_policy_fallbacks":
                 routing.setdefault("policy", {})["content_policy"] = "next"
     here = (*path, "default_fallbacks")
-    defaults = items_of(section.pop("default_fallbacks", None), here)
+    defaults = document.items(section.pop("default_fallbacks", None), here)
     if defaults:
         for name in dict.fromkeys(names):
             if name not in routing.get("fallbacks", {}):
@@ -135,7 +135,7 @@ def _add_fallbacks(document: Document, routing: Tables, name: str, models: Any, 
         document.leave_out(path, f"fallbacks are by exact names, and not for {name}")
         return
     known = routing.setdefault("fallbacks", {}).setdefault(name, [])
-    for index, model in enumerate(items_of(models, path)):
+    for index, model in enumerate(document.items(models, path)):
         if not isinstance(model, str):
             document.leave_out((*path, index), "a fallback with parameters of its own")
         elif model not in known and model != name:
@@ -144,41 +144,44 @@ def _add_fallbacks(document: Document, routing: Tables, name: str, models: Any, 
         del routing["fallbacks"][name]
 
 
-def _retries(section: Tables, path: JsonPath, routing: Tables) -> None:
-    retries = section.pop("num_retries", None)
+def _retries(document: Document, section: Tables, path: JsonPath, routing: Tables) -> None:
+    retries = _number(document, section, "num_retries", path)
     if retries is not None:
-        attempts = min(int(number(retries, (*path, "num_retries"))), _MOST_RETRIES)
-        routing.setdefault("retry", {})["attempts"] = attempts
+        routing.setdefault("retry", {})["attempts"] = min(int(retries), _MOST_RETRIES)
 
 
 def _limits(document: Document, section: Tables, path: JsonPath, routing: Tables, timeouts: Tables) -> None:
     """Time limits, and when a provider that fails is left out."""
     for name in ("request_timeout", "timeout"):
-        seconds = section.pop(name, None)
+        seconds = _number(document, section, name, path)
         if seconds:
-            timeouts["total"] = number(seconds, (*path, name))
-    seconds = section.pop("stream_timeout", None)
+            timeouts["total"] = seconds
+    seconds = _number(document, section, "stream_timeout", path)
     if seconds:
-        timeouts["first_token"] = number(seconds, (*path, "stream_timeout"))
+        timeouts["first_token"] = seconds
     breaker = routing.setdefault("breaker", {})
-    if (cooldown := section.pop("cooldown_time", None)) is not None:
-        breaker["cooldown"] = number(cooldown, (*path, "cooldown_time")) or 1.0
-    if (allowed := section.pop("allowed_fails", None)) is not None:
-        breaker["failures"] = int(number(allowed, (*path, "allowed_fails"))) + 1
+    if (cooldown := _number(document, section, "cooldown_time", path)) is not None:
+        breaker["cooldown"] = cooldown or 1.0
+    if (allowed := _number(document, section, "allowed_fails", path)) is not None:
+        breaker["failures"] = int(allowed) + 1
         document.note((*path, "allowed_fails"), "counts failures in a row, and not those of a minute")
     if not breaker:
         del routing["breaker"]
 
 
+def _number(document: Document, section: Tables, name: str, path: JsonPath) -> float | None:
+    value = section.pop(name, None)
+    return None if value is None else document.number(value, (*path, name))
+
+
 def _cache(document: Document, litellm: Tables, plugin: Tables) -> None:
     path = ("litellm_settings", "cache")
     enabled = litellm.pop("cache", None)
-    params = members_of(litellm.pop("cache_params", None), ("litellm_settings", "cache_params"))
+    params = document.members(litellm.pop("cache_params", None), ("litellm_settings", "cache_params"))
     if not enabled:
         return
-    seconds = params.pop("ttl", None)
-    age = number(seconds, ("litellm_settings", "cache_params", "ttl")) if seconds is not None else _CACHE_SECONDS
-    plugin["cache"] = {"max_age": age}
+    seconds = _number(document, params, "ttl", ("litellm_settings", "cache_params"))
+    plugin["cache"] = {"max_age": _CACHE_SECONDS if seconds is None else seconds}
     kind = params.pop("type", "local")
     if kind != "local":
         document.note(path, f"answers are kept in the memory of each process, and not in {kind}")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from llms_core.cli.user_error import Failure
 from llms_core.config import places
 from llms_core.contracts.completion import Usage
 from llms_core.errors import ConfigError
@@ -162,7 +163,7 @@ class Log:
     def find(self, beginning: str) -> str | None:
         """Return the id of the conversation that begins like this, or that has such a turn; None if there is none.
 
-        Raises ConfigError if there are several.
+        Raises Failure if there are several.
         """
         query = (
             "SELECT id FROM conversations WHERE substr(id, 1, :length) = :beginning "
@@ -174,7 +175,7 @@ class Log:
             with self._open() as connection:
                 found = connection.execute(query, values).fetchall()
         if len(found) > 1:
-            raise ConfigError(f"several conversations begin with '{beginning}'", hint="type more of its id")
+            raise Failure(f"several conversations begin with '{beginning}' (type more of its id)")
         return found[0][0] if found else None
 
     def turns(self, conversation: str) -> list[Turn]:

@@ -14,14 +14,15 @@ def is_on(env: Mapping[str, str] = os.environ) -> bool:
     return not _marker(env).exists()
 
 
-def turn(state: str, env: Mapping[str, str] = os.environ) -> None:
-    """Switch the log `on` or `off` for all later commands. Raises OSError."""
+def turn(state: str, env: Mapping[str, str] = os.environ) -> str:
+    """Switch the log `on` or `off` for all later commands, and return what that means. Raises OSError."""
     marker = _marker(env)
     if state == "on":
         marker.unlink(missing_ok=True)
-    else:
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
+        return "the log is on: prompts and their answers are logged"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    return "the log is off: nothing is logged until `llms log on`, and earlier conversations stay"
 
 
 def _marker(env: Mapping[str, str]) -> Path:

@@ -27,7 +27,7 @@ dependencies = ["llms-core$core"@MORE_DEPENDENCIES@]
 [project.entry-points.llms_core]
 $name = "$module"
 
-[dependency-groups]
+[project.optional-dependencies]
 test = ["llms-core[testing]$core", "mypy>=1.19", "ruff>=0.15"]
 
 [tool.hatch.build.targets.wheel]
@@ -66,7 +66,7 @@ pip install $distribution
 @NEXT_STEP@
 
 ```sh
-pip install --group test -e . # with pip 25.1 or newer
+pip install -e ".[test]"
 @COMMANDS@```
 """
 
@@ -102,7 +102,7 @@ jobs:
         with:
           python-version: $${{ matrix.python }}
       - run: python -m pip install --upgrade pip
-      - run: python -m pip install --group test -e .
+      - run: python -m pip install -e ".[test]"
       - run: ruff check
       - run: mypy $module.py
       - run: pytest@OPTIONS@

@@ -69,7 +69,13 @@ def decode_message(incoming: IncomingRequest) -> ChatBody:
     if not is_null(body.members.get("thread", NULL)):
         raise _threads_unsupported()
     native = NativeRequest(MESSAGES, incoming.body, forwarded_headers(incoming.headers))
-    return DeferredBody(native, lambda: _translated(body, incoming.headers), model=view.model, stream=bool(view.stream))
+    return DeferredBody(
+        native,
+        lambda: _translated(body, incoming.headers),
+        model=view.model,
+        stream=bool(view.stream),
+        written=body.members,
+    )
 
 
 def _translated(body: Any, headers: RawHeaders) -> ChatBody:

@@ -83,7 +83,9 @@ def passed_on(
         shows_logprobs=False,
     )
     view = body.view
-    return DeferredBody(native, translate, model=view.model, stream=bool(view.stream), context=context)
+    return DeferredBody(
+        native, translate, model=view.model, stream=bool(view.stream), context=context, written=body.members
+    )
 
 
 def id_of(response: bytes) -> str:

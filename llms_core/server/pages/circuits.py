@@ -13,7 +13,8 @@ from llms_core.server.pages.times import seconds, time_element
 #: Rows of the table; those that are open come first.
 _MAX_ROWS = 50
 _CLASSES = {"closed": "ok", "half-open": "warn", "open": "bad"}
-_COLUMNS = ("Provider", "Model", "Operation", "State", "Failures in a row", "Running", "First token")
+_COLUMNS = ("Provider", "Model", "Operation", "State")
+_FIGURES = ("Failures in a row", "Running", "First token")
 
 
 def section(circuits: Circuits) -> Markup:
@@ -24,7 +25,9 @@ def section(circuits: Circuits) -> Markup:
     explanation = "A model that keeps failing at a provider is skipped for a while, and then tried again."
     parts.append(element("p", explanation, class_="soft"))
     if circuits:
-        head = element("tr", *(element("th", name, scope="col") for name in _COLUMNS))
+        names = [element("th", name, scope="col") for name in _COLUMNS]
+        figures = [element("th", name, scope="col", class_="figure") for name in _FIGURES]
+        head = element("tr", *names, *figures)
         rows = [_row(each) for each in [*is_open, *closed][:_MAX_ROWS]]
         table = element("table", element("thead", head), element("tbody", *rows))
         parts.append(element("div", table, class_="scroll", tabindex="0", role="region", aria_label="Circuits"))

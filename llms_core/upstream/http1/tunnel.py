@@ -16,6 +16,7 @@ _MAX_HEAD = 64 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: ([^\r\n]*))?\r?\n")
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_MAX_END = 4
 
 
 class Tunnel(asyncio.Protocol):
@@ -49,8 +50,10 @@ class Tunnel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called with each piece of bytes that arrives."""
+        # The end may have begun in the piece before.
+        start = max(0, len(self._received) - _MAX_END)
         self._received += data
-        if _END_OF_HEAD.search(self._received):
+        if _END_OF_HEAD.search(self._received, start):
             self._finish(None)
         elif len(self._received) > _MAX_HEAD:
             self._finish(OSError(f"the head of the proxy's response exceeds {_MAX_HEAD} bytes"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from command_line import CommandLine
+from fresh_environment import Environment
 
 from llms_core.testing import ScriptedUpstream
 
@@ -16,6 +17,18 @@ from llms_core.testing import ScriptedUpstream
 def line(tmp_path: Path) -> CommandLine:
     """A command line without a configuration."""
     return CommandLine(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def llms_py(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """llms.py 2.0.35, in an environment of its own."""
+    try:
+        environment = Environment(tmp_path_factory.mktemp("llms-py"), "llms-py==2.0.35")
+    except AssertionError as error:
+        pytest.skip(f"llms.py cannot be installed: {error}")
+    # It writes its ui.json there, even if it is given another configuration.
+    (environment.home / ".llms").mkdir()
+    return environment
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from command_line import TIMEOUT
 
 from llms_core import __version__
 from llms_core.cli import COMMANDS, main
@@ -61,7 +62,7 @@ def llms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Llms:
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def test_help_lists_built_in_commands_and_those_of_plugins(llms: Llms, tmp_path: Path) -> None:
@@ -131,8 +132,8 @@ def test_ls_shows_providers_in_order_with_state_and_models(llms: Llms) -> None:
 def test_ls_of_a_provider(llms: Llms) -> None:
     assert llms("ls", "second").output == "second: not enabled: no key: set NO_SUCH_KEY\n  kimi-k2  kimi\n"
     result = llms("ls", "forth")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "llms: unknown provider 'forth' (did you mean 'first'?)\n"
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "llms: unknown provider 'forth' (similar: first)\n"
 
 
 def test_ls_marks_demo_models(llms: Llms, tmp_path: Path) -> None:
@@ -202,6 +203,7 @@ def test_route_shows_candidates_in_order_and_refusals(llms: Llms) -> None:
             {"provider": "third", "model": "kimi-k2", "upstream": "k2"},
         ],
         "refusals": [{"provider": "second", "reason": "no key: set NO_SUCH_KEY"}],
+        "may_have_it": [],
         "plugins": [],
         "middleware": [],
     }
@@ -221,7 +223,7 @@ def test_route_shows_what_plugins_do(llms: Llms, tmp_path: Path) -> None:
         "*  around every request: plugin 'picky' of picky.py\n"
     )
     refused = llms("route", "kimi-k2", "--caller", "eve")
-    assert refused.exit_code == 2
+    assert refused.exit_code == 1
     assert refused.stderr == "llms: Plugin 'picky' removed every provider of model 'kimi-k2'\n"
 
 
@@ -231,10 +233,10 @@ def test_route_includes_fallbacks(llms: Llms, tmp_path: Path) -> None:
 
 
 def test_route_of_an_unknown_model(llms: Llms) -> None:
-    """SR-061: the message, with similar models."""
+    """SR-061: the message, with similar models and where to look."""
     result = llms("route", "kimi-k3")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "Similar models: kimi-k2\nllms: Model 'kimi-k3' not found in any enabled provider\n"
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "llms: Model 'kimi-k3' not found in any enabled provider\nSimilar models: kimi-k2\n"
 
 
 def test_config_check(llms: Llms, tmp_path: Path) -> None:
@@ -255,7 +257,9 @@ def test_a_missing_file(llms: Llms) -> None:
     for arguments in (["ls", "--config", "gone.json"], ["--config", "gone.json", "ls"]):
         result = llms(*arguments)
         assert result.exit_code == 2
-        assert result.stderr == "llms: gone.json: the file that --config names does not exist\n"
+        assert result.stderr.startswith(
+            "llms: gone.json: the file that --config names does not exist (correct --config"
+        )
 
 
 def test_an_unexpected_exception_keeps_its_traceback(llms: Llms, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_the_project(tmp_path: Path) -> None:
     assert toml["project"]["entry-points"] == {"llms_core": {"my-own-llm": "llms_provider_my_own_llm"}}
     assert toml["project"]["dependencies"] == ["llms-core>=0.1,<0.2", "msgspec>=0.20,<1"]
     assert unsatisfied(toml["project"]["dependencies"], "0.2.0") == ">=0.1,<0.2"
-    assert toml["dependency-groups"]["test"][0] == "llms-core[testing]>=0.1,<0.2"
+    assert toml["project"]["optional-dependencies"]["test"][0] == "llms-core[testing]>=0.1,<0.2"
     texts = {path: path.read_text() for path in project.rglob("*") if path.is_file()}
     assert {path.name for path in texts} >= {"README.md", "LICENSE", ".gitignore", "tests.yml"}
     for path, text in texts.items():
@@ -188,4 +188,4 @@ def test_it_lists_the_files_and_the_next_step(tmp_path: Path) -> None:
     result = llms("plugins", "new", "acme", "--folder", tmp_path / "p")
     assert result.exit_code == 0
     assert str(tmp_path / "p" / "llms_provider_acme.py") in result.output
-    assert f"cd {tmp_path / 'p'} && pip install --group test -e . && pytest" in result.output
+    assert f"cd {tmp_path / 'p'} && pip install -e '.[test]' && pytest" in result.output

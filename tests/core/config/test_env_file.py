@@ -1,4 +1,4 @@
-"""The user's own `.env`."""
+"""Files named `.env`: in the user's own folder, and beside files that the user names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llms_core.config import env_file
+from llms_core.config import env_file, places
 from llms_core.errors import ConfigError
 
 
@@ -37,8 +37,27 @@ def test_an_invalid_line_is_an_error_that_does_not_show_it(tmp_path: Path, line:
 def test_the_environment_takes_precedence(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=file\nB=file\n")
     env = {"LLMS_HOME": str(tmp_path), "A": "shell"}
-    env_file.apply(env)
-    assert (env["A"], env["B"]) == ("shell", "file")
+    known = env_file.with_files(env)
+    assert (known["A"], known["B"]) == ("shell", "file")
+    assert "B" not in env
+
+
+def test_the_file_beside_a_named_one_precedes_the_users_own(tmp_path: Path) -> None:
+    own, project = tmp_path / "own", tmp_path / "project"
+    for folder in (own, project):
+        folder.mkdir()
+        (folder / ".env").write_text(f"A={folder.name}\n")
+    (own / ".env").write_text("A=own\nB=own\n")
+    known = env_file.with_files({"LLMS_HOME": str(own)}, project / "llms.json")
+    assert (known["A"], known["B"]) == ("project", "own")
+
+
+def test_the_file_beside_one_that_was_merely_found_is_not_read(tmp_path: Path) -> None:
+    """The folder may be a project that was just downloaded."""
+    (tmp_path / ".env").write_text("A=1\n")
+    (tmp_path / "llms.json").touch()
+    found = places.llms_json(None, {"HOME": "/nowhere"}, tmp_path)
+    assert "A" not in env_file.with_files({"HOME": "/nowhere"}, found)
 
 
 def test_the_folder_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,9 +66,7 @@ def test_the_folder_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: py
     (tmp_path / ".llms").mkdir()
     (tmp_path / ".llms/.env").write_text("A=1\n")
     (tmp_path / ".env").write_text("A=1\n")
-    env = {"HOME": "."}
-    env_file.apply(env)
-    assert env == {"HOME": "."}
+    assert dict(env_file.with_files({"HOME": "."})) == {"HOME": "."}
 
 
 def test_a_variable_is_stored_and_the_other_lines_stay(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def test_all_tables(tmp_path: Path) -> None:
     assert config.types == {"other": {"base_url": "https://api.example.com/v1"}}
 
 
-TOP = "plugins, server, routing, timeouts, upstream, responses, plugin, types"
+TOP = "plugins, server, routing, timeouts, upstream, responses, ledger, plugin, types"
+STRATEGIES = "did you mean 'fastest'? one of: fastest, least_busy, ordered, round_robin, weighted"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ TOP = "plugins, server, routing, timeouts, upstream, responses, plugin, types"
         ("path = 'x'", "1: path", f"unknown member (known here: {TOP})"),
         ("[server]\nmax_requests = 'many'", "2: server.max_requests", "Expected `int`, got `str`"),
         ("[routing]\nweights = { a = 1, b = -1 }", "2: routing.weights.b", "Expected `float` >= 0.0"),
-        ("[routing]\ncommit = 'first'", "2: routing.commit", "Invalid enum value 'first'"),
+        ("[routing]\ncommit = 'first'", "2: routing.commit", "unknown value 'first' (one of: content, whole)"),
         ("[server]\nstream_usage = true", "2: server.stream_usage", "Expected `str`, got `bool`"),
         ("[server]\nexplain_errors = 'yes'", "2: server.explain_errors", "Expected `bool`, got `str`"),
         ("[timeouts.failover]\ntotal = 0", "2: timeouts.failover.total", "Expected `float` > 0.0"),
@@ -107,7 +108,8 @@ TOP = "plugins, server, routing, timeouts, upstream, responses, plugin, types"
             "unknown member (known here: first_token, total)",
         ),
         ("[timeouts]\ncontent = -1", "2: timeouts.content", "Expected `float` > 0.0"),
-        ("[routing.policy]\nauth = 'retry'", "2: routing.policy.auth", "Invalid enum value 'retry'"),
+        ("[routing.policy]\nauth = 'retry'", "2: routing.policy.auth", "unknown value 'retry' (one of: next, stop)"),
+        ("[routing]\nstrategy = 'fairest'", "2: routing.strategy", f"unknown value 'fairest' ({STRATEGIES})"),
         ("[plugin]\nmine = 1", "2: plugin.mine", "Expected `object`, got `int`"),
     ],
 )

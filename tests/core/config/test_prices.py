@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from llms_core.config.model import LlmsJson, Price
 from llms_core.errors import ConfigError
+from llms_core.prices.rates import Rates, Tier
 
 Read = Callable[..., LlmsJson]
 Block = Callable[..., Any]
@@ -86,8 +88,15 @@ def test_an_incomplete_cost_is_not_used(block: Block, cost: dict[str, Any]) -> N
 
 
 def test_a_complete_cost(block: Block) -> None:
-    """L-13: prices that are not used are accepted."""
-    cost = {"input": 2, "output": 8, "cache_read": 0.2, "cache_write": 2.5, "reasoning": 9, "input_audio": 4}
+    """L-13: and the rates for longer prompts, in which what is not stated stays the same."""
+    longer = {"input": 4, "output": 12}
+    cost: dict[str, Any] = {"input": 2, "output": 8, "cache_read": 0.2, "cache_write": 2.5, "reasoning": 9}
+    cost |= {"input_audio": 4}
+    cost |= {"context_over_200k": longer, "tiers": [{"tier": {"type": "context", "size": 500_000}, "input": 5}]}
     members = {"models": {"a": {"cost": cost}}, "api_key": "k"}
     [model] = block(members, "groq", v3=True, strict=True).models
-    assert model.price == Price(input=2.0, output=8.0, cache_read=0.2)
+    rates = Rates(input=2.0, output=8.0, cache_read=0.2, cache_write=2.5, reasoning=9.0, input_audio=4.0)
+    over_200k = replace(rates, input=4.0, output=12.0)
+    over_500k = replace(rates, input=5.0)
+    tiers = (Tier(above=200_000, rates=over_200k), Tier(above=500_000, rates=over_500k))
+    assert model.price == Price(input=2.0, output=8.0, cache_read=0.2, rates=replace(rates, tiers=tiers))

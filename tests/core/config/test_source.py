@@ -120,8 +120,8 @@ def test_providers_have_to_be_objects(reader: Read, providers: object) -> None:
             " (did you mean 'client_max_size'?)",
         ),
         (
-            {"providers": {"a": {**SERVER, "pricing": {"m": {"input": 1, "output": 1, "image": 2}}}}},
-            "13: providers.a.pricing.m.image",
+            {"providers": {"a": {**SERVER, "pricing": {"m": {"input": 1, "output": 1, "colour": 2}}}}},
+            "13: providers.a.pricing.m.colour",
             "",
         ),
     ],

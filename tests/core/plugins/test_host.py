@@ -12,12 +12,14 @@ from typing import Any, cast
 import click
 import pytest
 
-from llms_core.config.model import Plugins, PluginsToml
+from llms_core.config.model import LlmsJson, Plugins, PluginsToml
 from llms_core.dialects.table import dialects
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
 from llms_core.records import AttemptRecord, RequestRecord
+from llms_core.server.gateway import Gateway
+from llms_core.startup import Startup
 
 ATTEMPT = AttemptRecord(
     request_id="r", provider="p", model="m", upstream_model="u", kind=None, status=200, message="", duration=0.1
@@ -93,7 +95,7 @@ def test_lifespans_of_failing_plugins_are_skipped(tmp_path: Path) -> None:
         "async def llms_lifespan():\n    heard.append('start')\n    yield\n    heard.append('stop')",
         rubbish="@hookimpl\ndef llms_lifespan(): return 'rubbish'",
     )
-    (lifespan,) = host.lifespans()
+    (lifespan,) = host.lifespans(Gateway(Startup(PluginsToml(), host, LlmsJson(path="", providers=()), ())))
 
     async def live() -> None:
         async with contextlib.AsyncExitStack() as stack:

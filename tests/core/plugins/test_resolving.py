@@ -281,7 +281,7 @@ def test_an_unresolved_setting_quarantines_its_plugin(start: Start, install: Cal
     client = start(toml='[plugin.needy]\ntoken = "$vault:gone"\n')
     found = client.get("/ready").json()["plugins"]["needy"]
     assert found["state"] == "quarantined"
-    assert "plugins.toml: plugin.needy.token: $vault:… is not resolved: it is not known to plugin" in found["reason"]
+    assert ": plugin.needy.token: $vault:… is not resolved: it is not known to plugin" in found["reason"]
 
 
 def test_a_header_of_a_declared_type_is_resolved(start: Start, upstream: ScriptedUpstream) -> None:
@@ -312,5 +312,7 @@ def test_the_password_of_a_proxy_is_resolved(start: Start, upstream: ScriptedUps
     ],
 )
 def test_any_other_unresolved_secret_of_plugins_toml_is_an_error(start: Start, table: str, field: str) -> None:
-    with pytest.raises(Exception, match=rf"plugins\.toml: {field}: \$vault:… is not resolved: .*\(set it, or write"):
+    with pytest.raises(
+        Exception, match=rf"plugins\.toml:\d+: {field}: \$vault:… is not resolved: .*\(set it, or write"
+    ):
         start(toml=table)

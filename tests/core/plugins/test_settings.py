@@ -59,7 +59,7 @@ def test_llms_configure_is_called_even_without_a_table(install: Callable[..., No
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("regio = 'us'", r"plugins\.toml: plugin\.acme\.regio: unknown key \(did you mean 'region'\?\)"),
+        ("regio = 'us'", r"plugins\.toml:2: plugin\.acme\.regio: unknown key \(did you mean 'region'\?\)"),
         ("retries = 'many'", r"plugin\.acme\.retries: Expected `int`, got `str`"),
         ("token = 'literal'", r"plugin\.acme\.token: write a secret as a reference to an environment variable, \$NAME"),
         ("token = '$NOT_SET_ANYWHERE'", r"plugin\.acme\.token: the environment variable NOT_SET_ANYWHERE is not set"),
@@ -98,4 +98,6 @@ def test_settings_for_a_plugin_without_settings_are_rejected(install: Callable[.
 def test_settings_for_a_missing_plugin_are_reported(install: Callable[..., None], tmp_path: Path) -> None:
     install("acme", PLUGIN)
     host = load(tmp_path, "[plugin.acne]\nregion = 'us'")
-    assert "[plugin.acne]: no such plugin is installed; did you mean 'acme'?" in host.warnings
+    assert host.warnings[0].endswith(
+        "plugins.toml:1: plugin.acne: no plugin 'acne' is installed (did you mean 'acme'?)"
+    )

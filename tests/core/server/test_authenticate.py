@@ -689,16 +689,47 @@ def test_a_key_that_is_removed_from_the_file_of_keys_stops_working(
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_an_unreadable_file_of_keys_changes_nothing(start: Start, asking: Ask, tmp_path: Path) -> None:
-    """Whether a key was meant to be removed cannot be known; the log and `/ready` tell."""
+@pytest.mark.parametrize("mistake", ["carol = sha\n", "[[[\n", "a = " + "[" * 10_000, "\0"], ids=lambda text: text[:4])
+def test_a_mistake_in_the_file_of_keys_revokes_only_the_keys_that_it_no_longer_has(
+    start: Start, asking: Ask, tmp_path: Path, mistake: str
+) -> None:
+    """The log and `/ready` tell."""
+    path = tmp_path / "keys.toml"
+    path.write_text(f'{CAROL}dan = "{digest("sk-of-dan").upper().replace("SHA", "sha")}"\n', "utf-8")
+    ask = asking(start('[server]\nkeys_file = "../keys.toml"\n'))
+    assert status_of(ask, "sk-of-dan") == 200
+    edit(path, CAROL + mistake)
+    until(lambda: status_of(ask, "sk-of-dan") == 401)
+    assert status_of(ask, "sk-of-carol") == 200
+    until(lambda: "the previous one stays in use" in ask.gateway.log())
+    ready = ask.get("/ready", {"authorization": "Bearer sk-of-carol"}).json()
+    assert str(path.name) in ready["configuration_error"]
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_file_of_keys_that_cannot_be_read_changes_nothing(start: Start, asking: Ask, tmp_path: Path) -> None:
+    """Whether a key was meant to be removed cannot be known."""
     path = tmp_path / "keys.toml"
     path.write_text(CAROL, "utf-8")
     ask = asking(start('[server]\nkeys_file = "../keys.toml"\n'))
-    edit(path, "carol = sha")
+    path.unlink()
+    path.mkdir()
     until(lambda: "the previous one stays in use" in ask.gateway.log())
     assert status_of(ask, "sk-of-carol") == 200
-    ready = ask.get("/ready", {"authorization": "Bearer sk-of-carol"}).json()
-    assert str(path.name) in ready["configuration_error"]
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("left", [None, "[[[\n", "x"], ids=["deleted", "invalid", "text"])
+def test_a_key_that_is_gone_with_the_rest_of_plugins_toml_stops_working(
+    start: Start, asking: Ask, left: str | None
+) -> None:
+    ask = asking(start(KEYS))
+    path = ask.gateway.plugins_path
+    path.unlink() if left is None else edit(path, left)
+    until(lambda: status_of(ask, KEY) == 401)
+    assert ask.chat().status_code == 401
+    edit(path, KEYS)
+    until(lambda: status_of(ask, KEY) == 200)
 
 
 @pytest.mark.usefixtures("_impatient")

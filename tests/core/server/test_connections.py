@@ -170,6 +170,7 @@ def test_a_connection_too_many_is_refused(
             refused = rest_of(connect())
             assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
             assert b"\r\nretry-after: 1\r\n" in refused
+            assert b"\r\nx-should-retry: true\r\n" in refused
             assert b'"error":{' in refused.replace(b" ", b"")
         first.close()
         while not (answer := _try(connect)).startswith(b"HTTP/1.1 200"):

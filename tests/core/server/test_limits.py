@@ -374,6 +374,7 @@ def test_sr_065_malformed_http_gets_a_json_error(pair: Pair, wire: Connect, garb
     response = connection.answer()
     assert response.status_code == 400
     assert error_of(response)["type"] == "invalid_request_error"
+    assert response.headers["x-should-retry"] == "false"
     assert connection.is_closed()
 
 

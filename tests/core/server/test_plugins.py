@@ -219,6 +219,24 @@ def test_a_plugin_names_the_routes_that_anybody_may_use(start: Start, asking: As
     assert {ask.get(f"/x/of_test/{path}").status_code for path in ("who", "raw", "nested/closed")} == {401}
 
 
+ROOT = GUARDED.replace("def llms_routes", "def llms_root_routes")
+
+
+def test_a_root_route_has_no_prefix_and_needs_a_key(start: Start, asking: Ask) -> None:
+    ask = asking(start(IMPORTS + ROOT + PUBLIC, ADA))
+    assert ask.get("/who", NAMED).text == "Caller(name='ada', is_admin=False)"
+    assert ask.get("/who").status_code == 401
+    assert ask.get("/hook").text == "None"
+
+
+@pytest.mark.parametrize("path", ["/ready", "/v1/models", "/v1/chat/completions"])
+def test_a_root_route_does_not_replace_a_path_of_the_server(start: Start, asking: Ask, path: str) -> None:
+    source = f"from litestar import get\n@get({path!r})\nasync def mine() -> str: return 'mine'\n"
+    gateway = start(source + "@hookimpl\ndef llms_root_routes(): return [mine]\n")
+    assert asking(gateway).get(path).text != "mine"
+    assert "llms_root_routes" in gateway.log()
+
+
 @pytest.mark.parametrize(
     "hook", ["return ['hok']", "return 'hook'", "return [None]", "raise KeyError('hook')", "return 1", "return None"]
 )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llms_core import startup
+from llms_core import checks, startup
 from llms_core.secret import redact
 from llms_core.testing import Body, Chunk, Close, Reply, ScriptedUpstream, Seen, Status, error, events, html, json_body
 from llms_core.testing import text_body as text_reply
@@ -386,7 +386,7 @@ def test_sr_066_no_repr_has_a_key(keyed: Asking, monkeypatch: pytest.MonkeyPatch
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     found = startup.load(keyed.gateway.config_path, keyed.gateway.plugins_path)
-    shown = [repr(found), str(found.llms_json), repr(found.plugins_toml), repr(found.warnings)]
+    shown = [repr(found), str(found.llms_json), repr(found.plugins_toml), repr(checks.warnings(found))]
     for item in found.configured:
         shown += [repr(item), repr(item.provider), repr(item.provider.settings), repr(item.adapter)]
         shown += [repr(vars(item.adapter))] if item.adapter is not None else []

@@ -16,6 +16,8 @@ from llms_core.errors import ErrorKind, ProviderError
 from llms_core.upstream.compression import BodyDecoder, create_decoder
 
 TEXT = b"Hello! " * 5000
+#: A frame of zstd without data.
+SKIPPED = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
 RAW_DEFLATE = zlib.compress(TEXT)[2:-4]
 
 ENCODED = {
@@ -27,6 +29,7 @@ ENCODED = {
     "deflate without a header": ("deflate", RAW_DEFLATE),
     "twice": ("deflate, gzip", gzip.compress(zlib.compress(TEXT))),
     "identity among others": ("identity, gzip", gzip.compress(TEXT)),
+    "frames of zstd": ("zstd", zstandard.compress(TEXT[:100]) + SKIPPED + zstandard.compress(TEXT[100:])),
 }
 
 
@@ -59,9 +62,11 @@ def test_an_empty_body_is_complete() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 10, 30])
-def test_a_truncated_body_is_an_error(cut: int) -> None:
+@pytest.mark.parametrize("case", ["gzip", "frames of zstd"])
+def test_a_truncated_body_is_an_error(case: str, cut: int) -> None:
+    encoding, data = ENCODED[case]
     with pytest.raises(ProviderError, match="ended too early") as caught:
-        decoded("gzip", [gzip.compress(TEXT)[:-cut]])
+        decoded(encoding, [data[:-cut]])
     assert caught.value.kind is ErrorKind.NETWORK
 
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 import pytest
+from http_exchange import exchange
 from raw_upstream import Connection, RawUpstream
 
 from llms_core.config.model import Upstream
 from llms_core.errors import ProviderError
-from llms_core.provider import UpstreamRequest
 from llms_core.secret import Secret
 from llms_core.upstream.engine import create_transport
 from llms_core.upstream.transport import HttpTransport
@@ -46,17 +46,6 @@ MIN_RATE = 20
 #: For what httpx does not do: it repeats no request, so that a connection which is closed at the wrong moment fails it.
 #: And it leaks a connection if a request is cancelled just when it is connected (seen in httpcore 1.0 with anyio 4).
 native_only = pytest.mark.parametrize("name", ["native"], indirect=True)
-
-
-async def exchange(transport: HttpTransport, url: str, content: bytes) -> tuple[int, bytes]:
-    response = await transport.send(UpstreamRequest(url=url, headers={}, content=content), 5)
-    body = b""
-    try:
-        while piece := await response.read():
-            body += piece
-    finally:
-        await response.aclose()
-    return response.status, body
 
 
 async def at_once(count: int, work: Callable[[int], Awaitable[None]]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+import http_exchange
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -271,14 +272,7 @@ class Malformed:
 async def exchange(transport: HttpTransport, url: str, content: bytes) -> tuple[int, bytes]:
     """Return the status and the body. Raises TimeoutError if the client hangs."""
     async with asyncio.timeout(TIMEOUT):
-        response = await transport.send(UpstreamRequest(url=url, headers={}, content=content), 5)
-        body = b""
-        try:
-            while piece := await response.read():
-                body += piece
-        finally:
-            await response.aclose()
-    return response.status, body
+        return await http_exchange.exchange(transport, url, content)
 
 
 def play(talk: Talk, wire: bytes, *, closes: bool) -> Outcome:

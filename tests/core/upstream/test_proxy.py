@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from http_exchange import exchange
 from raw_upstream import Connection, RawRequest, RawUpstream
 
 from llms_core.config.model import Upstream
@@ -28,18 +29,6 @@ if TYPE_CHECKING:
 
 #: How a TLS record of a handshake begins.
 HANDSHAKE = 0x16
-
-
-async def exchange(transport: HttpTransport, url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-    request = UpstreamRequest(url=url, headers=headers or {}, content=b"{}")
-    response = await transport.send(request, 5)
-    body = b""
-    try:
-        while piece := await response.read():
-            body += piece
-    finally:
-        await response.aclose()
-    return response.status, body
 
 
 @pytest.fixture
@@ -304,7 +293,7 @@ def test_https_goes_through_a_tunnel(name: Name, ca: str, server_tls: ssl.SSLCon
                 address = f"{proxy_scheme}://user%40corp:p%3Ass%2Fword@127.0.0.1:{upstream.port}"
                 async with transport_of(name, ca=ca, proxy=Secret(address)) as transport:
                     url = "https://api.provider.example/v1/chat/completions"
-                    assert await exchange(transport, url, {"authorization": "Bearer key"}) == (200, b"Hi")
+                    assert await exchange(transport, url, headers={"authorization": "Bearer key"}) == (200, b"Hi")
                     assert await exchange(transport, url) == (200, b"Hi")
             (tunnel,) = proxy.requests
             assert (tunnel.method, tunnel.target) == ("CONNECT", "api.provider.example:443")
@@ -346,7 +335,7 @@ def test_http_is_forwarded_by_the_proxy(name: Name) -> None:
             address = f"http://user:pass@127.0.0.1:{upstream.port}"
             async with transport_of(name, proxy=Secret(address)) as transport:
                 url = "http://api.provider.example:8080/v1/models?a=b"
-                assert await exchange(transport, url, {"authorization": "Bearer key"}) == (200, b"forwarded")
+                assert await exchange(transport, url, headers={"authorization": "Bearer key"}) == (200, b"forwarded")
 
     run(main)
     (request,) = proxy.requests

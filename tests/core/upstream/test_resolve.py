@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from raw_upstream import Connection, RawUpstream
+from http_exchange import exchange
+from raw_upstream import RawUpstream, greet
 
 from llms_core.errors import ErrorKind, ProviderError, RequestError, Unsupported
-from llms_core.provider import UpstreamRequest
 from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.transport import HttpTransport
 
@@ -51,22 +51,6 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     names = Names(monkeypatch)
     yield names
     names.end.set()
-
-
-async def exchange(transport: HttpTransport, url: str) -> tuple[int, bytes]:
-    response = await transport.send(UpstreamRequest(url=url, headers={}, content=b"{}"), 5)
-    body = b""
-    try:
-        while piece := await response.read():
-            body += piece
-    finally:
-        await response.aclose()
-    return response.status, body
-
-
-async def greet(connection: Connection) -> None:
-    while await connection.request():
-        await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nHi")
 
 
 async def begin(transport: HttpTransport, *hosts: str) -> list[asyncio.Task[tuple[int, bytes]]]:

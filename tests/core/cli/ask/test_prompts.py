@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import CommandLine, chunk
+from command_line import TIMEOUT, CommandLine, chunk
 
 from llms_core.testing import Reply, ScriptedUpstream, Stall, completion, error, events
 
@@ -143,9 +143,9 @@ def test_ctrl_c_cancels_the_request(
 def test_an_interrupted_command_in_a_pipe(asking: CommandLine, upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Stall()))
     process = asking.start("hi")
-    upstream.wait_for_request(timeout=30)
+    upstream.wait_for_request(timeout=TIMEOUT)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, output, errors) == (130, b"", b"")
     upstream.requests[0].wait_closed()
 
@@ -209,10 +209,12 @@ def test_a_refusal_that_ends_the_search(asking: CommandLine, upstream: ScriptedU
 
 
 def test_a_model_that_nobody_has(asking: CommandLine) -> None:
-    """SR-061: with similar names."""
+    """SR-061: with similar names, and where to look."""
     done = asking.run("-m", "mm", "hi")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "llms: Model 'mm' not found in any enabled provider\nSimilar models: m\n"
+    assert done.stderr == (
+        "llms: Model 'mm' not found in any enabled provider\n`llms ls` lists the models that are known.\n"
+    )
 
 
 def test_a_stream_that_breaks_off(asking: CommandLine, upstream: ScriptedUpstream) -> None:

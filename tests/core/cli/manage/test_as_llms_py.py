@@ -16,12 +16,6 @@ from tests.core.cli.manage.test_switching import SAMPLES
 pytestmark = pytest.mark.slow  # a fresh environment
 
 
-@pytest.fixture(scope="module")
-def llms_py(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment with llms.py."""
-    return Environment(tmp_path_factory.mktemp("llms-py"), "llms-py==2.0.35")
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import TIMEOUT
 
 from llms_core.testing import ScriptedUpstream
 from llms_core.testing.upstream import Reply, Stall, Wait, completion, error, json_body
@@ -198,9 +199,9 @@ def test_checks_run_at_the_same_time_and_not_more_than_wanted(
     upstream.default = Reply(Wait(two), completion())
     write({"mine": provider(upstream, {name: name for name in "abcdef"})})
     with start("check", "mine", "--parallel", "2") as process:
-        upstream.wait_for_request(2, timeout=30)
+        upstream.wait_for_request(2, timeout=TIMEOUT)
         two.set()
-        process.communicate(timeout=30)
+        process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
     assert [request.connection for request in upstream.requests if request.connection > 2] == []
     assert len(upstream.requests) == 6
@@ -210,9 +211,9 @@ def test_ctrl_c_cancels_the_requests(start: Start, write: Write, upstream: Scrip
     upstream.default = Reply(Stall())
     write({"mine": provider(upstream, {"a": "a", "b": "b"})})
     with start("check", "mine") as process:
-        upstream.wait_for_request(2, timeout=30)
+        upstream.wait_for_request(2, timeout=TIMEOUT)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=TIMEOUT)
         assert (process.returncode, output, errors) == (130, "", "")
     for request in upstream.requests:
         request.wait_closed()

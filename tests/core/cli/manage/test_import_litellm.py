@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from command_line import TIMEOUT
 
 from llms_core.testing import ScriptedUpstream
 from llms_core.testing.upstream import error, json_body
@@ -302,9 +303,6 @@ def test_named_files_are_written(llms: Run, home: Path) -> None:
     [
         ("model_list: [", "config.yaml:1: not valid YAML: "),
         ("[1, 2]", "config.yaml: not a configuration of LiteLLM: it has no sections"),
-        ("model_list: {a: 1}", "model_list: has to be a list"),
-        ("model_list: [{model_name: a, litellm_params: 5}]", "model_list[0].litellm_params: has to be a mapping"),
-        ("router_settings: {timeout: soon}", "router_settings.timeout: has to be a number"),
         ("general_settings: !!python/object:os.system {}", "not valid YAML: "),
     ],
 )
@@ -315,6 +313,45 @@ def test_a_file_that_is_none_of_litellms_is_an_error(llms: Run, home: Path, text
     assert message in result.stderr
 
 
+def test_members_of_a_wrong_type_are_reported_and_the_rest_is_converted(llms: Run, home: Path) -> None:
+    (home / "config.yaml").write_text(
+        "model_list:\n"
+        "- {model_name: good, litellm_params: {model: groq/good, timeout: soon, extra_body: 5}}\n"
+        "- {model_name: bad, litellm_params: 5}\n"
+        "- word\n"
+        "router_settings: {num_retries: x, cooldown_time: [], fallbacks: {a: b}}\n"
+        "litellm_settings: 7\n"
+        "environment_variables: [A]\n"
+    )
+    result = llms("import", "litellm", "config.yaml")
+    assert result.returncode == 1
+    providers, _ = converted(result)
+    assert providers == {"groq": {"type": "groq", "models": {"good": "good"}}}
+    number = "not converted: it has to be a number, and not negative"
+    mapping = "not converted: it has to be a mapping"
+    missing = "not converted: it has no `model_name`, or no `litellm_params.model`"
+    assert set(reported(result, Path("config.yaml"))) == {
+        f"model_list[0].litellm_params.timeout: {number}",
+        f"model_list[0].litellm_params.extra_body: {mapping}",
+        f"model_list[1].litellm_params: {mapping}",
+        f"model_list[1]: {missing}",
+        f"model_list[2]: {mapping}",
+        f"model_list[2]: {missing}",
+        f"router_settings.num_retries: {number}",
+        f"router_settings.cooldown_time: {number}",
+        "router_settings.fallbacks: not converted: it has to be a list",
+        f"litellm_settings: {mapping}",
+        f"environment_variables: {mapping}",
+    }
+
+
+def test_a_list_of_models_that_is_none_is_not_a_success(llms: Run, home: Path) -> None:
+    (home / "config.yaml").write_text("model_list: {a: 1}")
+    result = llms("import", "litellm", "config.yaml")
+    assert result.returncode == 1
+    assert reported(result, Path("config.yaml")) == ["model_list: not converted: it has to be a list"]
+
+
 @pytest.mark.parametrize(("library", "package"), [("yaml", "PyYAML"), ("tomli_w", "tomli-w")])
 def test_a_missing_library_is_named_with_the_command_that_installs_it(
     home: Path, environment: Mapping[str, str], library: str, package: str
@@ -322,7 +359,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     arguments = ["import", "litellm", str(FILES / "providers.yaml")]
     program = f"import sys; sys.modules[{library!r}] = None; from llms_core.cli import main; main({arguments!r})"
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=home, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=home, env=environment, capture_output=True, text=True, timeout=TIMEOUT
     )
     assert result.returncode == 2
     assert package in result.stderr

@@ -177,9 +177,8 @@ def test_a_named_file_is_edited(llms: Run, home: Path, mine: Path) -> None:
     assert providers(home / "other.json")["gpu"]["enabled"] is False
     assert mine.read_text() == MINE
     missing = llms("disable", "gpu", "--config", "gone.json")
-    assert (missing.returncode, missing.stderr) == (
-        2, "llms: gone.json: the file that --config names does not exist\n"
-    )  # fmt: skip
+    assert missing.returncode == 2
+    assert missing.stderr.startswith("llms: gone.json: the file that --config names does not exist (correct --config, ")
 
 
 def test_a_change_that_the_gateway_could_not_load_is_refused(llms: Run, mine: Path) -> None:

@@ -1,0 +1,1 @@
+"""What answers cost: prices of models, and the costs that follow from them."""
