@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-<<<<<<< HEAD
-from collections.abc import Mapping, Sequence
-=======
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
->>>>>>> main
 from typing import Any
 
 from litestar.types import Scope
@@ -39,16 +35,11 @@ class Gateway(Service):
 
     def __init__(self, startup: Startup, *, requires_key: bool = False, workers_folder: Path | None = None):
         """Raises ConfigError if the keys of clients cannot be read. With `requires_key`, it is never open."""
-<<<<<<< HEAD
-        # The status page shows every request.
-        super().__init__(startup, keeps_records=True)
+        super().__init__(startup)
+        self.workers_folder = workers_folder
         self.recent = RecentRequests()
         #: The processes that serve the same address; each has a state of its own.
         self.workers = 1
-=======
-        super().__init__(startup)
-        self.workers_folder = workers_folder
->>>>>>> main
         self.running = 0
         self.draining = False
         #: Why the files on disk could not be loaded; None if the running configuration is current.
@@ -135,11 +126,6 @@ class Gateway(Service):
             raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
         return None if self.authenticate is None else self.authenticate(scope)
 
-    @property
-    def callers(self) -> Mapping[str, Caller]:
-        """The clients with keys, by the hash of their key."""
-        return self._keys.callers
-
     def models_of(self, item: Configured) -> Sequence[Model]:
         """Return the models of a provider: those of its block, and those that it lists itself."""
         found = self.discovered.get(item.id, ()) if item.provider.discover else ()
@@ -185,6 +171,8 @@ class Gateway(Service):
         super()._use(startup)
         self.server = startup.plugins_toml.server
         self.max_body = startup.llms_json.max_body
+        # The status page shows every request.
+        self.observes_requests = True
 
     async def _close_later(self, adapter: Closes) -> None:
         """Close an adapter of the previous configuration once requests that may use it have had time to end."""

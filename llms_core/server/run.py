@@ -159,10 +159,6 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
         level = logging.DEBUG if options.verbose else logging.WARNING
         logs.configure(level, options.logprefix, as_json=options.log_json)
         protocol(settings.server)
-<<<<<<< HEAD
-        app = create_app(options.config, options.plugins, host=options.host, requires_key=options.requires_key)
-        app.gateway.workers = options.workers
-=======
         app = create_app(
             options.config,
             options.plugins,
@@ -170,7 +166,7 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
             requires_key=options.requires_key,
             workers_folder=options.workers_folder,
         )
->>>>>>> main
+        app.gateway.workers = options.workers
         gc.freeze()
     finally:
         gc.enable()

@@ -47,7 +47,7 @@ def begin(gateway: Gateway, caller: Caller, key_hash: str) -> tuple[str, int]:
 
     `key_hash` is that of the key that the client has presented.
     """
-    is_of_plugin = key_hash not in gateway.callers
+    is_of_plugin = key_hash not in gateway.keys.callers
     seconds = PLUGIN_SECONDS if is_of_plugin else SECONDS
     session = _Session(caller.name, int(time.time()) + seconds, caller.is_admin, is_of_plugin)
     payload = msgspec.json.encode(session)
@@ -66,7 +66,7 @@ def caller_of(gateway: Gateway, cookie: str) -> Caller | None:
     except UNREADABLE:
         return None
     # A caller may have several keys, and the session belongs to one of them.
-    callers = {key_hash: each for key_hash, each in gateway.callers.items() if each.name == session.name}
+    callers = {key_hash: each for key_hash, each in gateway.keys.callers.items() if each.name == session.name}
     if session.is_of_plugin:
         # The plugins of a server that has none any more cannot have let anybody in.
         callers = {"": Caller(session.name, session.is_admin)} if gateway.startup.host.authenticators else {}
