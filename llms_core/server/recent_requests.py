@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,41 +16,35 @@ _MAX_ATTEMPTS = 20
 _MAX_NAME = 200
 
 
-class RecentRequest(msgspec.Struct, frozen=True):
-    """One request that has ended."""
-
-    #: When it ended, in Unix seconds.
-    ended: float
-    record: RequestRecord
-
-
 class RecentRequests:
-    """The latest requests, the newest first. `clock` returns Unix seconds."""
+    """The latest requests."""
 
-    def __init__(self, clock: Callable[[], float] = time.time):
-        self._clock = clock
-        self._kept: deque[RecentRequest] = deque(maxlen=_MAX_REQUESTS)
+    def __init__(self) -> None:
+        self._kept: deque[RequestRecord] = deque(maxlen=_MAX_REQUESTS)
 
     def add(self, record: RequestRecord) -> None:
         """Keep a request, and forget the oldest one if there are too many."""
-        if record.kind is not None or len(record.attempts) > 1 or len(record.model) > _MAX_NAME:
+        is_plain = record.kind is None and len(record.attempts) == 1 and len(record.model) <= _MAX_NAME
+        has_labels = record.metadata or record.tags or record.user
+        if has_labels or not is_plain:
             record = _reduced(record)
-        self._kept.appendleft(RecentRequest(self._clock(), record))
+        self._kept.appendleft(record)
 
-    def seen_by(self, caller: Caller | None) -> Sequence[RecentRequest]:
-        """Return what a caller may see: their own requests, or all of them for an administrator.
+    def seen_by(self, caller: Caller | None) -> Sequence[RequestRecord]:
+        """Return what a caller may see, the newest first: their own requests, or all of them for an administrator.
 
         Without keys, when the caller is None, everybody sees everything.
         """
         if caller is None or caller.is_admin:
             return tuple(self._kept)
-        return [each for each in self._kept if each.record.caller == caller.name]
+        return [record for record in self._kept if record.caller == caller.name]
 
 
 def _reduced(record: RequestRecord) -> RequestRecord:
-    """Leave out what may be long, and the texts of errors: a provider may quote the request in them."""
+    """Leave out what may be long, what clients write, and texts of errors: a provider may quote the request in them."""
     attempts = tuple(map(_without_text, record.attempts[-_MAX_ATTEMPTS:]))
-    return msgspec.structs.replace(record, model=record.model[:_MAX_NAME], attempts=attempts)
+    model = record.model[:_MAX_NAME]
+    return msgspec.structs.replace(record, model=model, attempts=attempts, metadata={}, tags=(), user=None)
 
 
 def _without_text(attempt: AttemptRecord) -> AttemptRecord:

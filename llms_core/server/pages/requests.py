@@ -6,7 +6,6 @@ from llms_core.records import AttemptRecord, Caller, RequestRecord
 from llms_core.server.gateway import Gateway
 from llms_core.server.pages.markup import Markup, element, join
 from llms_core.server.pages.times import seconds, time_element
-from llms_core.server.recent_requests import RecentRequest
 
 _CLIENT_DISCONNECTED = 499
 
@@ -24,8 +23,7 @@ def section(gateway: Gateway, caller: Caller | None) -> Markup:
     return element("section", *parts, class_="card", data_live="requests")
 
 
-def _request(recent: RecentRequest) -> Markup:
-    record = recent.record
+def _request(record: RequestRecord) -> Markup:
     is_good = record.status < 400 and record.kind is None
     facts = [seconds(record.duration)]
     if record.stream:
@@ -41,7 +39,7 @@ def _request(recent: RecentRequest) -> Markup:
         element("span", _status(record), class_="state ok" if is_good else "state bad"),
         element("code", record.model or "(unreadable request)", class_="name"),
         element("span", " · ".join(facts), class_="soft facts"),
-        element("span", time_element(recent.ended), class_="soft when"),
+        element("span", time_element(record.started), class_="soft when"),
         _attempts(record),
     )
 
