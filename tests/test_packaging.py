@@ -30,7 +30,9 @@ def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.Zip
     if name == "llms_providers":
         data |= {"llms_providers/llms.json", "llms_providers/llms.schema.json", "llms_providers/plugins.schema.json"}
     else:
-        data |= {f"llms_core/server/viewer/{file}" for file in ("index.html", "viewer.css", "viewer.js")}
+        static = ROOT / "llms_core/server/pages/static"
+        data |= {path.relative_to(ROOT).as_posix() for path in static.iterdir()}
+        assert any(entry.endswith(".css") for entry in data)
     assert inside == sources | data
 
 

@@ -128,6 +128,10 @@ class WritesBytes(Protocol):
         """Called once before the head is sent, with the provider's content type, which may be empty."""
 
 
+MODEL = "MODEL"
+"""Stands for the name of a model in examples: the server puts in one that it serves."""
+
+
 class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
     """A dialect's part of the OpenAPI document; types are described by their msgspec schema."""
 
@@ -143,6 +147,8 @@ class OpenApi(msgspec.Struct, frozen=True, kw_only=True):
     #: Content types of the request and of the answer.
     request_type: str = "application/json"
     answer_type: str = "application/json"
+    #: A request that can be tried, with MODEL in place of the model.
+    example: Mapping[str, Any] | None = None
 
 
 class TypedBody(NamedTuple):

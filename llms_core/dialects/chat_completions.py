@@ -12,7 +12,7 @@ import msgspec
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.request import ChatBody, ChatRequest, decode
-from llms_core.dialects import Dialect, ErrorResponse, IncomingRequest, OpenApi, openai_error, sse
+from llms_core.dialects import MODEL, Dialect, ErrorResponse, IncomingRequest, OpenApi, openai_error, sse
 from llms_core.dialects.metadata import Metadata, with_metadata
 from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT
@@ -97,6 +97,7 @@ CHAT_COMPLETIONS = Dialect(
     openapi=OpenApi(
         summary="A chat completion",
         operation_id="Chat",
+        example={"model": MODEL, "messages": [{"role": "user", "content": "Hello!"}]},
         request=ChatRequest,
         answer=ChatCompletion,
         error=openai_error.ErrorBody,

@@ -11,7 +11,7 @@ from msgspec import Raw
 from llms_core.contracts.body import BodyDecoder
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.request import ChatBody, decode
-from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error, sse
+from llms_core.dialects import MODEL, Dialect, IncomingRequest, OpenApi, openai_error, sse
 from llms_core.dialects.chat_completions import ChatStreamWriter
 from llms_core.errors import RequestError
 from llms_core.operations import Answer
@@ -126,6 +126,7 @@ COMPLETIONS = Dialect(
     openapi=OpenApi(
         summary="A legacy completion",
         operation_id="Completion",
+        example={"model": MODEL, "prompt": "Once upon a time", "max_tokens": 50},
         request=CompletionRequest,
         error=openai_error.ErrorBody,
     ),

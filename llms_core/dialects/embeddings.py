@@ -15,7 +15,7 @@ from msgspec import Raw
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.embeddings import EmbeddingBody, EmbeddingRequest, Embeddings, decode
 from llms_core.contracts.vectors import Vector, as_base64, as_json
-from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects import MODEL, Dialect, IncomingRequest, OpenApi, openai_error
 from llms_core.operations import Answer
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.embeddings import EMBEDDINGS
@@ -116,6 +116,7 @@ OPENAI_EMBEDDINGS = Dialect(
     openapi=OpenApi(
         summary="Embeddings",
         operation_id="Embeddings",
+        example={"model": MODEL, "input": ["Hello!"]},
         request=EmbeddingRequest,
         answer=EmbeddingList,
         error=openai_error.ErrorBody,

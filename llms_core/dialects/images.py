@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from llms_core.contracts.body import BodyDecoder, RequestBody
-from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects import MODEL, Dialect, IncomingRequest, OpenApi, openai_error
 from llms_core.dialects.forwarding import EventWriter, encode_answer, form_decoder
 from llms_core.operations import images
 from llms_core.operations.images import Images
@@ -76,6 +76,9 @@ def _form_dialect(operation: Images, path: str, summary: str, operation_id: str)
         openapi=OpenApi(
             summary=summary,
             operation_id=operation_id,
+            example={"model": MODEL, "prompt": "The same with a hat"}
+            if operation is images.EDITS
+            else {"model": MODEL},
             request=ImageForm,
             request_type="multipart/form-data",
             error=openai_error.ErrorBody,
@@ -95,6 +98,7 @@ GENERATIONS = Dialect(
     openapi=OpenApi(
         summary="Images of what a text describes",
         operation_id="GenerateImages",
+        example={"model": MODEL, "prompt": "A llama in the snow"},
         request=ImageRequest,
         error=openai_error.ErrorBody,
         tag="Images",

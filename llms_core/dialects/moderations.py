@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from llms_core.contracts.body import BodyDecoder, RequestBody
-from llms_core.dialects import Dialect, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects import MODEL, Dialect, IncomingRequest, OpenApi, openai_error
 from llms_core.dialects.forwarding import encode_answer
 from llms_core.operations.moderations import MODERATIONS as OPERATION
 
@@ -47,6 +47,7 @@ MODERATIONS = Dialect(
     openapi=OpenApi(
         summary="Whether texts and images violate a policy",
         operation_id="Moderate",
+        example={"model": MODEL, "input": "Hello!"},
         request=ModerationRequest,
         error=openai_error.ErrorBody,
         tag="Moderations",

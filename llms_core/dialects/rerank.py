@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from llms_core.contracts.rerank import RerankBody, RerankRequest, decode
-from llms_core.dialects import Dialect, ErrorResponse, FailedAttempt, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects import MODEL, Dialect, ErrorResponse, FailedAttempt, IncomingRequest, OpenApi, openai_error
 from llms_core.operations.rerank import RERANK as OPERATION
 from llms_core.operations.rerank import RankedAnswer
 
@@ -69,6 +69,12 @@ def _encode_error(error: ErrorResponse) -> bytes:
     return msgspec.json.encode(CohereError(error.message, error.attempts))
 
 
+_EXAMPLE = {
+    "model": MODEL,
+    "query": "What is the capital of France?",
+    "documents": ["Berlin is in Germany.", "Paris is the capital of France."],
+}
+
 RERANK = Dialect(
     name="rerank",
     operation=OPERATION,
@@ -79,6 +85,7 @@ RERANK = Dialect(
     openapi=OpenApi(
         summary="Documents, ranked by their relevance to a query",
         operation_id="Rerank",
+        example=_EXAMPLE,
         request=RerankRequest,
         answer=RerankAnswer,
         error=openai_error.ErrorBody,
@@ -96,6 +103,7 @@ COHERE_RERANK = Dialect(
     openapi=OpenApi(
         summary="The same in Cohere's format",
         operation_id="CohereRerank",
+        example=_EXAMPLE,
         request=RerankRequest,
         answer=RerankAnswer,
         error=CohereError,

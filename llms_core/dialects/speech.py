@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from llms_core.contracts.body import BodyDecoder, RequestBody
-from llms_core.dialects import Dialect, IncomingRequest, OpenApi, StreamWriter, openai_error
+from llms_core.dialects import MODEL, Dialect, IncomingRequest, OpenApi, StreamWriter, openai_error
 from llms_core.dialects.forwarding import BytesWriter, EventWriter, encode_answer
 from llms_core.operations.speech import SPEECH as OPERATION
 
@@ -52,6 +52,7 @@ SPEECH = Dialect(
     openapi=OpenApi(
         summary="A text, read aloud",
         operation_id="Speak",
+        example={"model": MODEL, "input": "Hello!", "voice": "alloy"},
         request=SpeechRequest,
         answer_type="audio/mpeg",
         error=openai_error.ErrorBody,

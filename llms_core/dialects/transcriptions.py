@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from llms_core.dialects import Dialect, OpenApi, openai_error
+from llms_core.dialects import MODEL, Dialect, OpenApi, openai_error
 from llms_core.dialects.forwarding import EventWriter, encode_answer, form_decoder
 from llms_core.operations import transcriptions
 from llms_core.operations.transcriptions import Transcriptions
@@ -40,6 +40,7 @@ def _dialect(operation: Transcriptions, path: str, summary: str, operation_id: s
         openapi=OpenApi(
             summary=summary,
             operation_id=operation_id,
+            example={"model": MODEL},
             request=RecordingForm,
             request_type="multipart/form-data",
             answer=Transcription,

@@ -18,7 +18,17 @@ from llms_core.operations import Operation
 from llms_core.plugins.report import summary, where
 
 #: The server's own routes, and everything below them. Litestar does not start if a dialect shares a path with a route.
-_RESERVED_PATHS = ("/docs", "/health", "/ready", "/v1/models", "/x")
+_RESERVED_PATHS = (
+    "/assets",
+    "/docs",
+    "/favicon.ico",
+    "/health",
+    "/ready",
+    "/sign-in",
+    "/sign-out",
+    "/v1/models",
+    "/x",
+)
 
 _DIALECT_FUNCTIONS = ("decode", "encode_answer", "encode_error")
 

@@ -232,7 +232,8 @@ def llms_dialects() -> Iterable[Dialect]:
     """Dialects: client-facing APIs for operations. Called once, at startup.
 
     A dialect inherits routing, failover, time limits, cancellation, authentication and records. A path that is already
-    taken, or that is one of the server's own (`/docs`, `/health`, `/ready`, `/v1/models`, `/x`), is refused.
+    taken, or that is one of the server's own (`/assets`, `/docs`, `/favicon.ico`, `/health`, `/ready`, `/sign-in`,
+    `/sign-out`, `/v1/models`, `/x`), is refused.
     """
     raise NotImplementedError
 

@@ -50,7 +50,7 @@ class ModelIndex:
             if item.adapter is None or item.disabled is not None:
                 continue
             found = discovered.get(item.id, ()) if item.provider.discover else ()
-            self._add(item, item.adapter, _merge(item.provider.models, found), position)
+            self._add(item, item.adapter, merged(item.provider.models, found), position)
 
     def _add(self, item: Configured, adapter: Adapter, models: Sequence[Model], position: int) -> None:
         """Add one provider's models. A model's first name precedes any other model's second name (L-20)."""
@@ -239,8 +239,8 @@ def _names_of(capabilities: Capabilities) -> frozenset[str]:
     return frozenset(name for name in Capabilities.__struct_fields__ if getattr(capabilities, name))
 
 
-def _merge(configured: Sequence[Model], discovered: Sequence[Model]) -> Sequence[Model]:
-    """Both lists; a discovered model replaces a configured one of the same name (SR-118)."""
+def merged(configured: Sequence[Model], discovered: Sequence[Model]) -> Sequence[Model]:
+    """Return both lists; a discovered model replaces a configured one of the same name (SR-118)."""
     discovered_names = {model.names[0] for model in discovered}
     kept = [model for model in configured if model.names[0] not in discovered_names]
     return [*kept, *discovered]

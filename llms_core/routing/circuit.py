@@ -141,7 +141,10 @@ class CircuitBreaker:
         self._circuits = {key: circuit for key, circuit in self._circuits.items() if key.provider_id in provider_ids}
 
     def snapshot(self) -> list[dict[str, object]]:
-        """Every circuit that has seen an attempt, as `/ready` shows it."""
+        """Every circuit that has seen an attempt, as `/ready` shows it.
+
+        `latency` is None before the first success, and `retry_in` unless the circuit is open; both are in seconds.
+        """
         return [
             {
                 "provider": key.provider_id,
@@ -150,6 +153,8 @@ class CircuitBreaker:
                 "circuit": self._state_name(circuit),
                 "failures": circuit.failures,
                 "in_flight": circuit.in_flight,
+                "latency": circuit.latency,
+                "retry_in": max(0.0, circuit.open_until - self.clock()) if circuit.open_until else None,
             }
             for key, circuit in self._circuits.items()
             if circuit.used

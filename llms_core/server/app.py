@@ -31,6 +31,7 @@ from llms_core.server.direct_path import DirectPath, Handler
 from llms_core.server.error_response import describe, describe_http_error, encode, retry_headers, status_of
 from llms_core.server.gateway import Gateway
 from llms_core.server.handler import handle
+from llms_core.server.pages.routes import pages
 from llms_core.server.unknown_path import unknown_path
 from llms_core.server.watchdog import Watchdog
 
@@ -87,7 +88,7 @@ def application(watcher: FileWatcher, *, is_loopback: bool = False) -> DirectPat
         *models.routers(gateway),
         status.health,
         status.ready,
-        status.page,
+        *pages(),
         llms_py.router(provider_switch.route(watcher, is_loopback=is_loopback)),
     ]
     app = Litestar(

@@ -45,7 +45,7 @@ def create(
         return None
 
     def authenticate(scope: Scope) -> Found:
-        caller = callers.get(_hash(_key_in(by_name(scope))))
+        caller = callers.get(key_hash(_key_in(by_name(scope))))
         if caller is not None:
             return caller
         return _ask(plugins, _seen(scope) if plugins else ())
@@ -182,7 +182,8 @@ def _key_in(headers: Mapping[bytes, bytes]) -> bytes:
     return b""
 
 
-def _hash(key: bytes) -> str:
+def key_hash(key: bytes) -> str:
+    """Return the hash of a key as plugins.toml has it."""
     # A fast hash is enough for long random keys. Keys are looked up by their hash, so that the time of the comparison
     # depends on nothing that a client can choose bit by bit.
     return f"sha256:{hashlib.sha256(key).hexdigest()}"

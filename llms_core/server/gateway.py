@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from litestar.types import Scope
 
+from llms_core.candidate import Configured
 from llms_core.config import client_keys
 from llms_core.config.client_keys import ClientKeys
+from llms_core.config.model import Model
 from llms_core.dialects.table import dialects
 from llms_core.errors import RequestError
 from llms_core.plugins.host import PluginHost
 from llms_core.provider import Closes
 from llms_core.records import Caller
+from llms_core.routing.candidates import merged
 from llms_core.server import authenticate
+from llms_core.server.recent_requests import RecentRequests
 from llms_core.server.service import Service, close_adapter
 from llms_core.server.spool import ReplayMemory
 from llms_core.startup import Startup
@@ -33,6 +37,9 @@ class Gateway(Service):
         """Raises ConfigError if the keys of clients cannot be read. With `requires_key`, it is never open."""
         super().__init__(startup)
         self.workers_folder = workers_folder
+        self.recent = RecentRequests()
+        #: The processes that serve the same address; each has a state of its own.
+        self.workers = 1
         self.running = 0
         self.draining = False
         #: Why the files on disk could not be loaded; None if the running configuration is current.
@@ -119,6 +126,11 @@ class Gateway(Service):
             raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
         return None if self.authenticate is None else self.authenticate(scope)
 
+    def models_of(self, item: Configured) -> Sequence[Model]:
+        """Return the models of a provider: those of its block, and those that it lists itself."""
+        found = self.discovered.get(item.id, ()) if item.provider.discover else ()
+        return merged(item.provider.models, found)
+
     @property
     def is_open(self) -> bool:
         """Whether clients need no key."""
@@ -159,6 +171,8 @@ class Gateway(Service):
         super()._use(startup)
         self.server = startup.plugins_toml.server
         self.max_body = startup.llms_json.max_body
+        # The status page shows every request.
+        self.observes_requests = True
 
     async def _close_later(self, adapter: Closes) -> None:
         """Close an adapter of the previous configuration once requests that may use it have had time to end."""

@@ -310,7 +310,7 @@ class RequestHandler:
         if not self.gateway.observes_requests:
             return
         is_gone = self.watcher.state is ClientState.GONE
-        accounting.request_finished(
+        record = accounting.request_finished(
             self.gateway.startup.host,
             self.trace,
             body=self.body,
@@ -323,6 +323,7 @@ class RequestHandler:
             labels=labels_of(self.scope, self.body),
             has_begun=self.answer is not None and self.writer.state is not ResponseState.NOT_STARTED,
         )
+        self.gateway.recent.add(record)
 
 
 def _written(writer: StreamWriter, chunks: Sequence[Chunk]) -> bytes:

@@ -6,24 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from litestar.connection import ASGIConnection, Request
+from litestar.connection import Request
 from litestar.datastructures import State
-from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import License
 
 from llms_core import __version__
-from llms_core.dialects import Dialect
+from llms_core.dialects import MODEL, Dialect
 from llms_core.dialects.openai_error import ErrorBody
 from llms_core.dialects.paths import parameters
-from llms_core.server import docs
+from llms_core.operations.chat import CHAT
+from llms_core.server.example_model import example_model
+from llms_core.server.gateway import Gateway
+from llms_core.server.pages import docs
 
 Schema = dict[str, Any]
 """A JSON schema."""
 
-#: Where the document is, below `/docs`.
-_DOCUMENT = "/openapi.json"
+_SCHEME = "key"
+_BEARER = {"type": "http", "scheme": "bearer", "description": "A key of `[server.keys]` in plugins.toml"}
+_WITHOUT_KEY = ("/health", "/ready")
 
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
@@ -63,25 +66,22 @@ def config(dialects: Sequence[Dialect]) -> OpenAPIConfig:
         version=__version__,
         description="An OpenAI-compatible gateway over every configured provider.",
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
-        openapi_router=docs.router(_authenticated),
+        openapi_router=docs.router(),
         render_plugins=[docs.ViewerPlugin(), _DocumentPlugin(dialects)],
         use_handler_docstrings=True,
     )
 
 
-async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raise RequestError for an unknown caller: the document lists the routes of plugins, which not all may know."""
-    if _DOCUMENT in handler.paths:
-        await connection.app.state.gateway.identify(connection.scope)
-
-
 class _DocumentPlugin(JsonRenderPlugin):
     def __init__(self, dialects: Sequence[Dialect]):
-        super().__init__(path=_DOCUMENT)
+        super().__init__(path=docs.DOCUMENT)
         self._dialects = dialects
 
     def render(self, request: Request[Any, Any, State], openapi_schema: dict[str, Any]) -> bytes:
-        return self.render_json(request, with_dialects(openapi_schema, self._dialects))
+        gateway: Gateway = request.app.state.gateway
+        document = with_dialects(openapi_schema, self._dialects)
+        document = with_key(document, is_required=not gateway.is_open)
+        return self.render_json(request, with_models(document, self._dialects, gateway))
 
 
 def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict[str, Any]:
@@ -103,6 +103,43 @@ def with_dialects(document: dict[str, Any], dialects: Sequence[Dialect]) -> dict
     }
 
 
+def with_key(document: dict[str, Any], *, is_required: bool) -> dict[str, Any]:
+    """Return a document that says how clients present their key. The status of the server never needs one."""
+    components = {**document.get("components", {}), "securitySchemes": {_SCHEME: _BEARER}}
+    needed: list[dict[str, list[str]]] = [{_SCHEME: []}]
+    paths = dict(document["paths"])
+    for path in _WITHOUT_KEY:
+        paths[path] = {method: {**operation, "security": []} for method, operation in paths[path].items()}
+    return {**document, "paths": paths, "components": components, "security": needed if is_required else [{}, *needed]}
+
+
+def with_models(document: dict[str, Any], dialects: Sequence[Dialect], gateway: Gateway) -> dict[str, Any]:
+    """Return a document whose examples name models that are served, so that they can be tried."""
+    paths = dict(document["paths"])
+    for dialect in dialects:
+        # Tokens can be counted for any model.
+        model = example_model(gateway, dialect.operation.name) or example_model(gateway, CHAT.name)
+        for path in dialect.paths:
+            if model is not None:
+                paths[path] = _with_model(paths[path], model)
+    return {**document, "paths": paths}
+
+
+def _with_model(value: Any, model: str, *, is_example: bool = False) -> Any:
+    """A part of the document in which examples have another model."""
+    match value:
+        case str() if is_example:
+            return value.replace(MODEL, model)
+        case dict():
+            return {
+                name: _with_model(each, model, is_example=is_example or name == "example")
+                for name, each in value.items()
+            }
+        case list() | tuple():
+            return [_with_model(each, model, is_example=is_example) for each in value]
+    return value
+
+
 def _operation(dialect: Dialect, path: str, schema_of: Mapping[type, Schema]) -> dict[str, Any]:
     """One path's operation."""
     openapi = dialect.openapi
@@ -119,6 +156,9 @@ def _operation(dialect: Dialect, path: str, schema_of: Mapping[type, Schema]) ->
     described = _ERRORS if dialect.form_fields is None else {**_ERRORS, **_ERRORS_OF_FORMS}
     errors = {status: {"description": text, "content": error} for status, text in described.items()}
     names = parameters(path)
+    described_request: dict[str, Any] = {"schema": schema_of[openapi.request]}
+    if openapi.example is not None:
+        described_request["example"] = openapi.example
     return {
         "summary": openapi.summary,
         "operationId": openapi.operation_id,
@@ -126,14 +166,16 @@ def _operation(dialect: Dialect, path: str, schema_of: Mapping[type, Schema]) ->
         **({"parameters": [_parameter(name) for name in names]} if names else {}),
         "requestBody": {
             "required": True,
-            "content": {openapi.request_type: {"schema": schema_of[openapi.request]}},
+            "content": {openapi.request_type: described_request},
         },
         "responses": {"200": success, **errors},
     }
 
 
 def _parameter(name: str) -> dict[str, Any]:
+    example = {"example": MODEL} if name == "model" else {}
     return {
+        **example,
         "name": name,
         "in": "path",
         "required": True,

@@ -166,6 +166,7 @@ def _application(options: ServeOptions, settings: PluginsToml) -> Any:
             requires_key=options.requires_key,
             workers_folder=options.workers_folder,
         )
+        app.gateway.workers = options.workers
         gc.freeze()
     finally:
         gc.enable()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from llms_core.contracts.request import ChatBody
-from llms_core.dialects import Dialect, OpenApi
+from llms_core.dialects import MODEL, Dialect, OpenApi
 from llms_core.dialects.gemini import embeddings, errors
 from llms_core.dialects.gemini.answer import GenerateContentResponse, encode_answer
 from llms_core.dialects.gemini.decode import CLIENT_NAMES, decode_content, decode_prompt, decode_stream
@@ -25,6 +25,9 @@ from llms_core.operations.embeddings import EMBEDDINGS
 _TAG = "Gemini"
 _MODELS = "/v1beta/models"
 _KEY = "key"
+
+_CONTENT = {"role": "user", "parts": [{"text": "Hello!"}]}
+_EXAMPLE = {"contents": [_CONTENT]}
 
 
 def _paths(action: str) -> tuple[str, ...]:
@@ -66,6 +69,7 @@ GENERATE_CONTENT = Dialect(
     openapi=OpenApi(
         summary="An answer of a model",
         operation_id="GenerateContent",
+        example=_EXAMPLE,
         request=GenerateContentRequest,
         answer=GenerateContentResponse,
         error=errors.GeminiError,
@@ -87,6 +91,7 @@ STREAM_GENERATE_CONTENT = Dialect(
     openapi=OpenApi(
         summary="An answer of a model, streamed",
         operation_id="StreamGenerateContent",
+        example=_EXAMPLE,
         request=GenerateContentRequest,
         answer=list[GenerateContentResponse],
         error=errors.GeminiError,
@@ -109,6 +114,7 @@ COUNT_TOKENS = Dialect(
     openapi=OpenApi(
         summary="The number of tokens of a prompt",
         operation_id="GeminiCountTokens",
+        example=_EXAMPLE,
         request=CountTokensRequest,
         answer=TotalTokens,
         error=errors.GeminiError,
@@ -129,6 +135,7 @@ EMBED_CONTENT = Dialect(
     openapi=OpenApi(
         summary="The vector of a text",
         operation_id="EmbedContent",
+        example={"content": _CONTENT},
         request=embeddings.EmbedContentRequest,
         answer=embeddings.EmbedContentResponse,
         error=errors.GeminiError,
@@ -149,6 +156,7 @@ BATCH_EMBED_CONTENTS = Dialect(
     openapi=OpenApi(
         summary="The vectors of texts",
         operation_id="BatchEmbedContents",
+        example={"requests": [{"model": f"models/{MODEL}", "content": _CONTENT}]},
         request=embeddings.BatchEmbedContentsRequest,
         answer=embeddings.BatchEmbedContentsResponse,
         error=errors.GeminiError,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from llms_core.contracts.request import ChatBody
-from llms_core.dialects import Dialect, OpenApi
+from llms_core.dialects import MODEL, Dialect, OpenApi
 from llms_core.dialects.messages import errors
 from llms_core.dialects.messages.answer import MessageAnswer, encode_answer
 from llms_core.dialects.messages.decode import decode_message, decode_prompt
@@ -53,6 +53,7 @@ MESSAGES = Dialect(
     openapi=OpenApi(
         summary="A message",
         operation_id="Message",
+        example={"model": MODEL, "max_tokens": 256, "messages": [{"role": "user", "content": "Hello!"}]},
         request=MessagesRequest,
         answer=MessageAnswer,
         error=errors.MessagesError,
@@ -74,6 +75,7 @@ COUNT_TOKENS = Dialect(
     openapi=OpenApi(
         summary="The number of tokens of a prompt",
         operation_id="CountTokens",
+        example={"model": MODEL, "messages": [{"role": "user", "content": "Hello!"}]},
         request=CountTokensRequest,
         answer=MessageTokensCount,
         error=errors.MessagesError,

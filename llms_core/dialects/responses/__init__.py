@@ -18,7 +18,7 @@ from llms_core.contracts.body import RequestBody
 from llms_core.contracts.completion import Completion
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatBody
-from llms_core.dialects import Dialect, IncomingRequest, OpenApi, Route, openai_error
+from llms_core.dialects import MODEL, Dialect, IncomingRequest, OpenApi, Route, openai_error
 from llms_core.dialects.responses import request as requests
 from llms_core.dialects.responses.answer import response_of
 from llms_core.dialects.responses.context import Context, is_own
@@ -74,6 +74,7 @@ def _responses(api: _Api, store: ResponseStore) -> Dialect:
         openapi=OpenApi(
             summary="A response",
             operation_id="Response",
+            example={"model": MODEL, "input": "Hello!"},
             request=ResponsesRequest,
             answer=ResponseObject,
             error=openai_error.ErrorBody,
@@ -95,6 +96,7 @@ def _input_tokens(api: _Api) -> Dialect:
         openapi=OpenApi(
             summary="The number of tokens of an input",
             operation_id="InputTokens",
+            example={"model": MODEL, "input": "Hello!"},
             request=ResponsesRequest,
             answer=InputTokens,
             error=openai_error.ErrorBody,

@@ -74,6 +74,7 @@ def ranking(seen: Seen) -> Reply:
 
 #: What the healthy provider answers, by the end of the path.
 ANSWERS = {
+    "/embeddings": embeddings(),
     "/rerank": Reply(ranking),
     "/moderations": json_body({"results": [{"flagged": False}]}),
     "/images/generations": json_body(IMAGES),
@@ -177,7 +178,7 @@ def test_every_answer_is_as_described(schema: Any, pair: Pair, method: str, path
     # there are.
     inexact = method == "POST" or path == "/v1/models"
     beyond = [schemathesis.checks.positive_data_acceptance] if inexact else []
-    pair.upstream.default = embeddings() if path == EMBEDDINGS else completion()
+    pair.upstream.default = completion()
 
     @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(case=schema[path][method].as_strategy(generation_mode=schemathesis.GenerationMode(mode)))

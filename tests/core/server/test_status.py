@@ -1,14 +1,12 @@
-"""`/health`, `/ready` and the page at `/`: they call no provider and show no key."""
+"""`/health` and `/ready`: they call no provider, and neither they nor the pages show a key."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llms_core import __version__
 from llms_core.testing import ScriptedUpstream, Stall, error
 from llms_core.testing.upstream import Reply
 from tests.core.server.conftest import KEY, Asking
@@ -82,40 +80,6 @@ def test_ready_shows_a_circuit_that_is_open(
     ask.chat()
     (circuit,) = ask.get("/ready").json()["circuits"]
     assert circuit["provider"] == "one"
-
-
-def test_sr_083_the_page_shows_the_providers(ask: Asking) -> None:
-    """SR-083: on the same port as the API, whose URL it shows."""
-    response = ask.get("/")
-    assert response.status_code == 200
-    assert response.headers["content-type"].startswith("text/html")
-    assert "charset=utf-8" in response.headers["content-type"]
-    assert re.search(r"<td>first</td><td>[^<]*</td><td>enabled</td>", response.text)
-    assert "/v1" in response.text
-    assert __version__ in response.text
-
-
-def test_sr_083_the_page_escapes_what_comes_from_the_file(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
-) -> None:
-    config = config_of(
-        **{
-            '<script>alert("id")</script>': provider(upstream),
-            "two": {**provider(upstream), "type": "odd"},
-        }
-    )
-    plugins = "[types.odd]\ntitle = '<img src=x onerror=alert(1)>'\n"
-    page = asking(served(config, plugins)).get("/").text
-    assert "&lt;script&gt;alert(&quot;id&quot;)" in page
-    assert "&lt;img src=x" in page
-    assert "<script" not in page
-    assert "<img" not in page
-
-
-def test_sr_083_the_api_page_is_on_the_same_port(ask: Asking) -> None:
-    response = ask.get("/docs")
-    assert response.status_code == 200
-    assert response.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/", "/docs", "/docs/openapi.json", "/v1/models"])
