@@ -133,10 +133,9 @@ def _example(file: str, text: str) -> str:
 
 
 def _rendered(section: Section) -> Iterator[str]:
-    if section.only is None:
-        # For the links of other tables.
-        yield f'<a id="{section.struct.__name__.lower()}"></a>'
-        yield ""
+    # For the links of other tables.
+    yield f'<a id="{section.struct.__name__.lower()}"></a>'
+    yield ""
     yield f"### {section.title}"
     yield ""
     yield from _paragraphs(section)
