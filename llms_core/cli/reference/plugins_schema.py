@@ -60,6 +60,12 @@ TABLES: tuple[type[msgspec.Struct], ...] = (
 OWN_PLUGINS: dict[str, type[msgspec.Struct]] = {"guard": GuardSettings, "cache": CacheSettings}
 """The plugins of the core, by the name of their table `[plugin.NAME]`."""
 
+_PARTS_OF_TYPES: dict[str, type[msgspec.Struct]] = {
+    "rules": RequestRules,
+    "embeddings": EmbeddingRules,
+    "capabilities": Capabilities,
+}
+
 
 def schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12)."""
@@ -79,7 +85,7 @@ def schema() -> dict[str, Any]:
     policy = definitions[Routing.__name__]["properties"]["policy"]
     policy["propertyNames"] = {"enum": [str(kind) for kind in ErrorKind]}
     declared = definitions[DeclaredType.__name__]["properties"]
-    for name, rules in {"rules": RequestRules, "embeddings": EmbeddingRules, "capabilities": Capabilities}.items():
+    for name, rules in _PARTS_OF_TYPES.items():
         declared[name] = {"description": declared[name]["description"], **_reference(rules)}
     return {"$schema": DIALECT, "title": "plugins.toml", **top, "$defs": definitions}
 
