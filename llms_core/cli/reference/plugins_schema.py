@@ -73,6 +73,12 @@ OWN_TABLES: dict[str, type[msgspec.Struct]] = {
 }
 """The plugins of the core whose tables are at the top level."""
 
+_PARTS_OF_TYPES: dict[str, type[msgspec.Struct]] = {
+    "rules": RequestRules,
+    "embeddings": EmbeddingRules,
+    "capabilities": Capabilities,
+}
+
 
 def schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12)."""
@@ -94,12 +100,7 @@ def schema() -> dict[str, Any]:
     policy = definitions[Routing.__name__]["properties"]["policy"]
     policy["propertyNames"] = {"enum": [str(kind) for kind in ErrorKind]}
     declared = definitions[DeclaredType.__name__]["properties"]
-    tables: dict[str, type[msgspec.Struct]] = {
-        "rules": RequestRules,
-        "embeddings": EmbeddingRules,
-        "capabilities": Capabilities,
-    }
-    for name, rules in tables.items():
+    for name, rules in _PARTS_OF_TYPES.items():
         declared[name] = {"description": declared[name]["description"], **_reference(rules)}
     return {"$schema": DIALECT, "title": "plugins.toml", **top, "$defs": definitions}
 
