@@ -30,9 +30,14 @@ _DESTINATIONS = ("/", "/docs")
 
 def form(gateway: Gateway, destination: str, problem: str = "") -> bytes:
     """Return the page with the form. A stranger learns from it whether the server is ready, and nothing else."""
-    is_ready = gateway.readiness()["ready"]
-    state = element("p", "Ready." if is_ready else "Not ready.", class_="state ok" if is_ready else "state bad")
-    alert = element("p", problem, class_="problem", role="alert", id="problem") if problem else ""
+    state = element("p", "Not ready.", class_="state bad")
+    if gateway.readiness()["ready"]:
+        state = element("p", "Ready.", class_="state ok")
+    alert = ""
+    described = {"aria_describedby": "hint"}
+    if problem:
+        alert = element("p", problem, class_="problem", role="alert", id="problem")
+        described = {"aria_describedby": "problem", "aria_invalid": "true"}
     field = element(
         "input",
         id="key",
@@ -41,8 +46,7 @@ def form(gateway: Gateway, destination: str, problem: str = "") -> bytes:
         required=True,
         autocomplete="current-password",
         spellcheck="false",
-        aria_describedby="problem" if problem else "hint",
-        aria_invalid="true" if problem else None,
+        **described,
     )
     hint = "It is exchanged for a session that can only read these pages."
     content = element(
