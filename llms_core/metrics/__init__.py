@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Set
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from llms_core.metrics.current import running
 from llms_core.plugins.hookspecs import hookimpl
@@ -28,9 +29,9 @@ class MetricsSettings(msgspec.Struct, kw_only=True):
     """`[metrics]`."""
 
     #: Whether anything is counted.
-    enabled: bool = True
+    enabled: Annotated[bool, Meta(examples=[False])] = True
     #: Whether `/metrics` needs no key.
-    public: bool = False
+    public: Annotated[bool, Meta(examples=[True])] = False
 
 
 _settings = [MetricsSettings()]

@@ -14,9 +14,10 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from msgspec import Meta
 
 from llms_core.plugins.hookspecs import hookimpl
 from llms_core.plugins.settings import PluginSettings
@@ -31,9 +32,9 @@ class OtelSettings(msgspec.Struct, kw_only=True):
     """`[otel]`."""
 
     #: Whether anything is sent.
-    enabled: bool = True
+    enabled: Annotated[bool, Meta(examples=[True])] = True
     #: Whether providers get `traceparent` and `tracestate`, so that their spans belong to the same trace.
-    propagate: bool = True
+    propagate: Annotated[bool, Meta(examples=[False])] = True
 
 
 _settings = [OtelSettings()]

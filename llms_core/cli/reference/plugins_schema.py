@@ -33,6 +33,9 @@ from llms_core.contracts.abilities import Capabilities, RequestRules
 from llms_core.contracts.embeddings import EmbeddingRules
 from llms_core.errors import ErrorKind
 from llms_core.guard.rules import GuardSettings
+from llms_core.ledger.settings import LedgerSettings
+from llms_core.metrics import MetricsSettings
+from llms_core.otel import OtelSettings
 from llms_core.plugins.declarative import DeclaredType
 
 TABLES: tuple[type[msgspec.Struct], ...] = (
@@ -54,11 +57,21 @@ TABLES: tuple[type[msgspec.Struct], ...] = (
     Capabilities,
     GuardSettings,
     CacheSettings,
+    LedgerSettings,
+    MetricsSettings,
+    OtelSettings,
 )
 """The structs of the file, and of the tables that are decoded elsewhere."""
 
 OWN_PLUGINS: dict[str, type[msgspec.Struct]] = {"guard": GuardSettings, "cache": CacheSettings}
 """The plugins of the core, by the name of their table `[plugin.NAME]`."""
+
+OWN_TABLES: dict[str, type[msgspec.Struct]] = {
+    "ledger": LedgerSettings,
+    "metrics": MetricsSettings,
+    "otel": OtelSettings,
+}
+"""The plugins of the core whose tables are at the top level."""
 
 
 def schema() -> dict[str, Any]:
@@ -68,13 +81,15 @@ def schema() -> dict[str, Any]:
     for table in TABLES:
         definitions[table.__name__]["additionalProperties"] = False
         drop_null_defaults(definitions[table.__name__])
-    for settings in OWN_PLUGINS.values():
+    for settings in (*OWN_PLUGINS.values(), *OWN_TABLES.values()):
         # There are also the core's own settings for a plugin, such as `fail`.
         del definitions[settings.__name__]["additionalProperties"]
     members = definitions[PluginsToml.__name__]["properties"]
     del members["path"]
     members["types"]["additionalProperties"] = _reference(DeclaredType)
     members["plugin"]["properties"] = {name: _reference(settings) for name, settings in OWN_PLUGINS.items()}
+    for name, settings in OWN_TABLES.items():
+        members[name] = {"description": members[name]["description"], **_reference(settings)}
     # msgspec's JSON schemas leave out what keys may be.
     policy = definitions[Routing.__name__]["properties"]["policy"]
     policy["propertyNames"] = {"enum": [str(kind) for kind in ErrorKind]}

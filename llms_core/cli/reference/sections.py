@@ -14,6 +14,9 @@ from llms_core.config.described import members
 from llms_core.contracts.abilities import Capabilities, RequestRules
 from llms_core.contracts.embeddings import EmbeddingRules
 from llms_core.guard.rules import GuardSettings
+from llms_core.ledger.settings import LedgerSettings
+from llms_core.metrics import MetricsSettings
+from llms_core.otel import OtelSettings
 from llms_core.plugins.declarative import DeclaredType
 
 HOLE = "EXAMPLE"
@@ -114,6 +117,21 @@ LLMS_JSON = (
         "Most models need only the provider's id: a text.",
     ),
     _json(shape.Cost, "providers.NAME.models.MODEL.cost", _MODEL.replace(HOLE, f'{{"cost": {{{HOLE}}}}}')),
+    _json(
+        shape.LongPromptCost,
+        "providers.NAME.models.MODEL.cost.context_over_200k",
+        _MODEL.replace(HOLE, f'{{"cost": {{"context_over_200k": {{{HOLE}}}}}}}'),
+    ),
+    _json(
+        shape.CostTier,
+        "providers.NAME.models.MODEL.cost.tiers",
+        _MODEL.replace(HOLE, f'{{"cost": {{"tiers": [{{{HOLE}}}]}}}}'),
+    ),
+    _json(
+        shape.TierOfCost,
+        "providers.NAME.models.MODEL.cost.tiers.tier",
+        _MODEL.replace(HOLE, f'{{"cost": {{"tiers": [{{"tier": {{{HOLE}}}}}]}}}}'),
+    ),
     _json(shape.TokenLimits, "providers.NAME.models.MODEL.limit", _MODEL.replace(HOLE, f'{{"limit": {{{HOLE}}}}}')),
     _json(
         shape.Modalities,
@@ -165,6 +183,13 @@ PLUGINS_TOML = (
         "By default, the proxy is that of `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` in the environment.",
     ),
     _toml(model.Responses, "responses"),
+    _toml(LedgerSettings, "ledger", "[ledger.md](ledger.md) tells what is recorded, and how to read it."),
+    _toml(MetricsSettings, "metrics", "[operations/monitoring.md](operations/monitoring.md) describes the metrics."),
+    _toml(
+        OtelSettings,
+        "otel",
+        "OpenTelemetry's own `OTEL_…` variables decide where to. It needs the extra `llms-core[otel]`.",
+    ),
     _toml(DeclaredType, "types.NAME"),
     _toml(RequestRules, "types.NAME.rules", before=_ACME),
     _toml(EmbeddingRules, "types.NAME.embeddings", before=_ACME),
