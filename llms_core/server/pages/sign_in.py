@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
-from litestar import Response, post
+from litestar import Response, get, post
 from litestar.connection import Request
 from litestar.datastructures import Cookie, State
 from litestar.handlers import HTTPRouteHandler
@@ -94,6 +94,12 @@ async def sign_in(request: Request[object, object, State]) -> Response[Any]:
     return Redirect(destination, status_code=303, cookies=[_cookie(request, value, seconds)])
 
 
+@get("/sign-in", include_in_schema=False, status_code=303, response_headers=HEADERS, sync_to_thread=False)
+def after_reload() -> Redirect:
+    """Lead to the form: the browser is at this address after a wrong key."""
+    return Redirect("/", status_code=303)
+
+
 @post("/sign-out", include_in_schema=False, status_code=303, response_headers=HEADERS)
 async def sign_out(request: Request[object, object, State]) -> Response[Any]:
     """Make the browser forget its session."""
@@ -103,7 +109,7 @@ async def sign_out(request: Request[object, object, State]) -> Response[Any]:
 
 def routes() -> Sequence[HTTPRouteHandler]:
     """Return the routes of the forms."""
-    return [sign_in, sign_out]
+    return [sign_in, after_reload, sign_out]
 
 
 def _fields(data: bytes) -> dict[str, str]:
