@@ -19,8 +19,10 @@ from llms_core.plugins.hookspecs import hookimpl
 from llms_core.plugins.settings import PluginSettings
 
 if TYPE_CHECKING:
+    from llms_core.ledger.content import ContentMiddleware
     from llms_core.ledger.recorder import LedgerStatus, Recorder
     from llms_core.ledger.settings import LedgerSettings
+    from llms_core.middleware import Middleware
     from llms_core.records import RequestRecord
     from llms_core.status import Measurement
 
@@ -29,6 +31,8 @@ class _State:
     settings: LedgerSettings | None = None
     #: One for each service of this process that runs; the last one gets the records.
     recorders: tuple[Recorder, ...] = ()
+    #: what remembers texts; None unless the settings ask for it
+    contents: ContentMiddleware | None = None
 
 
 def status() -> LedgerStatus | None:
@@ -49,8 +53,19 @@ def llms_configure(settings: PluginSettings) -> None:
     from llms_core.ledger.settings import read
 
     _State.settings = read(settings)
+    _State.contents = None
     if not _State.settings.enabled:
         settings.switch_off("[ledger] enabled is false")
+    elif _State.settings.content:
+        from llms_core.ledger.content import ContentMiddleware
+
+        _State.contents = ContentMiddleware(_State.settings.max_content)
+
+
+@hookimpl
+def llms_middleware() -> Iterable[Middleware]:
+    """Return what remembers texts, if the settings ask for it."""
+    return () if _State.contents is None else (_State.contents,)
 
 
 @hookimpl
@@ -59,6 +74,10 @@ def llms_request_finished(record: RequestRecord) -> None:
     recorders = _State.recorders
     if recorders:
         recorders[-1].add(record)
+    if _State.contents is not None:
+        content = _State.contents.take(record.request_id)
+        if content is not None and recorders:
+            recorders[-1].add_content(record, content)
 
 
 @hookimpl

@@ -72,6 +72,13 @@ class Database(ABC):
             self._insert(cursor, tags, list(rows.tag_days_of(batch)))
         return True
 
+    def write_contents(self, contents: Sequence[tuple[str, float, str, str]]) -> None:
+        """Write the texts of requests: their ids, when they began, and both texts. Raises Unavailable or Unwritable."""
+        columns = ("request_id", "started", "request", "answer")
+        statement = f"{schema.insert('contents', columns, self.placeholder)} ON CONFLICT (request_id) DO NOTHING"
+        with self._transaction() as cursor:
+            self._insert(cursor, statement, contents)
+
     def remove_old(self, before: float) -> int:
         """Remove requests that began before a time, in Unix seconds, with their attempts. Raises Unavailable.
 

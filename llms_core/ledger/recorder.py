@@ -18,6 +18,7 @@ import msgspec
 
 from llms_core.errors import LlmsError
 from llms_core.ledger import rows
+from llms_core.ledger.content import Content
 from llms_core.ledger.database import Database, Unavailable, Unwritable
 from llms_core.ledger.rows import SECONDS_PER_DAY
 from llms_core.ledger.spill import Spill
@@ -34,6 +35,8 @@ _RETRY = 1.0
 """Seconds between two attempts at a database that is not available, and between two looks for files."""
 
 _MAX_BATCH = 1000
+#: Texts that wait in memory. They are not kept in files, and the oldest are dropped.
+_MAX_CONTENTS = 1000
 #: Files that are read in one go, so that new records do not wait for long.
 _MAX_FILES = 20
 _MAINTENANCE = 3600.0
@@ -80,6 +83,7 @@ class Recorder:
         self._max_queue = max_queue
         self._retention = retention
         self._queue: deque[RequestRecord] = deque()
+        self._contents: deque[tuple[RequestRecord, Content]] = deque(maxlen=_MAX_CONTENTS)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._problem: str | None = None
@@ -103,6 +107,11 @@ class Recorder:
         self._queue.append(record)
         if not self._wake.is_set():
             self._wake.set()
+
+    def add_content(self, record: RequestRecord, content: Content) -> None:
+        """Take the texts of a request and of its answer."""
+        self._contents.append((record, content))
+        self._wake.set()
 
     def stop(self) -> None:
         """Write what is in the queue, to the database or to a file, and end the thread."""
@@ -142,6 +151,7 @@ class Recorder:
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
             if not self._record(taken):
                 return
+        self._write_contents()
         if time.monotonic() >= self._next_retry:
             self._next_retry = time.monotonic() + _RETRY
             self._read_files()
@@ -157,8 +167,19 @@ class Recorder:
                 self._lost += len(self._queue)
                 log.error("the ledger lost %d requests: neither the database nor a file takes them", self._lost)
                 self._queue.clear()
+        self._write_contents()
         if self._database is not None:
             self._database.close()
+
+    def _write_contents(self) -> None:
+        if not self._contents or self._database is None or self._problem is not None:
+            return
+        found = [self._contents.popleft() for _ in range(len(self._contents))]
+        texts = [(record.request_id, record.started, *content.texts()) for record, content in found]
+        try:
+            self._database.write_contents(texts)
+        except LlmsError as error:
+            self._report(str(error))
 
     def _record(self, records: Sequence[RequestRecord]) -> bool:
         """Write records, or keep them in a file. If neither is possible they return to the queue, and it is False."""

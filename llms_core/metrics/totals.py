@@ -26,8 +26,9 @@ from llms_core.metrics.families import (
 from llms_core.records import AttemptRecord, RequestRecord
 from llms_core.status import Measurement
 
-#: Rows of each kind. Providers that discover models may have any number of them in the course of time.
-MAX_ROWS = 5000
+#: Rows of each kind. Providers that discover models may have any number of them in the course of time. A scrape of so
+#: many takes a second of CPU, in a thread, and has 80,000 lines.
+MAX_ROWS = 1000
 #: Spellings of models that are remembered.
 _MAX_NAMES = 5000
 

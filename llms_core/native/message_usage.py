@@ -15,6 +15,12 @@ class ThinkingTokens(msgspec.Struct):
     thinking_tokens: int | None = None
 
 
+class CacheCreation(msgspec.Struct):
+    """`usage.cache_creation`: the tokens written to the cache, by how long they are kept."""
+
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class MessageUsage(msgspec.Struct):
     """`usage` of a message. A stream sends it in parts, so every member may be absent."""
 
@@ -23,6 +29,7 @@ class MessageUsage(msgspec.Struct):
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
     output_tokens_details: ThinkingTokens | None = None
     #: how often each of Anthropic's own tools was called
     server_tool_use: dict[str, Any] | None = None
@@ -40,6 +47,10 @@ class MessageUsage(msgspec.Struct):
         """Return the counts as OpenAI defines them: the tokens of the cache are among those of the prompt."""
         cache_read = self.cache_read_input_tokens or 0
         cache_written = self.cache_creation_input_tokens or 0
+        prompt_details = {"cached_tokens": cache_read, "cache_write_tokens": cache_written}
+        if self.cache_creation is not None and self.cache_creation.ephemeral_1h_input_tokens:
+            # They cost more.
+            prompt_details["cache_write_1h_tokens"] = self.cache_creation.ephemeral_1h_input_tokens
         details: dict[str, Any] = {}
         if self.output_tokens_details is not None:
             details["reasoning_tokens"] = self.output_tokens_details.thinking_tokens or 0
@@ -48,6 +59,6 @@ class MessageUsage(msgspec.Struct):
         return Usage(
             prompt_tokens=(self.input_tokens or 0) + cache_read + cache_written,
             completion_tokens=self.output_tokens or 0,
-            prompt_tokens_details={"cached_tokens": cache_read, "cache_write_tokens": cache_written},
+            prompt_tokens_details=prompt_details,
             completion_tokens_details=details or None,
         )

@@ -12,7 +12,7 @@ Where they are sent is set by OpenTelemetry's own variables, such as OTEL_EXPORT
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,8 @@ from llms_core.plugins.hookspecs import hookimpl
 from llms_core.plugins.settings import PluginSettings
 
 if TYPE_CHECKING:
+    from llms_core.middleware import Middleware
+    from llms_core.otel.content import ContentMiddleware
     from llms_core.otel.telemetry import Telemetry
     from llms_core.records import AttemptRecord, AttemptStart, RequestRecord
     from llms_core.status import GatewayStatus
@@ -35,22 +37,37 @@ class OtelSettings(msgspec.Struct, kw_only=True):
     enabled: Annotated[bool, Meta(examples=[True])] = True
     #: Whether providers get `traceparent` and `tracestate`, so that their spans belong to the same trace.
     propagate: Annotated[bool, Meta(examples=[False])] = True
+    #: Whether the texts of chats and their answers are sent.
+    content: Annotated[bool, Meta(examples=[True])] = False
 
 
 _settings = [OtelSettings()]
 #: One while a server runs; the latest is the last.
 _running: list[Telemetry] = []
+#: What remembers texts; empty unless the settings ask for it.
+_contents: list[ContentMiddleware] = []
 
 
 @hookimpl
 def llms_configure(settings: PluginSettings) -> None:
     """Read `[otel]`. Raises ConfigError if the extra is not installed."""
     _settings[:] = [settings.decode(OtelSettings)]
+    _contents.clear()
     if not settings.is_given or not _settings[0].enabled:
         settings.switch_off("plugins.toml has no [otel]" if not settings.is_given else "[otel] enabled is false")
         return
     if importlib.util.find_spec("opentelemetry.sdk") is None:
         raise settings.error((), "OpenTelemetry is not installed", "pip install 'llms-core[otel]'")
+    if _settings[0].content:
+        from llms_core.otel.content import ContentMiddleware
+
+        _contents.append(ContentMiddleware())
+
+
+@hookimpl(trylast=True)
+def llms_middleware() -> Iterable[Middleware]:
+    """Return what remembers texts, if the settings ask for it. It comes last: behind a guard, which may mask some."""
+    return tuple(_contents)
 
 
 @hookimpl
@@ -85,5 +102,6 @@ def llms_attempt_finished(attempt: AttemptRecord) -> None:
 @hookimpl
 def llms_request_finished(record: RequestRecord) -> None:
     """End the span of a request."""
+    content = _contents[0].take(record.request_id) if _contents else None
     if _running:
-        _running[-1].request_finished(record)
+        _running[-1].request_finished(record, content)

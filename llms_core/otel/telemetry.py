@@ -1,6 +1,7 @@
 """Makes a span for each request (SERVER) and one for each attempt (CLIENT), and metrics of both.
 
-No texts of requests and answers are recorded, and no messages of providers, which may quote them.
+Texts of requests and answers are only recorded if the settings ask for it, and messages of providers, which may quote
+them, never.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from llms_core import __version__
 from llms_core.otel import conventions, sdk
 from llms_core.otel.attributes import attempt_attributes, request_attributes, start_attributes
+from llms_core.otel.content import Content
 from llms_core.otel.instruments import Instruments
 from llms_core.records import AttemptRecord, AttemptStart, RequestRecord
 from llms_core.status import GatewayStatus
@@ -87,8 +89,8 @@ class Telemetry:
             span.set_status(StatusCode.ERROR)
         span.end(_nanoseconds(record.started + record.duration))
 
-    def request_finished(self, record: RequestRecord) -> None:
-        """End the span of a request; begin it first if there was no attempt."""
+    def request_finished(self, record: RequestRecord, content: Content | None = None) -> None:
+        """End the span of a request; begin it first if there was no attempt. `content` are its texts."""
         model = self._gateway.model_named(record.model) or _UNKNOWN
         self._instruments.add_request(record, model)
         running = self._requests.pop(record.request_id, None)
@@ -101,6 +103,11 @@ class Telemetry:
         span = running.request
         span.update_name(f"{conventions.operation_name(record.operation, record.dialect)} {model}")
         span.set_attributes(request_attributes(record))
+        if content is not None and span.is_recording():
+            if asked := content.input_messages():
+                span.set_attribute(conventions.INPUT_MESSAGES, asked)
+            if answer := content.output_messages():
+                span.set_attribute(conventions.OUTPUT_MESSAGES, answer)
         # By OpenTelemetry's rules for HTTP, what a client does wrong is no error of the server's.
         if record.at_fault in ("provider", "gateway"):
             span.set_status(StatusCode.ERROR)

@@ -153,11 +153,13 @@ def test_a_slow_import_is_logged(served: Serve, upstream: ScriptedUpstream, inst
 
 HOOKS = {
     "llms_candidates": "request, candidates, operation",
+    "llms_attempt_started": "attempt",
     "llms_attempt_finished": "attempt",
     "llms_request_finished": "record",
     "llms_lifespan": "",
     "llms_routes": "",
     "llms_public_routes": "",
+    "llms_root_routes": "",
     "llms_default_config": "",
 }
 OBSERVER = "heard = []\n@hookimpl\ndef llms_request_finished(record): heard.append(record)\n"

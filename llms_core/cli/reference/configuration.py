@@ -12,6 +12,7 @@ from inspect import cleandoc
 
 from llms_core.cli.reference.sections import LLMS_JSON, PLUGINS_TOML, Section, own
 from llms_core.cli.reference.tables import meanings, row, table
+from llms_core.config import shape
 from llms_core.config.adapters import own_member_names
 from llms_core.config.described import sentence
 from llms_core.config.model import Plugins
@@ -133,7 +134,7 @@ def _example(file: str, text: str) -> str:
 
 
 def _rendered(section: Section) -> Iterator[str]:
-    if section.only is None:
+    if section.only is None or section.struct is shape.ProviderBlock:
         # For the links of other tables.
         yield f'<a id="{section.struct.__name__.lower()}"></a>'
         yield ""

@@ -76,7 +76,7 @@ def test_all_tables(tmp_path: Path) -> None:
     assert config.types == {"other": {"base_url": "https://api.example.com/v1"}}
 
 
-TOP = "plugins, server, routing, timeouts, upstream, responses, ledger, plugin, types"
+TOP = "plugins, server, routing, timeouts, upstream, responses, ledger, metrics, otel, plugin, types"
 STRATEGIES = "did you mean 'fastest'? one of: fastest, least_busy, ordered, round_robin, weighted"
 
 

@@ -73,6 +73,20 @@ def test_no_text_of_a_request_or_an_answer_is_kept(start: Start, home: Path) -> 
             assert b"Hello!" not in path.read_bytes()
 
 
+def test_texts_are_kept_if_the_settings_say_so(start: Start, home: Path) -> None:
+    """[ledger] content; up to a length."""
+    gateway = start("[ledger]\ncontent = true\nmax_content = 400\n")
+    ask(gateway, messages=[{"role": "user", "content": "a question of mine"}])
+    ask(gateway, stream=True)
+    ask(gateway, messages=[{"role": "user", "content": "x" * 5000}])
+    gateway.close()
+    found = rows(home, "SELECT request, answer FROM contents ORDER BY started")
+    assert len(found) == 3
+    assert "a question of mine" in found[0][0]
+    assert all("Hello" in answer for _, answer in found)
+    assert len(found[2][0]) == 400
+
+
 def test_it_can_be_switched_off(start: Start, home: Path) -> None:
     gateway = start("[ledger]\nenabled = false\n")
     assert ask(gateway) == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 OTEL = f"{NO_RETRIES}[otel]\n"
 PROMPT = "a very private question"
+PNG = "data:image/png;base64,iVBORw0KGgo="
 
 
 @pytest.fixture
@@ -145,6 +147,34 @@ def test_no_text_is_sent(client: Asking, upstream: ScriptedUpstream, collector: 
         client.chat(messages=[{"role": "user", "content": PROMPT}], user=PROMPT)
     sent = "".join(str(span) for span in spans(collector, 4))
     assert "private" not in sent
+
+
+CALL = {"id": "call-1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+CONVERSATION = [
+    {"role": "user", "content": [{"type": "text", "text": PROMPT}, {"type": "image_url", "image_url": {"url": PNG}}]},
+    {"role": "assistant", "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "call-1", "content": "rain"},
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_texts_are_sent_on_request_alone(
+    collector: Collector, served: Serve, upstream: ScriptedUpstream, asking: Ask, stream: bool
+) -> None:
+    """In the form of the conventions; of an image, only that there was one."""
+    answer = events(chunk({"role": "assistant", "content": "It "}), chunk({"content": "rains."}, "stop"), "[DONE]")
+    upstream.script(answer if stream else completion("It rains."))
+    client = asking(served(first_alone(upstream), f"{OTEL}content = true\n"))
+    assert client.chat(messages=CONVERSATION, stream=stream).status_code == 200
+    found = attributes(spans(collector, 2)[0])
+    assert json.loads(found["gen_ai.input.messages"]) == [
+        {"role": "user", "parts": [{"type": "text", "content": PROMPT}, {"type": "image_url"}]},
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "call-1", "name": "weather", "arguments": "{}"}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call-1", "response": "rain"}]},
+    ]
+    assert json.loads(found["gen_ai.output.messages"]) == [
+        {"role": "assistant", "parts": [{"type": "text", "content": "It rains."}], "finish_reason": "stop"}
+    ]
 
 
 def test_the_metrics_of_requests_and_attempts(
