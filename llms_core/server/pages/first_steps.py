@@ -68,8 +68,8 @@ def _origin(request: Request[Any, Any, State]) -> str:
     """The address at which the browser has reached the server."""
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
-        server = request.scope.get("server")
-        host = f"127.0.0.1:{server[1] if server else 8000}"
+        server = request.scope.get("server") or ("", 8000)
+        host = f"127.0.0.1:{server[1]}"
     return f"{request.url.scheme}://{host}"
 
 

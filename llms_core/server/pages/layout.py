@@ -77,4 +77,6 @@ def _header(path: str, *, has_session: bool, has_navigation: bool) -> Markup:
 
 
 def _current(path: str, shown: str) -> str | None:
-    return "page" if path == shown else None
+    if path == shown:
+        return "page"
+    return None

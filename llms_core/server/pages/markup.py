@@ -29,7 +29,13 @@ def element(tag: str, /, *children: str, **attributes: Any) -> Markup:
 
 def join(*children: str) -> Markup:
     """Return several pieces as one; those that are not Markup are text."""
-    return Markup("".join(each if isinstance(each, Markup) else html.escape(each) for each in children))
+    return Markup("".join(map(_escaped, children)))
+
+
+def _escaped(text: str) -> str:
+    if isinstance(text, Markup):
+        return text
+    return html.escape(text)
 
 
 def _attribute(name: str, value: object) -> str:

@@ -58,8 +58,10 @@ def _provider(gateway: Gateway, item: Configured, circuits: Circuits) -> Markup:
         element("span", f"{len(names)} model{plural}", class_="soft number"),
         state,
     )
-    shown = [element("li", element("code", name)) for name in names[:_MAX_MODELS]]
-    parts = [element("ul", *shown, class_="models")] if shown else []
+    parts: list[Markup] = []
+    if names:
+        shown = [element("li", element("code", name)) for name in names[:_MAX_MODELS]]
+        parts.append(element("ul", *shown, class_="models"))
     if len(names) > _MAX_MODELS:
         more = join(f"and {len(names) - _MAX_MODELS} more, which ", element("code", "GET /v1/models"), " lists")
         parts.append(element("p", more, class_="soft"))
@@ -95,5 +97,7 @@ def _fix(item: Configured, reason: str) -> str:
     """The command that enables a provider; empty if the reason says what to do, or nobody knows."""
     if reason == DISABLED_BY_USER:
         return f"llms enable {shlex.quote(item.id)}"
-    variables = [name for name in item.provider.spec.key_env if name in reason]
-    return f"export {variables[0]}=…" if variables else ""
+    for variable in item.provider.spec.key_env:
+        if variable in reason:
+            return f"export {variable}=…"
+    return ""

@@ -14,7 +14,9 @@ def section(gateway: Gateway, caller: Caller | None) -> Markup:
     """Return the requests that a caller may see, the newest first."""
     recent = gateway.recent.seen_by(caller)
     parts = [element("h2", "Recent requests ", element("span", str(len(recent)), class_="count"))]
-    whose = "Of your key" if caller is not None and not caller.is_admin else "Of everybody"
+    whose = "Those of everybody"
+    if caller is not None and not caller.is_admin:
+        whose = "Those of your key"
     parts.append(element("p", f"{whose}, in memory only, without prompts and answers.", class_="soft"))
     if recent:
         parts.append(element("ol", *map(_request, recent), class_="requests"))
@@ -24,7 +26,6 @@ def section(gateway: Gateway, caller: Caller | None) -> Markup:
 
 
 def _request(record: RequestRecord) -> Markup:
-    is_good = record.status < 400 and record.kind is None
     facts = [seconds(record.duration)]
     if record.stream:
         facts.append("streamed")
@@ -36,7 +37,7 @@ def _request(record: RequestRecord) -> Markup:
         facts.append(record.caller)
     return element(
         "li",
-        element("span", _status(record), class_="state ok" if is_good else "state bad"),
+        _status(record),
         element("code", record.model or "(unreadable request)", class_="name"),
         element("span", " · ".join(facts), class_="soft facts"),
         element("span", time_element(record.started), class_="soft when"),
@@ -44,12 +45,14 @@ def _request(record: RequestRecord) -> Markup:
     )
 
 
-def _status(record: RequestRecord) -> str:
+def _status(record: RequestRecord) -> Markup:
     if record.status == _CLIENT_DISCONNECTED:
-        return "client left"
-    if record.status < 400 and record.kind is not None:
-        return "broken off"
-    return str(record.status)
+        return element("span", "client left", class_="state bad")
+    if record.status >= 400:
+        return element("span", str(record.status), class_="state bad")
+    if record.kind is not None:
+        return element("span", "broken off", class_="state bad")
+    return element("span", str(record.status), class_="state ok")
 
 
 def _attempts(record: RequestRecord) -> Markup:
@@ -60,12 +63,18 @@ def _attempts(record: RequestRecord) -> Markup:
 
 
 def _attempt(attempt: AttemptRecord) -> Markup:
-    result = "ok" if attempt.kind is None else attempt.kind.value.replace("_", " ")
-    if attempt.status is not None:
-        result = f"{attempt.status} {result}"
     return join(
         element("span", attempt.provider, class_="provider"),
         element("code", attempt.upstream_model),
-        element("span", result, class_="good" if attempt.kind is None else "failed"),
+        _result(attempt),
         element("span", seconds(attempt.duration), class_="soft"),
     )
+
+
+def _result(attempt: AttemptRecord) -> Markup:
+    if attempt.kind is None:
+        return element("span", "ok", class_="good")
+    kind = attempt.kind.value.replace("_", " ")
+    if attempt.status is not None:
+        kind = f"{attempt.status} {kind}"
+    return element("span", kind, class_="failed")

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import time
+from collections.abc import Iterator
 from functools import cache
 
 import msgspec
@@ -47,11 +48,14 @@ def begin(gateway: Gateway, caller: Caller, key_hash: str) -> tuple[str, int]:
 
     `key_hash` is that of the key that the client has presented.
     """
+    seconds = SECONDS
     is_of_plugin = key_hash not in gateway.keys.callers
-    seconds = PLUGIN_SECONDS if is_of_plugin else SECONDS
+    if is_of_plugin:
+        seconds = PLUGIN_SECONDS
+        key_hash = ""
     session = _Session(caller.name, int(time.time()) + seconds, caller.is_admin, is_of_plugin)
     payload = msgspec.json.encode(session)
-    mac = _mac(gateway, payload, "" if is_of_plugin else key_hash)
+    mac = _mac(gateway, payload, key_hash)
     return base64.urlsafe_b64encode(mac + payload).decode().rstrip("="), seconds
 
 
@@ -65,15 +69,25 @@ def caller_of(gateway: Gateway, cookie: str) -> Caller | None:
         session = _decode(payload)
     except UNREADABLE:
         return None
-    # A caller may have several keys, and the session belongs to one of them.
-    callers = {key_hash: each for key_hash, each in gateway.keys.callers.items() if each.name == session.name}
+    if time.time() >= session.expires:
+        return None
+    for key_hash, caller in _possible(gateway, session):
+        if hmac.compare_digest(mac, _mac(gateway, payload, key_hash)):
+            return caller
+    return None
+
+
+def _possible(gateway: Gateway, session: _Session) -> Iterator[tuple[str, Caller]]:
+    """Yield whose session it may be, with the hash of the key that it then belongs to."""
     if session.is_of_plugin:
         # The plugins of a server that has none any more cannot have let anybody in.
-        callers = {"": Caller(session.name, session.is_admin)} if gateway.startup.host.authenticators else {}
-    for key_hash, caller in callers.items():
-        if hmac.compare_digest(mac, _mac(gateway, payload, key_hash)):
-            return caller if time.time() < session.expires else None
-    return None
+        if gateway.startup.host.authenticators:
+            yield "", Caller(session.name, session.is_admin)
+        return
+    # A caller may have several keys.
+    for key_hash, caller in gateway.keys.callers.items():
+        if caller.name == session.name:
+            yield key_hash, caller
 
 
 def _opened(cookie: str) -> tuple[bytes, bytes] | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
-from litestar import Response, post
+from litestar import Response, get, post
 from litestar.connection import Request
 from litestar.datastructures import Cookie, State
 from litestar.handlers import HTTPRouteHandler
@@ -30,9 +30,14 @@ _DESTINATIONS = ("/", "/docs")
 
 def form(gateway: Gateway, destination: str, problem: str = "") -> bytes:
     """Return the page with the form. A stranger learns from it whether the server is ready, and nothing else."""
-    is_ready = gateway.readiness()["ready"]
-    state = element("p", "Ready." if is_ready else "Not ready.", class_="state ok" if is_ready else "state bad")
-    alert = element("p", problem, class_="problem", role="alert", id="problem") if problem else ""
+    state = element("p", "Not ready.", class_="state bad")
+    if gateway.readiness()["ready"]:
+        state = element("p", "Ready.", class_="state ok")
+    alert = ""
+    described = {"aria_describedby": "hint"}
+    if problem:
+        alert = element("p", problem, class_="problem", role="alert", id="problem")
+        described = {"aria_describedby": "problem", "aria_invalid": "true"}
     field = element(
         "input",
         id="key",
@@ -41,8 +46,7 @@ def form(gateway: Gateway, destination: str, problem: str = "") -> bytes:
         required=True,
         autocomplete="current-password",
         spellcheck="false",
-        aria_describedby="problem" if problem else "hint",
-        aria_invalid="true" if problem else None,
+        **described,
     )
     hint = "It is exchanged for a session that can only read these pages."
     content = element(
@@ -90,6 +94,12 @@ async def sign_in(request: Request[object, object, State]) -> Response[Any]:
     return Redirect(destination, status_code=303, cookies=[_cookie(request, value, seconds)])
 
 
+@get("/sign-in", include_in_schema=False, status_code=303, response_headers=HEADERS, sync_to_thread=False)
+def after_reload() -> Redirect:
+    """Lead to the form: the browser is at this address after a wrong key."""
+    return Redirect("/", status_code=303)
+
+
 @post("/sign-out", include_in_schema=False, status_code=303, response_headers=HEADERS)
 async def sign_out(request: Request[object, object, State]) -> Response[Any]:
     """Make the browser forget its session."""
@@ -99,7 +109,7 @@ async def sign_out(request: Request[object, object, State]) -> Response[Any]:
 
 def routes() -> Sequence[HTTPRouteHandler]:
     """Return the routes of the forms."""
-    return [sign_in, sign_out]
+    return [sign_in, after_reload, sign_out]
 
 
 def _fields(data: bytes) -> dict[str, str]:

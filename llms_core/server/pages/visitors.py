@@ -52,8 +52,8 @@ def session(connection: Connection) -> Caller | None:
 
 def cookie_name(connection: Connection) -> str:
     """The name of the cookie. Browsers do not keep apart the cookies of two ports, so that the port is in it."""
-    server = connection.scope.get("server")
-    return f"llms-session-{server[1] if server else 0}"
+    server = connection.scope.get("server") or ("", 0)
+    return f"llms-session-{server[1]}"
 
 
 def is_from_own_page(connection: Connection) -> bool:

@@ -113,6 +113,8 @@ def test_a_wrong_key_is_refused_without_a_session(ask: Asking) -> None:
     assert response.status_code == 401
     assert "This is not a key of this server." in response.text
     assert "set-cookie" not in response.headers
+    # The browser is there now, and the user may load the page again.
+    assert ask.get("/sign-in", BROWSER).headers["location"] == "/"
 
 
 @pytest.mark.parametrize(
