@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Response
+from litestar import Response
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
@@ -24,6 +24,7 @@ from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
 from llms_core.server import dialect_routes, in_effect, llms_py, models, openapi, plugin_routes, provider_switch, status
+from llms_core.server.application import Application
 from llms_core.server.background import FileWatcher, keep_models_current, stamps
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.client_dialect import dialect_of_error
@@ -91,7 +92,7 @@ def application(watcher: FileWatcher, *, is_loopback: bool = False) -> DirectPat
         *pages(),
         llms_py.router(provider_switch.route(watcher, is_loopback=is_loopback)),
     ]
-    app = Litestar(
+    app = Application(
         route_handlers=[*routes, *plugin_routes.routers(gateway, routes)],
         lifespan=[lambda app: _lifespan(gateway, watcher)],
         state=State({"gateway": gateway}),

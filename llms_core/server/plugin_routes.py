@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Router
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler, Guard
 
 from llms_core.errors import PluginError
 from llms_core.plugins.report import summary
+from llms_core.server.application import Application
 from llms_core.server.gateway import Gateway
 
 ROOT_ROUTES = "llms_root_routes"
@@ -66,7 +67,7 @@ def _checked(handlers: Sequence[object]) -> list[Any]:
 def _try_out(handlers: Sequence[ControllerRouterHandler]) -> None:
     """Raise what Litestar raises for routes that are in each other's way, or that it cannot describe."""
     # The document is made at its first request, and one route that cannot be described would take it from all others.
-    _ = Litestar(route_handlers=handlers, logging_config=None).openapi_schema
+    _ = Application(route_handlers=handlers, logging_config=None).openapi_schema
 
 
 def _guard(gateway: Gateway, public: Collection[str]) -> Guard:
