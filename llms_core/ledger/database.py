@@ -86,11 +86,12 @@ class Database(ABC):
         """
         mark = self.placeholder
         with self._transaction() as cursor:
-            old = f"SELECT id FROM requests WHERE started < {mark} ORDER BY started LIMIT 5000"
+            # Few at a time, so that no batch has to wait for long.
+            old = f"SELECT id FROM requests WHERE started < {mark} ORDER BY started LIMIT 1000"
             cursor.execute(f"DELETE FROM attempts WHERE request_id IN ({old})", (before,))
+            cursor.execute(f"DELETE FROM contents WHERE request_id IN ({old})", (before,))
             cursor.execute(f"DELETE FROM requests WHERE id IN ({old})", (before,))
             removed = int(cursor.rowcount)
-            cursor.execute(f"DELETE FROM contents WHERE started < {mark}", (before,))
             cursor.execute(f"DELETE FROM batches WHERE written < {mark}", (time.time() - _BATCH_MEMORY,))
         return removed
 
