@@ -23,6 +23,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,6 +50,8 @@ settings.load_profile("llms")
 # commands would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# The price list is made once, and not for the folder of each test.
+os.environ.setdefault("LLMS_CACHE", str(Path(tempfile.gettempdir()) / "llms-tests-cache"))
 
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that contains it has leaked a key."""
