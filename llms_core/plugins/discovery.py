@@ -154,7 +154,8 @@ class _Loader:
             settings = PluginSettings(source.name, values, self._path, resolve=self._resolve)
             reject_awaitable(configure.call(settings))
             if settings.switched_off:
-                self._reject(plugin, "disabled", settings.switched_off)
+                report = _report(plugin, "disabled", settings.switched_off)
+                plugin.report = msgspec.structs.replace(report, is_switched_off=True)
                 return ()
         elif values:
             raise ConfigError(
