@@ -119,7 +119,14 @@ def _compile(path: Path) -> PriceList | None:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     try:
         finished = subprocess.run(  # noqa: S603 - the program is this package's own
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=True
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=True,
+            # A signal to the gateway's group is not one to this process, which ends by itself soon.
+            start_new_session=True,
         )
         found = listed.decode(finished.stdout)
     except (OSError, subprocess.SubprocessError, ValueError, msgspec.DecodeError) as error:
