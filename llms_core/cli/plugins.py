@@ -145,7 +145,7 @@ def _provided(report: PluginReport, in_use: Collection[str]) -> str:
     """Say what a plugin provides; `in_use` are the origins of plugins with middleware."""
     text = f"provides {', '.join(report.provides)}"
     # Such as the guard, which is off until it is configured.
-    if "llms_middleware" in report.provides and report.origin not in in_use:
+    if report.provides == ("llms_middleware",) and report.origin not in in_use:
         return f"{text} (off: see [plugin.{report.name}] of plugins.toml)"
     return text
 

@@ -40,14 +40,6 @@ class Series(msgspec.Struct):
             if is_alive or measurement.kind == "counter":
                 self._add_measurement(measurement)
 
-    def join(self, other: Series) -> None:
-        """Add the sums of others."""
-        for name, family in other.measured.items():
-            self.measured.setdefault(name, family)
-        for name, values in other.values.items():
-            for labels, numbers in values.items():
-                self._sum_named(name, labels, numbers)
-
     def _add_requests(self, key: RequestKey, row: RequestRow) -> None:
         dialect, operation, model, provider, stream = key
         for status, number in row.statuses.items():

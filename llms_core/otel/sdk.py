@@ -16,11 +16,10 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_EXPORTER_OTLP_METRICS_PROTOCOL,
     OTEL_EXPORTER_OTLP_PROTOCOL,
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,
-    OTEL_SERVICE_NAME,
 )
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -33,15 +32,9 @@ _NONE = "none"
 
 def resource() -> Resource:
     """What sends: this process. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME take precedence."""
-    own = {"service.version": __version__, "service.instance.id": str(uuid.uuid4())}
-    if not os.environ.get(OTEL_SERVICE_NAME):
-        own["service.name"] = "llms"
-    # `create` gives precedence to what it is given.
-    return Resource(own).merge(Resource.create()) if _names_service() else Resource.create(own)
-
-
-def _names_service() -> bool:
-    return "service." in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    own = {"service.name": "llms", "service.version": __version__, "service.instance.id": str(uuid.uuid4())}
+    configured = OTELResourceDetector().detect().attributes
+    return Resource.create({name: value for name, value in own.items() if name not in configured})
 
 
 def tracer_provider(about: Resource) -> TracerProvider:

@@ -159,7 +159,8 @@ class _Loader:
             settings = self._settings_of(source.name, values)
             reject_awaitable(configure.call(settings))
             if settings.switched_off:
-                self._reject(plugin, "disabled", settings.switched_off)
+                report = _report(plugin, "disabled", settings.switched_off)
+                plugin.report = msgspec.structs.replace(report, is_switched_off=True)
                 return ()
         elif values:
             raise ConfigError(

@@ -250,8 +250,9 @@ class PluginHost:
 
     @property
     def unused(self) -> str:
-        """The plugins that are not in use, with their states, in words; empty if all are."""
-        return ", ".join(f"{report.origin} is {report.state}" for report in self.reports if report.state != "ok")
+        """The plugins that are missing, with their states, in words; empty if none is."""
+        missing = [report for report in self.reports if report.state != "ok" and not report.is_switched_off]
+        return ", ".join(f"{report.origin} is {report.state}" for report in missing)
 
     def demanded(self) -> Iterator[Finding]:
         """Yield what is wrong with plugins that requests must not go on without, because plugins.toml demands them."""

@@ -36,6 +36,8 @@ class PluginReport(msgspec.Struct, frozen=True):
     #: Whether it is quarantined, and may be one that requests must not go on without: one with middleware, or one that
     #: chooses candidates, and with a table in plugins.toml that does not say `fail = "open"`. Then neither.
     is_demanded: bool = False
+    #: Whether it has switched itself off, because its settings say so: nothing is missing without it.
+    is_switched_off: bool = False
 
     @property
     def origin(self) -> str:

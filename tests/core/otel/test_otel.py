@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from llms_core import __version__
 from llms_core.otel import conventions
 from llms_core.testing import ScriptedUpstream, completion, error, events
 from tests.core.otel.conftest import Collector
@@ -238,6 +239,26 @@ def test_the_environment_switches_traces_off(
     assert asking(gateway).chat().status_code == 200
     gateway.stop()
     assert collector.spans == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("OTEL_SERVICE_NAME", "mine"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=mine,team=a")]
+)
+def test_the_environment_names_the_service(
+    collector: Collector,
+    served: Serve,
+    upstream: ScriptedUpstream,
+    asking: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    upstream.script(completion())
+    asking(served(first_alone(upstream), OTEL)).chat()
+    spans(collector, 2)
+    assert collector.resource["service.name"] == "mine"
+    assert collector.resource["service.version"] == __version__
 
 
 def test_an_exporter_that_is_not_installed_is_logged(

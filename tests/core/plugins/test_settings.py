@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llms_core.config import plugins_toml
+from llms_core.config.model import Plugins
 from llms_core.plugins.discovery import load_enabled_plugins
 from llms_core.plugins.host import PluginHost
 
@@ -101,3 +102,13 @@ def test_settings_for_a_missing_plugin_are_reported(install: Callable[..., None]
     assert host.warnings[0].endswith(
         "plugins.toml:1: plugin.acne: no plugin 'acne' is installed (did you mean 'acme'?)"
     )
+
+
+def test_a_plugin_that_has_switched_itself_off_is_not_missing(tmp_path: Path) -> None:
+    """An unknown type in llms.json is a mistake, and not a sign that a plugin is not in use."""
+    source = "def llms_configure(settings): settings.switch_off('no table')\n"
+    (tmp_path / "off.py").write_text(f"from llms_core import hookimpl\n@hookimpl\n{source}")
+    plugins = Plugins(load=("off.py",))
+    host = load_enabled_plugins(plugins, path=str(tmp_path / "plugins.toml"), entry_points=lambda group: [])
+    assert [(report.state, report.reason) for report in host.reports] == [("disabled", "no table")]
+    assert host.unused == ""
