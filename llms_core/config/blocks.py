@@ -21,9 +21,10 @@ from llms_core.config.keys import api_key
 from llms_core.config.locate import JsonPath
 from llms_core.config.model import DISABLED_BY_USER, NO_KEY, Provider
 from llms_core.config.models import models
+from llms_core.config.price_shape import PriceRow
 from llms_core.config.prices import price
 from llms_core.config.reader import Reader
-from llms_core.config.shape import Parameters, PriceRow, ProviderBlock, member_names
+from llms_core.config.shape import Parameters, ProviderBlock, member_names
 from llms_core.config.source import RawMembers, Source, is_given
 from llms_core.contracts.request import ChatRequest
 from llms_core.errors import ConfigError

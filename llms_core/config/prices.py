@@ -9,7 +9,7 @@ import msgspec
 
 from llms_core.config.locate import JsonPath
 from llms_core.config.model import Price
-from llms_core.config.shape import Amount, Cost, PriceRow
+from llms_core.config.price_shape import Amount, Cost, PriceRow
 from llms_core.config.source import Source
 from llms_core.prices.rates import Rates, Tier
 

@@ -9,16 +9,8 @@ import msgspec
 
 from llms_core.config.described import describe
 from llms_core.config.llms_py.shape import LlmsPyBlock, LlmsPyDefaults, LlmsPyFile, LlmsPyLimits
-from llms_core.config.shape import (
-    Conversions,
-    Cost,
-    ImageConversion,
-    Modalities,
-    ModelEntry,
-    Parameters,
-    PriceRow,
-    TokenLimits,
-)
+from llms_core.config.price_shape import Cost, PriceRow
+from llms_core.config.shape import Conversions, ImageConversion, Modalities, ModelEntry, Parameters, TokenLimits
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

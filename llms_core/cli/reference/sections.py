@@ -9,7 +9,7 @@ import msgspec
 
 from llms_core.cache.middleware import CacheSettings
 from llms_core.cli.reference.tables import Write, as_json, as_toml
-from llms_core.config import model, shape
+from llms_core.config import model, price_shape, shape
 from llms_core.config.described import members
 from llms_core.contracts.abilities import Capabilities, RequestRules
 from llms_core.contracts.embeddings import EmbeddingRules
@@ -116,19 +116,19 @@ LLMS_JSON = (
         _MODEL.replace(HOLE, f"{{{HOLE}}}"),
         "Most models need only the provider's id: a text.",
     ),
-    _json(shape.Cost, "providers.NAME.models.MODEL.cost", _MODEL.replace(HOLE, f'{{"cost": {{{HOLE}}}}}')),
+    _json(price_shape.Cost, "providers.NAME.models.MODEL.cost", _MODEL.replace(HOLE, f'{{"cost": {{{HOLE}}}}}')),
     _json(
-        shape.LongPromptCost,
+        price_shape.LongPromptCost,
         "providers.NAME.models.MODEL.cost.context_over_200k",
         _MODEL.replace(HOLE, f'{{"cost": {{"context_over_200k": {{{HOLE}}}}}}}'),
     ),
     _json(
-        shape.CostTier,
+        price_shape.CostTier,
         "providers.NAME.models.MODEL.cost.tiers",
         _MODEL.replace(HOLE, f'{{"cost": {{"tiers": [{{{HOLE}}}]}}}}'),
     ),
     _json(
-        shape.TierOfCost,
+        price_shape.TierOfCost,
         "providers.NAME.models.MODEL.cost.tiers.tier",
         _MODEL.replace(HOLE, f'{{"cost": {{"tiers": [{{"tier": {{{HOLE}}}}}]}}}}'),
     ),
@@ -139,7 +139,7 @@ LLMS_JSON = (
         _MODEL.replace(HOLE, f'{{"modalities": {{{HOLE}}}}}'),
     ),
     Section(
-        struct=shape.PriceRow,
+        struct=price_shape.PriceRow,
         title="providers.NAME.pricing.MODEL",
         around=f'{{"providers": {{"mine": {{{_SERVER}, "default_pricing": {{{HOLE}}}}}}}}}',
         beside={"input": 0.5, "output": 2.5},

@@ -7,7 +7,8 @@ import pytest
 
 from llms_core.config.described import comments, members, sentence
 from llms_core.config.model import Routing, Timeouts
-from llms_core.config.shape import PriceRow, ProviderBlock
+from llms_core.config.price_shape import PriceRow
+from llms_core.config.shape import ProviderBlock
 
 
 def test_a_comment_of_several_lines_belongs_to_the_next_member() -> None:
