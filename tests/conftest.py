@@ -23,6 +23,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,9 @@ from llms_core.testing import ScriptedUpstream
 # A test must not fail because the machine is slow, or by chance. LLMS_TEST_RANDOM=1 looks for new examples.
 settings.register_profile("llms", deadline=None, derandomize=not os.environ.get("LLMS_TEST_RANDOM"))
 settings.load_profile("llms")
+
+# The price list is made once, and not for the folder of each test.
+os.environ.setdefault("LLMS_CACHE", str(Path(tempfile.gettempdir()) / "llms-tests-cache"))
 
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that contains it has leaked a key."""

@@ -77,7 +77,7 @@ def command(
     from llms_core.prices.book import price_book
 
     started = session.load(ctx, config, plugins)
-    book = price_book(places.home(os.environ))
+    book = price_book(places.cache(os.environ))
     book.load()
     now = time.time()
     found = list(_configured(started, book, model, tier, now)) or [

@@ -33,6 +33,12 @@ def home(env: Mapping[str, str]) -> Path:
     return _user_home(env) / ".llms"
 
 
+def cache(env: Mapping[str, str]) -> Path:
+    """Return the folder for files that can be made again: `$LLMS_CACHE`, or the user's own."""
+    given = env.get("LLMS_CACHE")
+    return _expanded(given, env) if given else home(env)
+
+
 def llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
     """Find llms.json: `option` (--config), `$LLMS_CONFIG_PATH`, then the working directory `folder`, then the home.
 

@@ -60,10 +60,11 @@ class Database(ABC):
         """Write a batch; False if it has been written before. Raises Unavailable or Unwritable."""
         placeholder = self.placeholder
         with self._transaction() as cursor:
-            cursor.execute(f"SELECT 1 FROM batches WHERE id = {placeholder}", (number,))
-            if cursor.fetchone() is not None:
+            # Another worker may be writing the same batch: then this waits for the end of its transaction.
+            claim = f"{schema.insert('batches', ('id', 'written'), placeholder)} ON CONFLICT (id) DO NOTHING"
+            cursor.execute(claim, (number, time.time()))
+            if cursor.rowcount == 0:
                 return False
-            cursor.execute(schema.insert("batches", ("id", "written"), placeholder), (number, time.time()))
             self._insert(cursor, schema.insert("requests", schema.REQUEST_COLUMNS, placeholder), batch.requests)
             self._insert(cursor, schema.insert("attempts", schema.ATTEMPT_COLUMNS, placeholder), batch.attempts)
             daily = schema.add_up("usage_daily", schema.DAILY_KEYS, placeholder)
@@ -86,11 +87,12 @@ class Database(ABC):
         """
         mark = self.placeholder
         with self._transaction() as cursor:
-            old = f"SELECT id FROM requests WHERE started < {mark} ORDER BY started LIMIT 5000"
+            # Few at a time, so that no batch has to wait for long.
+            old = f"SELECT id FROM requests WHERE started < {mark} ORDER BY started LIMIT 1000"
             cursor.execute(f"DELETE FROM attempts WHERE request_id IN ({old})", (before,))
+            cursor.execute(f"DELETE FROM contents WHERE request_id IN ({old})", (before,))
             cursor.execute(f"DELETE FROM requests WHERE id IN ({old})", (before,))
             removed = int(cursor.rowcount)
-            cursor.execute(f"DELETE FROM contents WHERE started < {mark}", (before,))
             cursor.execute(f"DELETE FROM batches WHERE written < {mark}", (time.time() - _BATCH_MEMORY,))
         return removed
 

@@ -36,7 +36,7 @@ def recorder_for(settings: LedgerSettings, env: Mapping[str, str]) -> Recorder:
     return Recorder(
         lambda: database_for(settings, env),
         Spill(home / "ledger", settings.max_spill),
-        price_book(home),
+        price_book(places.cache(env)),
         Tags(settings.metadata_tags),
         max_queue=settings.max_queue,
         retention=settings.retention * SECONDS_PER_DAY,

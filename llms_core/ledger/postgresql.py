@@ -68,11 +68,9 @@ class Postgresql(Database):
         try:
             with self._deadline():
                 yield
-        except (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError) as error:
-            if self._connection is None:
-                # The user, the database or a right is missing, which is not the fault of the rows.
-                raise Unavailable(self._reason(error)) from None
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
             raise Unwritable(self._reason(error)) from None
+        # Also if a table or a right is missing, which is not the fault of the rows.
         except (psycopg.Error, OSError) as error:
             self.close()
             raise Unavailable(self._reason(error)) from None

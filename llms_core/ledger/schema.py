@@ -158,7 +158,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The batches that have been written, so that none is written twice.
         _table("batches", ("id", "written"), ("id",)),
         _table("contents", ("request_id", "started", "request", "answer"), ("request_id",)),
-        "CREATE INDEX contents_started ON contents (started)",
     ),
 )
 """The statements that lead from each version of the schema to the next."""

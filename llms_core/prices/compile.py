@@ -5,6 +5,7 @@ It runs in a process of its own, because that data takes 100 MB; see `listed.py`
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time
@@ -124,4 +125,7 @@ def _clause(clause: Any) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        # A gateway that starts at the same time has better things to do.
+        os.nice(19)
     sys.stdout.buffer.write(compiled())

@@ -85,7 +85,7 @@ class Service:
         self._router: Router | None = None
         #: What makes images smaller; None unless llms.json asks for it.
         self.images: ImageConverter | None = None
-        self._prices = price_book(places.home(os.environ))
+        self._prices = price_book(places.cache(os.environ))
         self._use(startup)
 
     @property

@@ -50,7 +50,7 @@ def command(ctx: click.Context, what: str | None, count: int, query: str, as_jso
     found = log.find(what)
     # A turn of a conversation has the id of its request.
     is_conversation = found is not None and found.startswith(what.lower())
-    if not is_conversation and not delete and _show_request(ctx, what, as_json=as_json):
+    if what and not is_conversation and not delete and _show_request(ctx, what, as_json=as_json):
         return
     if found is None:
         raise ConfigError(f"no conversation and no request '{what}'", hint="`llms log` lists conversations")

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from llms_core.ledger import reports
 from llms_core.ledger.postgresql import Postgresql
 from llms_core.ledger.recorder import Recorder
+from llms_core.ledger.rows import batch_of
 from llms_core.ledger.spill import Spill
 from llms_core.ledger.tags import Tags
 from llms_core.prices.book import PriceBook
@@ -184,6 +186,42 @@ def test_a_server_that_hangs_keeps_nobody_waiting(
     made.stop()
     (row,) = reports.usage(database, ["model"], *ALL_DAYS)
     assert row.measures["requests"] == 2
+
+
+def test_a_batch_that_two_workers_write_at_the_same_time_counts_once(
+    database: Postgresql, name: str, book: PriceBook
+) -> None:
+    """They may find the same file."""
+    batch = batch_of([record() for _ in range(500)], book, Tags().of)
+    database.query("SELECT 1")
+    workers = [Postgresql(f"postgresql://{USER}@{HOST}:{PORT}/{name}", timeout=30) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        written = sorted(pool.map(lambda worker: worker.write("number", batch), workers))
+    for worker in workers:
+        worker.close()
+    assert written == [False, False, False, True]
+    (row,) = reports.usage(database, ["model"], *ALL_DAYS)
+    assert row.measures["requests"] == 500
+
+
+def test_tables_that_are_gone_lose_nothing(database: Postgresql, name: str, tmp_path: Path, book: PriceBook) -> None:
+    """They are missing until somebody restores them; requests wait in files."""
+    made = recorder(f"postgresql://{USER}@{HOST}:{PORT}/{name}", tmp_path, book)
+    made.start()
+    made.add(record())
+    until(lambda: made.status().written == 1)
+    _execute(name, "ALTER TABLE attempts RENAME TO away")
+    made.add(record())
+    until(lambda: made.status().spilled == 1)
+    _execute(name, "ALTER TABLE away RENAME TO attempts")
+    until(lambda: made.status().written == 2)
+    made.stop()
+    assert made.status().lost == 0
+
+
+def _execute(name: str, statement: str) -> None:
+    with closing(psycopg.connect(f"postgresql://{USER}@{HOST}:{PORT}/{name}", autocommit=True)) as connection:
+        connection.execute(statement)
 
 
 def test_several_workers_make_the_tables_at_the_same_time(

@@ -122,7 +122,7 @@ def test_an_unknown_id(asking: CommandLine) -> None:
     for unknown in ("abcxyz", ""):
         done = asking.run("log", unknown)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == f"llms: no conversation '{unknown}' (`llms log` lists them)\n"
+        assert done.stderr == f"llms: no conversation and no request '{unknown}' (`llms log` lists conversations)\n"
 
 
 @pytest.mark.parametrize(
