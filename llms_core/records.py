@@ -42,7 +42,7 @@ class AttemptStart(msgspec.Struct, frozen=True, kw_only=True):
     trace_context: Mapping[str, str]
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptRecord(msgspec.Struct, frozen=True):
     """One attempt to get an answer from one candidate."""
 
     #: The request that the attempt belongs to; also the response header `x-request-id`.
@@ -87,7 +87,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     stream_duration: float | None = None
 
 
-class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
+class RequestRecord(msgspec.Struct, frozen=True):
     """One request of a client, after its answer has been sent or abandoned."""
 
     #: Also the response header `x-request-id`.

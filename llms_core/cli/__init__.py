@@ -129,9 +129,9 @@ class Commands(click.Group):
             raise UserError(str(error)) from error
         except LlmsError as error:
             raise Failure(str(error)) from error
-        except KeyboardInterrupt:
-            # As shells do: 128 and the number of the signal.
-            raise SystemExit(130) from None
+        except KeyboardInterrupt as error:
+            # A server that was told to stop has its own status. For Ctrl-C, as shells do: 128 and the signal's number.
+            raise SystemExit(error.code if isinstance(error, SystemExit) else 130) from None
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write both forms of the command line."""

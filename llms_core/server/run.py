@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,11 +47,19 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers_folder: Path | None = None
 
 
+class _Stopped(KeyboardInterrupt, SystemExit):
+    """SIGTERM. Code of a plugin that runs at that moment must not be blamed for it, as for a SystemExit of its own."""
+
+
+def _stop(*_: object) -> None:
+    raise _Stopped(0)
+
+
 def serve(options: ServeOptions) -> None:
     """Serve until a signal stops the process. Raises ConfigError if the configuration or the address is invalid."""
     open_standard_streams()
     # To be stopped is not a failure. uvicorn has handlers of its own while it serves, and calls this one in the end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _stop)
     settings = _plugins_toml(options)
     # Built in the parent of several workers too, so that an error in the configuration is reported once.
     app = _application(options, settings)

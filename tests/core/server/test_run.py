@@ -122,6 +122,12 @@ def test_a_plugin_that_authenticates_and_cannot_be_loaded_stops_the_start(
     assert "Traceback" not in stderr
 
 
+def test_a_signal_while_plugins_load_stops_the_server(start: Started, plugin: Callable[[str], str]) -> None:
+    """The plugin is not blamed for it, and the server does not run on without it."""
+    start.plugins.write_text(plugin("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"), "utf-8")
+    assert start.run() == (0, "")
+
+
 def test_a_plugin_of_the_current_folder_that_authenticates_stops_the_start(tmp_path: Path) -> None:
     """It is not run, because the folder may be anybody's; to start without it would let everybody in."""
     (tmp_path / "guard.py").write_text(f"from llms_core import hookimpl\nopen('marker', 'w')\n{GUARD}", "utf-8")
