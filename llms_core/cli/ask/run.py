@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
+from llms_core import default_config
 from llms_core.cli import models
 from llms_core.cli.answering import Reply
 from llms_core.cli.ask import media, request
@@ -17,7 +18,6 @@ from llms_core.cli.ask.output import Printer
 from llms_core.cli.ask.request import Json, Question
 from llms_core.cli.ask.schema import Schema, without_fence
 from llms_core.cli.conversation import Conversation
-from llms_core.default_config import PACKAGED
 from llms_core.errors import RequestError
 from llms_core.server.service import Service
 
@@ -141,9 +141,22 @@ async def _choose_model(service: Service, asked: Json, template: str) -> str:
     if not isinstance(name, str) or _is_known(service, name):
         return template
     service.update_models(await service.discover_models())
-    if template and service.startup.llms_json.path == PACKAGED and not _is_known(service, name):
+    if not template or _is_known(service, name):
+        return template
+    if service.startup.llms_json.path == default_config.PACKAGED:
         asked["model"] = models.first(service, capabilities)
+    elif not capabilities and _has_only_embedded(service):
+        asked["model"] = models.first(service, capabilities)
+        note = f"llms: no provider of '{name}' has a key, so '{asked['model']}' answers; `llms add` sets up a provider"
+        click.echo(note, err=True)
     return template
+
+
+def _has_only_embedded(service: Service) -> bool:
+    """Whether the user has no provider yet, as after `llms init` without a key."""
+    embedded = default_config.embedded(service.startup.host)
+    enabled = [item.id for item in service.startup.configured if item.disabled is None]
+    return bool(enabled) and set(enabled) <= set(embedded)
 
 
 def _is_known(service: Service, name: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from command_line import CommandLine
 
 from llms_core.testing import ScriptedUpstream
+from llms_providers.local.weights import find_weights
 
 pytestmark = pytest.mark.slow  # real processes
 
@@ -105,3 +107,16 @@ def test_missing_keys_are_one_warning(line: CommandLine, provider: Provider) -> 
     done = line.run("config", "check")
     assert "providers: left out, because they have no key: a (set A_KEY), b (set B_KEY)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(
+    find_spec("xllamacpp") is None or find_weights() is None, reason="the embedded model is not installed"
+)
+def test_before_there_is_any_key_the_embedded_model_answers(line: CommandLine) -> None:
+    """After `llms init`, as it does without any file. Who names a model gets that one or an error."""
+    del line.env["LLMS_EMBEDDED"]
+    line.configure({"defaults": {"text": {"model": "m", "messages": []}}, "providers": {"groq": {"models": ["m"]}}})
+    done = line.run("Hi", "-o", "max_tokens=4", GROQ_API_KEY="")
+    assert done.returncode == 0, done.stderr
+    assert "no provider of 'm' has a key, so 'smollm2' answers" in done.stderr
+    assert line.run("-m", "m", "Hi", GROQ_API_KEY="").returncode == 1
