@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -140,8 +139,8 @@ class RequestRecord(msgspec.Struct, frozen=True):
     #: What the client wrote into the header `x-llms-tag`; see `llms_core.server.labels` for the limits.
     tags: tuple[str, ...] = ()
     #: The texts in the request's `metadata`, within limits.
-    metadata: Mapping[str, str] = MappingProxyType({})
+    metadata: Mapping[str, str] = {}
     #: The request's `user`, within limits; None if it has none.
     user: str | None = None
     #: The client's `traceparent`, `tracestate` and `baggage`; only if a plugin implements `llms_attempt_started`.
-    trace_context: Mapping[str, str] = MappingProxyType({})
+    trace_context: Mapping[str, str] = {}

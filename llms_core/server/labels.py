@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,7 +21,8 @@ _MAX_VALUE = 512
 _MAX_METADATA_BYTES = 64 * 1024
 _MAX_SERVICE_TIER = 32
 
-_NO_METADATA: Mapping[str, str] = MappingProxyType({})
+#: A plain object: plugins encode records.
+_NO_METADATA: Mapping[str, str] = {}
 _TAG_HEADER = b"x-llms-tag"
 
 

@@ -78,6 +78,8 @@ class HonestyTests(Group):
         """The router passes over a provider that does not claim what a request needs, and gives the reason."""
         if getattr(subject.spec.capabilities, name):
             not_applicable(f"the provider claims {name}")
+        if name == "tools" and subject.spec.demo:
+            not_applicable("a demo model answers requests with tools, but without them")
         members, _ = CAPABILITY_REQUESTS[name]
         body = {
             "model": CLIENT_MODEL,

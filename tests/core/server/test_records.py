@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
+from llms_core.records import RequestRecord
 from llms_core.testing import Close, Reply, ScriptedUpstream, Stall, error, events
 from tests.core.server.conftest import NO_RETRIES, Asking, chunk, running, until, whole
 
@@ -185,3 +187,9 @@ def test_an_attempt_that_failed_names_who_is_at_fault(record: Callable[..., Any]
     first.default = error(401)
     (attempt,) = record().attempts
     assert (attempt.kind, attempt.at_fault, attempt.chunks, attempt.stream_duration) == ("auth", "provider", 0, None)
+
+
+def test_a_record_can_be_encoded(record: Callable[..., Any]) -> None:
+    """As observers do that write it to a file."""
+    found = record()
+    assert msgspec.json.decode(msgspec.json.encode(found), type=RequestRecord) == found
