@@ -302,6 +302,8 @@ def test_states_are_reported(breaker: CircuitBreaker, state: Circuit, watch: Wat
         "circuit": "closed",
         "failures": 1,
         "in_flight": 1,
+        "latency": None,
+        "retry_in": None,
     }
     assert breaker.snapshot() == [expected]
 
