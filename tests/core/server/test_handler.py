@@ -23,6 +23,7 @@ from llms_core.middleware import Answered
 from llms_core.operations import Answer
 from llms_core.records import RequestRecord
 from llms_core.server.handler import handle
+from llms_core.server.recent_requests import RecentRequests
 
 KEEP_ALIVE = 15.0
 REFUSED = RequestError("no", status=401, type="authentication_error", code="unauthorized")
@@ -120,7 +121,8 @@ class Client:
             request_started=lambda: None,
             request_ended=lambda: None,
             observes_requests=True,
-            startup=SimpleNamespace(host=SimpleNamespace(request_finished=self.records.append)),
+            recent=RecentRequests(),
+            startup=SimpleNamespace(host=SimpleNamespace(request_finished=self.records.append, observes_starts=False)),
         )
 
 
