@@ -209,11 +209,13 @@ def test_a_refusal_that_ends_the_search(asking: CommandLine, upstream: ScriptedU
 
 
 def test_a_model_that_nobody_has(asking: CommandLine) -> None:
-    """SR-061: with similar names, and where to look."""
+    """SR-061: with similar names, or else where to look."""
     done = asking.run("-m", "mm", "hi")
     assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "llms: Model 'mm' not found in any enabled provider\nSimilar models: m\n"
+    done = asking.run("-m", "other", "hi")
     assert done.stderr == (
-        "llms: Model 'mm' not found in any enabled provider\n`llms ls` lists the models that are known.\n"
+        "llms: Model 'other' not found in any enabled provider\n`llms ls` lists the models that are known.\n"
     )
 
 

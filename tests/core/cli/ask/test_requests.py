@@ -186,8 +186,11 @@ def test_without_a_template_the_first_model_is_asked(
     assert first.requests[-1].json["model"] == "up-c"
     line.configure({"providers": {}})
     done = line.run("Hi")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "llms: no model (name one with -m, or choose a default with `llms default MODEL`)\n"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "llms: no model: no provider can be used "
+        "(`llms add` sets up a provider and its key; `llms ls` lists what the others lack)\n"
+    )
 
 
 def test_without_a_file_the_first_model_of_a_provider_with_a_key(line: CommandLine, upstream: ScriptedUpstream) -> None:
@@ -286,7 +289,7 @@ def test_a_url_that_cannot_be_fetched(asking: CommandLine, upstream: ScriptedUps
 
 def test_invalid_parameters_name_the_member(asking: CommandLine, upstream: ScriptedUpstream) -> None:
     done = asking.run("Hi", "-o", "temperature=9")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "llms: Invalid value for 'temperature': Expected `float` <= 2.0\n"
     assert upstream.requests == []
 
@@ -355,7 +358,7 @@ def test_templates_of_a_file_read_nothing_from_disk(
     template = {"model": "m", "messages": [{"role": "user", "content": content}]}
     line.configure({"defaults": {"text": template}, "providers": {"first": provider(upstream)}})
     done = line.run("Hi")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "local files are not read" in done.stderr
     assert upstream.requests == []
 
