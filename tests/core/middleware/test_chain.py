@@ -149,7 +149,9 @@ def test_a_plugin_that_the_user_has_configured_is_not_left_out(
     path = tmp_path / "guarding.py"
     path.write_text(f"from llms_core import hookimpl\n{source}", "utf-8")
     load = f"{NO_RETRIES}[plugins]\nload = ['{path}']\n"
-    expected = r"plugins.toml: plugin.guarding: the gateway does not run without this plugin.*guarding.*fail = .open."
+    expected = (
+        r"plugins.toml:\d+: plugin.guarding: the gateway does not run without this plugin.*guarding.*fail = .open."
+    )
     for table in ("", '[plugin.guarding]\nfail = "open"\n'):
         gateway = served(first_alone(first), load + table)
         assert gateway.healthy(timeout=5)

@@ -130,10 +130,15 @@ def test_a_conversation_is_continued(asking: CommandLine, upstream: ScriptedUpst
 
 
 def test_nothing_to_continue(asking: CommandLine, upstream: ScriptedUpstream) -> None:
-    for arguments in (("chat", "-c"), ("-c", "Hi"), ("chat", "--conversation", "abc")):
+    none = "there is no conversation to continue: none has been logged yet"
+    unknown = "no conversation 'abc' (`llms log` lists them)"
+    for arguments, reason in {
+        ("chat", "-c"): none,
+        ("-c", "Hi"): none,
+        ("chat", "--conversation", "abc"): unknown,
+    }.items():
         done = asking.run(*arguments)
-        assert done.returncode == 2
-        assert "(`llms log` lists them)" in done.stderr
+        assert (done.returncode, done.stderr) == (1, f"llms: {reason}\n")
     assert upstream.requests == []
 
 

@@ -13,6 +13,7 @@ from command_line import CommandLine
 
 from llms_core.cli.log import store
 from llms_core.cli.log.store import Log, Turn
+from llms_core.cli.user_error import Failure
 from llms_core.errors import ConfigError
 from llms_core.testing import ScriptedUpstream, completion, error
 
@@ -121,7 +122,7 @@ def test_an_unknown_id(asking: CommandLine) -> None:
     asking.run("One")
     for unknown in ("abcxyz", ""):
         done = asking.run("log", unknown)
-        assert (done.returncode, done.stdout) == (2, "")
+        assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == f"llms: no conversation and no request '{unknown}' (`llms log` lists conversations)\n"
 
 
@@ -163,7 +164,7 @@ def test_the_beginning_of_an_id(tmp_path: Path) -> None:
     log.add("abc1", turn("def2", created=2.0))
     log.add("abd3", turn("abd3"))
     assert [log.find(each) for each in ("abc", "DEF", "abd3", "x", "%")] == ["abc1", "abc1", "abd3", None, None]
-    with pytest.raises(ConfigError, match="several conversations begin with 'ab'"):
+    with pytest.raises(Failure, match="several conversations begin with 'ab'"):
         log.find("ab")
     assert [each.id for each in log.turns("abc1")] == ["abc1", "def2"]
 

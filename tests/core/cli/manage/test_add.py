@@ -150,7 +150,7 @@ def test_a_terminal_is_asked_and_the_key_is_not_shown(
     assert "export GPU_KEY='…'" in shown
     assert providers(file)["gpu"]["api_key"] == "$GPU_KEY"
     assert upstream.requests[-1].headers["authorization"] == f"Bearer {KEY}"
-    assert [each.name for each in file.parent.iterdir() if KEY in each.read_text()] == []
+    assert [each.name for each in file.parent.iterdir() if KEY.encode() in each.read_bytes()] == []
 
 
 def test_a_key_is_kept_in_the_users_own_file_if_that_is_wanted(
