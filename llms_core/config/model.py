@@ -23,6 +23,9 @@ DISABLED_BY_USER = "disabled in llms.json"
 NO_KEY = "no key"
 """What the reason begins with if a provider only lacks its key."""
 
+WITHOUT_KEYS = "left out, because they have no key"
+"""How the warning of several providers begins that lack their keys."""
+
 LACKS_KEY = f"{NO_KEY}: set "
 """How the reason begins if a provider would be enabled by a variable in the environment, whose name follows."""
 

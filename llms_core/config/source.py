@@ -19,7 +19,7 @@ from llms_core.config.locate import (
     line_of,
     nearest,
 )
-from llms_core.config.model import NO_KEY
+from llms_core.config.model import LACKS_KEY, NO_KEY, WITHOUT_KEYS
 from llms_core.errors import ConfigError
 
 T = TypeVar("T")
@@ -79,9 +79,8 @@ class Source:
 
     def left_out(self, path: JsonPath, reason: str) -> None:
         """Warn of a provider that cannot be used at present; later, and together, if all that it lacks is a key."""
-        prefix = f"{NO_KEY}: "
-        if reason.startswith(prefix):
-            self._keyless[path] = reason.removeprefix(prefix)
+        if reason.startswith(LACKS_KEY):
+            self._keyless[path] = reason.removeprefix(f"{NO_KEY}: ")
         else:
             self.warn(path, f"left out: {reason}")
 
@@ -93,7 +92,7 @@ class Source:
             self.warn(path, f"left out: {NO_KEY}: {lack}")
         elif keyless:
             listed = ", ".join(f"{path[-1]} ({lack})" for path, lack in keyless.items())
-            self.warn(("providers",), f"left out, because they have no key: {listed}")
+            self.warn(("providers",), f"{WITHOUT_KEYS}: {listed}")
 
     def note(self, path: JsonPath, message: str) -> None:
         """Note a member that has no effect here, but is there for llms.py."""

@@ -9,7 +9,7 @@ import msgspec
 
 from llms_core import checks, default_config
 from llms_core.candidate import Configured
-from llms_core.config.model import DISABLED_BY_USER, LACKS_KEY, NO_KEY, PluginsToml
+from llms_core.config.model import DISABLED_BY_USER, LACKS_KEY, WITHOUT_KEYS, PluginsToml
 from llms_core.startup import Startup
 
 NO_PROVIDER = "no provider is enabled, so that every request fails: `llms add` sets one up"
@@ -27,7 +27,8 @@ def lines(startup: Startup, env: Mapping[str, str]) -> Iterator[str]:
 
 def warnings(startup: Startup) -> list[str]:
     """Return what looks like a mistake, except for missing keys: `lines` has one line for all of those."""
-    return [warning for warning in checks.warnings(startup) if NO_KEY not in warning]
+    missing_keys = (LACKS_KEY, WITHOUT_KEYS)
+    return [each for each in checks.warnings(startup) if not any(text in each for text in missing_keys)]
 
 
 def unused_keys(startup: Startup, env: Mapping[str, str]) -> Iterator[str]:
