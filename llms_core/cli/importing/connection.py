@@ -84,7 +84,7 @@ def _own_settings(document: Document, spec: ProviderSpec, params: dict[str, Any]
 
 
 def _is_secret(type_: Any) -> bool:
-    return type_ is Secret or Secret in get_args(type_)
+    return type_ is Secret or any(map(_is_secret, get_args(type_)))
 
 
 def _headers(document: Document, params: dict[str, Any], path: JsonPath) -> dict[str, str]:

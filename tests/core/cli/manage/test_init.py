@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -28,8 +29,8 @@ def test_the_file_means_what_applied_without_it(llms: Run, home: Path, arguments
 def test_the_output_tells_what_was_written_what_is_usable_and_what_comes_next(llms: Run, home: Path) -> None:
     output = llms("init", env=KEYS).stdout
     assert f"{home}/.llms/llms.json: created\n" in output
-    assert "usable now: groq, " in output
-    assert "  openai: no key: set OPENAI_API_KEY\n" in output
+    assert "Usable now: groq, " in output
+    assert re.search(r"\nWithout a key: .*\bopenai, .* \(`llms ls` names the variables\)\n", output)
     assert "Next: `llms add`" in output
     assert "sk-of-" not in output + (home / ".llms/llms.json").read_text()
 
