@@ -26,6 +26,9 @@ _RESOLVER_SOCKETS = 4
 # File descriptors of this process that belong to no connection: standard streams, the event loop, plugins.
 _OWN_DESCRIPTORS = 32
 
+# File descriptors that a request may need: its connection, one to a provider, and files of the resolver.
+_NEEDED_DESCRIPTORS = 4
+
 # Seconds between two log lines: under load, every request would write one.
 _LOG_INTERVAL = 1.0
 
@@ -81,9 +84,14 @@ def max_connections(wanted: int) -> int:
 
 
 def check_descriptors() -> None:
-    """Log it if this process has no file descriptor left, with which it could accept a connection."""
+    """Log it if this process has no file descriptors left, with which it could accept a connection and answer it.
+
+    A single one does not tell: libuv keeps one, with which it refuses connections, and files are opened and closed.
+    """
     try:
-        socket.socket().close()
+        with ExitStack() as probes:
+            for _ in range(_NEEDED_DESCRIPTORS):
+                probes.enter_context(socket.socket())
     except OSError as error:
         if error.errno in _EXHAUSTED:
             _log(os.strerror(error.errno))

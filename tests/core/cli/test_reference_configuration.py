@@ -71,6 +71,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     """Run `llms config check` on an example, in a folder with the files that examples name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LLMS_HOME", str(tmp_path))
+    monkeypatch.setenv("LEDGER_PASSWORD", "sk-marked-password")
     (tmp_path / "keys.toml").write_text(f'bob = "sha256:{hashlib.sha256(b"secret").hexdigest()}"\n')
     plugin = "from llms_core import hookimpl\n@hookimpl\ndef llms_providers(): return []\n"
     (tmp_path / "my_provider.py").write_text(plugin)
