@@ -72,8 +72,8 @@ def command(
       llms prices claude-sonnet-4-5 --tier batch
     """
     from llms_core.cli import session
+    from llms_core.cli.user_error import Failure
     from llms_core.config import places
-    from llms_core.errors import ConfigError
     from llms_core.prices.book import price_book
 
     started = session.load(ctx, config, plugins)
@@ -85,7 +85,7 @@ def command(
     ]
     if not found:
         hint = "`llms ls` lists the models that are known; `pricing` of llms.json sets a price"
-        raise ConfigError(f"no price of '{model}' is known", hint=hint)
+        raise Failure(f"no price of '{model}' is known ({hint})")
     if as_json:
         _print_json(found)
         return

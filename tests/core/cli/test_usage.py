@@ -127,7 +127,7 @@ def test_one_request_with_its_attempts(line: CommandLine) -> None:
 def test_the_beginning_of_an_id_is_enough(line: CommandLine) -> None:
     assert "abababababababababababab" in line.run("log", "ababab").stdout
     finished = line.run("log", "ffff")
-    assert finished.returncode == 2
+    assert finished.returncode == 1
     assert "no conversation and no request 'ffff'" in finished.stderr
 
 
@@ -138,7 +138,7 @@ def test_prices_of_the_configuration(line: CommandLine) -> None:
     assert "$3  per 1M tokens" in shown
     assert "llms.json" in shown
     assert "The price is not known" in line.run("prices", "free").stdout
-    assert line.run("prices", "of-nobody").returncode == 2
+    assert line.run("prices", "of-nobody").returncode == 1
 
 
 def _requests(line: CommandLine) -> list[dict[str, Any]]:
