@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeGuard, TypeVar, overload
 import msgspec
 from msgspec import Raw
 
+from llms_core.config import choices
 from llms_core.config.comments import as_json
 from llms_core.config.locate import (
     JsonPath,
@@ -145,7 +146,8 @@ class Source:
             return msgspec.json.decode(raw, type=kind, dec_hook=hook)
         except msgspec.ValidationError as error:
             message, steps = explained(error, msgspec.json.decode(raw), check)
-            raise self.error((*path, *steps), message) from None
+            message, steps, hint = choices.explained(message, steps, kind)
+            raise self.error((*path, *steps), message, hint) from None
         except (msgspec.DecodeError, RecursionError) as error:
             raise self.error(path, f"not valid JSON: {error}") from None
 

@@ -33,8 +33,6 @@ NOT_RUN = {
     "gemini ": "tests/agents/test_gemini_cli.py",
     "ANTHROPIC_BASE_URL=": "tests/agents/test_sessions.py",
     'pip install "llms-core': "the packages are on PyPI from the first release on; tests/test_packaging.py",
-    "uv sync": ".ci/run",
-    "uv run --group test pytest": ".ci/run",
     "uv run --group bench": "tests/test_benchmarks.py",
     "python providers.py": "tests/examples",
     "llms --config llms.json --plugins plugins.toml serve": "tests/examples",
@@ -156,7 +154,7 @@ def run(script: str, world: World, cwd: Path | None = None, typed: str = "") -> 
 
 def pages() -> list[Path]:
     """The pages with commands, other than the README."""
-    found = [ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/README.md")]
+    found = [*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/README.md")]
     return sorted(path for path in found if BLOCK.search(path.read_text("utf-8")))
 
 
