@@ -101,7 +101,7 @@ class Totals:
     def __init__(self, model_named: Callable[[str], str | None]):
         self._snapshot = Snapshot()
         self._model_named = model_named
-        #: The label of each spelling of a configured model. Others are not remembered: there is no end of them.
+        #: The label of each spelling of a configured model. Others are not kept, because clients can invent any number.
         self._names: dict[str, str] = {}
         #: Changes with everything that is counted.
         self.number = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from llms_core.contracts.chunk import Chunk
@@ -65,6 +65,20 @@ class StreamWrapper:
     async def aclose(self) -> None:
         """Close the other stream."""
         await self._stream.aclose()
+
+
+class ObservedStream(StreamWrapper):
+    """A stream that passes on another one, and shows what it reads to a function."""
+
+    def __init__(self, stream: ChunkStream, observe: Callable[[Sequence[Chunk]], None]):
+        super().__init__(stream)
+        self._observe = observe
+
+    async def read(self) -> list[Chunk]:
+        """Return the next chunks of the other stream."""
+        chunks = await self._stream.read()
+        self._observe(chunks)
+        return chunks
 
 
 class FilteredStream(StreamWrapper):

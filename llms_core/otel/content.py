@@ -11,7 +11,7 @@ from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.json import UNREADABLE
 from llms_core.errors import ProviderError
 from llms_core.middleware import Answered, Call, Forward
-from llms_core.middleware.streams import ChunkStream, StreamWrapper
+from llms_core.middleware.streams import ObservedStream
 from llms_core.operations import Operation
 
 #: Characters of each text.
@@ -77,23 +77,12 @@ class ContentMiddleware:
         if answered.answer is not None:
             content.answer = answered.answer.data
         elif answered.stream is not None:
-            return answered.with_stream(_RememberedStream(answered.stream, content))
+            return answered.with_stream(ObservedStream(answered.stream, content.read))
         return answered
 
     def take(self, request_id: str) -> Content | None:
         """Return the texts of a request that has ended."""
         return self._running.pop(request_id, None)
-
-
-class _RememberedStream(StreamWrapper):
-    def __init__(self, stream: ChunkStream, content: Content):
-        super().__init__(stream)
-        self._content = content
-
-    async def read(self) -> list[Chunk]:
-        chunks = await self._stream.read()
-        self._content.read(chunks)
-        return chunks
 
 
 def _message(message: Mapping[str, Json]) -> dict[str, Json]:

@@ -68,7 +68,7 @@ def _exporters(signal: str, protocol_variable: str) -> list[Any]:
 def _exporter(signal: str, name: str) -> list[Any]:
     found = list(entry_points(group=f"opentelemetry_{signal}_exporter", name=name))
     if not found:
-        log.error("there is no exporter of %s %r: install the package that has it", signal, name)
+        log.error("the OpenTelemetry exporter %r for %s is not installed: install its package", name, signal)
         return []
     try:
         return [found[0].load()()]

@@ -108,7 +108,7 @@ class Telemetry:
                 span.set_attribute(conventions.INPUT_MESSAGES, asked)
             if answer := content.output_messages():
                 span.set_attribute(conventions.OUTPUT_MESSAGES, answer)
-        # By OpenTelemetry's rules for HTTP, what a client does wrong is no error of the server's.
+        # OpenTelemetry's HTTP conventions: a server span is not an error if the client is at fault.
         if record.at_fault in ("provider", "gateway"):
             span.set_status(StatusCode.ERROR)
         span.end(end)

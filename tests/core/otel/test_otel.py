@@ -75,7 +75,7 @@ def test_each_attempt_of_a_request_is_a_span(client: Asking, upstream: ScriptedU
 
 
 def test_a_request_without_an_attempt_is_a_span(client: Asking, collector: Collector) -> None:
-    """A client's mistake is no error of the server's."""
+    """The span of a request that is the client's fault is not an error."""
     client.chat({"traceparent": TRACEPARENT}, model="no such model")
     (request,) = spans(collector, 1)
     assert request.name == "chat unknown"
@@ -268,7 +268,7 @@ def test_an_exporter_that_is_not_installed_is_logged(
     upstream.script(completion())
     gateway = served(first_alone(upstream), OTEL)
     assert asking(gateway).chat().status_code == 200
-    assert "no exporter of traces 'smoke-signals'" in gateway.log()
+    assert "the OpenTelemetry exporter 'smoke-signals' for traces is not installed" in gateway.log()
 
 
 @pytest.mark.parametrize("settings", ["", "[otel]\nenabled = false\n"])
