@@ -39,6 +39,7 @@ from command_line import TIMEOUT
 from hypothesis import settings
 
 from llms_core.config import plugins_toml
+from llms_core.secret import redact
 from llms_core.testing import ScriptedUpstream
 from llms_core.testing.serve import LocalServer
 
@@ -50,8 +51,8 @@ settings.load_profile("llms")
 # commands would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-# The price list is made once, and not for the folder of each test.
-os.environ.setdefault("LLMS_CACHE", str(Path(tempfile.gettempdir()) / "llms-tests-cache"))
+#: Where the price list is kept, so that it is not made again for the folder of each test, which takes a second.
+CACHE = os.environ.setdefault("LLMS_CACHE", str(Path(tempfile.gettempdir()) / "llms-tests-cache"))
 
 MARK = "sk-marked-"
 """How every provider's key begins in the tests; a log that contains it has leaked a key."""
@@ -347,6 +348,22 @@ def machine_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("LLMS_SIGNATURE_KEY", "of the tests")
     monkeypatch.setenv("LLMS_EMBEDDED", "off")
+    monkeypatch.setenv("LLMS_CACHE", CACHE)
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_one_test() -> Iterator[None]:
+    """Forget the secrets of a test at its end: a key that is an ordinary word would be masked in others' messages.
+
+    Those that `provider` hands out stay, because servers that several tests share have them.
+    """
+    before = set(redact._known)
+    yield
+    ended = {secret for secret in redact._known if secret not in before and not secret.startswith(MARK)}
+    for secret in ended:
+        del redact._known[secret]
+    if ended:
+        redact._update()
 
 
 @pytest.fixture
