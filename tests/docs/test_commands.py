@@ -58,6 +58,9 @@ begin_server() {
 trap '[ -z "$server" ] || kill "$server"' EXIT
 """
 
+#: The beginnings of the names of variables that are kept.
+KEPT = ("UV_", "PIP_", "SSL_", "XDG_", "LLMS_CACHE")
+
 MODELS: dict[str, Any] = {"kimi-k2": "kimi-k2", "gpt-4o-mini": "gpt-4o-mini", "our-deployment": "our-deployment"}
 
 
@@ -102,7 +105,7 @@ def world(tmp_path: Path, upstream: ScriptedUpstream) -> World:
         "LANG": "C.UTF-8",
         "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PORT": str(free_port()),
-        **{name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_", "SSL_", "XDG_"))},
+        **{name: value for name, value in os.environ.items() if name.startswith(KEPT)},
     }
     return World(folder, home, int(environment["PORT"]), environment)
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
+from example_count import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from raw_upstream import Connection, RawUpstream
@@ -256,7 +257,7 @@ def test_our_engine_and_httpx_read_the_same(both: Both, response: Response) -> N
 
 
 @pytest.mark.slow
-@settings(LIMITS, max_examples=3000)
+@settings(LIMITS, max_examples=examples(3000))
 @given(response=responses())
 def test_our_engine_and_httpx_read_the_same_from_many_responses(both: Both, response: Response) -> None:
     assert_same(both, response)

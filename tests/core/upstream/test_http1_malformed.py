@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import http_exchange
 import pytest
+from example_count import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_upstream import Connection, RawRequest, RawUpstream
@@ -421,7 +422,7 @@ def test_a_mutated_response_does_not_reach_the_next_request(talk: Talk, wires: l
 
 @pytest.mark.slow
 @native_only
-@settings(MUTATED, max_examples=1000)
+@settings(MUTATED, max_examples=examples(1000))
 @given(wires=st.lists(mutations(), min_size=4, max_size=4))
 def test_many_mutated_responses_do_not_reach_the_next_request(talk: Talk, wires: list[bytes]) -> None:
     assert_contained(talk, wires)
