@@ -43,7 +43,7 @@ from llms_core.secret import redact
 from llms_core.testing import ScriptedUpstream
 from llms_core.testing.serve import LocalServer
 
-# A test must not fail because the machine is slow, or by chance. LLMS_TEST_RANDOM=1 looks for new examples, and for more.
+# A test must not fail because the machine is slow, or by chance. LLMS_TEST_RANDOM=1 looks for new and more examples.
 settings.register_profile("llms", deadline=None, derandomize=not os.environ.get("LLMS_TEST_RANDOM"))
 settings.load_profile("llms")
 
