@@ -35,6 +35,7 @@ from typing import Any, Protocol
 
 import pytest
 import uvicorn
+import warm_llms
 from command_line import TIMEOUT
 from hypothesis import settings
 
@@ -105,7 +106,9 @@ class ChildGateway(Gateway):
         super().__init__(root, config, plugins)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        command = [sys.executable, "-m", "llms_core", "serve", "--port", str(self.port)]
+        # A special environment may concern Python itself.
+        started = [sys.executable, "-m", "llms_core"] if env else warm_llms.command()
+        command = [*started, "serve", "--port", str(self.port)]
         command += ["--config", str(self.config_path)] if config is not None else []
         command += ["--plugins", str(self.plugins_path), *args]
         self._log = root / "gateway.log"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import warm_llms
 
 if TYPE_CHECKING:
     import pexpect
@@ -44,7 +47,7 @@ class CommandLine:
     def run(self, *arguments: str, stdin: str | bytes = b"", **env: str) -> subprocess.CompletedProcess[str]:
         """Run `llms` with pipes in place of a terminal."""
         done = subprocess.run(
-            self.command(*arguments),
+            [*warm_llms.command(), *arguments],
             cwd=self.folder,
             env={**self.env, **env},
             input=stdin.encode() if isinstance(stdin, str) else stdin,
@@ -56,7 +59,7 @@ class CommandLine:
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a line of bash, in which `llms` is the command."""
-        script = f'llms() {{ "{sys.executable}" -m llms_core "$@"; }}; set -o pipefail; {line}'
+        script = f'llms() {{ {shlex.join(warm_llms.command())} "$@"; }}; set -o pipefail; {line}'
         return subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import warm_llms
 from command_line import COLUMNS, TIMEOUT, CommandLine
 
 from llms_core.cli import COMMANDS
@@ -51,7 +53,7 @@ def shell(line: CommandLine) -> CommandLine:
     folder = line.home.parent / "bin"
     folder.mkdir()
     program = folder / "llms"
-    program.write_text(f"#!{sys.executable}\nfrom llms_core.cli import main\nmain()\n", "utf-8")
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(warm_llms.command())} "$@"\n', "utf-8")
     program.chmod(0o755)
     line.env |= {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "HOME": str(line.home)}
     return line

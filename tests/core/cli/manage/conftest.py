@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import warm_llms
 
 _TIMEOUT = 60  # seconds
 
@@ -70,12 +71,12 @@ def command() -> Sequence[str]:
 
 
 @pytest.fixture
-def llms(home: Path, environment: Mapping[str, str], command: Sequence[str]) -> Run:
+def llms(home: Path, environment: Mapping[str, str]) -> Run:
     """Runs a command in the user's home, without a terminal."""
 
     def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
         return subprocess.run(
-            [*command, *arguments],
+            [*warm_llms.command(), *arguments],
             cwd=home,
             env={**environment, **(env or {})},
             input=stdin,
