@@ -11,7 +11,6 @@ keys that `provider` hands out.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import io
 import itertools
@@ -30,7 +29,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 import pytest
@@ -42,7 +40,7 @@ from hypothesis import settings
 from llms_core.config import plugins_toml
 from llms_core.secret import redact
 from llms_core.testing import ScriptedUpstream
-from llms_core.testing.serve import LocalServer
+from llms_core.testing.serve import LocalServer, quick_uvicorn
 
 # A test must not fail because the machine is slow, or by chance. LLMS_TEST_RANDOM=1 looks for new and more examples.
 settings.register_profile("llms", deadline=None, derandomize=not os.environ.get("LLMS_TEST_RANDOM"))
@@ -301,16 +299,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def uvicorn_looks_often() -> Iterator[None]:
-    """Let uvicorn notice at once that a server has to stop.
-
-    It looks ten times a second, and sleeps as long again before it closes. A thousand tests start a server.
-    """
-
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.005))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uvicorn.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    """Let uvicorn notice at once that a server has to stop: a thousand tests start one."""
+    with quick_uvicorn():
         yield
 
 

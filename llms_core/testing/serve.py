@@ -8,6 +8,7 @@ It is the real server, in a thread of this process, so that a debugger and the p
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -19,11 +20,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import uvicorn
+import uvicorn.server
 
+from llms_core.config import places
 from llms_core.server.app import create_app
 from llms_core.testing.subject import plain_environment
 
@@ -67,17 +71,35 @@ def serve(
     """Serve until the block ends, with these contents of the two files.
 
     Installed plugins are loaded, as always. The environment is hidden from the gateway, except for the variables in
-    `env`, so that a key of this machine is never sent, and the result is the same everywhere.
+    `env`, so that a key of this machine is never sent, and the result is the same everywhere. What it keeps, such as
+    its ledger, ends with it.
     Raises ConfigError for files that the gateway refuses, and AssertionError if it does not answer `/health`.
     """
     with ExitStack() as stack:
+        stack.enter_context(quick_uvicorn())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="llms-test-")))
         log = stack.enter_context(_captured_log())
         (folder / "llms.json").write_text(json.dumps(llms_json), "utf-8")
         (folder / "plugins.toml").write_text(plugins_toml, "utf-8")
-        with plain_environment(), mock.patch.dict(os.environ, env or {}):
+        # What the gateway keeps, such as its ledger, must not be among what the user's own gateway keeps.
+        own = {"LLMS_HOME": str(folder), "LLMS_CACHE": str(places.cache(os.environ))}
+        with plain_environment(), mock.patch.dict(os.environ, {**own, **(env or {})}):
             served = Served(_start(folder, stack, log), log)
         yield served
+
+
+@contextmanager
+def quick_uvicorn() -> Iterator[None]:
+    """Let uvicorn notice at once that it has to stop.
+
+    It looks ten times a second, and sleeps as long again before it closes; the conformance suite stops many servers.
+    """
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.005))
+
+    with mock.patch.object(uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep})):
+        yield
 
 
 def _start(folder: Path, stack: ExitStack, log: io.StringIO) -> int:
