@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llms_core import __version__
-from llms_core.cli import completion
+from llms_core.cli import completion, output
 from llms_core.cli.user_error import Failure, UserError
 from llms_core.cli.verbosity import verbosity
 from llms_core.errors import ConfigError, LlmsError
@@ -75,7 +75,14 @@ class Commands(click.Group):
         """Run the command line, or complete it."""
         if completion.VARIABLE in os.environ:
             completion.prepare()
-        return super().main(*args, **extra)
+        try:
+            return super().main(*args, **extra)
+        except (OSError, SystemExit) as ended:
+            unwritten = output.failure_of(ended)
+            if unwritten is None:
+                raise
+            click.echo(f"llms: the output cannot be written: {unwritten}", err=True)
+            raise SystemExit(Failure.exit_code) from None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options that every command has. What follows them is a command, or a prompt with its options."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -56,8 +57,8 @@ class Conversation:
         self._add(turn)
         if self._log is None:
             return
-        # The first request gives a conversation its id.
-        self._id = self._id or turn.id
+        # The first digits of ids of requests, which are the time, would not tell conversations apart.
+        self._id = self._id or os.urandom(12).hex()
         try:
             self._log.add(self._id, turn)
         except (OSError, ConfigError) as error:

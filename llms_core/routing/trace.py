@@ -57,13 +57,14 @@ class RequestTrace:
         self.headers = headers
         #: What the last attempt told the provider about the distributed trace; empty if nothing.
         self.traceparent = ""
-        # Answers whose provider sends no id get one with this in it.
-        self.id = os.urandom(12).hex()
         #: The names of the operation, and of the format in which the client wrote the request.
         self.operation = operation
         self.dialect = dialect
         #: Unix seconds.
         self.arrived = time.time()
+        # Answers whose provider sends no id get one with this in it. It begins with the time in milliseconds, so that
+        # the ledger appends to its indexes: with ids in any order, writing takes three times as long from 100,000 on.
+        self.id = f"{int(self.arrived * 1000):012x}{os.urandom(6).hex()}"
         #: The same as a whole number, for answers.
         self.created = int(self.arrived)
         #: What the client chose as `service_tier`.

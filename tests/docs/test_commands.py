@@ -38,7 +38,7 @@ NOT_RUN = {
     "llms --config llms.json --plugins plugins.toml serve": "tests/examples",
     "export ACME_BASE_URL": "tests/examples",
     "curl -i http://localhost:8000": "tests/examples",
-    "llms log 0cebc6662b9c": "the id is another one each time; tests/core/cli/test_usage.py",
+    "llms log 01a2210b6a703d25": "the id is another one each time; tests/core/cli/test_usage.py",
     "llms add ": "it asks the providers' own servers; tests/core/cli/manage/test_add.py",
 }
 

@@ -59,7 +59,9 @@ class CommandLine:
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a line of bash, in which `llms` is the command."""
-        script = f'llms() {{ {shlex.join(warm_llms.command())} "$@"; }}; set -o pipefail; {line}'
+        # What stands for the command cannot pass on a stream that is closed.
+        command = self.command() if "&-" in line else warm_llms.command()
+        script = f'llms() {{ {shlex.join(command)} "$@"; }}; set -o pipefail; {line}'
         return subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,

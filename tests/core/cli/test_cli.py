@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from command_line import TIMEOUT
+from command_line import TIMEOUT, CommandLine
 
 from llms_core import __version__
 from llms_core.cli import COMMANDS, main
@@ -331,3 +331,13 @@ def test_route_of_another_operation(llms: Llms, tmp_path: Path) -> None:
     unknown = llms("route", "spare", "--operation", "dance")
     assert unknown.exit_code == 2
     assert "unknown operation 'dance'" in unknown.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written(line: CommandLine, unbuffered: str) -> None:
+    """On a full disk; a pipe whose reader leaves ends a command without a word."""
+    line.env["PYTHONUNBUFFERED"] = unbuffered
+    done = line.shell("llms config schema > /dev/full")
+    assert (done.returncode, done.stderr) == (1, "llms: the output cannot be written: No space left on device\n")
+    assert line.shell("set +o pipefail; llms config schema | head -c 1").stderr == ""

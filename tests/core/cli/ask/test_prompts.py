@@ -158,7 +158,9 @@ def test_a_reader_that_leaves_is_no_error(asking: CommandLine, upstream: Scripte
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_an_answer_that_cannot_be_written(asking: CommandLine) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_answer_that_cannot_be_written(asking: CommandLine, unbuffered: str) -> None:
+    asking.env["PYTHONUNBUFFERED"] = unbuffered
     done = asking.shell("llms hi > /dev/full")
     assert done.returncode == 1
     assert done.stderr == "llms: the answer cannot be written: No space left on device\n"

@@ -30,7 +30,7 @@ def test_a_prompt_and_its_answer_are_logged(asking: CommandLine, upstream: Scrip
     assert (conversation["title"], conversation["turns"], conversation["model"]) == ("Why is the", 1, "m")
     shown = json.loads(asking.run("log", "--json", conversation["id"]).stdout)
     [turn] = shown["turns"]
-    assert shown["id"] == turn["id"] == conversation["id"]
+    assert shown["id"] == conversation["id"]
     del turn["created"], turn["seconds"], turn["id"]
     assert turn == {
         "model": "m",
