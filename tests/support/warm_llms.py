@@ -113,7 +113,7 @@ def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
     sys.path[:] = [asked["cwd"], *given, *(path for path in sys.path[1:] if path not in given)]
     errors = sys.stdin.errors
     sys.stdin = open(0, encoding="utf-8", errors=errors)  # noqa: SIM115
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors=errors)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", errors=errors)  # noqa: SIM115
     # As Python itself does.
     sys.stdout.reconfigure(write_through=bool(os.environ.get("PYTHONUNBUFFERED")))
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
