@@ -33,11 +33,19 @@ _CLIENT = (sys.executable, "-I", "-S", str(Path(__file__).with_name("warm_llms_c
 _NOT_IMPORTED = ("llms_core.__main__", "llms_core.testing", "llms_core.prices.compile", "llms_core.otel")
 
 
-@cache
+#: Tests replace it to use another environment, whose packages this one does not have.
+_PYTHON = sys.executable
+
+
 def command() -> Sequence[str]:
     """Return the beginning of a command line that does the same as `python -m llms_core`."""
-    if not hasattr(os, "pidfd_open"):
+    if sys.executable != _PYTHON or not hasattr(os, "pidfd_open"):
         return (sys.executable, "-m", "llms_core")
+    return _started()
+
+
+@cache
+def _started() -> Sequence[str]:
     folder = tempfile.TemporaryDirectory(prefix="llms-warm-")
     address = str(Path(folder.name) / "socket")
     listening = socket.socket(socket.AF_UNIX)
