@@ -1,6 +1,6 @@
 """The way from requests to the database: a queue, and a thread that writes what is in it.
 
-A request only appends its record. The thread takes what has gathered in a quarter of a second and writes it as one
+A request only appends its record. The thread takes what has gathered in a tenth of a second and writes it as one
 batch; what the database does not take within less than a second goes to a file. So no more than the last second is lost
 if the process is killed, and nothing if it is told to stop.
 """
@@ -28,7 +28,7 @@ from llms_core.records import RequestRecord
 
 log = logging.getLogger("llms_core.ledger")
 
-_GATHER = 0.25
+_GATHER = 0.1
 """Seconds in which records gather for a batch."""
 
 _RETRY = 1.0
