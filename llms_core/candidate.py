@@ -126,7 +126,9 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             return None
         if settings.defaults or settings.force or (self.replays and body.stream):
             return None
-        return native if self.passes_through(native, self.upstream_model) else None
+        if self.passes_through(native, self.upstream_model):
+            return native
+        return None
 
     @property
     def provider(self) -> _ProviderReference:

@@ -128,7 +128,9 @@ def _suggestion(name: str, known: Iterable[str], what: str) -> str:
     if near is not None:
         return f"did you mean '{near}'?"
     some = sorted(known)[:_MAX_NAMES]
-    return f"{what}: {', '.join(some)}" if some else f"there are no {what}"
+    if some:
+        return f"{what}: {', '.join(some)}"
+    return f"there are no {what}"
 
 
 def _missing_files(startup: Startup) -> Iterator[ConfigError]:

@@ -183,7 +183,9 @@ def retry_after(
 
 def plausible_delay(seconds: float | None) -> float | None:
     """Return None instead of a delay in seconds that is negative, absurdly large, infinite or not a number."""
-    return seconds if seconds is not None and 0 <= seconds < _MAX_SECONDS else None
+    if seconds is not None and 0 <= seconds < _MAX_SECONDS:
+        return seconds
+    return None
 
 
 # The kind of error

@@ -133,7 +133,9 @@ class Redactor:
         # The last characters may be the beginning of a secret that continues behind `start`.
         is_complete = len(start) == len(text)
         shown = len(redacted) if is_complete else len(redacted) - longest
-        return redacted[: min(shown, max_length)] if shown > 0 else ""
+        if shown > 0:
+            return redacted[: min(shown, max_length)]
+        return ""
 
     def _update(self) -> None:
         forms = set().union(*self._known.values(), *self._recent.values())

@@ -132,7 +132,9 @@ def _disabled(
 ) -> str | None:
     """Why the provider is not a candidate; None if it is."""
     if not block.enabled:
-        return f"disabled by {source.origin}" if source.origin else DISABLED_BY_USER
+        if source.origin:
+            return f"disabled by {source.origin}"
+        return DISABLED_BY_USER
     if target.unusable is None and error is not None:
         return str(error)
     return target.unusable or missing_key

@@ -39,7 +39,9 @@ def explained(message: str, path: JsonPath, kind: Any) -> tuple[str, JsonPath, s
 def struct_at(kind: type[msgspec.Struct], path: JsonPath) -> type[msgspec.Struct]:
     """Return the struct that the object at `path` of a `kind` is decoded into."""
     info = _inside(inspect.type_info(kind), path)
-    return info.cls if isinstance(info, inspect.StructType) else kind
+    if isinstance(info, inspect.StructType):
+        return info.cls
+    return kind
 
 
 def _inside(info: inspect.Type | None, path: JsonPath) -> inspect.Type | None:
@@ -53,7 +55,10 @@ def _member(info: inspect.Type | None, step: str | int) -> inspect.Type | None:
     info = _present(info)
     match info:
         case inspect.StructType():
-            return next((field.type for field in info.fields if field.encode_name == step), None)
+            for field in info.fields:
+                if field.encode_name == step:
+                    return field.type
+            return None
         case inspect.DictType():
             return info.value_type
         case inspect.ListType() | inspect.VarTupleType():

@@ -39,7 +39,9 @@ def client_key(written: object) -> ClientKey | None:
     if isinstance(key, str):
         key = ClientKey(hash=key)
     lower = key.hash.lower()
-    return msgspec.structs.replace(key, hash=lower) if _KEY_HASH.fullmatch(lower) else None
+    if _KEY_HASH.fullmatch(lower):
+        return msgspec.structs.replace(key, hash=lower)
+    return None
 
 
 def collect(server: Server, plugins_toml: str, *, may_be_empty: bool = False) -> ClientKeys:

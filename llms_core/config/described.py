@@ -85,7 +85,9 @@ def sentence(text: str) -> str:
     if not text:
         return ""
     text = text[0].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    if text.endswith((".", "!", "?")):
+        return text
+    return f"{text}."
 
 
 def _comments_in(source: str) -> Iterator[tuple[str, str]]:
@@ -123,4 +125,6 @@ def _example(schema: dict[str, Any], default: Any) -> Any:
         return examples[0]
     if default is msgspec.NODEFAULT or default is None or isinstance(default, msgspec.Struct):
         return msgspec.NODEFAULT
-    return default if isinstance(default, bool) or default else msgspec.NODEFAULT
+    if isinstance(default, bool) or default:
+        return default
+    return msgspec.NODEFAULT

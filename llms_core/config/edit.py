@@ -135,7 +135,9 @@ def _own_line_indentation(source: _Text, item: Item) -> str | None:
 def _indentation(source: _Text, position: int) -> str:
     """The white space at the beginning of the line that contains a position."""
     found = _INDENTATION.match(source.written, source.json.rfind("\n", 0, position) + 1)
-    return found.group() if found else ""
+    if found:
+        return found.group()
+    return ""
 
 
 def _end_of_line(source: _Text, position: int) -> int:
@@ -143,4 +145,6 @@ def _end_of_line(source: _Text, position: int) -> int:
     end = source.json.find("\n", position)
     if end == -1 or source.json[position:end].strip():
         return position
-    return end - 1 if source.json[end - 1] == "\r" else end
+    if source.json[end - 1] == "\r":
+        return end - 1
+    return end

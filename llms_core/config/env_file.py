@@ -25,7 +25,9 @@ _LINE = re.compile(
 def path(env: Mapping[str, str]) -> Path | None:
     """Return where the user's own file is; None for a user without a folder."""
     folder = places.own_home(env)
-    return None if folder is None else folder / ".env"
+    if folder is None:
+        return None
+    return folder / ".env"
 
 
 def paths(env: Mapping[str, str], named: Path | None = None) -> list[Path]:

@@ -143,7 +143,9 @@ def _image_limits(source: Source, members: RawMembers) -> ImageLimits | None:
         limits = {"width": int(width), "height": int(height)}
     if image.max_length is not None:
         limits["size"] = image.max_length
-    return ImageLimits(**limits) if limits else None
+    if limits:
+        return ImageLimits(**limits)
+    return None
 
 
 def _object(source: Source, members: RawMembers, name: str) -> RawMembers:

@@ -183,7 +183,9 @@ def find(text: str, position: int, name: str | int) -> Item | None:
 def skip_whitespace(text: str, position: int) -> int:
     """Return the first position from `position` on that is no white space."""
     found = _WHITESPACE.match(text, position)
-    return found.end() if found else position
+    if found:
+        return found.end()
+    return position
 
 
 def _line_at(text: str, position: int) -> int:

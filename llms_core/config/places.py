@@ -37,7 +37,9 @@ def home(env: Mapping[str, str]) -> Path:
 def cache(env: Mapping[str, str]) -> Path:
     """Return the folder for files that can be made again: `$LLMS_CACHE`, or the user's own."""
     given = env.get("LLMS_CACHE")
-    return _expanded(given, env) if given else home(env)
+    if given:
+        return _expanded(given, env)
+    return home(env)
 
 
 def llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
@@ -102,7 +104,9 @@ def _found(name: str, env: Mapping[str, str], folder: Path) -> Path | None:
     """The file in the working directory, or else in the home."""
     for path in (folder / name, home(env) / name):
         if _is_file(path):
-            return path if _is_own_folder(path.parent, env) else UntrustedPath(path)
+            if _is_own_folder(path.parent, env):
+                return path
+            return UntrustedPath(path)
     return None
 
 

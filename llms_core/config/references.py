@@ -54,7 +54,9 @@ def resolve_nothing(reference: str) -> str:
 def plugin_reference(value: str) -> str | None:
     """Return the reference `vault:path` if a value is `$vault:path` or `${vault:path}`, else None."""
     found = _OF_PLUGIN.fullmatch(value)
-    return None if found is None else found[1] or found[2]
+    if found is None:
+        return None
+    return found[1] or found[2]
 
 
 def described(reference: str, error: UnresolvedError) -> str:
@@ -117,7 +119,9 @@ class References:
             parts += [_EMBEDDED_REFERENCE.sub(look_up_variable, value[end : found.start()]), look_up_secret(found)]
             end = found.end()
         parts.append(_EMBEDDED_REFERENCE.sub(look_up_variable, value[end:]))
-        return None if self.missing(before) else "".join(parts)
+        if self.missing(before):
+            return None
+        return "".join(parts)
 
     def _secret_of_plugin(self, reference: str) -> str | None:
         try:

@@ -197,7 +197,9 @@ class DeferredBody(RequestBody[View]):
     @property
     def dropped(self) -> tuple[str, ...]:  # type: ignore[override]
         """The parameters that were not translated, if there is a translation already."""
-        return () if self._translation is None else self._translation.dropped
+        if self._translation is None:
+            return ()
+        return self._translation.dropped
 
     @property
     def untranslatable(self) -> RequestError | None:  # type: ignore[override]

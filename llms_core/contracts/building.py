@@ -27,7 +27,9 @@ def arguments_text(arguments: object) -> str:
         arguments = text_of_json(arguments)
     if arguments in (None, "", "null"):
         return "{}"
-    return arguments if isinstance(arguments, str) else _encode(arguments).decode()
+    if isinstance(arguments, str):
+        return arguments
+    return _encode(arguments).decode()
 
 
 class ToolCall(msgspec.Struct, kw_only=True):

@@ -218,7 +218,9 @@ def _file(data: str, filename: str | None) -> Media:
     guessed_type, _ = mimetypes.guess_type(filename or "")
     found = _media("document", data, guessed_type or "application/pdf", filename=filename)
     kind = _KIND_OF_MIME.get(found.mime.partition("/")[0])
-    return msgspec.structs.replace(found, kind=kind) if kind else found
+    if kind:
+        return msgspec.structs.replace(found, kind=kind)
+    return found
 
 
 def _url(part: Part) -> str | None:

@@ -135,4 +135,6 @@ def read_usage(data: bytes) -> Usage | None:
 
 
 def _details(value: Any) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        return value
+    return None

@@ -47,7 +47,9 @@ def decode_any(data: bytes) -> Any:
 
 
 def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+    if len(digits) <= _MAX_DIGITS:
+        return int(digits)
+    return float(digits)
 
 
 def has_more_members(data: bytes, limit: int) -> bool:

@@ -51,7 +51,9 @@ class JsonRepair:
     def _repair_token(self, match: re.Match[bytes]) -> bytes:
         if match["text"] is not None:
             text = match["text"]
-            return self._repair_text(text) if rb"\u" in text else text
+            if rb"\u" in text:
+                return self._repair_text(text)
+            return text
         if match["logprob"] is not None:
             return match["logprob"] + _VERY_UNLIKELY
         return b"null"
@@ -67,7 +69,9 @@ class JsonRepair:
                 return b""
             if match["low"] is not None:
                 is_continuation = match.start() == 1 and self._first_halves
-                return self._first_halves.popleft() + match["low"] if is_continuation else _REPLACEMENT
+                if is_continuation:
+                    return self._first_halves.popleft() + match["low"]
+                return _REPLACEMENT
             return match[0]
 
         return _ESCAPES.sub(repair, text)

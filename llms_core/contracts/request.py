@@ -176,7 +176,9 @@ class ChatCall(ProviderCall, frozen=True, kw_only=True):
     def get(self, name: str) -> Any:
         """The decoded value of a member that `request` does not declare; None if it is absent or null."""
         raw = self.body.members.get(name)
-        return None if raw is None else msgspec.json.decode(raw)
+        if raw is None:
+            return None
+        return msgspec.json.decode(raw)
 
     def pick(self, names: Iterable[str]) -> dict[str, Any]:
         """Return the decoded values of the named members, without those that are absent or null."""
@@ -227,7 +229,9 @@ def with_provider_settings(body: ChatBody, defaults: Members, force: Members) ->
         if name in _SYNONYMS:
             changes[_SYNONYMS[name]] = None
         changes[name] = value
-    return body.with_members(changes) if changes else body
+    if changes:
+        return body.with_members(changes)
+    return body
 
 
 def _is_set(body: ChatBody, name: str) -> bool:

@@ -66,7 +66,9 @@ _MAX = 2**53
 
 
 def _searches(tools: Any) -> int:
-    return _count(tools.get("web_search_requests")) if isinstance(tools, Mapping) else 0
+    if isinstance(tools, Mapping):
+        return _count(tools.get("web_search_requests"))
+    return 0
 
 
 def _count(value: Any) -> int:
@@ -78,4 +80,6 @@ def _count(value: Any) -> int:
 
 def _amount(value: Any) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < _MAX else 0.0
+    if is_number and 0 <= value < _MAX:
+        return float(value)
+    return 0.0

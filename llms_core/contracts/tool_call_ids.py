@@ -105,12 +105,16 @@ class ToolCallIds:
     def result_id(self, message: Message) -> str:
         """Return the id that a message with a tool's result refers to, even if it belongs to no call."""
         call = self.result(message)
-        return self.orphan_id(message) if call is None else call.id
+        if call is None:
+            return self.orphan_id(message)
+        return call.id
 
     def orphan_id(self, message: Message) -> str:
         """Return a valid id for a message with a tool's result that belongs to no call."""
         own_id = message.tool_call_id or ""
-        return own_id if self._valid.fullmatch(own_id) else self._digest(own_id, 0)
+        if self._valid.fullmatch(own_id):
+            return own_id
+        return self._digest(own_id, 0)
 
     def _add(self, called: Called) -> SentCall:
         call = SentCall(self._unique(called.id), called, self._count)

@@ -38,7 +38,9 @@ def _decode(request: IncomingRequest) -> RequestBody[SpeechRequest]:
 
 
 def _stream_writer(body: RequestBody[SpeechRequest]) -> StreamWriter:
-    return EventWriter(body) if body.view.events else BytesWriter()
+    if body.view.events:
+        return EventWriter(body)
+    return BytesWriter()
 
 
 SPEECH = Dialect(

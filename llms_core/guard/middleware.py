@@ -62,7 +62,9 @@ class Guard:
                 raise _unreadable(name, error) from None
             if changed is not value:
                 changes[name] = changed
-        return call.with_members(changes) if changes else call
+        if changes:
+            return call.with_members(changes)
+        return call
 
     def _cleaned(self, answer: Answer) -> bytes:
         """Return the answer's body without what is masked. Raises RequestError for something that is denied."""
@@ -104,7 +106,9 @@ class Guard:
 def _start_of_word(text: str, end: int) -> int:
     """Return the position of the space before `end`: what a word is depends on what is before it."""
     space = max(text.rfind(" ", 0, end), text.rfind("\n", 0, end))
-    return space if space > 0 else before_escape(text, end)
+    if space > 0:
+        return space
+    return before_escape(text, end)
 
 
 def _unreadable(name: str, error: Exception) -> RequestError:

@@ -123,4 +123,6 @@ def _hint(name: str, patterns: Mapping[str, object]) -> str:
     if name == "word":
         return "it needs `words`"
     near = nearest(name, list(patterns))
-    return f"did you mean '{near}'?" if near is not None else f"rules: {', '.join(patterns)}"
+    if near is not None:
+        return f"did you mean '{near}'?"
+    return f"rules: {', '.join(patterns)}"

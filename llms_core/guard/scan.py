@@ -32,12 +32,16 @@ def cleaned_value(value: Any, rules: Sequence[Rule], where: str, member: str = "
     """
     match value:
         case str():
-            return _cleaned_file(value, rules, where) if is_file(value, member) else cleaned(value, rules, where)
+            if is_file(value, member):
+                return _cleaned_file(value, rules, where)
+            return cleaned(value, rules, where)
         case dict():
             return _cleaned_object(value, rules, where)
         case list():
             entries = [cleaned_value(entry, rules, where, member) for entry in value]
-            return value if all(new is old for new, old in zip(entries, value, strict=True)) else entries
+            if all(new is old for new, old in zip(entries, value, strict=True)):
+                return value
+            return entries
     return value
 
 
@@ -60,7 +64,9 @@ def _cleaned_file(uri: str, rules: Sequence[Rule], where: str) -> str:
     if text is None:
         return uri
     changed = cleaned(text, rules, where)
-    return uri if changed is text else with_text(uri, changed)
+    if changed is text:
+        return uri
+    return with_text(uri, changed)
 
 
 def denied(rule: Rule, where: str) -> RequestError:

@@ -83,7 +83,9 @@ class ImageConverter:
         # Each image once, in their order.
         distinct = list(dict.fromkeys(values))[:MAX_IMAGES]
         replacements = await self._replacements(distinct) if distinct else {}
-        return with_references(body, _TYPES, replacements) if replacements else body
+        if replacements:
+            return with_references(body, _TYPES, replacements)
+        return body
 
     def fetching(self, fetch: FetchMedia) -> FetchMedia:
         """Return a function that fetches a file like `fetch`, and makes it smaller if it is an image."""
@@ -94,7 +96,9 @@ class ImageConverter:
                 return media_type, data
             image = await asyncio.to_thread(self._examined, data)
             smaller = None if image is None else await self._smaller(image)
-            return (media_type, data) if smaller is None else (JPEG, smaller)
+            if smaller is None:
+                return (media_type, data)
+            return (JPEG, smaller)
 
         return fetch_fitted
 
@@ -115,7 +119,9 @@ class ImageConverter:
     async def _replacement(self, value: str) -> str | None:
         image = await asyncio.to_thread(self._decoded, value)
         smaller = None if image is None else await self._smaller(image)
-        return None if smaller is None else f"data:{JPEG};base64,{base64.b64encode(smaller).decode()}"
+        if smaller is None:
+            return None
+        return f"data:{JPEG};base64,{base64.b64encode(smaller).decode()}"
 
     def _decoded(self, value: str) -> _Image | None:
         """Return the image of a data URI if it is too large."""

@@ -95,7 +95,9 @@ def _opaque(image: Image) -> Image:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(ground, image)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    if image.mode == "RGB":
+        return image
+    return image.convert("RGB")
 
 
 def _encoded(image: Image, max_bytes: int) -> bytes:

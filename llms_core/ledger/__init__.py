@@ -37,7 +37,9 @@ class _State:
 
 def status() -> LedgerStatus | None:
     """Return the state of the ledger of this process; None if nothing is recorded."""
-    return _State.recorders[-1].status() if _State.recorders else None
+    if _State.recorders:
+        return _State.recorders[-1].status()
+    return None
 
 
 def current_settings() -> LedgerSettings:
@@ -65,7 +67,9 @@ def llms_configure(settings: PluginSettings) -> None:
 @hookimpl
 def llms_middleware() -> Iterable[Middleware]:
     """Return what remembers texts, if the settings ask for it."""
-    return () if _State.contents is None else (_State.contents,)
+    if _State.contents is None:
+        return ()
+    return (_State.contents,)
 
 
 @hookimpl
@@ -105,7 +109,9 @@ def llms_measurements() -> Iterable[Measurement]:
     from llms_core.ledger.measured import measurements
 
     found = status()
-    return () if found is None else measurements(found)
+    if found is None:
+        return ()
+    return measurements(found)
 
 
 @hookimpl
@@ -114,4 +120,6 @@ def llms_status() -> Mapping[str, Any]:
     import msgspec
 
     found = status()
-    return {} if found is None else msgspec.structs.asdict(found)
+    if found is None:
+        return {}
+    return msgspec.structs.asdict(found)

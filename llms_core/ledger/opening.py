@@ -27,7 +27,9 @@ def database_for(settings: LedgerSettings, env: Mapping[str, str], *, reads: boo
     from llms_core.ledger.sqlite import Sqlite
 
     path = places.home(env) / FILE
-    return Sqlite(path, busy_timeout=10.0) if reads else Sqlite(path)
+    if reads:
+        return Sqlite(path, busy_timeout=10.0)
+    return Sqlite(path)
 
 
 def recorder_for(settings: LedgerSettings, env: Mapping[str, str]) -> Recorder:

@@ -93,7 +93,9 @@ def content(database: Database, request_id: str) -> tuple[str, str] | None:
     """Return the texts of a request and its answer; None if they are not kept. Raises Unavailable."""
     mark = database.placeholder
     found = database.query(f"SELECT request, answer FROM contents WHERE request_id = {mark}", (request_id,))
-    return (found[0][0] or "", found[0][1] or "") if found else None
+    if found:
+        return (found[0][0] or "", found[0][1] or "")
+    return None
 
 
 def _measures(values: Sequence[Any]) -> Mapping[str, float]:
@@ -104,7 +106,9 @@ def _measures(values: Sequence[Any]) -> Mapping[str, float]:
 def _number(value: Any) -> float:
     if value is None:
         return 0
-    return value if isinstance(value, int | float) else int(value)
+    if isinstance(value, int | float):
+        return value
+    return int(value)
 
 
 def _by_cost(row: Usage) -> tuple[float, float]:

@@ -86,4 +86,6 @@ def llms_root_routes() -> Iterable[Any]:
 @hookimpl
 def llms_public_routes() -> Set[str]:
     """Let anybody read the metrics if the user says so."""
-    return {"metrics"} if _settings[0].public else set()
+    if _settings[0].public:
+        return {"metrics"}
+    return set()

@@ -99,7 +99,9 @@ class Answered(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     def filtered(self, chunks: ChunkFilter) -> Answered:
         """The same with a stream whose chunks have passed a filter. A whole answer stays as it is."""
-        return self if self.stream is None else self.with_stream(FilteredStream(self.stream, chunks))
+        if self.stream is None:
+            return self
+        return self.with_stream(FilteredStream(self.stream, chunks))
 
     async def whole(self, operation: Operation[Any, Any]) -> Answered:
         """The same with a whole answer: a stream is read to its end, and closed."""

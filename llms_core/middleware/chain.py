@@ -60,7 +60,9 @@ class Layer(msgspec.Struct, frozen=True, eq=False):
         log.error("%s: its middleware failed: %s", self.origin, error, exc_info=error)
         if not self.fails_open:
             raise RequestError.plugin_failed(self.origin) from None
-        return given[-1] if given else await forward(call)
+        if given:
+            return given[-1]
+        return await forward(call)
 
 
 def compose(layers: Sequence[Layer]) -> Chain | None:

@@ -19,4 +19,6 @@ def framed(event: str, data: bytes) -> bytes:
 @lru_cache(maxsize=256)
 def _head_of(event: str) -> bytes:
     """Return what precedes the data of an event. A name must not break out of its line."""
-    return b"event: %b\ndata: " % event.encode() if _NAME.fullmatch(event) else b"data: "
+    if _NAME.fullmatch(event):
+        return b"event: %b\ndata: " % event.encode()
+    return b"data: "

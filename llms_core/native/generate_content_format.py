@@ -68,15 +68,21 @@ def joined_pieces(pieces: Iterable[Json]) -> Json:
 
 def _candidates(answer: Json) -> list[Json]:
     candidates = answer.get("candidates")
-    return [each for each in candidates if isinstance(each, dict)] if isinstance(candidates, list) else []
+    if isinstance(candidates, list):
+        return [each for each in candidates if isinstance(each, dict)]
+    return []
 
 
 def _index_of(candidate: Json) -> int:
     index = candidate.get("index")
-    return index if isinstance(index, int) else 0
+    if isinstance(index, int):
+        return index
+    return 0
 
 
 def _parts(candidate: Json) -> list[Any]:
     content = candidate.get("content")
     parts = content.get("parts") if isinstance(content, dict) else None
-    return parts if isinstance(parts, list) else []
+    if isinstance(parts, list):
+        return parts
+    return []

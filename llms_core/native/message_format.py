@@ -123,7 +123,9 @@ def _decode_input(text: str) -> Any:
 
 def _items(value: object) -> list[Any]:
     """Return the items of a list; none of anything else."""
-    return value if isinstance(value, list) else []
+    if isinstance(value, list):
+        return value
+    return []
 
 
 def _members(value: object) -> Json:

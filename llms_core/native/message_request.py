@@ -59,7 +59,9 @@ class MessageView(msgspec.Struct):
     @property
     def blocks(self) -> list[BlockView]:
         """The blocks of the content; none if it is a text."""
-        return self.content if isinstance(self.content, list) else []
+        if isinstance(self.content, list):
+            return self.content
+        return []
 
 
 class _Thinking(msgspec.Struct):

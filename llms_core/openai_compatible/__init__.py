@@ -124,7 +124,9 @@ class OpenAICompatible(OtherOperations):
         names = renamed_functions(call)
         if self.speaks_responses(call):
             completion = read_completion(call, body, self._owner(call), self._error_in_answer)
-            return completion if names is None else restored_completion(completion, names)
+            if names is None:
+                return completion
+            return restored_completion(completion, names)
         try:
             members = decode_members(body)
             body.decode()  # msgspec does not check the UTF-8 of values that stay raw
@@ -146,7 +148,9 @@ class OpenAICompatible(OtherOperations):
         if self.speaks_responses(call):
             chunks = ResponseChunks(call, self._owner(call), self._error_in_answer)
             names = renamed_functions(call)
-            return chunks if names is None else RestoredChunks(chunks, names)
+            if names is None:
+                return chunks
+            return RestoredChunks(chunks, names)
         return OpenAIChunks(self, call)
 
     def native_endpoint(self, protocol: str, model: str) -> NativeEndpoint | None:

@@ -65,11 +65,15 @@ class _CallRepair:
 
     def calls(self, message: Message) -> list[SentCall]:
         """Return the calls of a message; none if they keep their ids."""
-        return [] if self._ids is None else self._ids.calls(message)
+        if self._ids is None:
+            return []
+        return self._ids.calls(message)
 
     def result_id(self, message: Message) -> str:
         """Return the id of the call that a result belongs to."""
-        return message.tool_call_id or "" if self._ids is None else self._ids.result_id(message)
+        if self._ids is None:
+            return message.tool_call_id or ""
+        return self._ids.result_id(message)
 
 
 class Conversation:
@@ -203,7 +207,10 @@ class Conversation:
 
 def generated_id_length(valid: re.Pattern[str]) -> int:
     """Return the number of hexadecimal digits that a valid id of a tool call may have, 32 at most; 0 for none."""
-    return next((length for length in range(32, 0, -1) if valid.fullmatch(_HEX_DIGITS[:length])), 0)
+    for length in range(32, 0, -1):
+        if valid.fullmatch(_HEX_DIGITS[:length]):
+            return length
+    return 0
 
 
 def _has_custom_calls(request: ChatRequest) -> bool:

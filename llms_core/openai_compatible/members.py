@@ -100,7 +100,9 @@ def with_parameters(tools: Raw) -> Raw:
         function = decode_members(tool["function"])
         function["parameters"] = _NO_PARAMETERS
         tool["function"] = encode_raw(function)
-    return encode_raw(decoded) if incomplete else tools
+    if incomplete:
+        return encode_raw(decoded)
+    return tools
 
 
 def _lacks_parameters(tool: dict[str, Raw]) -> bool:

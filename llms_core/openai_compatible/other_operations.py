@@ -75,7 +75,9 @@ class OtherOperations:
 
     def forwarded(self, call: ForwardCall, answer: ForwardedAnswer) -> ForwardedAnswer:
         """Return the provider's answer as it is, but for sound within JSON."""
-        return sound_in_json(call, answer) if call.operation == "audio_speech" else answer
+        if call.operation == "audio_speech":
+            return sound_in_json(call, answer)
+        return answer
 
     def embedding_rules(self, model: str) -> EmbeddingRules:
         """Return what the provider accepts, which the spec tells for all of its models."""

@@ -80,7 +80,9 @@ class Chat(Operation[ChatRequest, ChatCall]):
             if isinstance(message.content, list):
                 types = [part.type for part in message.content]
                 needed += [_PART_CAPABILITIES[type_] for type_ in types if type_ in _PART_CAPABILITIES]
-        return frozenset(needed) if needed else _NOTHING
+        if needed:
+            return frozenset(needed)
+        return _NOTHING
 
     def call(self, body: ChatBody, candidate: Candidate, request_id: str, created: int) -> ChatCall:
         """Apply the provider's `defaults` and `force`; nothing of them reaches the next candidate (SR-075).
@@ -127,7 +129,9 @@ class Chat(Operation[ChatRequest, ChatCall]):
         if not isinstance(adapter, Negotiates):
             return None
         other = adapter.other_protocol(call, error)
-        return None if other is None else expect(OtherProtocol, other, "other_protocol")
+        if other is None:
+            return None
+        return expect(OtherProtocol, other, "other_protocol")
 
     def request(self, adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest:
         """Return the adapter's request."""
@@ -145,7 +149,9 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def generated(self, call: ChatCall) -> ChunkReader | None:
         """Return a reader, unless the client's request is passed on as it is."""
-        return ChunkReader(parts=call.request.n or 1) if call.native is None else None
+        if call.native is None:
+            return ChunkReader(parts=call.request.n or 1)
+        return None
 
     def checked(self, answer: object) -> Completion:
         """Return the completion that `generate` returned."""

@@ -140,7 +140,9 @@ def _with_forced(body: EmbeddingBody, candidate: Candidate) -> EmbeddingBody:
     """Apply a provider's `force`, which overrides the client. A provider's defaults are parameters of chat."""
     force = candidate.settings.force
     changes: dict[str, Raw | None] = {name: force[name] for name in _FORCED if name in force}
-    return body.with_members(changes) if changes else body
+    if changes:
+        return body.with_members(changes)
+    return body
 
 
 def _input_type(value: str | None, rules: EmbeddingRules, provider: str) -> str | None:

@@ -178,4 +178,6 @@ def list_in(data: bytes, name: str) -> list[Any] | None:
         value = msgspec.json.decode(members[name])
     except UNREADABLE:
         return None
-    return value if isinstance(value, list) else None
+    if isinstance(value, list):
+        return value
+    return None

@@ -30,7 +30,9 @@ class Speech(Forwarding):
 
     def stream(self, adapter: Any, call: ForwardCall) -> StreamReader:
         """Return a reader of events, or of bytes."""
-        return super().stream(adapter, call) if call.events else StreamReader(Sound())
+        if call.events:
+            return super().stream(adapter, call)
+        return StreamReader(Sound())
 
     def as_chunks(self, answer: Any) -> list[Chunk]:
         """Return sound that an adapter has translated."""

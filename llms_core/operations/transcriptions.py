@@ -36,7 +36,9 @@ class Transcriptions(Forwarding):
         except UnicodeDecodeError:
             return f"it is not text ({media_type})"
         # Some servers state the wrong type, for errors too.
-        return "it is an error" if describes_error(answer.data) and json_members(answer.data) else None
+        if describes_error(answer.data) and json_members(answer.data):
+            return "it is an error"
+        return None
 
     def events_of(self, answer: ForwardedAnswer) -> Sequence[Mapping[str, Any]]:
         """Return the text as one piece, and once more at the end, as in every stream of text."""
@@ -54,8 +56,12 @@ def _fault_of_json(data: bytes) -> str | None:
     members = json_members(data)
     if members is None:
         # A text that was requested as such may still be sent as JSON.
-        return None if _is_string(data) else "it is not valid JSON"
-    return None if _is_string(bytes(members.get("text", b""))) else "it has no text"
+        if _is_string(data):
+            return None
+        return "it is not valid JSON"
+    if _is_string(bytes(members.get("text", b""))):
+        return None
+    return "it has no text"
 
 
 def _is_string(data: bytes) -> bool:

@@ -89,7 +89,9 @@ async def llms_lifespan(gateway: GatewayStatus) -> AsyncIterator[None]:
 @hookimpl
 def llms_attempt_started(attempt: AttemptStart) -> Mapping[str, str] | None:
     """Begin a span, and that of the request if it is its first attempt."""
-    return _running[-1].attempt_started(attempt) if _running else None
+    if _running:
+        return _running[-1].attempt_started(attempt)
+    return None
 
 
 @hookimpl

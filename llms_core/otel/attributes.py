@@ -84,4 +84,6 @@ def _server(base_url: str) -> Mapping[str, str | int]:
         port = parts.port or (80 if parts.scheme == "http" else 443)
     except ValueError:
         return {}
-    return {names.SERVER_ADDRESS: parts.hostname, names.SERVER_PORT: port} if parts.hostname else {}
+    if parts.hostname:
+        return {names.SERVER_ADDRESS: parts.hostname, names.SERVER_PORT: port}
+    return {}

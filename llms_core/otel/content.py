@@ -58,7 +58,9 @@ class Content:
             found = [{**_message(each["message"]), "finish_reason": each.get("finish_reason")} for each in choices]
         except _ODD:
             return ""
-        return _encoded(found) if found else ""
+        if found:
+            return _encoded(found)
+        return ""
 
 
 class ContentMiddleware:
@@ -105,7 +107,9 @@ def _message(message: Mapping[str, Json]) -> dict[str, Json]:
 
 def _part(part: Mapping[str, Json]) -> dict[str, Json]:
     # Of images, sound and files, only that they were there.
-    return _text(part["text"]) if part.get("type") == "text" else {"type": part.get("type")}
+    if part.get("type") == "text":
+        return _text(part["text"])
+    return {"type": part.get("type")}
 
 
 def _text(text: str) -> dict[str, Json]:

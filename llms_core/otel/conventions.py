@@ -69,7 +69,9 @@ _PROVIDERS: Mapping[str, str] = {
 
 def operation_name(operation: str, dialect: str = "") -> str:
     """Return the conventions' name of an operation; those that they lack keep theirs, as they allow."""
-    return "text_completion" if dialect == _LEGACY_COMPLETIONS else operation
+    if dialect == _LEGACY_COMPLETIONS:
+        return "text_completion"
+    return operation
 
 
 def provider_name(provider_type: str) -> str:

@@ -146,7 +146,9 @@ def _parse_pin(name: str, text: str) -> _Pin:
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
     near = nearest(name, known)
-    return f"did you mean '{near}'?" if near is not None else "`llms plugins` lists those that are"
+    if near is not None:
+        return f"did you mean '{near}'?"
+    return "`llms plugins` lists those that are"
 
 
 def _names_of(source: Source) -> set[str]:

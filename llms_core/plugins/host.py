@@ -107,7 +107,10 @@ class PluginHost:
     def plugin_of(self, spec: ProviderSpec) -> str:
         """The name of the plugin that provides a spec; empty for one of plugins.toml."""
         origin = self.origin(spec)
-        return next((plugin.name for plugin in self._plugins if plugin.origin == origin), "")
+        for plugin in self._plugins:
+            if plugin.origin == origin:
+                return plugin.name
+        return ""
 
     def origin_of(self, plugin: str) -> str:
         """Name a loaded plugin with its distribution."""

@@ -110,4 +110,6 @@ class _Lookup:
             raise PluginError(f"it returned {type(secret).__name__} instead of a str, or None for a secret of others")
         if secret is not None and not secret.strip():
             raise PluginError("it returned an empty secret; return None for one that does not exist")
-        return None if secret is None else secret.strip()
+        if secret is None:
+            return None
+        return secret.strip()

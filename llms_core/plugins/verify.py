@@ -46,7 +46,9 @@ class _Marked(NamedTuple):
     def place(self) -> str:
         """The hook, and the file and line of the function."""
         location = where(self.function)
-        return f"{self.hook} ({location})" if location else self.hook
+        if location:
+            return f"{self.hook} ({location})"
+        return self.hook
 
 
 def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
@@ -162,4 +164,6 @@ def _reject_unmarked(plugin: object) -> None:
 
 def _suggestion(name: str) -> str:
     near = nearest(name, hook_names())
-    return f"; did you mean {near}?" if near is not None else f"; the hooks are {', '.join(hook_names())}"
+    if near is not None:
+        return f"; did you mean {near}?"
+    return f"; the hooks are {', '.join(hook_names())}"

@@ -78,7 +78,9 @@ class PriceBook:
 
     def search(self, model: str) -> Sequence[Listing]:
         """Return a model wherever the list has it."""
-        return () if self._list is None else listed.search(self._list, model)
+        if self._list is None:
+            return ()
+        return listed.search(self._list, model)
 
     def rates(self, url: str, name: str, model: str, at: float, service_tier: str | None = None) -> Rates | None:
         """Return the rates of a model at a time, in Unix seconds; None if they are not known."""

@@ -32,10 +32,14 @@ def cost_of(configured: Rates | None, usage: Usage, tokens: Tokens, look_up: Cal
         return Cost(reported, "provider")
     if configured is not None:
         charged = amount(configured, tokens)
-        return None if charged is None else Cost(charged, "configuration")
+        if charged is None:
+            return None
+        return Cost(charged, "configuration")
     rates = look_up()
     charged = None if rates is None else amount(rates, tokens)
-    return None if charged is None else Cost(charged, "genai-prices")
+    if charged is None:
+        return None
+    return Cost(charged, "genai-prices")
 
 
 def reported_cost(usage: Usage) -> float | None:
@@ -56,7 +60,9 @@ def reported_cost(usage: Usage) -> float | None:
         return _amount(usage.estimated_cost)
     if usage.cost_in_usd_ticks is not None:
         ticks = _amount(usage.cost_in_usd_ticks)
-        return None if ticks is None else ticks / _TICKS_PER_USD
+        if ticks is None:
+            return None
+        return ticks / _TICKS_PER_USD
     return None
 
 
@@ -64,4 +70,6 @@ def _amount(value: Any) -> float | None:
     """Return an amount that a provider sent, if it can be one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value < math.inf else None
+    if 0 <= value < math.inf:
+        return float(value)
+    return None

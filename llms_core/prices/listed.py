@@ -123,7 +123,9 @@ class Listing(msgspec.Struct, frozen=True):
     def since(self, at: float) -> date | None:
         """Return the day since which the price applies that does at a time; None if the list does not tell."""
         start = self.model.prices[self.position(at)].period.start
-        return None if start is None else datetime.fromtimestamp(start, UTC).date()
+        if start is None:
+            return None
+        return datetime.fromtimestamp(start, UTC).date()
 
     def position(self, at: float) -> int:
         """Return which of the model's prices applies at a time."""
@@ -193,7 +195,10 @@ def matches(clause: Clause, text: str) -> bool:
 
 
 def _provider_at(listed: PriceList, url: str) -> ListedProvider | None:
-    return next((provider for provider in listed.providers if _pattern(provider.url).match(url)), None)
+    for provider in listed.providers:
+        if _pattern(provider.url).match(url):
+            return provider
+    return None
 
 
 def _provider_named(listed: PriceList, name: str) -> ListedProvider | None:
@@ -208,7 +213,10 @@ def _provider_named(listed: PriceList, name: str) -> ListedProvider | None:
 
 
 def _model(provider: ListedProvider, reference: str) -> ListedModel | None:
-    return next((model for model in _decode_models(provider.models) if matches(model.match, reference)), None)
+    for model in _decode_models(provider.models):
+        if matches(model.match, reference):
+            return model
+    return None
 
 
 _COMPACT_DATE = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")

@@ -52,9 +52,13 @@ def amount(rates: Rates, tokens: Tokens) -> float | None:
     if rates.tiers:
         rates = _applicable(rates, tokens.input)
     if tokens.images and (rates.image is not None or not tokens.input):
-        return None if rates.image is None else tokens.images * rates.image
+        if rates.image is None:
+            return None
+        return tokens.images * rates.image
     if tokens.seconds and not tokens.input:
-        return None if rates.minute is None else max(tokens.seconds, rates.min_seconds) / 60 * rates.minute
+        if rates.minute is None:
+            return None
+        return max(tokens.seconds, rates.min_seconds) / 60 * rates.minute
     if (tokens.input and rates.input is None) or (tokens.output and rates.output is None):
         return None
     per_million = _input(rates, tokens) + _output(rates, tokens)

@@ -176,4 +176,6 @@ class CircuitBreaker:
     def _state_name(self, circuit: Circuit) -> str:
         if not circuit.open_until:
             return "closed"
-        return "half-open" if self.allows(circuit) else "open"
+        if self.allows(circuit):
+            return "half-open"
+        return "open"

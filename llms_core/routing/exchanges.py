@@ -107,7 +107,9 @@ class Exchanges(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return Answered(candidate=candidate, dropped=http.dropped, stream=opened)
 
     def _transport(self, attempt: Attempt) -> HttpTransport:
-        return AddedHeaders(self.transport, attempt.headers) if attempt.headers else self.transport
+        if attempt.headers:
+            return AddedHeaders(self.transport, attempt.headers)
+        return self.transport
 
     async def _commit(self, stream: AnswerStream, attempt: Attempt) -> None:
         try:

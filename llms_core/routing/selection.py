@@ -60,4 +60,6 @@ def select(
 
 def fallbacks(routing: Routing, operation: Operation[Any, Any], model: str) -> Sequence[str]:
     """The models that are tried after all providers of one have failed."""
-    return () if operation.same_model_only else routing.fallbacks.get(model, ())
+    if operation.same_model_only:
+        return ()
+    return routing.fallbacks.get(model, ())

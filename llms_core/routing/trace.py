@@ -214,7 +214,9 @@ current_trace: ContextVar[RequestTrace | None] = ContextVar("current_trace", def
 
 def _service_tier(usage: Usage, requested: str | None) -> str | None:
     reported = usage.service_tier
-    return reported[:_MAX_TIER] if isinstance(reported, str) else requested
+    if isinstance(reported, str):
+        return reported[:_MAX_TIER]
+    return requested
 
 
 @lru_cache(maxsize=1024)
@@ -228,7 +230,9 @@ def _without_credentials(url: str) -> str:
     # The adapter fills in what is missing.
     if "{" in host:
         return ""
-    return f"{parts.scheme}://{host}{parts.path}" if host else ""
+    if host:
+        return f"{parts.scheme}://{host}{parts.path}"
+    return ""
 
 
 @lru_cache(maxsize=1024)

@@ -151,4 +151,6 @@ def _code_of(error: BaseException | None) -> str | None:
         return code
     if isinstance(error, ProviderError):
         return error.kind.value
-    return "all_providers_failed" if isinstance(error, AllProvidersFailed) else None
+    if isinstance(error, AllProvidersFailed):
+        return "all_providers_failed"
+    return None

@@ -76,7 +76,9 @@ class _Authenticator(msgspec.Struct, frozen=True):
         """
         try:
             caller = self.hook(*seen)
-            return caller if inspect.isawaitable(caller) else _checked(caller)
+            if inspect.isawaitable(caller):
+                return caller
+            return _checked(caller)
         except RequestError:
             raise
         except (Exception, SystemExit):
@@ -138,7 +140,9 @@ async def _wait(
     if caller is not None:
         return caller
     found = _ask(others, seen, is_late=is_late)
-    return found if isinstance(found, Caller) else await found
+    if isinstance(found, Caller):
+        return found
+    return await found
 
 
 def _seen(scope: Scope) -> tuple[Mapping[str, str], str, str, str]:

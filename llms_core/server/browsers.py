@@ -100,7 +100,9 @@ class BrowserGuard:
             self._check_host(headers.get(b"host"))
             if self.gateway.is_open and not is_admitted:
                 self._refuse_other_sites(scope, headers)
-        return self._cors(headers) if is_admitted else self._vary
+        if is_admitted:
+            return self._cors(headers)
+        return self._vary
 
     def _check_host(self, host: bytes | None) -> None:
         """Raise RequestError if another name was made to resolve to this machine."""
@@ -198,7 +200,9 @@ def _is_address(host: bytes) -> bool:
 def _name_of(host: bytes) -> str:
     """The name in `Host`, without the port; empty if it is malformed."""
     found = _HOST.fullmatch(host.decode("latin-1"))
-    return found[1].strip("[]").rstrip(".").lower() if found else ""
+    if found:
+        return found[1].strip("[]").rstrip(".").lower()
+    return ""
 
 
 def _is_navigation(scope: Any, headers: Mapping[bytes, bytes]) -> bool:

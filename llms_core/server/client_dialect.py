@@ -10,7 +10,10 @@ from llms_core.dialects.paths import parameters, pattern
 
 def client_dialect(headers: Mapping[str, str], dialects: Sequence[Dialect]) -> Dialect | None:
     """Return the dialect that a header of its own tells; None if there is none."""
-    return next((dialect for dialect in dialects if dialect.header and dialect.header in headers), None)
+    for dialect in dialects:
+        if dialect.header and dialect.header in headers:
+            return dialect
+    return None
 
 
 def dialect_of_path(path: str, dialects: Sequence[Dialect]) -> Dialect | None:
@@ -20,7 +23,9 @@ def dialect_of_path(path: str, dialects: Sequence[Dialect]) -> Dialect | None:
         found += [(len(each), dialect) for each in dialect.paths if _is_at_or_below(path, each)]
         if dialect.models_path and _is_at_or_below(path, dialect.models_path):
             found.append((len(dialect.models_path), dialect))
-    return max(found, key=lambda each: each[0])[1] if found else None
+    if found:
+        return max(found, key=lambda each: each[0])[1]
+    return None
 
 
 def dialect_of_error(path: str, headers: Mapping[str, str], dialects: Sequence[Dialect]) -> Dialect | None:

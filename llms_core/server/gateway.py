@@ -124,7 +124,9 @@ class Gateway(Service):
         if self.running > self.server.max_requests:
             message = f"The server is already handling {self.server.max_requests} requests"
             raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
-        return None if self.authenticate is None else self.authenticate(scope)
+        if self.authenticate is None:
+            return None
+        return self.authenticate(scope)
 
     def models_of(self, item: Configured) -> Sequence[Model]:
         """Return the models of a provider: those of its block, and those that it lists itself."""

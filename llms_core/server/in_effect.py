@@ -66,7 +66,9 @@ def _models(item: Configured) -> str:
     known = f"{number} model{'' if number == 1 else 's'}"
     if not item.provider.discover:
         return known
-    return f"{known} and those it lists" if number else "the models it lists"
+    if number:
+        return f"{known} and those it lists"
+    return "the models it lists"
 
 
 def _disabled(configured: Iterable[Configured]) -> Iterator[str]:
@@ -111,7 +113,9 @@ def _changed_providers(old: Startup, new: Startup) -> Iterator[str]:
 
 
 def _state(item: Configured) -> str:
-    return "enabled" if item.disabled is None else f"not enabled: {item.disabled}"
+    if item.disabled is None:
+        return "enabled"
+    return f"not enabled: {item.disabled}"
 
 
 def _is_same(item: Configured, previous: Configured) -> bool:

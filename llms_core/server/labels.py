@@ -73,7 +73,9 @@ def _text(members: Members, name: str, max_length: int) -> str | None:
         value = msgspec.json.decode(raw)
     except UNREADABLE:
         return None
-    return value[:max_length] if isinstance(value, str) and value else None
+    if isinstance(value, str) and value:
+        return value[:max_length]
+    return None
 
 
 def _metadata(members: Members) -> Mapping[str, str]:

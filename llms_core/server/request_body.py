@@ -65,7 +65,9 @@ async def _read_all(receive: Receive, max_bytes: int) -> bytes:
         pieces.append(piece)
         if not message.get("more_body"):
             # Most bodies arrive in one piece; joining would copy it.
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if len(pieces) == 1:
+                return pieces[0]
+            return b"".join(pieces)
 
 
 def _too_large(max_bytes: int) -> RequestError:

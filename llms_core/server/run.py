@@ -150,7 +150,9 @@ def application_of_environment() -> Any:
 
 def _plugins_toml(options: ServeOptions) -> PluginsToml:
     path = places.plugins_toml(options.plugins, os.environ)
-    return PluginsToml() if path is None else plugins_toml.load(path)
+    if path is None:
+        return PluginsToml()
+    return plugins_toml.load(path)
 
 
 def _application(options: ServeOptions, settings: PluginsToml) -> Any:

@@ -176,7 +176,9 @@ class Service:
 
         answered = await self.middleware(call, forward)
         # A middleware may answer in either way, and the client gets what it asked for.
-        return answered.replayed(operation) if body.stream else await answered.whole(operation)
+        if body.stream:
+            return answered.replayed(operation)
+        return await answered.whole(operation)
 
     def only(self, item: Configured) -> Service:
         """Return a service that tries a model of one provider once, without middleware, to find out how it answers.

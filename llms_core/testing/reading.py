@@ -188,7 +188,9 @@ def _read_call(function: Mapping[str, Any], answer: object) -> Call:
 def _read_reasoning(message: Mapping[str, Any]) -> str:
     # Providers use either name; OpenAI's contract has neither.
     reasoning = message.get("reasoning_content") or message.get("reasoning")
-    return reasoning if isinstance(reasoning, str) else ""
+    if isinstance(reasoning, str):
+        return reasoning
+    return ""
 
 
 def _read_usage(usage: Any) -> tuple[int, int, int] | None:

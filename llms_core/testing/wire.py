@@ -204,7 +204,9 @@ class Wire:
     def example(self, name: str) -> Example | None:
         """Return the example in the field `name`."""
         value = getattr(self, name)
-        return value if isinstance(value, Example) else None
+        if isinstance(value, Example):
+            return value
+        return None
 
 
 EXAMPLES = (

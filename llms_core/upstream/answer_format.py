@@ -72,19 +72,25 @@ def detect_format(first: bytes, framing: Framing) -> Format | None:
     if framing == "ndjson":
         return _detect_lines(first)
     # Events begin with the name of a field, AWS's messages with their length, which is never that of a brace.
-    return Format.WHOLE if first.startswith((b"{", b"[", b'"')) else Format.STREAM
+    if first.startswith((b"{", b"[", b'"')):
+        return Format.WHOLE
+    return Format.STREAM
 
 
 def _detect_lines(first: bytes) -> Format | None:
     if first == b"{":
         return None
     if not first.startswith(b"{"):
-        return Format.EVENTS if first[:1] in (b"d", b"e", b"i", b"r", b":") else Format.WHOLE
+        if first[:1] in (b"d", b"e", b"i", b"r", b":"):
+            return Format.EVENTS
+        return Format.WHOLE
     # A line that is only a brace is no event, but the first line of an indented answer.
     line = first[1:].lstrip(b" \t\r")
     if not line:
         return None
-    return Format.WHOLE if line.startswith(b"\n") else Format.STREAM
+    if line.startswith(b"\n"):
+        return Format.WHOLE
+    return Format.STREAM
 
 
 def read_answer(operation: Operation[Any, Any], adapter: Any, call: Any, body: bytes) -> Answer:

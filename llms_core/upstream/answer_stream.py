@@ -295,7 +295,9 @@ class AnswerStream:
             reader.has_new_content = False
             self._content_deadline = min(now + self._limits.content, self._total_deadline)
         limit = now + self._limits.idle
-        return limit if limit < self._content_deadline else self._content_deadline
+        if limit < self._content_deadline:
+            return limit
+        return self._content_deadline
 
     def _timeout_error(self) -> ProviderError:
         now = self._clock()

@@ -86,7 +86,9 @@ async def read_body(
                 return b"".join(pieces)
             raise too_large(max_bytes)
         if not piece or response.exhausted:
-            return piece if size == len(piece) else b"".join(pieces)
+            if size == len(piece):
+                return piece
+            return b"".join(pieces)
 
 
 def too_large(max_bytes: int) -> ProviderError:

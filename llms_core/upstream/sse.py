@@ -115,13 +115,17 @@ def _parse(block: bytes) -> Event | None:
         elif field == b"event":
             name = value.removeprefix(b" ").decode("utf-8", "replace")
     joined = b"\n".join(data)
-    return (name, joined) if joined.strip() else None
+    if joined.strip():
+        return (name, joined)
+    return None
 
 
 def _parse_named(block: bytes) -> Event | None:
     """Return the event of two lines, its name and a JSON object; None if they are anything else."""
     name, found, data = block.partition(b"\ndata: {")
-    return (_name_of(name), b"{" + data) if found else None
+    if found:
+        return (_name_of(name), b"{" + data)
+    return None
 
 
 @lru_cache(maxsize=256)

@@ -76,4 +76,7 @@ def _usual_variable(block: Block, specs: Mapping[str, ProviderSpec]) -> str | No
     spec = specs.get(str(block.current.get("type", block.id)).lower())
     if spec is None or not spec.needs_key:
         return None
-    return next((name for name in spec.key_env if os.environ.get(name)), next(iter(spec.key_env), None))
+    for name in spec.key_env:
+        if os.environ.get(name):
+            return name
+    return next(iter(spec.key_env), None)

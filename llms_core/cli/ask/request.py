@@ -36,7 +36,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def template(self) -> str:
         """The name of the template that fits."""
-        return next((kind for kind, parts in self.media.items() if parts), TEXT)
+        for kind, parts in self.media.items():
+            if parts:
+                return kind
+        return TEXT
 
 
 def from_file(path: str) -> Json:
@@ -134,7 +137,9 @@ def _content(content: Any, question: Question) -> Any:
     if not texts:
         raise ConfigError("there is no prompt", hint='llms "…", or pipe it in')
     # Every provider takes a text; not all of them take parts.
-    return texts[0] if len(parts) == 1 else parts
+    if len(parts) == 1:
+        return texts[0]
+    return parts
 
 
 def _replaced(parts: Sequence[Json], given: Sequence[Json], *, at_end: bool = False) -> list[Json]:

@@ -52,7 +52,9 @@ def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 def models_of_provider(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete the models of the provider that the parameter `provider` names."""
     provider = known(ctx).providers.get(ctx.params.get("provider") or "")
-    return [] if provider is None else _beginning(incomplete, provider.models)
+    if provider is None:
+        return []
+    return _beginning(incomplete, provider.models)
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -101,7 +101,9 @@ def read_deployment(document: Document, specs: Specs, entry: Any, path: JsonPath
         document.leave_out(info_path, "limits of tokens are not used")
     for rest, place in ((params, params_path), (info, info_path), (members, path)):
         document.leave_out_rest(_relevant(rest), place)
-    return _wildcard(document, deployment) if "*" in name or "*" in upstream else deployment
+    if "*" in name or "*" in upstream:
+        return _wildcard(document, deployment)
+    return deployment
 
 
 def _relevant(members: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,7 +187,9 @@ def _weight(document: Document, places: tuple[dict[str, Any], ...], path: JsonPa
 
 def _number(document: Document, members: dict[str, Any], name: str, path: JsonPath) -> float | None:
     value = members.pop(name, None)
-    return None if value is None else document.number(value, (*path, name))
+    if value is None:
+        return None
+    return document.number(value, (*path, name))
 
 
 def _wildcard(document: Document, deployment: Deployment) -> Deployment | None:

@@ -171,7 +171,9 @@ def _limits(document: Document, section: Tables, path: JsonPath, routing: Tables
 
 def _number(document: Document, section: Tables, name: str, path: JsonPath) -> float | None:
     value = section.pop(name, None)
-    return None if value is None else document.number(value, (*path, name))
+    if value is None:
+        return None
+    return document.number(value, (*path, name))
 
 
 def _cache(document: Document, litellm: Tables, plugin: Tables) -> None:

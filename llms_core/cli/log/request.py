@@ -89,7 +89,9 @@ def _usage(row: Json) -> Iterator[tuple[str, str]]:
 
 def _time(row: Json) -> str:
     text = f"{row['duration']:.3f} s"
-    return text if row["first_token"] is None else f"{text}, first token after {row['first_token']:.3f} s"
+    if row["first_token"] is None:
+        return text
+    return f"{text}, first token after {row['first_token']:.3f} s"
 
 
 def _members(row: Json) -> dict[str, Any]:

@@ -68,7 +68,9 @@ def _asked(turn: Turn) -> Iterable[str]:
 
 def _text(message: dict[str, Any]) -> str:
     content = message.get("content")
-    return content if isinstance(content, str) else msgspec.json.encode(content).decode()
+    if isinstance(content, str):
+        return content
+    return msgspec.json.encode(content).decode()
 
 
 def _answered_by(turn: Turn) -> str:

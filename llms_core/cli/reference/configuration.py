@@ -156,7 +156,9 @@ def _paragraphs(section: Section) -> Iterator[str]:
 
 def _environment(spec: ProviderSpec) -> str:
     variables = [f"`{name}`" for name in (*spec.key_env, *spec.variables)]
-    return f"In the environment: {', '.join(variables)}." if variables else ""
+    if variables:
+        return f"In the environment: {', '.join(variables)}."
+    return ""
 
 
 def _error_kinds() -> Iterator[str]:

@@ -45,7 +45,9 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def file(self) -> Literal["llms.json", "plugins.toml"]:
         """The file that it is part of."""
-        return "llms.json" if self.around.startswith("{") else "plugins.toml"
+        if self.around.startswith("{"):
+            return "llms.json"
+        return "plugins.toml"
 
     @property
     def write(self) -> Write:

@@ -88,7 +88,9 @@ def type_name(kind: inspect.Type) -> str:
         case inspect.EnumType():
             return "kind of error"
         case inspect.DictType():
-            return f"{type_name(kind.value_type)} by name" if _is_named(kind.value_type) else "object"
+            if _is_named(kind.value_type):
+                return f"{type_name(kind.value_type)} by name"
+            return "object"
         case inspect.StructType():
             return f"[{kind.cls.__name__}](#{kind.cls.__name__.lower()})"
         case inspect.ListType() | inspect.VarTupleType() | inspect.FrozenSetType():
@@ -130,7 +132,9 @@ def _toml(value: Any) -> str:
 
 
 def _toml_key(name: str) -> str:
-    return name if _PLAIN_KEY.fullmatch(name) else json.dumps(name)
+    if _PLAIN_KEY.fullmatch(name):
+        return name
+    return json.dumps(name)
 
 
 def _json(value: Any) -> str:
@@ -139,4 +143,6 @@ def _json(value: Any) -> str:
 
 def _short(value: Any) -> Any:
     """A whole number of seconds without its decimal point."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -26,7 +26,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def prefix(self) -> str:
         """How the names of distributions begin."""
-        return "llms-provider-" if self.is_provider else "llms-plugin-"
+        if self.is_provider:
+            return "llms-provider-"
+        return "llms-plugin-"
 
     @property
     def modules(self) -> tuple[str, ...]:

@@ -94,13 +94,17 @@ def _figures(row: Usage) -> list[str]:
 
 def _figure(name: str, value: float) -> str:
     if name == "cost":
-        return f"${value:,.2f}" if value >= 100 else f"${value:,.6f}"
+        if value >= 100:
+            return f"${value:,.2f}"
+        return f"${value:,.6f}"
     return f"{value:,.0f}"
 
 
 def _safe(value: Any) -> Any:
     """Keep a spreadsheet from taking a name, which may be a client's own, for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
 
 
 def _print(lines: Sequence[Sequence[str]], names: int, bars: Sequence[str]) -> None:

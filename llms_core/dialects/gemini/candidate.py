@@ -151,7 +151,9 @@ class CandidateWriter:
         if isinstance(own, dict):
             return own
         is_blocked = self._finish_reason == "content_filter" and not self._has_content and not self._is_googles
-        return _BLOCKED if is_blocked or self._is_refused else None
+        if is_blocked or self._is_refused:
+            return _BLOCKED
+        return None
 
     @property
     def is_blocked_by_google(self) -> bool:
@@ -247,7 +249,9 @@ def _image(image: Json) -> Json | None:
 
 
 def _tokens(logprobs: Any) -> list[Json]:
-    return objects(logprobs.get("content")) if isinstance(logprobs, dict) else []
+    if isinstance(logprobs, dict):
+        return objects(logprobs.get("content"))
+    return []
 
 
 def _logprobs_result(tokens: list[Json]) -> Json:
@@ -265,4 +269,6 @@ def _token(token: Json) -> Json:
 
 def _logprob(token: Json) -> float:
     value = token.get("logprob")
-    return float(value) if isinstance(value, int | float) else 0.0
+    if isinstance(value, int | float):
+        return float(value)
+    return 0.0

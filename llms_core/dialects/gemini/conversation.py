@@ -80,7 +80,9 @@ def _system(content: Content) -> list[Json]:
             raise invalid(f"systemInstruction.parts[{number}]", "only parts with text are allowed here")
         if part.text:
             parts.append({"type": "text", "text": part.text})
-    return [{"role": "system", "content": _simplified(parts)}] if parts else []
+    if parts:
+        return [{"role": "system", "content": _simplified(parts)}]
+    return []
 
 
 def _user(turns: Sequence[_Turn], ids: CallIds) -> list[Json]:

@@ -113,7 +113,9 @@ def _decode(incoming: IncomingRequest, *, stream: bool = False) -> ChatBody:
         if native is None:
             raise
         return untranslated(_model(incoming), native, error, stream=stream)
-    return translated if native is None else translated.with_original(native)
+    if native is None:
+        return translated
+    return translated.with_original(native)
 
 
 def _model(incoming: IncomingRequest) -> str:
@@ -201,4 +203,7 @@ def _effort(config: ThinkingConfig) -> str | None:
     budget = config.thinking_budget
     if budget is None or budget < 0:
         return None
-    return next((name for limit, name in _EFFORT_OF_BUDGET if budget <= limit), "high")
+    for limit, name in _EFFORT_OF_BUDGET:
+        if budget <= limit:
+            return name
+    return "high"

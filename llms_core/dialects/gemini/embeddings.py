@@ -147,4 +147,6 @@ def _vectors(answer: Answer) -> list[_RawEmbedding]:
 
 def _usage(answer: Answer) -> Json:
     usage = answer.usage
-    return {} if usage is None else {"usageMetadata": {"promptTokenCount": usage.prompt_tokens}}
+    if usage is None:
+        return {}
+    return {"usageMetadata": {"promptTokenCount": usage.prompt_tokens}}

@@ -61,7 +61,9 @@ def with_lists(data: bytes) -> bytes | None:
         value = msgspec.json.decode(data)
     except UNREADABLE:
         return None
-    return msgspec.json.encode(value) if _wrap(value) else None
+    if _wrap(value):
+        return msgspec.json.encode(value)
+    return None
 
 
 def _wrap(value: Any) -> bool:

@@ -43,7 +43,9 @@ class GeminiStreamWriter:
     @property
     def content_type(self) -> bytes:
         """The value of the Content-Type header."""
-        return sse.CONTENT_TYPE if self._is_sse else b"application/json"
+        if self._is_sse:
+            return sse.CONTENT_TYPE
+        return b"application/json"
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Return the pieces for chunks that arrived together."""
@@ -59,12 +61,16 @@ class GeminiStreamWriter:
             return b"" if self._is_sse else b"\n]"
         ended = [(writer, writer.end()) for _, writer in sorted(self._candidates.items())]
         last = self._item(_encode(last_response(ended, self._usage, self._model, self._id)))
-        return last if self._is_sse else last + b"\n]"
+        if self._is_sse:
+            return last
+        return last + b"\n]"
 
     def error(self, error: ErrorResponse) -> bytes:
         """Return the error that ends a stream which broke."""
         item = self._item(errors.encode(error))
-        return item if self._is_sse else item + b"\n]"
+        if self._is_sse:
+            return item
+        return item + b"\n]"
 
     def _responses(self, chunk: Chunk) -> list[Json]:
         """Return a piece for each choice of the chunk that has something to write."""

@@ -43,4 +43,6 @@ def _by_modality(details: Mapping[str, Any]) -> list[Json]:
 
 def _count(details: Mapping[str, Any], name: str) -> int:
     value = details.get(name)
-    return value if isinstance(value, int) else 0
+    if isinstance(value, int):
+        return value
+    return 0

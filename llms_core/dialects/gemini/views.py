@@ -96,7 +96,9 @@ decode_answer = msgspec.json.Decoder(ChatAnswer).decode
 
 def objects(value: Any) -> list[Json]:
     """Return the objects of a list; none of any other value."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, dict)]
+    return []
 
 
 def _thinking(thinking: object) -> str:

@@ -157,7 +157,9 @@ def encode_answer(answer: Answer, body: ChatBody) -> bytes:
 
 def message_id(id: str) -> str:
     """Return the id of a message for the id of a completion."""
-    return id if id.startswith("msg_") else f"msg_{id.removeprefix('chatcmpl-')}"
+    if id.startswith("msg_"):
+        return id
+    return f"msg_{id.removeprefix('chatcmpl-')}"
 
 
 def message_end(finish_reason: str | None, provider_extra: Mapping[str, Any] | None, *, has_calls: bool) -> Json:
@@ -229,7 +231,9 @@ def sealed_native(block: Mapping[str, Any], owner: Owner) -> str:
 
 def image_text(image: Image) -> str:
     """Return an image as text: Anthropic's answers have no images, and it must not be lost."""
-    return "" if image.image_url is None else f"![image]({image.image_url.url})"
+    if image.image_url is None:
+        return ""
+    return f"![image]({image.image_url.url})"
 
 
 def text_in(raw: Raw) -> str:
@@ -239,7 +243,9 @@ def text_in(raw: Raw) -> str:
     value = msgspec.json.decode(raw)
     if isinstance(value, list):
         return "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
-    return value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value
+    return ""
 
 
 def _tool_use(call: Called) -> Json:

@@ -52,7 +52,9 @@ def status(error: ErrorResponse) -> int:
     """Return the HTTP status: 529 if that is why all providers failed, and 503 is the server's own overload."""
     if error.status == 502 and error.attempts and all(each.kind == "overloaded" for each in error.attempts):
         return OVERLOADED
-    return OVERLOADED if error.code == "overloaded" else error.status
+    if error.code == "overloaded":
+        return OVERLOADED
+    return error.status
 
 
 def encode(error: ErrorResponse) -> bytes:
@@ -67,4 +69,6 @@ def _type_of(error: ErrorResponse) -> str:
     by_status = _TYPE_OF_STATUS.get(status(error))
     if by_status is not None:
         return by_status
-    return "invalid_request_error" if error.status < 500 and error.status != 424 else "api_error"
+    if error.status < 500 and error.status != 424:
+        return "invalid_request_error"
+    return "api_error"

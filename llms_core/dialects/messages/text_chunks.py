@@ -19,7 +19,9 @@ class TextChunks:
             return None
         text = data[len(self._prefix) : -len(self._suffix)]
         # With a quote in it, escaped or not, it may be more than a text.
-        return None if b'"' in text or not text else text
+        if b'"' in text or not text:
+            return None
+        return text
 
     def learn(self, data: bytes, content: Raw) -> None:
         """Learn from a chunk whose delta has a text and nothing else that is written."""

@@ -42,4 +42,6 @@ def tokens_of(usage: Usage) -> Tokens:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    if isinstance(value, int):
+        return value
+    return 0

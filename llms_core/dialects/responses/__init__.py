@@ -165,11 +165,15 @@ class _Api:
     def finish(self, response: dict[str, Any], context: Context) -> bytes | Awaitable[bytes]:
         """Encode a response that has ended, and store it if it is to be."""
         encoded = msgspec.json.encode(response)
-        return self._stored(response, encoded, context) if context.stored else encoded
+        if context.stored:
+            return self._stored(response, encoded, context)
+        return encoded
 
     def keep_original(self, response: bytes, context: Context) -> bytes | Awaitable[bytes]:
         """Return a response as the provider wrote it, and store it if it is to be."""
-        return self._stored_original(response, context) if context.stored else response
+        if context.stored:
+            return self._stored_original(response, context)
+        return response
 
     async def _stored_original(self, response: bytes, context: Context) -> bytes:
         response_id = id_of(response)
@@ -185,7 +189,9 @@ class _Api:
     async def _stored(self, response: dict[str, Any], encoded: bytes, context: Context) -> bytes:
         is_stored = await self._save(context.id, encoded, context)
         # An answer that has been paid for is not lost over this, but the client has to know that it is not stored.
-        return encoded if is_stored else msgspec.json.encode({**response, "store": False})
+        if is_stored:
+            return encoded
+        return msgspec.json.encode({**response, "store": False})
 
     def _translate(
         self, body: RequestBody[ResponsesRequest], history: History, caller: str, native: NativeRequest | None
@@ -195,7 +201,9 @@ class _Api:
         def translate() -> ChatBody:
             return requests.translate(body, history, caller=caller, stored=stored)
 
-        return translate() if native is None else passed_on(body, native, translate, caller=caller, stored=stored)
+        if native is None:
+            return translate()
+        return passed_on(body, native, translate, caller=caller, stored=stored)
 
     async def _decode_with_history(
         self, body: RequestBody[ResponsesRequest], caller: str, native: NativeRequest | None

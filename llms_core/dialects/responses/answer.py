@@ -160,7 +160,9 @@ def _items(choice: _Choice, status: output.Status, context: Context) -> Sequence
 
 def objects(value: Any) -> list[Json]:
     """Return the objects in a list of a provider's own, which may be anything."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, dict)]
+    return []
 
 
 def _texts(thinking: Any) -> list[str]:

@@ -263,7 +263,9 @@ def _output(item: Item, place: str) -> str | list[Json]:
     except msgspec.ValidationError as error:
         param = f"{place}.output"
         raise RequestError(f"Invalid value for '{param}': {error}", param=param, code="invalid_value") from None
-    return output if isinstance(output, str) else _parts(output, f"{place}.output")
+    if isinstance(output, str):
+        return output
+    return _parts(output, f"{place}.output")
 
 
 def _call_id(item: Item, place: str) -> str:
@@ -311,10 +313,14 @@ def _part(part: Part, place: str) -> Json:
 def _file(part: Part, place: str) -> Json:
     if part.file_data is not None:
         file = {"file_data": _reference(part.file_data, f"{place}.file_data", base64_allowed=True)}
-        return file if part.filename is None else {**file, "filename": part.filename}
+        if part.filename is None:
+            return file
+        return {**file, "filename": part.filename}
     url = _reference(_required(part.file_url, f"{place}.file_data"), f"{place}.file_url")
     name = part.filename or urlsplit(url).path.rpartition("/")[2]
-    return {"file_data": url, "filename": name} if name else {"file_data": url}
+    if name:
+        return {"file_data": url, "filename": name}
+    return {"file_data": url}
 
 
 def _reference(value: str, param: str, *, base64_allowed: bool = False) -> str:
@@ -330,7 +336,9 @@ def _is_empty_turn(message: Json) -> bool:
 
 
 def _as_list(content: str | list[Json]) -> list[Json]:
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return content
 
 
 def _required(value: str | None, param: str, *, may_be_empty: bool = False) -> str:

@@ -91,7 +91,9 @@ def passed_on(
 def id_of(response: bytes) -> str:
     """Return the id of a response; empty if it has none, so that nothing can refer to it."""
     found = _decode(response).id
-    return found if isinstance(found, str) else ""
+    if isinstance(found, str):
+        return found
+    return ""
 
 
 def _forwarded_headers(headers: RawHeaders) -> Mapping[str, str]:

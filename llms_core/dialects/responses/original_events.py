@@ -52,7 +52,9 @@ class OriginalEvents:
     def end(self) -> bytes | Awaitable[bytes]:
         """Store the response of the last event, which has been written already."""
         kept = self._keep(_response_in(self._last.rstrip().rpartition(b"\n\n")[2]))
-        return b"" if isinstance(kept, bytes) else _nothing_after(kept)
+        if isinstance(kept, bytes):
+            return b""
+        return _nothing_after(kept)
 
     def error(self, error: ErrorResponse) -> bytes:
         """Return the events that end a stream which broke: the response as it began, which has failed."""

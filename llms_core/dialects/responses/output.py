@@ -234,7 +234,9 @@ def _shown_text(context: Context) -> Json:
 
 
 def _given(raw: Raw | None, default: str) -> Any:
-    return default if raw is None or is_null(raw) else raw
+    if raw is None or is_null(raw):
+        return default
+    return raw
 
 
 def _object(origin: Origin, arguments: str) -> Json:

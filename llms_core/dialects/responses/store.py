@@ -112,14 +112,18 @@ class ResponseStore:
         query = {"id": id, "caller": caller, "oldest": time.time() - self.settings.max_age}
         rows: Sequence[Any] = await self._read(lambda connection: connection.execute(_CHAIN, query).fetchall())
         found = [StoredResponse(*row) for row in rows]
-        return found if found and found[0].previous is None else []
+        if found and found[0].previous is None:
+            return found
+        return []
 
     async def find(self, id: str, caller: str) -> StoredResponse | None:
         """Return a response; None if it is not stored."""
         query = "SELECT id, previous, input, response FROM responses WHERE id = ? AND caller = ? AND created > ?"
         values = (id, caller, time.time() - self.settings.max_age)
         row = await self._read(lambda connection: connection.execute(query, values).fetchone())
-        return None if row is None else StoredResponse(*row)
+        if row is None:
+            return None
+        return StoredResponse(*row)
 
     async def delete(self, id: str, caller: str) -> bool:
         """Delete a response. Returns whether it was stored."""

@@ -181,7 +181,9 @@ def _limit(text: str) -> int:
 
 
 def _caller(incoming: IncomingRequest) -> str:
-    return incoming.caller.name if incoming.caller is not None else ""
+    if incoming.caller is not None:
+        return incoming.caller.name
+    return ""
 
 
 def _not_found(id: str) -> RequestError:

@@ -102,7 +102,9 @@ class ResponsesStreamWriter:
             return before + sse.event(data, name)
 
         encoded = self._finish(self._response(**ended), self._context)
-        return event(encoded) if isinstance(encoded, bytes) else _then(encoded, event)
+        if isinstance(encoded, bytes):
+            return event(encoded)
+        return _then(encoded, event)
 
     def error(self, error: ErrorResponse) -> bytes:
         """Write the error, and the response as far as it has come, which has failed."""

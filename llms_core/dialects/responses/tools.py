@@ -268,7 +268,9 @@ def _allowed_name(choice: Any, toolset: Toolset) -> str | None:
             origin = Origin(kind, kind)
         case _:
             return None
-    return toolset.function(origin) if toolset.has(origin) else None
+    if toolset.has(origin):
+        return toolset.function(origin)
+    return None
 
 
 def _cannot_force(what: str) -> RequestError:

@@ -178,4 +178,6 @@ def _annotations(items: Sequence[Json]) -> Iterator[Any]:
 
 def unexpected(response: Response, read_error: ErrorReader) -> ProviderError | None:
     """Return the error of a response that a stream ended with although it failed."""
-    return failure_of(response, read_error) if response.status in _FAILED else None
+    if response.status in _FAILED:
+        return failure_of(response, read_error)
+    return None

@@ -158,7 +158,9 @@ def _custom_calls(call: ChatCall) -> frozenset[str] | None:
             custom = _custom_call(raw)
             if custom is not None:
                 found.add(custom.id)
-    return frozenset(found) if found else None
+    if found:
+        return frozenset(found)
+    return None
 
 
 def _custom_call(raw: Raw | CommonToolCall) -> _CustomCall | None:
@@ -168,7 +170,9 @@ def _custom_call(raw: Raw | CommonToolCall) -> _CustomCall | None:
         call = _decode_custom_call(raw)
     except UNREADABLE:
         return None
-    return call if call.type == "custom" and call.custom is not None else None
+    if call.type == "custom" and call.custom is not None:
+        return call
+    return None
 
 
 def _refusals(call: ChatCall) -> Sequence[str]:

@@ -68,13 +68,17 @@ def usage_of(response: Response) -> Usage | None:
 def text_in(item: Json, member: str) -> str:
     """Return a member that should be text; empty if it is not."""
     value = item.get(member)
-    return value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value
+    return ""
 
 
 def objects_in(item: Json, member: str) -> list[Json]:
     """Return the objects of a member that should be a list of objects."""
     value = item.get(member)
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, dict)]
+    return []
 
 
 def bad_response(reason: object) -> ProviderError:

@@ -83,11 +83,15 @@ def _events_until_complete(subject: Subject, name: str, found: Example, events: 
 
 
 def _event_name(event: Event) -> str:
-    return event[0] if isinstance(event, tuple) else ""
+    if isinstance(event, tuple):
+        return event[0]
+    return ""
 
 
 def _event_data(event: Event) -> object:
-    return event[1] if isinstance(event, tuple) else event
+    if isinstance(event, tuple):
+        return event[1]
+    return event
 
 
 def _message_of(event: Event) -> str:

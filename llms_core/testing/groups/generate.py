@@ -70,7 +70,9 @@ def _ask(gateway: Gateway, model: str, replies: Sequence[Reply], *, stream: bool
 
 
 def _read(response: GatewayResponse, model: str, *, stream: bool) -> Read:
-    return read_events(response, model) if stream else read_whole(response.body(), model)
+    if stream:
+        return read_events(response, model)
+    return read_whole(response.body(), model)
 
 
 class GenerateTests(GatewayGroup):

@@ -36,7 +36,9 @@ def reasoning_item(*summary: str, id: str = "rs_1", encrypted: str | None = None
         "id": id,
         "summary": [{"type": "summary_text", "text": text} for text in summary],
     }
-    return item if encrypted is None else {**item, "encrypted_content": encrypted}
+    if encrypted is None:
+        return item
+    return {**item, "encrypted_content": encrypted}
 
 
 def function_call_item(name: str, arguments: Mapping[str, Any], *, call_id: str = "call_1", id: str = "fc_1") -> Json:

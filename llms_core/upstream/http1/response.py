@@ -121,7 +121,9 @@ class Http1Response:
                 self.unread = 0
                 if connection.reading_paused:
                     connection.resume_reading()
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                if len(pieces) == 1:
+                    return pieces[0]
+                return b"".join(pieces)
             if self.complete:
                 return b""
             if self.error is not None:
