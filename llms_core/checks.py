@@ -119,7 +119,11 @@ def _types_without_url(startup: Startup) -> Iterator[ConfigError]:
 
 
 def _model_names(configured: Iterable[Configured]) -> list[str]:
-    return [name for item in configured for model in item.provider.models for name in model.names]
+    names: list[str] = []
+    for item in configured:
+        for model in item.provider.models:
+            names.extend(model.names)
+    return names
 
 
 def _suggestion(name: str, known: Iterable[str], what: str) -> str:

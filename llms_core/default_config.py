@@ -50,7 +50,9 @@ def with_embedded(document: LlmsJson, host: PluginHost, env: Mapping[str, str]) 
     """Add the embedded models that the document does not mention, after all other providers."""
     if env.get(EMBEDDED, "").lower() in ("off", "0", "false"):
         return document
-    mentioned = {provider.spec.name for provider in document.providers} | {item.id for item in document.providers}
+    mentioned: set[str] = set()
+    for provider in document.providers:
+        mentioned.update((provider.spec.name, provider.id))
     blocks = {name: {"type": name} for name in embedded(host) if name not in mentioned}
     if not blocks:
         return document
@@ -92,7 +94,7 @@ def block(name: str, host: PluginHost, env: Mapping[str, str] = os.environ) -> d
     spec = host.specs.get(name.lower())
     if spec is None:
         return None
-    key = next((key for key in spec.key_env if env.get(key)), None)
+    key = _set_variable(spec, env)
     if key is None and spec.needs_key:
         key = next(iter(spec.key_env), None)
     return _block(spec, key)
@@ -124,12 +126,20 @@ def unused_keys(host: PluginHost, document: LlmsJson, env: Mapping[str, str]) ->
     used = {provider.settings.api_key.reveal() for provider in document.providers if provider.settings.api_key}
     taken_names = {provider.id.lower() for provider in document.providers}
     for spec in dict.fromkeys(host.specs.values()):
-        key = next((key for key in spec.key_env if env.get(key)), None)
+        key = _set_variable(spec, env)
         if key is None or env[key] in used:
             continue
         if taken_names.isdisjoint(_names(spec)):
             used.add(env[key])
             yield spec, key
+
+
+def _set_variable(spec: ProviderSpec, env: Mapping[str, str]) -> str | None:
+    """Return the first variable for the key that is set."""
+    for name in spec.key_env:
+        if env.get(name):
+            return name
+    return None
 
 
 def _names(spec: ProviderSpec) -> set[str]:

@@ -80,7 +80,9 @@ def unlisted(configured: Iterable[Configured], name: str) -> list[str]:
 
 def has_any(provider: Provider, names: Iterable[str]) -> bool:
     """Whether a provider, enabled or not, has one of the models in the configuration."""
-    known = {name for model in provider.models for name in model.names}
+    known: set[str] = set()
+    for model in provider.models:
+        known.update(model.names)
     if not provider.fold_case:
         return not known.isdisjoint(names)
     folded = {name.lower() for name in known}

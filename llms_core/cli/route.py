@@ -15,7 +15,7 @@ from llms_core.cli.user_error import Failure
 from llms_core.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
-    from llms_core.candidate import Refusal
+    from llms_core.candidate import Candidate, Refusal
     from llms_core.cli.route_plugins import Chosen
     from llms_core.operations import Operation
 
@@ -60,7 +60,9 @@ def command(
     index = ModelIndex(found.configured, operations, CircuitBreaker())
     fallbacks = () if wanted.same_model_only else found.plugins_toml.routing.fallbacks.get(model, ())
     names = (model, *fallbacks)
-    having = [candidate for name in names for candidate in index.find(name)]
+    having: list[Candidate] = []
+    for name in names:
+        having.extend(index.find(name))
     candidates, unable = index.for_operation(having, wanted)
 
     # A provider that has a candidate is not skipped, even if it is skipped for another of the names.

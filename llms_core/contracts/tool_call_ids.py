@@ -200,9 +200,14 @@ _decode_id = msgspec.json.Decoder(_Identified).decode
 
 def ids_in_conversation(request: ChatRequest) -> set[str]:
     """Return the ids of all tool calls in a request's messages."""
+    ids: set[str] = set()
     if isinstance(request, CommonChatRequest):
-        return {call.id for message in request.messages if message.tool_calls for call in message.tool_calls}
-    return {_id_of(raw) for message in request.messages if message.tool_calls for raw in message.tool_calls}
+        for common_message in request.messages:
+            ids.update(call.id for call in common_message.tool_calls or ())
+        return ids
+    for message in request.messages:
+        ids.update(map(_id_of, message.tool_calls or ()))
+    return ids
 
 
 def _id_of(raw: Raw) -> str:

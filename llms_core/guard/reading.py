@@ -56,22 +56,23 @@ def before_escape(text: str, position: int) -> int:
 
 
 def _matches(text: str, rules: Sequence[Rule]) -> list[Found]:
-    return [
-        Found(match.start(), match.end(), rule)
-        for rule in rules
-        for match in rule.pattern.finditer(text)
-        if match.end() > match.start() and rule.is_meant(match[0])
-    ]
+    found: list[Found] = []
+    for rule in rules:
+        for match in rule.pattern.finditer(text):
+            is_empty = match.end() == match.start()
+            if not is_empty and rule.is_meant(match[0]):
+                found.append(Found(match.start(), match.end(), rule))
+    return found
 
 
 def _as_read(text: str, rules: Sequence[Rule]) -> list[list[Found]]:
     """Return the matches of each reading, with their positions in the text. The last reading comes first: it knows
     best where something begins.
     """
-    found = [
-        [Found(starts[each.start], starts[each.end], each.rule) for each in _matches(read, rules)]
-        for read, starts in _readings(text)
-    ]
+    found: list[list[Found]] = []
+    for read, starts in _readings(text):
+        matches = _matches(read, rules)
+        found.append([Found(starts[each.start], starts[each.end], each.rule) for each in matches])
     return found[::-1]
 
 

@@ -114,13 +114,21 @@ def read_answer(call: ChatCall, body: bytes, read_error: ReadError) -> Completio
     answers = [_read(piece, read_error) for piece in pieces]
     if not any(answer.candidates or answer.is_blocked for answer in answers):
         raise ProviderError(ErrorKind.BAD_RESPONSE, "Google's response has no candidates", status=200)
-    usage = next((found for answer in reversed(answers) if (found := _usage(answer)) is not None), None)
+    usage = _last_usage(answers)
     if len(pieces) > 1 or pieces[0] is not body:
         if not any(_is_last(answer) for answer in answers):
             raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete", status=200)
         if not call.stream:
             body = msgspec.json.encode(joined_pieces(msgspec.json.decode(body)))
     return Completion(body, usage, native=GENERATE_CONTENT)
+
+
+def _last_usage(answers: Sequence[_Answer]) -> Usage | None:
+    for answer in reversed(answers):
+        usage = _usage(answer)
+        if usage is not None:
+            return usage
+    return None
 
 
 def _pieces(body: bytes, read_error: ReadError) -> list[bytes]:

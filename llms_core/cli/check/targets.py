@@ -76,7 +76,9 @@ async def _discover(service: Service, chosen: Sequence[Configured], models: Sequ
 def _has_to_be_asked(item: Configured, models: Sequence[str]) -> bool:
     if not item.provider.discover or item.disabled is not None:
         return False
-    known = {name for model in item.provider.models for name in model.names}
+    known: set[str] = set()
+    for model in item.provider.models:
+        known.update(model.names)
     return ALL in models or not known or not known.issuperset(models)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -55,23 +55,35 @@ def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: Error
     items = [with_unique_id(item, ids) for item in response.output]
     names = FunctionNames(call, RULE)
     calls = [call_of(item, names) for item in items if item.get("type") in CALLS]
-    parts = [part for item in items if item.get("type") == "message" for part in objects_in(item, "content")]
+    parts = _message_parts(items)
     text = "".join(text_in(part, "text") for part in parts)
     refusal = "".join(text_in(part, "refusal") for part in parts)
     message: Json = {"tool_calls": calls} if calls else {}
     if refusal:
         message["refusal"] = refusal
     message |= additional_members(items, owner)
+    logprobs: list[Json] = []
+    for part in parts:
+        logprobs.extend(objects_in(part, "logprobs"))
     choice = choice_of(
         # As OpenAI answers; without calls or a refusal, clients expect a string.
         content=text if text or not (calls or refusal) else None,
         finish_reason=finish_reason_of(response, has_calls=bool(calls)),
         reasoning=PARAGRAPH.join(thoughts_in(items)),
-        logprobs=logprobs_of([entry for part in parts for entry in objects_in(part, "logprobs")]),
+        logprobs=logprobs_of(logprobs),
         message=message,
     )
     extra = {} if response.service_tier is None else {"service_tier": response.service_tier}
     return completion_of(call, [choice], usage_of(response), extra=extra, id=response.id)
+
+
+def _message_parts(items: Iterable[Json]) -> list[Json]:
+    """Return the parts of all messages."""
+    parts: list[Json] = []
+    for item in items:
+        if item.get("type") == "message":
+            parts.extend(objects_in(item, "content"))
+    return parts
 
 
 def with_unique_id(item: Json, ids: AnswerCallIds) -> Json:
