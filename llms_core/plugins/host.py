@@ -225,7 +225,9 @@ class PluginHost:
         `operations` are all that are registered.
         """
         known = {operation.name for operation in operations}
-        paths = {path for dialect in taken for path in dialect.paths}
+        paths: set[str] = set()
+        for dialect in taken:
+            paths.update(dialect.paths)
         accepted: list[Dialect] = []
         for plugin, offered in self._lists("llms_dialects", "Dialects"):
             for dialect in offered:

@@ -101,8 +101,11 @@ def body(request: Json, *, stream: bool, max_bytes: int) -> ChatBody:
 
 def kinds(request: Json) -> list[str]:
     """Return which media a request has, by the names of their options, in the order in which they come."""
-    contents = [message.get("content") for message in request["messages"]]
-    types = [part.get("type") for content in contents if isinstance(content, list) for part in content]
+    types: list[Any] = []
+    for message in request["messages"]:
+        content = message.get("content")
+        if isinstance(content, list):
+            types.extend(part.get("type") for part in content)
     return list(dict.fromkeys(_KINDS[kind] for kind in types if kind in _KINDS))
 
 

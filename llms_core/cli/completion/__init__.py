@@ -61,8 +61,11 @@ def commands(ctx: click.Context, incomplete: str, built_in: Sequence[str]) -> li
 
 def options(groups: Sequence[click.Command], ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Return the options of several commands that begin so, each once."""
-    items = [item for each in groups for item in click.Command.shell_complete(each, ctx, incomplete)]
-    return list({item.value: item for item in items}.values())
+    found: dict[str, CompletionItem] = {}
+    for group in groups:
+        for item in click.Command.shell_complete(group, ctx, incomplete):
+            found[item.value] = item
+    return list(found.values())
 
 
 def is_command(ctx: click.Context, name: str) -> bool:

@@ -177,12 +177,12 @@ def _words(names: Iterable[str]) -> list[str]:
 
 def _is_current(entry: _Entry) -> bool:
     age = time.time() - entry.made
-    return (
-        entry.version == __version__
-        and 0 <= age < _MAX_AGE
-        and all(bool(os.environ.get(name)) is value for name, value in entry.variables.items())
-        and all(stamp == _stamp(Path(stamp[0])) for stamp in entry.stamps)
-    )
+    if entry.version != __version__ or not 0 <= age < _MAX_AGE:
+        return False
+    for name, was_set in entry.variables.items():
+        if bool(os.environ.get(name)) is not was_set:
+            return False
+    return all(stamp == _stamp(Path(stamp[0])) for stamp in entry.stamps)
 
 
 def _dependencies(config: Path | None, plugins: Path | None) -> list[Path]:

@@ -45,7 +45,10 @@ def types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[s
 
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete the models of all providers that are in use."""
-    found = [name for each in known(ctx).providers.values() if each.is_enabled for name in each.models]
+    found: list[str] = []
+    for provider in known(ctx).providers.values():
+        if provider.is_enabled:
+            found.extend(provider.models)
     return _beginning(incomplete, found)
 
 

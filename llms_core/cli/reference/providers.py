@@ -85,7 +85,7 @@ def _chat_path(spec: ProviderSpec) -> str:
 def _operations_table(specs: Iterable[ProviderSpec]) -> Iterator[str]:
     """A row for each provider that offers more than chat, or no chat."""
     shown = [spec for spec in specs if spec.paths or _chat_path(spec) == "–"]
-    names = sorted({name for spec in shown for name in spec.paths})
+    names = sorted(set().union(*(spec.paths for spec in shown)))
     yield _table_row(["type", "chat", *names])
     yield _table_row(["---"] * (len(names) + 2))
     for spec in shown:

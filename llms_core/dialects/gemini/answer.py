@@ -70,12 +70,20 @@ def last_response(
     response: Json = {}
     if candidates:
         response["candidates"] = candidates
-    feedback = next((found for writer, _ in ended if (found := writer.prompt_feedback()) is not None), None)
+    feedback = _prompt_feedback(ended)
     if feedback is not None:
         response["promptFeedback"] = feedback
     if usage is not None:
         response["usageMetadata"] = usage_metadata(usage)
     return {**response, "modelVersion": model, "responseId": response_id}
+
+
+def _prompt_feedback(ended: Sequence[tuple[CandidateWriter, list[Json]]]) -> Json | None:
+    for writer, _ in ended:
+        feedback = writer.prompt_feedback()
+        if feedback is not None:
+            return feedback
+    return None
 
 
 def _joined(parts: list[Json], held_back: list[Json]) -> list[Json]:

@@ -55,7 +55,9 @@ def add_tools(view: MessagesRequest, raw_tools: Raw, members: Json, extras: dict
 
 def _add_functions(functions: Sequence[Json], members: Json, extras: dict[str, Extra]) -> None:
     """Add the client's tools; marks that only Anthropic's have are left to adapters that look for them."""
-    marks = {name for function in functions for name in function if name in _TOOL_MEMBERS}
+    marks: set[str] = set()
+    for function in functions:
+        marks.update(name for name in function if name in _TOOL_MEMBERS)
     if not marks:
         members["tools"] = functions
         return
