@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llms_core import __version__
-from llms_core.cli import completion, output
+from llms_core.cli import completion, stdout
 from llms_core.cli.user_error import Failure, UserError
 from llms_core.cli.verbosity import verbosity
 from llms_core.errors import ConfigError, LlmsError
@@ -78,7 +78,7 @@ class Commands(click.Group):
         try:
             return super().main(*args, **extra)
         except (OSError, SystemExit) as ended:
-            unwritten = output.failure_of(ended)
+            unwritten = stdout.reason_unwritten(ended)
             if unwritten is None:
                 raise
             click.echo(f"llms: the output cannot be written: {unwritten}", err=True)

@@ -46,6 +46,13 @@ def decode_any(data: bytes) -> Any:
         return json.loads(data, parse_int=_number)
 
 
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list; none of any other value, as a provider's own members may be anything."""
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, dict)]
+    return []
+
+
 def _number(digits: str) -> int | float:
     if len(digits) <= _MAX_DIGITS:
         return int(digits)

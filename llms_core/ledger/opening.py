@@ -35,10 +35,8 @@ def database_for(settings: LedgerSettings, env: Mapping[str, str], *, reads: boo
 def recorder_for(settings: LedgerSettings, env: Mapping[str, str]) -> Recorder:
     """Return what records requests, which is not started yet."""
     home = places.home(env)
-    # The recorder opens the database later, when the environment may be another one.
-    kept = dict(env)
     return Recorder(
-        lambda: database_for(settings, kept),
+        lambda: database_for(settings, env),
         Spill(home / "ledger", settings.max_spill),
         price_book(places.cache(env)),
         Tags(settings.metadata_tags),

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Completion, Usage
-from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.json import UNREADABLE, objects
 from llms_core.contracts.native import GENERATE_CONTENT
 from llms_core.errors import ErrorKind, ProviderError
 
@@ -67,10 +67,7 @@ def joined_pieces(pieces: Iterable[Json]) -> Json:
 
 
 def _candidates(answer: Json) -> list[Json]:
-    candidates = answer.get("candidates")
-    if isinstance(candidates, list):
-        return [each for each in candidates if isinstance(each, dict)]
-    return []
+    return objects(answer.get("candidates"))
 
 
 def _index_of(candidate: Json) -> int:

@@ -63,7 +63,7 @@ class RequestTrace:
         #: Unix seconds.
         self.arrived = time.time()
         # Answers whose provider sends no id get one with this in it. It begins with the time in milliseconds, so that
-        # the ledger appends to its indexes: with ids in any order, writing takes three times as long from 100,000 on.
+        # the ledger appends to its indexes: with random ids, writing takes three times as long from 100,000 rows on.
         self.id = f"{int(self.arrived * 1000):012x}{os.urandom(6).hex()}"
         #: The same as a whole number, for answers.
         self.created = int(self.arrived)

@@ -67,8 +67,7 @@ def _checked(handlers: Sequence[object]) -> list[Any]:
 
 def _are_own(handlers: Sequence[object]) -> bool:
     """Whether all are of llms-core's own plugins, which need not be tried out: that takes a tenth of a start."""
-    functions = (getattr(handler, "fn", handler) for handler in handlers)
-    return all(str(getattr(function, "__module__", "")).startswith("llms_core.") for function in functions)
+    return all(str(getattr(handler, "fn", handler).__module__).startswith("llms_core.") for handler in handlers)
 
 
 def _try_out(handlers: Sequence[ControllerRouterHandler]) -> None:

@@ -81,8 +81,10 @@ def serve(
         log = stack.enter_context(_captured_log())
         (folder / "llms.json").write_text(json.dumps(llms_json), "utf-8")
         (folder / "plugins.toml").write_text(plugins_toml, "utf-8")
-        # What the gateway keeps, such as its ledger, must not be among what the user's own gateway keeps.
+        # What the gateway keeps must not be among what the user's own gateway keeps. This applies until the end,
+        # because the gateway looks for its folder whenever it needs it.
         own = {"LLMS_HOME": str(folder), "LLMS_CACHE": str(places.cache(os.environ))}
+        stack.enter_context(mock.patch.dict(os.environ, own))
         with plain_environment(), mock.patch.dict(os.environ, {**own, **(env or {})}):
             served = Served(_start(folder, stack, log), log)
         yield served

@@ -29,11 +29,10 @@ from typing import Any, NoReturn
 #: What stands for the command. `-I -S` because Python needs nothing else for it, which halves its start.
 _CLIENT = (sys.executable, "-I", "-S", str(Path(__file__).with_name("warm_llms_client.py")))
 
-#: They import what only their users have, or what they must not import before their time.
+#: Modules that run when they are imported, or that import packages which most commands must do without.
 _NOT_IMPORTED = ("llms_core.__main__", "llms_core.testing", "llms_core.prices.compile", "llms_core.otel")
 
-
-#: Tests replace it to use another environment, whose packages this one does not have.
+#: Tests of other environments set `sys.executable` to their Python, which has other packages than this process.
 _PYTHON = sys.executable
 
 
@@ -72,7 +71,7 @@ def _serve(listening: socket.socket) -> None:
         if sys.stdin.fileno() in readable:
             return
         connection, _ = listening.accept()
-        # It need not be waited for: its parent is gone at once.
+        # Twice, so that this process does not have to wait for the command.
         child = os.fork()
         if child == 0:
             if os.fork() == 0:

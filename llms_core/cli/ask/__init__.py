@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import click
 
 from llms_core.cli.completion import parameters as completing
 from llms_core.cli.files import files
-from llms_core.cli.user_error import Failure
 
 
 class _Context(click.Context):
@@ -133,11 +131,5 @@ def command(
     talk = history.conversation(continues=continues, id=conversation, is_logged=not no_log)
     has_markdown = not no_markdown and output.may_render(ctx)
     printer = output.printer(raw=raw, whole=schema is not None, markdown=has_markdown)
-    try:
-        with session.running(started) as (service, run):
-            run(ask(service, talk, asked, printer))
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            # `llms … | head -1`: click ends the command without a word.
-            raise
-        raise Failure(f"the answer cannot be written: {error.strerror or error}") from None
+    with session.running(started) as (service, run):
+        run(ask(service, talk, asked, printer))

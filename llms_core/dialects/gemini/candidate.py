@@ -15,13 +15,13 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts import reasoning_details
-from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.json import UNREADABLE, objects
 from llms_core.contracts.reasoning_details import consolidated
 from llms_core.contracts.tools import INVALID_ARGUMENTS
 from llms_core.dialects.envelope import Envelope, as_base64, seal
 from llms_core.dialects.gemini.merging import merge
 from llms_core.dialects.gemini.model_turn import GOOGLE
-from llms_core.dialects.gemini.views import Message, ToolCall, objects
+from llms_core.dialects.gemini.views import Message, ToolCall
 from llms_core.dialects.json_balance import Balance
 
 Json = dict[str, Any]

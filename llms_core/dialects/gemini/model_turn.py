@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from llms_core.contracts import reasoning_details
-from llms_core.contracts.json import text_of_json
+from llms_core.contracts.json import objects, text_of_json
 from llms_core.contracts.reasoning_details import consolidated
 from llms_core.dialects.envelope import Envelope, from_base64, is_sealed, opened
 from llms_core.dialects.gemini.calls import CallIds
 from llms_core.dialects.gemini.merging import merge
 from llms_core.dialects.gemini.parts import Json, data_uri
 from llms_core.dialects.gemini.request import FunctionCall, Part, is_set
-from llms_core.dialects.gemini.views import objects
 
 GOOGLE = "google"
 """The owner of what only Google has, and the adapter's name in `provider_extra` and `extra_content`."""

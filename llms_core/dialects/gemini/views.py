@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from llms_core.contracts.json import ABSENT, is_null, text_of_json
+from llms_core.contracts.json import ABSENT, is_null, objects, text_of_json
 
 Json = dict[str, Any]
 
@@ -92,13 +92,6 @@ class ChatAnswer(msgspec.Struct):
 
 
 decode_answer = msgspec.json.Decoder(ChatAnswer).decode
-
-
-def objects(value: Any) -> list[Json]:
-    """Return the objects of a list; none of any other value."""
-    if isinstance(value, list):
-        return [each for each in value if isinstance(each, dict)]
-    return []
 
 
 def _thinking(thinking: object) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Usage
-from llms_core.contracts.json import ABSENT, text_of_json
+from llms_core.contracts.json import ABSENT, objects, text_of_json
 from llms_core.dialects.envelope import Envelope
 from llms_core.dialects.responses import output
 from llms_core.dialects.responses.context import Context
@@ -156,13 +156,6 @@ def _items(choice: _Choice, status: output.Status, context: Context) -> Sequence
         if item is not None:
             items.append(item)
     return items
-
-
-def objects(value: Any) -> list[Json]:
-    """Return the objects in a list of a provider's own, which may be anything."""
-    if isinstance(value, list):
-        return [each for each in value if isinstance(each, dict)]
-    return []
 
 
 def _texts(thinking: Any) -> list[str]:

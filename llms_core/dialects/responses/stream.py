@@ -16,13 +16,13 @@ from msgspec import Raw
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage, usage
 from llms_core.contracts.joined import merged
-from llms_core.contracts.json import ABSENT
+from llms_core.contracts.json import ABSENT, objects
 from llms_core.contracts.reasoning_details import consolidated
 from llms_core.contracts.request import ChatBody
 from llms_core.dialects import ErrorResponse, sse
 from llms_core.dialects.envelope import Envelope
 from llms_core.dialects.responses import output
-from llms_core.dialects.responses.answer import Function, Message, ToolCall, objects
+from llms_core.dialects.responses.answer import Function, Message, ToolCall
 from llms_core.dialects.responses.context import Context, error_code
 from llms_core.dialects.responses.open_items import Events, OpenCall, OpenMessage, OpenReasoning
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from llms_core.contracts.completion import Usage
-from llms_core.contracts.json import UNREADABLE
+from llms_core.contracts.json import UNREADABLE, objects
 from llms_core.errors import ErrorKind, ProviderError
 
 Json = dict[str, Any]
@@ -75,10 +75,7 @@ def text_in(item: Json, member: str) -> str:
 
 def objects_in(item: Json, member: str) -> list[Json]:
     """Return the objects of a member that should be a list of objects."""
-    value = item.get(member)
-    if isinstance(value, list):
-        return [each for each in value if isinstance(each, dict)]
-    return []
+    return objects(item.get(member))
 
 
 def bad_response(reason: object) -> ProviderError:

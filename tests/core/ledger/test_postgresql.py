@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,18 +21,12 @@ from llms_core.ledger.spill import Spill
 from llms_core.ledger.tags import Tags
 from llms_core.prices.book import PriceBook
 from tests.core.ledger.conftest import DAY, record
+from tests.core.server.conftest import until
 
 psycopg = pytest.importorskip("psycopg")
 
 HOST, PORT, USER = "127.0.0.1", 5432, "postgres"
 ALL_DAYS = (0, 10**6)
-
-
-def until(met: object, timeout: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not met():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it takes too long"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +51,9 @@ class Proxy:
         self._pairs: list[socket.socket] = []
         with closing(socket.create_server((HOST, 0))) as probe:
             self.port: int = probe.getsockname()[1]
-        #: Whether bytes are held back, as by a server that hangs.
-        self.holds = threading.Event()
+        #: Cleared, bytes are held back, as by a server that hangs.
+        self.flows = threading.Event()
+        self.flows.set()
 
     def start(self) -> None:
         self._listener = socket.create_server((HOST, self.port))
@@ -88,8 +83,7 @@ class Proxy:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with ignoring_errors():
             while data := source.recv(65536):
-                while self.holds.is_set():
-                    time.sleep(0.01)
+                self.flows.wait()
                 sink.sendall(data)
         for each in (source, sink):
             with ignoring_errors():
@@ -110,7 +104,7 @@ def proxy() -> Iterator[Proxy]:
     made = Proxy()
     made.start()
     yield made
-    made.holds.clear()
+    made.flows.set()
     made.stop()
 
 
@@ -147,6 +141,12 @@ def test_requests_are_recorded_and_reported(database: Postgresql, name: str, tmp
     assert len(request[1]) == 1
 
 
+def has_written(recorder: Recorder, expected: int) -> bool:
+    """Whether so many requests are in the database, or the first is in a file."""
+    status = recorder.status()
+    return status.written >= expected or status.spilled > 0
+
+
 def test_a_server_that_is_stopped_and_started_again_loses_nothing(
     database: Postgresql, name: str, tmp_path: Path, book: PriceBook, proxy: Proxy
 ) -> None:
@@ -156,7 +156,7 @@ def test_a_server_that_is_stopped_and_started_again_loses_nothing(
     for turn in range(4):
         for _ in range(300):
             made.add(record())
-        until(lambda expected=(turn + 1) * 300: made.status().written >= expected or made.status().spilled > 0)
+        until(partial(has_written, made, (turn + 1) * 300))
         proxy.stop()
         for _ in range(200):
             made.add(record())
@@ -177,11 +177,11 @@ def test_a_server_that_hangs_keeps_nobody_waiting(
     made.start()
     made.add(record())
     until(lambda: made.status().written == 1)
-    proxy.holds.set()
+    proxy.flows.clear()
     made.add(record())
     until(lambda: made.status().spilled == 1, 5.0)
     assert made.status().problem is not None
-    proxy.holds.clear()
+    proxy.flows.set()
     until(lambda: made.status().written == 2)
     made.stop()
     (row,) = reports.usage(database, ["model"], *ALL_DAYS)

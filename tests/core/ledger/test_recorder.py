@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from llms_core.ledger.sqlite import Sqlite
 from llms_core.ledger.tags import Tags
 from llms_core.prices.book import PriceBook
 from tests.core.ledger.conftest import DAY, NOON, MakeRecorder, attempt, record, refused
+from tests.core.server.conftest import until
 
 
 def count(database: Database, table: str = "requests") -> int:
@@ -34,14 +34,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         connection.close()
-
-
-def until(met: Callable[[], bool]) -> None:
-    """Wait for the recorder's thread, on a busy machine."""
-    deadline = time.monotonic() + 30
-    while not met():
-        assert time.monotonic() < deadline, "it takes too long"
-        time.sleep(0.02)
 
 
 def run(recorder: Recorder, *records: object) -> None:

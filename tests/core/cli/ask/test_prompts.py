@@ -163,7 +163,7 @@ def test_an_answer_that_cannot_be_written(asking: CommandLine, unbuffered: str) 
     asking.env["PYTHONUNBUFFERED"] = unbuffered
     done = asking.shell("llms hi > /dev/full")
     assert done.returncode == 1
-    assert done.stderr == "llms: the answer cannot be written: No space left on device\n"
+    assert done.stderr == "llms: the output cannot be written: No space left on device\n"
     assert asking.shell("llms hi >&-").stderr == ""
 
 

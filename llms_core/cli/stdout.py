@@ -10,7 +10,7 @@ import sys
 _CANNOT_BE_WRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
-def failure_of(ended: BaseException) -> str | None:
+def reason_unwritten(ended: BaseException) -> str | None:
     """Return why standard output did not take everything, at the end of a command; None if that need not be said.
 
     Nothing is said of a pipe whose reader has left, and of a command that has failed with its own message.
@@ -20,8 +20,9 @@ def failure_of(ended: BaseException) -> str | None:
         error = ended
     if error is None or error.errno not in _CANNOT_BE_WRITTEN:
         return None
-    has_failed = isinstance(ended, SystemExit) and ended.code
-    return None if has_failed else error.strerror
+    if isinstance(ended, SystemExit) and ended.code:
+        return None
+    return error.strerror
 
 
 def _flush() -> OSError | None:
