@@ -16,6 +16,7 @@ from typing import Any
 from llms_core.errors import LlmsError
 from llms_core.ledger import rows, schema
 from llms_core.ledger.rows import SECONDS_PER_DAY, Batch
+from llms_core.ledger.spill import Texts
 
 #: Seconds for which the number of a batch is remembered. A file that has waited longer is one that nobody wrote.
 _BATCH_MEMORY = 30 * SECONDS_PER_DAY
@@ -56,8 +57,8 @@ class Database(ABC):
     def _errors(self) -> Iterator[None]:
         """Turn the driver's errors into Unavailable and Unwritable."""
 
-    def write(self, number: str, batch: Batch) -> bool:
-        """Write a batch; False if it has been written before. Raises Unavailable or Unwritable."""
+    def write(self, number: str, batch: Batch, texts: Sequence[Texts] = ()) -> bool:
+        """Write a batch and texts; False if that has been done before. Raises Unavailable or Unwritable."""
         placeholder = self.placeholder
         with self._transaction() as cursor:
             # Another worker may be writing the same batch: then this waits for the end of its transaction.
@@ -71,14 +72,10 @@ class Database(ABC):
             self._insert(cursor, daily, list(rows.days_of(batch)))
             tags = schema.add_up("usage_daily_tags", schema.TAG_KEYS, placeholder)
             self._insert(cursor, tags, list(rows.tag_days_of(batch)))
+            columns = ("request_id", "started", "request", "answer")
+            contents = f"{schema.insert('contents', columns, placeholder)} ON CONFLICT (request_id) DO NOTHING"
+            self._insert(cursor, contents, texts)
         return True
-
-    def write_contents(self, contents: Sequence[tuple[str, float, str, str]]) -> None:
-        """Write the texts of requests: their ids, when they began, and both texts. Raises Unavailable or Unwritable."""
-        columns = ("request_id", "started", "request", "answer")
-        statement = f"{schema.insert('contents', columns, self.placeholder)} ON CONFLICT (request_id) DO NOTHING"
-        with self._transaction() as cursor:
-            self._insert(cursor, statement, contents)
 
     def remove_old(self, before: float) -> int:
         """Remove requests that began before a time, in Unix seconds, with their attempts. Raises Unavailable.

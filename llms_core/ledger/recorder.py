@@ -21,7 +21,7 @@ from llms_core.ledger import rows
 from llms_core.ledger.content import Content
 from llms_core.ledger.database import Database, Unavailable, Unwritable
 from llms_core.ledger.rows import SECONDS_PER_DAY
-from llms_core.ledger.spill import Spill
+from llms_core.ledger.spill import Spill, Texts, Waiting
 from llms_core.ledger.tags import Tags
 from llms_core.prices.book import PriceBook
 from llms_core.records import RequestRecord
@@ -35,7 +35,7 @@ _RETRY = 1.0
 """Seconds between two attempts at a database that is not available, and between two looks for files."""
 
 _MAX_BATCH = 1000
-#: Texts that wait in memory. They are not kept in files, and the oldest are dropped.
+#: Requests whose texts wait in memory. The oldest are lost if neither the database nor a file takes them.
 _MAX_CONTENTS = 1000
 #: Files that are read in one go, so that new records do not wait for long.
 _MAX_FILES = 20
@@ -84,6 +84,8 @@ class Recorder:
         self._retention = retention
         self._queue: deque[RequestRecord] = deque()
         self._contents: deque[tuple[RequestRecord, Content]] = deque(maxlen=_MAX_CONTENTS)
+        #: Texts that neither the database nor a file has taken so far.
+        self._texts: Sequence[Texts] = ()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._problem: str | None = None
@@ -147,11 +149,9 @@ class Recorder:
         self._finish()
 
     def _work(self) -> None:
-        while self._queue:
-            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
-            if not self._record(taken):
+        while self._is_waiting():
+            if not self._record(self._taken()):
                 return
-        self._write_contents()
         if time.monotonic() >= self._next_retry:
             self._next_retry = time.monotonic() + _RETRY
             self._read_files()
@@ -160,55 +160,59 @@ class Recorder:
             self._maintain()
 
     def _finish(self) -> None:
-        while self._queue:
-            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
-            if not self._record(taken):
-                # They are in the queue again.
+        while self._is_waiting():
+            if not self._record(self._taken()):
+                # They are in memory again.
                 self._lost += len(self._queue)
-                log.error("the ledger lost %d requests: neither the database nor a file takes them", self._lost)
+                message = "the ledger lost %d requests, and the texts of %d: neither the database nor a file takes them"
+                log.error(message, len(self._queue), len(self._texts))
                 self._queue.clear()
-        self._write_contents()
+                break
         if self._database is not None:
             self._database.close()
 
-    def _write_contents(self) -> None:
-        if not self._contents or self._database is None or self._problem is not None:
-            return
-        found = [self._contents.popleft() for _ in range(len(self._contents))]
-        texts = [(record.request_id, record.started, *content.texts()) for record, content in found]
-        try:
-            self._database.write_contents(texts)
-        except LlmsError as error:
-            self._report(str(error))
+    def _is_waiting(self) -> bool:
+        return bool(self._queue or self._contents or self._texts)
 
-    def _record(self, records: Sequence[RequestRecord]) -> bool:
-        """Write records, or keep them in a file. If neither is possible they return to the queue, and it is False."""
+    def _taken(self) -> Waiting:
+        """Take the next batch from memory."""
+        records = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
+        contents = [self._contents.popleft() for _ in range(len(self._contents))]
+        texts = [(record.request_id, record.started, *content.texts()) for record, content in contents]
+        waiting = Waiting(records, [*self._texts, *texts])
+        self._texts = ()
+        return waiting
+
+    def _record(self, waiting: Waiting) -> bool:
+        """Write a batch, or keep it in a file. If neither is possible it returns to memory, and it is False."""
         number = uuid.uuid4().hex
         # Without the price list, costs would be missing for good.
-        is_priced = self._book.is_loaded or not any(map(_needs_price, records))
+        is_priced = self._book.is_loaded or not any(map(_needs_price, waiting.records))
         is_due = self._problem is None or time.monotonic() >= self._next_retry
-        if is_priced and is_due and self._write(number, records):
+        if is_priced and is_due and self._write(number, waiting):
             return True
         try:
-            unreadable = self._spill.put(number, records)
+            unreadable = self._spill.put(number, waiting)
         except OSError as error:
             self._report(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
-            self._queue.extendleft(reversed(records))
+            self._queue.extendleft(reversed(waiting.records))
+            self._texts = waiting.texts[-_MAX_CONTENTS:]
             self._stopping.wait(_RETRY)
             return False
-        self._spilled += len(records) - unreadable
+        self._spilled += len(waiting.records) - unreadable
         self._lost += unreadable
         self._files = len(self._spill.waiting())
         return True
 
-    def _write(self, number: str, records: Sequence[RequestRecord]) -> bool:
+    def _write(self, number: str, waiting: Waiting) -> bool:
         """Write a batch; False if the database is not available."""
         try:
             if self._database is None:
                 self._database = self._make_database()
-            is_new = self._database.write(number, rows.batch_of(records, self._book, self._tags.of))
+            batch = rows.batch_of(waiting.records, self._book, self._tags.of)
+            is_new = self._database.write(number, batch, waiting.texts)
         except Unwritable as error:
-            return self._write_singly(number, records, str(error))
+            return self._write_singly(number, waiting, str(error))
         except Exception as error:
             if not isinstance(error, Unavailable):
                 log.debug("the ledger cannot be written", exc_info=error)
@@ -216,18 +220,21 @@ class Recorder:
             self._report(str(error))
             return False
         if is_new:
-            self._written += len(records)
+            self._written += len(waiting.records)
         self._report(None)
         return True
 
-    def _write_singly(self, number: str, records: Sequence[RequestRecord], reason: str) -> bool:
-        """Write the records of a batch that the database refuses one by one: it refuses only some of them."""
-        if len(records) == 1:
-            self._lost += 1
-            log.error("the ledger cannot hold request %s: %s", records[0].request_id, reason)
+    def _write_singly(self, number: str, waiting: Waiting, reason: str) -> bool:
+        """Write the parts of a batch that the database refuses one by one: it refuses only some of them."""
+        parts = [Waiting([record]) for record in waiting.records]
+        parts += [Waiting([], [texts]) for texts in waiting.texts]
+        if len(parts) == 1:
+            self._lost += len(waiting.records)
+            refused = [record.request_id for record in waiting.records] or [texts[0] for texts in waiting.texts]
+            log.error("the ledger cannot hold request %s: %s", refused[0], reason)
             return True
         # The parts have numbers that follow from the batch's, so that none is written twice.
-        written = [self._write(f"{number}.{position}", [record]) for position, record in enumerate(records)]
+        written = [self._write(f"{number}.{position}", part) for position, part in enumerate(parts)]
         return all(written)
 
     def _read_files(self) -> None:
@@ -239,8 +246,8 @@ class Recorder:
             taken = self._spill.take(path)
             if taken is None:
                 continue
-            number, records = taken
-            if not self._write(number, records):
+            number, batch = taken
+            if not self._write(number, batch):
                 return
             self._spill.remove(path)
             self._files -= 1

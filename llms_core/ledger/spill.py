@@ -27,8 +27,21 @@ def _plain(value: Any) -> Any:
     return dict(value)
 
 
+Texts = tuple[str, float, str, str]
+"""The id of a request, when it began, its text and that of its answer."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What waits to be written."""
+
+    records: Sequence[RequestRecord]
+    #: Those of any requests; only with `[ledger] content`.
+    texts: Sequence[Texts] = ()
+
+
 _encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
-_decode = msgspec.msgpack.Decoder(list[RequestRecord]).decode
+# Files of earlier versions have nothing but records.
+_decode = msgspec.msgpack.Decoder(list[RequestRecord] | Waiting).decode
 
 
 class Spill:
@@ -39,13 +52,13 @@ class Spill:
         self._max_bytes = max_bytes
         self._number = 0
 
-    def put(self, batch: str, records: Sequence[RequestRecord]) -> int:
-        """Write the records of a batch. Raises OSError if they cannot be kept.
+    def put(self, batch: str, waiting: Waiting) -> int:
+        """Write a batch. Raises OSError if it cannot be kept.
 
-        Returns the number of those that no file can hold, because a plugin put something else into them than text.
+        Returns the number of records that no file can hold, because a plugin put something else into them than text.
         """
-        encodable = [record for record in records if _is_encodable(record)]
-        data = _encode(encodable)
+        encodable = [record for record in waiting.records if _is_encodable(record)]
+        data = _encode(Waiting(encodable, waiting.texts))
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.size() + len(data) > self._max_bytes:
             raise OSError(f"the files in {self._folder} have reached their limit, [ledger] max_spill")
@@ -61,7 +74,7 @@ class Spill:
         except OSError:
             own.unlink(missing_ok=True)
             raise
-        return len(records) - len(encodable)
+        return len(waiting.records) - len(encodable)
 
     def waiting(self) -> list[Path]:
         """Return the files."""
@@ -74,18 +87,19 @@ class Spill:
         """The bytes of all files."""
         return sum(_size(path) for path in self.waiting())
 
-    def take(self, path: Path) -> tuple[str, list[RequestRecord]] | None:
-        """Return a batch and its records; None if another worker has written it, or if it cannot be read."""
+    def take(self, path: Path) -> tuple[str, Waiting] | None:
+        """Return a batch and its number; None if another worker has written it, or if it cannot be read."""
         try:
             data = path.read_bytes()
         except OSError:
             return None
         try:
-            return path.stem.rpartition("-")[2], _decode(data)
+            found = _decode(data)
         except (msgspec.DecodeError, ValueError) as error:
             log.error("%s is not read any more: %s", path, error)
             path.replace(path.with_suffix(_UNREADABLE))
             return None
+        return path.stem.rpartition("-")[2], found if isinstance(found, Waiting) else Waiting(found)
 
     def remove(self, path: Path) -> None:
         """Remove a file whose records are in the database."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from llms_core.ledger import reports, rows
+from llms_core.ledger.content import Content
 from llms_core.ledger.database import Database, Unavailable
 from llms_core.ledger.recorder import Recorder
-from llms_core.ledger.spill import Spill
+from llms_core.ledger.spill import Spill, Waiting
 from llms_core.ledger.sqlite import Sqlite
 from llms_core.ledger.tags import Tags
+from llms_core.operations.chat import CHAT
 from llms_core.prices.book import PriceBook
 from tests.core.ledger.conftest import DAY, NOON, MakeRecorder, attempt, record, refused
 from tests.core.server.conftest import until
@@ -74,11 +77,65 @@ def test_a_locked_database_loses_nothing_and_is_reported(
 def test_a_file_of_a_worker_that_was_killed_is_read_by_the_next(
     recorder: MakeRecorder, database: Database, spill: Spill
 ) -> None:
-    spill.put("of-the-first", [record(), record()])
+    spill.put("of-the-first", Waiting([record(), record()]))
     made = recorder()
     made._read_files()
     made._read_files()
     assert (count(database), made.status().written, made.status().files) == (2, 2, 0)
+
+
+def test_a_file_of_an_earlier_version_is_read(recorder: MakeRecorder, database: Database, spill: Spill) -> None:
+    """It has a list of records, and nothing else."""
+    spill.put("number", Waiting([record(), record()]))
+    (path,) = spill.waiting()
+    path.write_bytes(msgspec.msgpack.encode(msgspec.msgpack.decode(path.read_bytes())["records"]))
+    recorder()._read_files()
+    assert count(database) == 2
+
+
+def contents(members: Mapping[str, str], answer: bytes) -> Content:
+    """The texts of a request and of its answer."""
+    raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in members.items()}
+    made = Content(CHAT, raw, 1000)
+    made.answered(answer)
+    return made
+
+
+def test_texts_wait_in_a_file_while_the_database_is_locked(
+    recorder: MakeRecorder, database: Database, spill: Spill, tmp_path: Path
+) -> None:
+    """They are as complete as the requests that they belong to."""
+    run(recorder(), record())
+    made = recorder()
+    asked = record()
+    with locked(tmp_path / "ledger.sqlite3"):
+        made.add_content(asked, contents({"prompt": "a question"}, b'"an answer"'))
+        run(made, asked)
+    assert count(database, "contents") == 0
+    recorder()._read_files()
+    assert spill.waiting() == []
+    found = database.query("SELECT request_id, started, request, answer FROM contents")
+    assert found == [(asked.request_id, NOON, '{"prompt":"a question"}', '"an answer"')]
+    database.close()
+
+
+def test_texts_are_written_once_there_is_room(
+    recorder: MakeRecorder, database: Database, spill: Spill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the database nor a file took them at first."""
+    run(recorder(), record())
+    made = recorder()
+    asked = record()
+    made.add(asked)
+    made.add_content(asked, contents({"prompt": "a question"}, b'"an answer"'))
+    made._stopping.set()
+    with monkeypatch.context() as patch, locked(tmp_path / "ledger.sqlite3"):
+        patch.setattr(spill, "_max_bytes", 0)
+        made._work()
+    made._next_retry = 0.0
+    made._work()
+    assert (count(database), count(database, "contents"), made.status().lost) == (2, 1, 0)
+    database.close()
 
 
 def test_a_batch_counts_once_however_often_it_is_written(database: Database, book: PriceBook) -> None:
@@ -104,11 +161,11 @@ def test_without_room_for_files_requests_wait_in_memory_and_are_counted_if_they_
     recorder: MakeRecorder, database: Database, book: PriceBook, tmp_path: Path
 ) -> None:
     class Full(Spill):
-        def put(self, batch: str, records: object) -> int:
+        def put(self, batch: str, waiting: object) -> int:
             raise OSError(28, "No space left on device")
 
     class Unreachable(Sqlite):
-        def write(self, number: str, batch: rows.Batch) -> bool:
+        def write(self, number: str, batch: rows.Batch, texts: object = ()) -> bool:
             raise Unavailable("disk full")
 
     unreachable = Unreachable(tmp_path / "other.sqlite3")
